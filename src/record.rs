@@ -1,0 +1,395 @@
+//! What a run says about itself: events, the journal they are appended to, and the record they add up to.
+//!
+//! [`Event`] is the whole interface between a run and its reports. Stages send events through [`Events`]; one task
+//! (in `run`) appends each to the [`Journal`], folds it into the [`RunRecord`], and feeds the reporters. Nothing here
+//! decides anything: the outcome is added up by [`crate::verdict::add_up`].
+
+use std::{fmt, io};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use crate::verdict::{self, Finding, Outcome, Weight};
+
+mod fold;
+mod journal;
+
+pub use fold::{Change, RunRecord};
+pub use journal::Journal;
+
+/// The version of the record's JSON form; raised when a field changes its meaning or goes away.
+pub const RECORD_VERSION: u32 = 1;
+
+/// The part of a run that an event belongs to, in the order in which a run goes through them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// The tag, its tree, its guide.
+    Release,
+    /// What host and cluster offer against what the plan asks.
+    Preflight,
+    /// Container images pulled or built.
+    Images,
+    /// The cluster opened or created.
+    Cluster,
+    /// The guide's commands carried out.
+    Deployment,
+    /// Conditions of Gateway, HTTPRoute, InferencePool.
+    Conditions,
+    /// The guide's own request.
+    Request,
+    /// What proves more than a 200 does.
+    Proof,
+    /// Everything made is taken away.
+    Cleanup,
+}
+
+impl Stage {
+    /// Its heading.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Preflight => "preflight",
+            Self::Images => "images",
+            Self::Cluster => "cluster",
+            Self::Deployment => "deployment",
+            Self::Conditions => "conditions",
+            Self::Request => "request",
+            Self::Proof => "proof",
+            Self::Cleanup => "cleanup",
+        }
+    }
+}
+
+/// Where something comes from: a file of the release, its line (from 1), and the section heading above it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Path relative to the root of the release's tree.
+    pub file: String,
+    /// Line in that file, counted from 1.
+    pub line: u32,
+    /// The nearest heading above it; empty where there is none.
+    pub section: String,
+}
+
+impl fmt::Display for Provenance {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.file, self.line)
+    }
+}
+
+/// Why the run deviates from the letter of the guide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeviationKind {
+    /// A reference was served from somewhere else, as the phase demands (local tree in place of an unpublished URL).
+    Substituted,
+    /// Something was added that the guide does not say (Gateway API CRDs, an address, a role for reading).
+    Added,
+    /// Something the guide asks was changed (resources, settings), because a flag or profile said so.
+    Overridden,
+    /// A command of the guide was left out, for a stated reason.
+    LeftOut,
+    /// An image was built from packages and is not the published image.
+    Built,
+}
+
+/// One entry of the ledger: a deviation from the letter of the guide, with its reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deviation {
+    /// What kind.
+    pub kind: DeviationKind,
+    /// What it is about, such as a URL, an image name, an object.
+    pub subject: String,
+    /// What was done, in place of what, as one sentence.
+    pub what: String,
+    /// Why.
+    pub why: String,
+    /// The line of the guide it concerns, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Provenance>,
+}
+
+/// What the run is about; printed in the first line and in every report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// The repository or `embedded quickstart`.
+    pub repository: String,
+    /// The tag, or `None` when no release is tested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// The commit, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// Model-server variant, such as `sim`.
+    pub variant: String,
+    /// Gateway provider, such as `istio`; `standalone` where there is no gateway.
+    pub provider: String,
+    /// `before-publish` or `after-publish`.
+    pub phase: String,
+}
+
+impl Subject {
+    /// The subject in a few words: `v1.5.0 on istio with sim` or `embedded quickstart (no release was tested)`.
+    pub fn sentence(&self) -> String {
+        match &self.tag {
+            Some(tag) => format!("{tag} on {} with {}", self.provider, self.variant),
+            None => format!("{} (no release was tested)", self.repository),
+        }
+    }
+}
+
+/// A request that was sent and what came back, kept as evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// The request as a `curl` command line to copy.
+    pub curl: String,
+    /// Status code, or `None` when nothing answered.
+    pub status: Option<u16>,
+    /// Response headers in the order received, duplicates kept.
+    pub headers: Vec<(String, String)>,
+    /// The body as text, cut at 16 KiB.
+    pub body: String,
+    /// Milliseconds from sending to the last byte.
+    pub took_ms: u64,
+    /// Why there was no answer, where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+}
+
+/// One thing decided: a check, what it says, and what it came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The part of the run.
+    pub stage: Stage,
+    /// The stable name of the check, unique in a run, such as `request-status` or `apply:site-src/guides/index.md:60`.
+    pub check: String,
+    /// What is true when it holds, as one sentence without a full stop; what is the case when it is broken.
+    pub sentence: String,
+    /// What it came to.
+    pub finding: Finding,
+    /// Whether it decides the verdict.
+    pub weight: Weight,
+    /// The line of the release that it concerns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Provenance>,
+    /// Milliseconds it took, where that says something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<u64>,
+    /// The request and answer that show it, for findings that are not [`Finding::Holds`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<Box<Exchange>>,
+}
+
+/// What a run says. Each event is one line of the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The run began. Always the first.
+    Began {
+        /// The run's id: 4 or more hexadecimal digits.
+        run: String,
+        /// quickproof's version.
+        version: String,
+        /// The wall clock.
+        at: jiff::Timestamp,
+        /// What is tested.
+        subject: Subject,
+        /// The command line, redacted, as one would type it again.
+        command: String,
+    },
+    /// Checks that must be decided before the run can pass.
+    Expected {
+        /// Their names.
+        checks: Vec<String>,
+    },
+    /// A deviation from the guide.
+    Deviated {
+        /// The ledger's entry.
+        deviation: Deviation,
+    },
+    /// A stage began or goes on after another.
+    Entered {
+        /// Which.
+        stage: Stage,
+    },
+    /// A plain fact worth a line, such as how images are had; decides nothing.
+    Noted {
+        /// The part of the run.
+        stage: Stage,
+        /// One sentence without a full stop.
+        sentence: String,
+    },
+    /// What is being waited for right now. Never part of the record; live reporters show the last one.
+    Waiting {
+        /// The part of the run.
+        stage: Stage,
+        /// For what, such as `Deployment vllm-qwen3-32b`.
+        on: String,
+        /// What was last seen, or an estimate; may be empty.
+        seen: String,
+    },
+    /// Something was decided.
+    Decided {
+        /// The decision.
+        decision: Decision,
+    },
+    /// A stage took so long, for "where the time went".
+    Spent {
+        /// The part of the run.
+        stage: Stage,
+        /// Milliseconds.
+        took_ms: u64,
+    },
+    /// A signal asked the run to end; what follows is teardown.
+    Interrupted {
+        /// `SIGINT` or `SIGTERM`.
+        signal: String,
+    },
+    /// Something that the run made could not be removed.
+    LeftBehind {
+        /// Each thing, as one would type it.
+        what: Vec<String>,
+    },
+    /// Kept on purpose (`--keep`), with how to look around.
+    Kept {
+        /// Lines to copy.
+        how: Vec<String>,
+    },
+    /// The run ended. Always the last, and missing when the process was killed.
+    Ended {
+        /// The wall clock.
+        at: jiff::Timestamp,
+        /// Milliseconds since it began.
+        took_ms: u64,
+    },
+}
+
+/// The sending end of a run's events; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Events {
+    sender: mpsc::UnboundedSender<Event>,
+}
+
+impl Events {
+    /// A channel of events: the sending end for the stages, the receiving end for the one writer.
+    pub fn channel() -> (Self, mpsc::UnboundedReceiver<Event>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self { sender }, receiver)
+    }
+
+    /// Events that nobody hears, for tests and for calls outside a run.
+    pub fn unheard() -> Self {
+        Self::channel().0
+    }
+
+    /// Sends one event. The writer lives as long as the run does; once it is gone nobody is left to tell.
+    pub fn send(&self, event: Event) {
+        let _ = self.sender.send(event);
+    }
+
+    /// Notes a fact.
+    pub fn note(&self, stage: Stage, sentence: impl Into<String>) {
+        self.send(Event::Noted {
+            stage,
+            sentence: sentence.into(),
+        });
+    }
+
+    /// Says what is waited for.
+    pub fn waiting(&self, stage: Stage, on: impl Into<String>, seen: impl Into<String>) {
+        self.send(Event::Waiting {
+            stage,
+            on: on.into(),
+            seen: seen.into(),
+        });
+    }
+
+    /// Adds a deviation to the ledger.
+    pub fn deviate(&self, deviation: Deviation) {
+        self.send(Event::Deviated { deviation });
+    }
+
+    /// Sends a decision.
+    pub fn decide(&self, decision: Decision) {
+        self.send(Event::Decided { decision });
+    }
+}
+
+impl Decision {
+    /// A gate decision with nothing but what it says.
+    pub fn new(stage: Stage, check: impl Into<String>, sentence: impl Into<String>, finding: Finding) -> Self {
+        Self {
+            stage,
+            check: check.into(),
+            sentence: sentence.into(),
+            finding,
+            weight: Weight::Gate,
+            from: None,
+            took_ms: None,
+            exchange: None,
+        }
+    }
+
+    /// With the line of the release that it concerns.
+    #[must_use]
+    pub fn from_line(mut self, from: Provenance) -> Self {
+        self.from = Some(from);
+        self
+    }
+
+    /// With the time it took.
+    #[must_use]
+    pub fn took(mut self, took: std::time::Duration) -> Self {
+        self.took_ms = Some(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        self
+    }
+
+    /// Shown, but deciding nothing.
+    #[must_use]
+    pub fn advisory(mut self) -> Self {
+        self.weight = Weight::Advisory;
+        self
+    }
+
+    /// With the request and answer that show it.
+    #[must_use]
+    pub fn shown_by(mut self, exchange: Exchange) -> Self {
+        self.exchange = Some(Box::new(exchange));
+        self
+    }
+}
+
+/// Shown while the run goes on.
+pub trait Reporter: Send {
+    /// Takes one event.
+    ///
+    /// # Errors
+    /// The stream it writes to is broken.
+    fn on_event(&mut self, event: &Event) -> io::Result<()>;
+}
+
+/// Written from the record, at any moment.
+pub trait Render: Send + Sync {
+    /// Writes the whole report.
+    ///
+    /// # Errors
+    /// Writing fails.
+    fn render(&self, record: &RunRecord, out: &mut dyn io::Write) -> anyhow::Result<()>;
+}
+
+impl RunRecord {
+    /// What the run comes to by now: added up from its decisions; never a pass before it has ended.
+    pub fn outcome(&self) -> Outcome {
+        let parts: Vec<verdict::Part<'_>> = self
+            .decisions
+            .iter()
+            .map(|decision| (decision.check.as_str(), decision.weight, &decision.finding))
+            .collect();
+        let outcome = verdict::add_up(self.expected.iter().map(String::as_str), &parts);
+        if outcome == Outcome::Passed && (self.ended.is_none() || self.interrupted.is_some()) {
+            return Outcome::Inconclusive;
+        }
+        outcome
+    }
+}

@@ -1,0 +1,186 @@
+//! What was found, whose fault it is, and what it adds up to.
+//!
+//! Pure: no clock, no input or output. A false check is data here ([`Finding::Broken`]), never an error.
+
+use serde::{Deserialize, Serialize};
+
+mod cause;
+
+pub use cause::{Blame, Cause, CauseCode};
+
+/// What a check came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "finding", rename_all = "kebab-case")]
+pub enum Finding {
+    /// What the check says is true.
+    Holds,
+    /// What the check says is false.
+    Broken {
+        /// What should have been seen.
+        expected: String,
+        /// What was seen.
+        actual: String,
+        /// Why, and who is to blame.
+        cause: Cause,
+    },
+    /// It could not be decided.
+    Undecided {
+        /// What stood in the way.
+        why: String,
+    },
+    /// It was left out on purpose.
+    Skipped {
+        /// The reason; a skip without one cannot be part of a pass.
+        why: String,
+    },
+}
+
+/// Whether a finding decides the verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Weight {
+    /// It decides.
+    Gate,
+    /// It is shown and counted as degraded, and decides nothing.
+    Advisory,
+}
+
+/// What a run came to. `Passed` and `Failed` speak of the product under test only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Everything expected was checked and holds.
+    Passed,
+    /// The product under test is broken, proven.
+    Failed,
+    /// Cluster, network, registry, host or quickproof itself stood in the way.
+    Errored,
+    /// Not decided, or nothing ran.
+    Inconclusive,
+}
+
+impl Outcome {
+    /// The word reports print, in capitals.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Passed => "PASSED",
+            Self::Failed => "FAILED",
+            Self::Errored => "ERRORED",
+            Self::Inconclusive => "INCONCLUSIVE",
+        }
+    }
+}
+
+/// The process exit codes. They are stable: scripts lean on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ExitCode {
+    /// Passed.
+    Passed = 0,
+    /// The product under test failed.
+    Failed = 1,
+    /// The command line, or an input it names, is wrong; nothing was made.
+    Usage = 2,
+    /// Infrastructure, host or quickproof itself stood in the way.
+    Errored = 3,
+    /// Inconclusive, or nothing ran.
+    Inconclusive = 4,
+    /// Passed, but something that the run made could not be removed.
+    LeftBehind = 5,
+    /// Interrupted by SIGINT; reports were written.
+    Interrupted = 130,
+    /// Ended by SIGTERM; reports were written.
+    Terminated = 143,
+}
+
+/// One part of a verdict: a finding and what it weighs.
+pub type Part<'a> = (&'a str, Weight, &'a Finding);
+
+/// Adds findings up.
+///
+/// `expected` names the checks drawn with the plan; each must have been decided. A proven product failure is never
+/// hidden by an error that came later; nothing decided is never a pass; neither is a skip without a reason.
+pub fn add_up<'a>(expected: impl IntoIterator<Item = &'a str>, parts: &[Part<'_>]) -> Outcome {
+    let broken = |blames_product: bool| {
+        parts.iter().any(|(_, weight, finding)| {
+            matches!(finding, Finding::Broken { cause, .. }
+                if *weight == Weight::Gate && cause.code.blame().is_product() == blames_product)
+        })
+    };
+    if broken(true) {
+        return Outcome::Failed;
+    }
+    if broken(false) {
+        return Outcome::Errored;
+    }
+    let undecided = parts.iter().any(|(_, weight, finding)| {
+        *weight == Weight::Gate
+            && match finding {
+                Finding::Undecided { .. } => true,
+                Finding::Skipped { why } => why.trim().is_empty(),
+                Finding::Holds | Finding::Broken { .. } => false,
+            }
+    });
+    let missing = expected
+        .into_iter()
+        .any(|name| !parts.iter().any(|(check, _, _)| *check == name));
+    let held = parts
+        .iter()
+        .any(|(_, weight, finding)| *weight == Weight::Gate && **finding == Finding::Holds);
+    if undecided || missing || !held {
+        return Outcome::Inconclusive;
+    }
+    Outcome::Passed
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn broken(code: CauseCode) -> Finding {
+        Finding::Broken {
+            expected: "200".into(),
+            actual: "404".into(),
+            cause: Cause::new(code),
+        }
+    }
+
+    fn skipped(why: &str) -> Finding {
+        Finding::Skipped { why: why.into() }
+    }
+
+    fn undecided() -> Finding {
+        Finding::Undecided { why: "lost".into() }
+    }
+
+    #[rstest]
+    #[case::nothing_ran(&[], &[], Outcome::Inconclusive)]
+    #[case::all_hold(&["a"], &[("a", Finding::Holds)], Outcome::Passed)]
+    #[case::an_expected_check_is_missing(&["a", "b"], &[("a", Finding::Holds)], Outcome::Inconclusive)]
+    #[case::only_skips(&["a"], &[("a", skipped("no"))], Outcome::Inconclusive)]
+    #[case::a_skip_with_reason(&["a", "b"], &[("a", Finding::Holds), ("b", skipped("why"))], Outcome::Passed)]
+    #[case::a_skip_without_reason(&["a", "b"], &[("a", Finding::Holds), ("b", skipped(" "))], Outcome::Inconclusive)]
+    #[case::undecided(&["a", "b"], &[("a", Finding::Holds), ("b", undecided())], Outcome::Inconclusive)]
+    #[case::product(&["a"], &[("a", broken(CauseCode::ModelNotServed))], Outcome::Failed)]
+    #[case::infrastructure(&["a"], &[("a", broken(CauseCode::ApiServerAway))], Outcome::Errored)]
+    #[case::an_error_does_not_hide_a_failure(
+        &["a"], &[("a", broken(CauseCode::ModelNotServed)), ("b", broken(CauseCode::ApiServerAway))], Outcome::Failed)]
+    #[case::an_error_outweighs_a_missing_check(&["z"], &[("b", broken(CauseCode::ApiServerAway))], Outcome::Errored)]
+    fn findings_add_up(#[case] expected: &[&str], #[case] found: &[(&str, Finding)], #[case] outcome: Outcome) {
+        let parts: Vec<Part<'_>> = found
+            .iter()
+            .map(|(name, finding)| (*name, Weight::Gate, finding))
+            .collect();
+        assert_eq!(add_up(expected.iter().copied(), &parts), outcome);
+    }
+
+    #[test]
+    fn an_advisory_finding_decides_nothing() {
+        let (good, bad) = (Finding::Holds, broken(CauseCode::ToolFlagRemoved));
+        let parts = [("a", Weight::Gate, &good), ("b", Weight::Advisory, &bad)];
+        assert_eq!(add_up(["a"], &parts), Outcome::Passed);
+        assert_eq!(add_up([], &parts[1..]), Outcome::Inconclusive);
+    }
+}

@@ -1,0 +1,312 @@
+//! The table of causes: code, blame, sentence, next step.
+//!
+//! `quickproof explain`, the reports and their documentation all come from this one table.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// Who is to blame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Blame {
+    /// The quickstart guide's text or commands.
+    Guide,
+    /// A manifest of the release.
+    Manifest,
+    /// A helm chart of the release.
+    Chart,
+    /// A container image that the release names.
+    Image,
+    /// The model server.
+    ModelServer,
+    /// The endpoint picker (EPP).
+    EndpointPicker,
+    /// The gateway implementation.
+    Gateway,
+    /// The cluster the run used.
+    Cluster,
+    /// The machine quickproof ran on.
+    Host,
+    /// quickproof itself.
+    Harness,
+}
+
+impl Blame {
+    /// Whether the thing to blame is what the run tests. The gateway counts: the guide chooses and installs it.
+    pub fn is_product(self) -> bool {
+        match self {
+            Self::Guide
+            | Self::Manifest
+            | Self::Chart
+            | Self::Image
+            | Self::ModelServer
+            | Self::EndpointPicker
+            | Self::Gateway => true,
+            Self::Cluster | Self::Host | Self::Harness => false,
+        }
+    }
+}
+
+/// Why a check is broken: a code of the table, and what shows it in this run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// The kind of cause.
+    pub code: CauseCode,
+    /// Lines that show it: messages, log lines, numbers; most telling first. May be empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
+}
+
+impl Cause {
+    /// A cause without evidence yet.
+    pub fn new(code: CauseCode) -> Self {
+        Self {
+            code,
+            evidence: Vec::new(),
+        }
+    }
+
+    /// Adds a line of evidence.
+    #[must_use]
+    pub fn because(mut self, line: impl Into<String>) -> Self {
+        self.evidence.push(line.into());
+        self
+    }
+}
+
+macro_rules! causes {
+    ($($name:ident $code:literal $blame:ident $sentence:literal $next:literal;)*) => {
+        /// A kind of cause; its code is stable.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[non_exhaustive]
+        pub enum CauseCode {
+            $(#[doc = $sentence] #[serde(rename = $code)] $name,)*
+        }
+
+        impl CauseCode {
+            /// Every cause, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The stable code, such as `pod-image-not-found`.
+            pub fn code(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// Who is to blame.
+            pub fn blame(self) -> Blame {
+                match self { $(Self::$name => Blame::$blame,)* }
+            }
+
+            /// What it means, one sentence.
+            pub fn sentence(self) -> &'static str {
+                match self { $(Self::$name => $sentence,)* }
+            }
+
+            /// What to do next.
+            pub fn next_step(self) -> &'static str {
+                match self { $(Self::$name => $next,)* }
+            }
+        }
+    };
+}
+
+causes! {
+    ShellVariableInSingleQuotes "shell-variable-in-single-quotes" Guide
+        "A variable stands inside single quotes, so the shell passes its name on and not its value."
+        "Close the single quotes around it: '\"'\"${NAME}\"'\"', or write the value itself.";
+    ShellVariableUnset "shell-variable-unset" Guide
+        "A command uses a variable that no earlier command of the chosen tabs sets."
+        "Set it in an earlier block of the same tab, or write its value.";
+    GuideCommandFailed "guide-command-failed" Guide
+        "A command of the guide fails when it is run as written."
+        "Run the command by hand on the kept cluster (`--keep`) and correct it at the line named.";
+    GuideCommandUnsupported "guide-command-unsupported" Harness
+        "quickproof does not know how to carry out a command of the guide, so nothing can be said about it."
+        "Report the command, or run the guide by hand; a pass is not possible while a command is left out.";
+    GuideReferenceMissing "guide-reference-missing" Guide
+        "The guide names a file, include, chart or asset that does not exist in the release."
+        "Correct the path at the line named, or add the file to the release.";
+    ToolFlagRemoved "tool-flag-removed" Guide
+        "A command uses a flag that current versions of the tool no longer have."
+        "Drop the flag.";
+    ObjectRefused "object-refused" Manifest
+        "The API server refuses an object of the release as invalid."
+        "Correct the field named in the message; compare with the schema of the kind.";
+    ObjectKindUnknown "object-kind-unknown" Manifest
+        "An object has a kind that the cluster does not know: its CRD is missing or serves another version."
+        "Install the CRD in an earlier step of the guide, or use the version that it serves.";
+    ObjectForbidden "object-forbidden" Cluster
+        "The API server does not allow quickproof to create or read an object (403)."
+        "Run with an account that may, or grant the verb and resource named.";
+    ObjectConflict "object-conflict" Cluster
+        "An object of the same name exists and belongs to somebody else; it was left untouched."
+        "Use another namespace (`-n`), another cluster, or remove the object.";
+    HelmFailed "helm-failed" Chart
+        "helm refuses to install the chart as the guide installs it."
+        "Read helm's message; reproduce with `helm template` and the same values.";
+    ProviderInstallFailed "provider-install-failed" Gateway
+        "The gateway provider's own installer failed."
+        "Read its message; check that the provider's version fits the cluster's version.";
+    PodImageNotFound "pod-image-not-found" Image
+        "A container image that the release names is not in the registry."
+        "Promote the image, or correct its name or tag where it is asked for.";
+    PodImageInvalid "pod-image-invalid" Manifest
+        "A container image name cannot be parsed."
+        "Correct the image name.";
+    PodImagePull "pod-image-pull" Cluster
+        "A container image could not be pulled for a reason other than that it does not exist."
+        "Check that the nodes reach the registry and may read from it.";
+    PodCrash "pod-crash" Image
+        "A container ends again and again, so its Deployment will never be ready."
+        "Read the container's last words; check its arguments and its configuration.";
+    PodArgumentUnknown "pod-argument-unknown" Manifest
+        "A container ends because it does not know one of its command-line flags."
+        "Correct the flag in the container's arguments, or use an image that has it.";
+    PodOutOfMemory "pod-out-of-memory" Manifest
+        "A container is killed for using more memory than its limit."
+        "Raise the memory limit.";
+    PodConfigMissing "pod-config-missing" Manifest
+        "A container asks for a Secret, ConfigMap or key that does not exist."
+        "Create it in an earlier step, or correct the name.";
+    PodUnschedulable "pod-unschedulable" Cluster
+        "No node can take a pod: it asks for more than any node has left."
+        "Use a larger cluster, or lower the request with a recorded override (`--set`, `--profile small`).";
+    PodRefused "pod-refused" Cluster
+        "The cluster refuses to create a pod (quota, admission or policy)."
+        "Read the message; relax the policy or use another namespace.";
+    PodNotReady "pod-not-ready" Image
+        "A container runs and never becomes ready."
+        "Read its log and its readiness probe.";
+    GatewayClassMissing "gateway-class-missing" Gateway
+        "No controller has taken the Gateway's class."
+        "Install the gateway provider; check `gatewayClassName`.";
+    GatewayNotProgrammed "gateway-not-programmed" Gateway
+        "The Gateway is not programmed at its current generation."
+        "Read the condition's message and the provider's log.";
+    GatewayWithoutAddress "gateway-without-address" Cluster
+        "The Gateway got no address: no LoadBalancer provider answered, and no stand-in was possible."
+        "Install a LoadBalancer provider, or run in a kind cluster that quickproof makes.";
+    GatewayUnreachable "gateway-unreachable" Cluster
+        "Nothing answers at the Gateway's address from this machine."
+        "Check the route from this machine to the address; see how it was reached in the report.";
+    GatewayAnsweredError "gateway-answered-error" Gateway
+        "The gateway itself answered with an error; the request reached no model server."
+        "Look at HTTPRoute, InferencePool and the gateway's access log.";
+    RouteNotAccepted "route-not-accepted" Manifest
+        "An HTTPRoute is not accepted by the Gateway that it names."
+        "Read the condition; check parentRefs and the listener's allowedRoutes.";
+    RouteBackendUnresolved "route-backend-unresolved" Manifest
+        "An HTTPRoute's backend does not resolve."
+        "Correct group, kind or name of the backendRef; compare with the InferencePool that exists.";
+    RouteParentWithoutStatus "route-parent-without-status" Manifest
+        "An HTTPRoute names a parent that no controller has answered for at the current generation."
+        "Check that the Gateway named in parentRefs exists.";
+    PoolNotAccepted "pool-not-accepted" Manifest
+        "An InferencePool is not accepted, or its references do not resolve."
+        "Read the condition; check endpointPickerRef (name and port).";
+    PoolSelectsNoPod "pool-selects-no-pod" Manifest
+        "The InferencePool's selector matches no pod."
+        "Make selector and pod labels equal.";
+    PoolPortRefused "pool-port-refused" Manifest
+        "The endpoint picker chose a pod that refuses connections on the pool's target port."
+        "Make targetPorts equal to the model server's container port.";
+    EndpointPickerBypassed "endpoint-picker-bypassed" EndpointPicker
+        "Answers come although the endpoint picker was not asked: the pool fails open."
+        "Make the endpoint picker run and be reachable; a 200 proves nothing while the pool fails open.";
+    EndpointPickerUnreachable "endpoint-picker-unreachable" EndpointPicker
+        "The gateway cannot talk to the endpoint picker, so requests with a body fail."
+        "Check the endpoint picker's Service, port and TLS settings (with Istio: the DestinationRule).";
+    EndpointPickerNotCounting "endpoint-picker-not-counting" EndpointPicker
+        "The endpoint picker's request counter did not rise by the number of requests sent."
+        "Check which endpoint picker the pool refers to; look at its log.";
+    EndpointPickerOtherBuild "endpoint-picker-other-build" Image
+        "The running endpoint picker says that it was built from another tag."
+        "Correct the image tag in the chart's values, or promote the right image.";
+    ModelNotServed "model-not-served" Guide
+        "The model server says that the model asked for does not exist."
+        "Ask for a model (or adapter) that the model server's arguments serve.";
+    ModelServerError "model-server-error" ModelServer
+        "The model server answered with an error."
+        "Read the answer and the model server's log.";
+    AnswerMalformed "answer-malformed" ModelServer
+        "The answer is not what the OpenAI API promises."
+        "Compare the answer in the report with the expectation.";
+    AnswerFromOutsidePool "answer-from-outside-pool" EndpointPicker
+        "A pod that is not a Ready endpoint of the pool served the request."
+        "Check the pool's selector and the gateway's cluster configuration.";
+    TooFewPodsServed "too-few-pods-served" EndpointPicker
+        "All requests were served by fewer pods than expected."
+        "Look at the endpoint picker's scores and at the pods' queue metrics.";
+    ApiServerAway "api-server-away" Cluster
+        "The Kubernetes API server does not answer."
+        "Check the cluster; nothing is said about the release.";
+    MetricsUnreadable "metrics-unreadable" Harness
+        "The endpoint picker's metrics could not be read, although it runs."
+        "See the evidence for the HTTP answer; access is granted and taken back by quickproof.";
+    ClusterNotCreated "cluster-not-created" Host
+        "The kind cluster could not be created."
+        "Read kind's message; try `quickproof cluster up` alone.";
+    ImagesNotReady "images-not-ready" Host
+        "Container images that the plan names could not be pulled or built."
+        "Read the message; try `quickproof images build` alone.";
+    HostToolFailed "host-tool-failed" Host
+        "A program on this machine that quickproof needs is missing or failed."
+        "Install it (`make setup`) or read its message.";
+    HarnessError "harness-error" Harness
+        "quickproof itself failed."
+        "Report it with the journal of the run.";
+    Interrupted "interrupted" Harness
+        "The run was interrupted before it was decided."
+        "Run it again.";
+    StepTimedOut "step-timed-out" Cluster
+        "Something that should happen did not happen in time, and nothing said why."
+        "Look at what was last seen; raise `--timeout` where the cluster is slow.";
+}
+
+impl fmt::Display for CauseCode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.code())
+    }
+}
+
+impl FromStr for CauseCode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|cause| cause.code() == text)
+            .ok_or_else(|| format!("no cause is called `{text}`; `quickproof explain` lists them"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_kebab_case_and_read_back() {
+        let codes: BTreeSet<_> = CauseCode::ALL.iter().map(|cause| cause.code()).collect();
+        assert_eq!(codes.len(), CauseCode::ALL.len());
+        for cause in CauseCode::ALL {
+            assert!(
+                cause.code().chars().all(|c| c.is_ascii_lowercase() || c == '-'),
+                "{cause}"
+            );
+            assert_eq!(cause.code().parse::<CauseCode>().as_ref(), Ok(cause));
+            let json = serde_json::to_string(cause).unwrap();
+            assert_eq!(json, format!("\"{}\"", cause.code()));
+        }
+    }
+
+    #[test]
+    fn sentences_and_next_steps_are_sentences() {
+        for cause in CauseCode::ALL {
+            assert!(cause.sentence().ends_with('.'), "{cause}");
+            assert!(cause.next_step().ends_with('.'), "{cause}");
+        }
+    }
+}
