@@ -4,6 +4,8 @@
 //! Release → Guide → Plan → Cluster → Deployed → Observation → Verdict → Report.
 
 pub mod host;
+pub mod manifest;
+pub mod plan;
 pub mod record;
 pub mod redact;
 pub mod verdict;

@@ -64,14 +64,14 @@ fn redact_private_keys(text: &str) -> String {
         kept.push_str(&rest[..begin]);
         kept.push_str(PLACEHOLDER);
         let body = &rest[begin + label_end..];
-        rest = match body.find("-----END ").and_then(|end| {
-            let tail = &body[end + "-----END ".len()..];
-            tail.find("-----").map(|dashes| &tail[dashes + 5..])
-        }) {
-            Some(tail) => tail,
-            // No end in sight: all that follows may be the key.
-            None => "",
-        };
+        // Without an end in sight all that follows may be the key.
+        rest = body
+            .find("-----END ")
+            .and_then(|end| {
+                let tail = &body[end + "-----END ".len()..];
+                tail.find("-----").map(|dashes| &tail[dashes + 5..])
+            })
+            .unwrap_or_default();
     }
     kept.push_str(rest);
     kept

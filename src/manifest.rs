@@ -1,0 +1,65 @@
+//! Kubernetes objects as the release wrote them: YAML documents with kubectl's reading of scalars.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+/// One object of a manifest, and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Object {
+    /// The object as JSON; always an object with string `apiVersion`, `kind` and `metadata.name`.
+    pub value: Value,
+    /// The file, relative to the release's tree.
+    pub file: String,
+    /// The line its document begins at, counted from 1.
+    pub line: u32,
+}
+
+impl Object {
+    fn text(&self, pointer: &str) -> &str {
+        self.value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// `apiVersion`, such as `apps/v1`.
+    pub fn api_version(&self) -> &str {
+        self.text("/apiVersion")
+    }
+
+    /// `kind`.
+    pub fn kind(&self) -> &str {
+        self.text("/kind")
+    }
+
+    /// `metadata.name`.
+    pub fn name(&self) -> &str {
+        self.text("/metadata/name")
+    }
+
+    /// `metadata.namespace`, or `None`.
+    pub fn namespace(&self) -> Option<&str> {
+        Some(self.text("/metadata/namespace")).filter(|namespace| !namespace.is_empty())
+    }
+
+    /// `Kind name`, as reports print it.
+    pub fn title(&self) -> String {
+        format!("{} {}", self.kind(), self.name())
+    }
+
+    /// Container images that the object's pods ask for, in any pod template or pod spec inside it.
+    pub fn images(&self) -> BTreeSet<String> {
+        let mut images = BTreeSet::new();
+        for spec in ["/spec", "/spec/template/spec", "/spec/jobTemplate/spec/template/spec"] {
+            for list in ["containers", "initContainers"] {
+                let containers = self.value.pointer(&format!("{spec}/{list}")).and_then(Value::as_array);
+                images.extend(
+                    containers
+                        .into_iter()
+                        .flatten()
+                        .filter_map(|container| container["image"].as_str())
+                        .map(str::to_owned),
+                );
+            }
+        }
+        images
+    }
+}

@@ -1,0 +1,200 @@
+//! Typed steps drawn from the guide, and the ledger of every deviation from its letter.
+//!
+//! Pure data: a plan is drawn, printed and tested without a cluster. What a variable of the guide holds only at run
+//! time (such as a Gateway's address) stays a [`Piece::Variable`] until the step before has read it.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    manifest::Object,
+    record::{Deviation, Provenance, Subject},
+    verdict::Weight,
+};
+
+/// Values of shell variables that are known so far.
+pub type Variables = BTreeMap<String, String>;
+
+/// A shell word: quotes and static variables resolved as bash does, run-time variables still open.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Word(pub Vec<Piece>);
+
+/// A part of a [`Word`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// Text as it will be passed on.
+    Text(String),
+    /// A variable whose value a step reads at run time.
+    Variable(String),
+}
+
+impl Word {
+    /// A word without variables.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self(vec![Piece::Text(text.into())])
+    }
+
+    /// The word with its variables replaced; the name of the first one that is not known otherwise.
+    ///
+    /// # Errors
+    /// A variable has no value yet.
+    pub fn resolve(&self, variables: &Variables) -> Result<String, String> {
+        let mut text = String::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Text(part) => text.push_str(part),
+                Piece::Variable(name) => text.push_str(variables.get(name).ok_or_else(|| name.clone())?),
+            }
+        }
+        Ok(text)
+    }
+}
+
+/// Where a chart comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Chart {
+    /// A chart directory of the release's tree, packaged with the tag as version and appVersion.
+    Tree {
+        /// Its directory relative to the tree's root, such as `config/charts/inferencepool`.
+        directory: String,
+    },
+    /// A published chart: an `oci://` reference.
+    Published {
+        /// The reference.
+        reference: String,
+    },
+}
+
+/// An HTTP request that the guide sends with `curl`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The method; `POST` when a body is given and no method is.
+    pub method: String,
+    /// The URL, `http://` added as curl adds it.
+    pub url: Word,
+    /// Header lines as given with `-H`, split at the first colon.
+    pub headers: Vec<(String, Word)>,
+    /// The body as given with `-d`.
+    pub body: Option<Word>,
+    /// Variables that are set by then but stand inside single quotes, so that their names are sent and not their values.
+    pub unexpanded: Vec<String>,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// `kubectl apply|create -f …` of these objects, in order.
+    Apply {
+        /// The objects.
+        objects: Vec<Object>,
+        /// `-n`, where given.
+        namespace: Option<String>,
+    },
+    /// `kubectl create secret generic`.
+    Secret {
+        /// Its name.
+        name: String,
+        /// Its keys and values.
+        literals: Vec<(String, Word)>,
+        /// `-n`, where given.
+        namespace: Option<String>,
+    },
+    /// `helm install|upgrade -i`.
+    Helm {
+        /// The helm release's name.
+        release: String,
+        /// The chart.
+        chart: Chart,
+        /// The version asked for; the tag for a chart of the tree.
+        version: Option<String>,
+        /// Values of `--set`, in order; overrides last.
+        set: Vec<String>,
+        /// `-n`, where given.
+        namespace: Option<String>,
+    },
+    /// The provider's own program, such as `istioctl install …`.
+    InstallProvider {
+        /// The program's name, such as `istioctl`.
+        program: String,
+        /// Its arguments, the additions of the provider's definition included.
+        arguments: Vec<String>,
+    },
+    /// `VARIABLE=$(kubectl get KIND NAME -o jsonpath=…)`.
+    Read {
+        /// The resource as written, such as `gateway`.
+        resource: String,
+        /// The object's name.
+        name: String,
+        /// `-n`, where given.
+        namespace: Option<String>,
+        /// The expression with its braces, such as `{.status.addresses[0].value}`.
+        jsonpath: String,
+        /// The variable it is read into.
+        into: String,
+    },
+    /// `kubectl get …` for a reader to look at: fails when there is nothing.
+    Inspect {
+        /// The resource as written, such as `crds`.
+        resource: String,
+        /// One object's name, or `None` for the whole list.
+        name: Option<String>,
+        /// `-n`, where given.
+        namespace: Option<String>,
+        /// A text one line of the output must contain (`| grep TEXT`).
+        containing: Option<String>,
+    },
+    /// A program run for its version or presence (`helm version`, `jq --version`).
+    Tool {
+        /// The program.
+        program: String,
+        /// Its arguments.
+        arguments: Vec<String>,
+    },
+    /// The guide's request.
+    Request(Request),
+    /// Sets variables only; nothing is left to do at run time.
+    Variables,
+    /// Left out for a reason that stands in the ledger.
+    LeftOut {
+        /// The reason.
+        why: String,
+    },
+    /// Not understood: the verdict cannot be a pass.
+    Unsupported {
+        /// What was not understood.
+        why: String,
+    },
+}
+
+/// One command of the guide, as a typed action.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// The stable name of its check, such as `apply:site-src/guides/index.md:60`; unique in the plan.
+    pub check: String,
+    /// Where the command stands.
+    pub from: Provenance,
+    /// The command as written, joined to one line.
+    pub command: String,
+    /// What it says when it holds, one sentence: `4 CRDs are applied`.
+    pub sentence: String,
+    /// What it does.
+    pub action: Action,
+    /// Whether its failure decides the verdict; a prerequisite's check does not.
+    pub weight: Weight,
+}
+
+/// What will be done, in order, and where that deviates from the guide.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// What is tested.
+    pub subject: Subject,
+    /// The steps, in the order of the guide.
+    pub steps: Vec<Step>,
+    /// Deviations known before anything runs.
+    pub ledger: Vec<Deviation>,
+    /// Objects that no command of the guide makes but that it requires (Gateway API CRDs); applied first, in the ledger.
+    pub requirements: Vec<Object>,
+    /// Images that the objects and the provider ask for, where they are known without rendering a chart.
+    pub images: Vec<String>,
+    /// The value of the tag's `build_ref` that the endpoint picker must report, or `None` where no release is tested.
+    pub build_ref: Option<String>,
+}
