@@ -3,9 +3,12 @@
 //! The product is one straight line of nouns; each module takes the one before and gives the next:
 //! Release → Guide → Plan → Cluster → Deployed → Observation → Verdict → Report.
 
+pub mod cluster;
+pub mod deploy;
 pub mod host;
 pub mod manifest;
 pub mod plan;
+pub mod probe;
 pub mod record;
 pub mod redact;
 pub mod verdict;
