@@ -3,6 +3,7 @@
 //! The product is one straight line of nouns; each module takes the one before and gives the next:
 //! Release → Guide → Plan → Cluster → Deployed → Observation → Verdict → Report.
 
+pub mod check;
 pub mod cluster;
 pub mod deploy;
 pub mod host;
