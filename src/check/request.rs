@@ -2,6 +2,7 @@
 
 use super::{Check, Observation, broken, diagnosis};
 use crate::{
+    probe::Answer,
     record::Stage,
     verdict::{Cause, CauseCode, Finding},
 };
@@ -25,14 +26,10 @@ impl Check for StatusIs200 {
     }
 
     fn sentence(&self, seen: &Observation) -> String {
-        let status = seen
-            .guide_answer
-            .as_ref()
-            .map(|answer| answer.status().map_or("nothing".to_owned(), |code| code.to_string()));
-        match status.as_deref() {
-            Some("200") => "the guide's request is answered with 200".into(),
-            Some(other) => format!("the guide's request is answered with {other}, not 200"),
-            None => "the guide's request is answered with 200".into(),
+        match seen.guide_answer.as_ref().map(Answer::status) {
+            Some(None) => "the guide's request is not answered".into(),
+            Some(Some(status)) if status != 200 => format!("the guide's request is answered with {status}, not 200"),
+            Some(Some(_)) | None => "the guide's request is answered with 200".into(),
         }
     }
 
