@@ -261,7 +261,9 @@ mod tests {
         let outputs = Outputs::open(base, "7f3a", None, None).unwrap();
         ear.journal = base.join("7f3a").join(JOURNAL_FILE);
         let (sender, receiver) = Events::channel();
-        events.into_iter().for_each(|event| sender.send(event));
+        for event in events {
+            sender.send(event);
+        }
         drop(sender);
         write(receiver, outputs, Box::new(ear), sink).await
     }
@@ -328,7 +330,9 @@ mod tests {
         fs::remove_file(further.join("junit.xml")).unwrap();
         fs::create_dir_all(further.join("junit.xml/in-the-way")).unwrap();
         let (sender, receiver) = Events::channel();
-        [holds(), ended()].into_iter().for_each(|event| sender.send(event));
+        for event in [holds(), ended()] {
+            sender.send(event);
+        }
         let record = write(receiver, outputs, Box::new(Silent), Sink::default()).await;
         assert_eq!(record.exit_code(), ExitCode::Errored);
         assert_eq!(outcome_on_disk(base.path()), "errored", "the others say so as well");
