@@ -4,12 +4,16 @@
 //! Release → Guide → Plan → Cluster → Deployed → Observation → Verdict → Report.
 
 pub mod check;
+pub mod cli;
 pub mod cluster;
 pub mod deploy;
+pub mod evidence;
 pub mod host;
 pub mod manifest;
 pub mod plan;
 pub mod probe;
 pub mod record;
 pub mod redact;
+pub mod report;
+pub mod run;
 pub mod verdict;
