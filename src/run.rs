@@ -85,7 +85,6 @@ pub struct Run {
     release: Release,
     plan: Plan,
     id: String,
-    outputs: Outputs,
     sink: Sink,
 }
 
@@ -99,9 +98,6 @@ pub enum OrderError {
     /// The plan cannot be drawn.
     #[error(transparent)]
     Plan(#[from] plan::PlanError),
-    /// A report cannot be written.
-    #[error(transparent)]
-    Outputs(#[from] report::OutputsError),
     /// A program that the run needs is missing.
     #[error("{what}; `make setup` installs what is missing, `.ci/setup --check` lists it")]
     Host {
@@ -149,16 +145,11 @@ impl Context {
 }
 
 impl Run {
-    /// Reads the release, draws the plan, looks for the engine, opens the reports. Makes nothing else.
+    /// Reads the release, draws the plan, looks for the engine. Makes nothing.
     ///
     /// # Errors
     /// Something of the order is wrong or missing; each is a sentence with the way out.
-    pub async fn prepare(
-        host: Host,
-        order: Order,
-        open: impl FnOnce(&str) -> Result<Outputs, report::OutputsError>,
-        sink: Sink,
-    ) -> Result<Self, OrderError> {
+    pub async fn prepare(host: Host, order: Order, sink: Sink) -> Result<Self, OrderError> {
         let release = match &order.tree {
             Some((directory, tag)) => Release::open_tree(directory, tag.clone())?,
             None => Release::embedded(),
@@ -168,33 +159,26 @@ impl Run {
             ground::look_for_engine(&host).await?;
         }
         let id = run_id(&host);
-        let outputs = open(&id)?;
         Ok(Self {
             host,
             order,
             release,
             plan,
             id,
-            outputs,
             sink,
         })
     }
 
-    /// The run's directory, where the reports go.
-    pub fn directory(&self) -> &std::path::Path {
-        self.outputs.directory()
-    }
-
-    /// Report files.
-    pub fn report_paths(&self) -> report::ReportPaths {
-        self.outputs.paths()
+    /// The run's id, which names its directory.
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// Runs it to its end and returns the record; never fails, whatever happens is in it.
-    pub async fn carry_out(self, reporter: Box<dyn crate::record::Reporter>) -> RunRecord {
+    pub async fn carry_out(self, outputs: Outputs, reporter: Box<dyn crate::record::Reporter>) -> RunRecord {
         let (events, receiver) = Events::channel();
-        let evidence = self.outputs.directory().join("evidence");
-        let writer = tokio::spawn(report::write(receiver, self.outputs, reporter, self.sink.clone()));
+        let evidence = outputs.directory().join("evidence");
+        let writer = tokio::spawn(report::write(receiver, outputs, reporter, self.sink.clone()));
         let began = Instant::now();
         events.send(Event::Began {
             run: self.id.clone(),

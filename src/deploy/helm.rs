@@ -74,7 +74,7 @@ impl Deployer {
         })?;
         let rendered = answer["manifest"].as_str().unwrap_or_default();
         let source = format!("helm release {release}");
-        let mut objects = manifest::read_documents(rendered, &source)
+        let mut objects = manifest::read(&source, rendered.as_bytes())
             .map_err(|error| StepFailed::new(CauseCode::HelmFailed, expected.clone(), error.to_string()))?;
         for object in &mut objects {
             let named = object.namespace().is_some();

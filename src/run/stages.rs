@@ -29,7 +29,7 @@ pub(super) async fn run(context: &Context, release: &Release) -> Onward<()> {
     say_release(context);
     let (provided, programs) = context.provide_images().await?;
     // Only now is it known whether images are built, which the provider's settings depend on.
-    let plan = redraw(context, release, ground::are_built(provided.as_ref()))?;
+    let mut plan = redraw(context, release, ground::are_built(provided.as_ref()))?;
     for deviation in &plan.ledger {
         context.events.deviate(deviation.clone());
     }
@@ -44,8 +44,8 @@ pub(super) async fn run(context: &Context, release: &Release) -> Onward<()> {
         ));
         return None;
     }
-    let requirements = match schemas::objects(&context.host, &plan.schemas).await {
-        Ok(objects) => objects,
+    match schemas::objects(&context.host, &plan.schemas).await {
+        Ok(objects) => plan.supply(objects),
         Err(error) => {
             let cause = Cause::new(CauseCode::HostToolFailed).because(format!("{:#}", anyhow::Error::from(error)));
             let actual = cause.evidence[0].clone();
@@ -53,7 +53,7 @@ pub(super) async fn run(context: &Context, release: &Release) -> Onward<()> {
             say(context, Stage::Images, "schemas", "CRDs can be had", Finding::Broken { expected, actual, cause });
             return None;
         }
-    };
+    }
     let cluster = context.open_cluster(provided.as_ref()).await?;
     let deployer = Arc::new(Deployer::new(site(context, &cluster, programs)));
     context.hold(|held| held.deployer = Some(Arc::clone(&deployer)));
@@ -73,7 +73,7 @@ pub(super) async fn run(context: &Context, release: &Release) -> Onward<()> {
         say(context, Stage::Cluster, "cluster-dns", "CoreDNS is available", Finding::Broken { expected, actual, cause });
         return None;
     }
-    deploy_and_judge(context, &deployer, &plan, &requirements).await
+    deploy_and_judge(context, &deployer, &plan).await
 }
 
 fn say(context: &Context, stage: Stage, check: &str, sentence: &str, finding: Finding) {
@@ -152,14 +152,10 @@ fn materialise(context: &Context, release: &Release, plan: &Plan) -> Onward<()> 
     Some(())
 }
 
-async fn deploy_and_judge(
-    context: &Context,
-    deployer: &Arc<Deployer>,
-    plan: &Plan,
-    requirements: &[crate::manifest::Object],
-) -> Onward<()> {
+async fn deploy_and_judge(context: &Context, deployer: &Arc<Deployer>, plan: &Plan) -> Onward<()> {
     let began = Instant::now();
     context.events.send(Event::Entered { stage: Stage::Deployment });
+    let requirements = &plan.requirements;
     if !requirements.is_empty() {
         let applied = deployer.apply(requirements, None).await;
         let sentence = format!("{} Gateway API CRDs are established", requirements.len());
@@ -217,7 +213,16 @@ async fn carry_out(context: &Context, deployer: &Deployer, step: &Step) -> Onwar
     }
     let began = Instant::now();
     context.events.waiting(Stage::Deployment, step.command.clone(), "");
-    let (sentence, finding) = match deployer.carry_out(step).await {
+    // What is known without running it is not run.
+    let carried = match &step.known {
+        Some(Finding::Broken { expected, actual, cause }) => Err(StepFailed {
+            expected: expected.clone(),
+            actual: actual.clone(),
+            cause: cause.clone(),
+        }),
+        _ => deployer.carry_out(step).await,
+    };
+    let (sentence, finding) = match carried {
         Ok(carried) => (carried.sentence.unwrap_or_else(|| step.sentence.clone()), Finding::Holds),
         Err(failed) => (format!("`{}` fails", step.command), broken(failed)),
     };

@@ -41,7 +41,7 @@ pub(super) fn has_labels(pod: &Pod, wanted: &BTreeMap<String, String>) -> bool {
 }
 
 fn pods_of(watches: &Watches, deployment: &Deployment) -> Vec<std::sync::Arc<Pod>> {
-    let selector = deployment.spec.as_ref().and_then(|spec| spec.selector.match_labels.clone()).unwrap_or_default();
+    let selector = deployment.spec.selector.match_labels.clone().unwrap_or_default();
     watches
         .pods
         .all()
@@ -65,12 +65,12 @@ fn standing(watches: &Watches, deployment: &Deployment, judge: &mut Judge, since
     }
     let status = deployment.status.as_ref();
     let failure = status.iter().flat_map(|status| status.conditions.iter().flatten()).find(|condition| {
-        condition.type_ == "ReplicaFailure" && condition.status == "True"
+        condition.type_.as_deref() == Some("ReplicaFailure") && condition.status.as_deref() == Some("True")
     });
     if let Some(failure) = failure {
         return Progress::Never(Hopeless::Refused(failure.message.clone().unwrap_or_default()));
     }
-    let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let wanted = deployment.spec.replicas.unwrap_or(1);
     let current = status.and_then(|status| status.observed_generation) >= deployment.metadata.generation;
     let ready = i32::try_from(pods.iter().filter(|pod| is_ready(pod)).count()).unwrap_or(i32::MAX);
     if !current || ready < wanted {
