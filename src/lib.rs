@@ -3,7 +3,9 @@
 //! The product is one straight line of nouns; each module takes the one before and gives the next:
 //! Release → Guide → Plan → Cluster → Deployed → Observation → Verdict → Report.
 
+pub mod cli;
 pub mod host;
+pub mod images;
 pub mod record;
 pub mod redact;
 pub mod verdict;

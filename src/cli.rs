@@ -1,0 +1,3 @@
+//! The command line: what each subcommand takes, and what it calls.
+
+pub mod images;
