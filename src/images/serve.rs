@@ -101,15 +101,19 @@ impl<'a> Serving<'a> {
         let mut to_make: Vec<&Recipe> = built.iter().map(|(_, recipe)| *recipe).collect();
         to_make.push(registry_recipe);
         let mut all = to_make.clone();
-        if engine_image(&node_name).is_none() {
+        let node_is_here = engine_image(&node_name).is_some();
+        if !node_is_here {
             all.push(node);
         }
-        self.announce(&all, engine_image(&node_name).is_some())?;
+        if self.building == Building::Refused && !node_is_here && built.is_empty() {
+            return Ok(for_a_stock_node(&present, missing));
+        }
+        self.announce(&all, node_is_here)?;
 
         let mut images = self.make(&to_make).await?;
         let registry_image = images.pop().ok_or(ImagesError::Stopped)?;
         let registry = self.start_registry(registry_recipe, &registry_image).await?;
-        if engine_image(&node_name).is_none() {
+        if !node_is_here {
             let _lock = self.store.lock().await?;
             node::bake(self.maker, self.engine, node, &node_name).await?;
         }
@@ -250,6 +254,24 @@ impl<'a> Serving<'a> {
             },
             image,
         })
+    }
+}
+
+/// What there is where the engine has all that is wanted, and the node is whatever the tool that makes clusters takes.
+fn for_a_stock_node(present: &[(&ImageRef, &EngineImage)], missing: Vec<ImageRef>) -> Provided {
+    let had = present.iter().map(|(name, image)| Had {
+        image: (*name).clone(),
+        digest: image.id.clone(),
+        how: How::Present,
+    });
+    Provided {
+        way: Way::Present,
+        sentence: sentence(present.len(), 0, missing.len()),
+        node_image: None,
+        images: had.collect(),
+        missing,
+        registry: None,
+        load: present.iter().map(|(name, _)| (*name).clone()).collect(),
     }
 }
 

@@ -103,7 +103,20 @@ impl Store {
             file.lock()?;
             Ok::<_, io::Error>(file)
         });
-        locked.await.map_err(|_| ImagesError::Stopped)?.map_err(at(&path))
+        let locked = locked.await.map_err(|_| ImagesError::Stopped)?.map_err(at(&path))?;
+        self.sweep();
+        Ok(locked)
+    }
+
+    /// Removes what an interrupted build left unfinished. Only who holds the lock makes anything, so nobody needs it.
+    fn sweep(&self) {
+        for directory in [self.parts(), self.blobs()] {
+            let entries = fs::read_dir(directory).into_iter().flatten().filter_map(Result::ok);
+            for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with('.')) {
+                // What cannot be removed only takes room.
+                let _ = fs::remove_dir_all(entry.path()).or_else(|_| fs::remove_file(entry.path()));
+            }
+        }
     }
 }
 
@@ -133,6 +146,23 @@ pub(super) fn key_of<T: Serialize>(value: &T) -> Result<String, ImagesError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_an_interrupted_build_left_is_swept_away_and_what_is_whole_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::of(&Host::with_variables([(
+            "XDG_CACHE_HOME",
+            directory.path().to_str().unwrap(),
+        )]));
+        fs::create_dir_all(store.parts().join(".epp-1-x")).unwrap();
+        fs::create_dir_all(store.parts().join("epp-1")).unwrap();
+        drop(store.lock().await.unwrap());
+        let left: Vec<_> = fs::read_dir(store.parts())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(left, ["epp-1"]);
+    }
 
     #[test]
     fn keys_differ_where_what_they_are_made_from_differs() {
