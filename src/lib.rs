@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod deploy;
 pub mod evidence;
 pub mod host;
+pub mod images;
 pub mod manifest;
 pub mod plan;
 pub mod probe;
