@@ -3,6 +3,8 @@
 //! The product is one straight line of nouns; each module takes the one before and gives the next:
 //! Release → Guide → Plan → Cluster → Deployed → Observation → Verdict → Report.
 
+pub mod cli;
+pub mod cluster;
 pub mod host;
 pub mod record;
 pub mod redact;
