@@ -11,6 +11,7 @@ use super::{
     Had, How, ImageRef, ImagesError, Provided, Way,
     engine::{Engine, EngineImage},
     progress::Progress,
+    serve::counted,
     store::Store,
 };
 use crate::{
@@ -95,7 +96,7 @@ pub(super) async fn provide(host: &Host, wanted: &[ImageRef], events: &Events) -
         }
     }
     let before = images.iter().filter(|had| had.how == How::Present).count();
-    let mut parts = vec![format!("{} images pulled", images.len() - before)];
+    let mut parts = vec![format!("{} pulled", counted(images.len() - before))];
     if before > 0 {
         parts.push(format!("{before} found in the engine"));
     }
@@ -161,7 +162,7 @@ pub async fn load(host: &Host, provided: &Provided, cluster: &str, events: &Even
     }
     let progress = Progress::new(events);
     let _job = progress.begin(
-        format!("putting {} images into the cluster's node", provided.load.len()),
+        format!("putting {} into the cluster's node", counted(provided.load.len())),
         None,
     );
     let names = provided.load.iter().map(ToString::to_string);
