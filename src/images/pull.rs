@@ -196,6 +196,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn registries_that_did_not_answer_a_moment_ago_are_not_asked_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let host = Host::with_variables([("XDG_CACHE_HOME", directory.path().to_str().unwrap())]);
+        let wanted: [ImageRef; 1] = ["registry.example/x:1".parse().unwrap()];
+        let silence = Silence {
+            hosts: BTreeSet::from(["registry.example".to_owned()]),
+            at: host.now(),
+        };
+        Store::of(&host).remember("seen", "silence", &silence).unwrap();
+        let (events, mut receiver) = Events::channel();
+        assert_eq!(choose(&host, &wanted, &events).await.unwrap(), Way::Build);
+        drop(events);
+        assert!(receiver.recv().await.is_none(), "nobody was asked, so nothing is said");
+    }
+
+    #[tokio::test]
     async fn nothing_to_load_asks_nothing_of_anyone() {
         let provided = Provided {
             way: Way::Build,
