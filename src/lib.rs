@@ -3,9 +3,11 @@
 //! The product is one straight line of nouns; each module takes the one before and gives the next:
 //! Release → Guide → Plan → Cluster → Deployed → Observation → Verdict → Report.
 
+pub mod guide;
 pub mod host;
 pub mod manifest;
 pub mod plan;
 pub mod record;
 pub mod redact;
+pub mod release;
 pub mod verdict;
