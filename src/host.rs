@@ -240,6 +240,11 @@ impl Host {
         std::io::stderr().is_terminal() && self.variable("TERM") != Some("dumb")
     }
 
+    /// Columns of the terminal behind standard error, as it is now; `None` where there is none.
+    pub fn stderr_columns() -> Option<usize> {
+        terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| usize::from(width.0))
+    }
+
     /// Whether text outside ASCII may be printed: the locale says UTF-8.
     pub fn speaks_utf8(&self) -> bool {
         ["LC_ALL", "LC_CTYPE", "LANG"]

@@ -199,7 +199,8 @@ pub struct Step {
     pub action: Action,
     /// Whether its failure decides the verdict; a prerequisite's check does not.
     pub weight: Weight,
-    /// What is known of it without running it, such as a file that the release lacks; the step is then not carried out.
+    /// What is known of it without running it, such as a file that the release lacks; the step is then not carried out,
+    /// and its action may be empty.
     pub known: Option<Finding>,
 }
 

@@ -1,7 +1,7 @@
 //! What a run says about itself: events, the journal they are appended to, and the record they add up to.
 //!
 //! [`Event`] is the whole interface between a run and its reports. Stages send events through [`Events`]; one task
-//! (in `run`) appends each to the [`Journal`], folds it into the [`RunRecord`], and feeds the reporters. Nothing here
+//! (`report::write`) appends each to the [`Journal`], folds it into the [`RunRecord`], and feeds the reporters. Nothing here
 //! decides anything: the outcome is added up by [`crate::verdict::add_up`].
 
 use std::{fmt, io};
@@ -9,13 +9,15 @@ use std::{fmt, io};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use crate::verdict::{self, Finding, Outcome, Weight};
+use crate::verdict::{Finding, Weight};
 
 mod fold;
 mod journal;
+mod outcome;
 
 pub use fold::{Change, RunRecord};
 pub use journal::Journal;
+pub use outcome::Tally;
 
 /// The version of the record's JSON form; raised when a field changes its meaning or goes away.
 pub const RECORD_VERSION: u32 = 1;
@@ -367,6 +369,22 @@ pub trait Reporter: Send {
     /// # Errors
     /// The stream it writes to is broken.
     fn on_event(&mut self, event: &Event) -> io::Result<()>;
+
+    /// Called about ten times a second while the run goes on, for what moves without an event.
+    ///
+    /// # Errors
+    /// The stream it writes to is broken.
+    fn on_tick(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Called once, after the last event and after every report is in its final form.
+    ///
+    /// # Errors
+    /// The stream it writes to is broken.
+    fn on_close(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Written from the record, at any moment.
@@ -376,20 +394,4 @@ pub trait Render: Send + Sync {
     /// # Errors
     /// Writing fails.
     fn render(&self, record: &RunRecord, out: &mut dyn io::Write) -> anyhow::Result<()>;
-}
-
-impl RunRecord {
-    /// What the run comes to by now: added up from its decisions; never a pass before it has ended.
-    pub fn outcome(&self) -> Outcome {
-        let parts: Vec<verdict::Part<'_>> = self
-            .decisions
-            .iter()
-            .map(|decision| (decision.check.as_str(), decision.weight, &decision.finding))
-            .collect();
-        let outcome = verdict::add_up(self.expected.iter().map(String::as_str), &parts);
-        if outcome == Outcome::Passed && (self.ended.is_none() || self.interrupted.is_some()) {
-            return Outcome::Inconclusive;
-        }
-        outcome
-    }
 }

@@ -93,6 +93,45 @@ pub enum ExitCode {
     Terminated = 143,
 }
 
+impl ExitCode {
+    /// Every code, in order.
+    pub const ALL: &'static [Self] = &[
+        Self::Passed,
+        Self::Failed,
+        Self::Usage,
+        Self::Errored,
+        Self::Inconclusive,
+        Self::LeftBehind,
+        Self::Interrupted,
+        Self::Terminated,
+    ];
+
+    /// The number a shell sees in `$?`.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// What it says, as help and documentation print it.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Passed => "passed: everything expected was checked and holds",
+            Self::Failed => "failed: the product under test is broken, proven",
+            Self::Usage => "usage: the command line, or an input it names, is wrong; nothing was made",
+            Self::Errored => "errored: cluster, network, registry, host or quickproof itself stood in the way",
+            Self::Inconclusive => "inconclusive: not decided, or nothing ran",
+            Self::LeftBehind => "passed, but something that the run made could not be removed",
+            Self::Interrupted => "interrupted by SIGINT; reports were written",
+            Self::Terminated => "ended by SIGTERM; reports were written",
+        }
+    }
+}
+
+impl From<ExitCode> for std::process::ExitCode {
+    fn from(code: ExitCode) -> Self {
+        Self::from(code.number())
+    }
+}
+
 /// One part of a verdict: a finding and what it weighs.
 pub type Part<'a> = (&'a str, Weight, &'a Finding);
 

@@ -159,7 +159,11 @@ impl<'a> Draft<'a> {
                 let drawn = Drawn::new(
                     self.check("command", &command.at),
                     "the command can be carried out",
-                    Action::Unsupported { why: actual.clone() },
+                    // It is understood; what it would do does not exist.
+                    Action::Apply {
+                        objects: Vec::new(),
+                        namespace: None,
+                    },
                 );
                 (
                     drawn,

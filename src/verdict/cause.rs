@@ -261,6 +261,9 @@ causes! {
     HostToolFailed "host-tool-failed" Host
         "A program on this machine that quickproof needs is missing or failed."
         "Install it (`make setup`) or read its message.";
+    ReportNotWritten "report-not-written" Host
+        "The journal or a report of the run could not be written, so part of what was seen may be lost."
+        "Make room, or choose another place with `--output-dir`, `--junit-file` or `--json-file`.";
     HarnessError "harness-error" Harness
         "quickproof itself failed."
         "Report it with the journal of the run.";

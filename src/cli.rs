@@ -1,0 +1,368 @@
+//! The command line: what was typed, what is meant by it, and what becomes of it in `$?`.
+//!
+//! One file a subcommand. Nothing here knows how a run is done. What costs start-up time (an async runtime, embedded
+//! files) is begun by the subcommand that needs it, not before.
+
+use std::{
+    ffi::OsString,
+    fmt::Write as _,
+    io::{self, Write},
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use crate::{
+    host::Host,
+    record::{Event, Events},
+    redact::Redactor,
+    report::{Colours, Glyphs, Look, Medium, Verbosity},
+    verdict::ExitCode,
+};
+
+pub mod cluster;
+pub mod explain;
+pub mod images;
+mod order;
+pub mod reap;
+pub mod verify;
+pub mod version;
+
+/// Carries out a release's own quickstart guide on a real cluster and says pass or fail.
+///
+/// quickproof takes a release tag of Gateway API Inference Extension, reads the quickstart guide of that tag, does on a
+/// real cluster what the guide says, command by command, and proves that what came of it works. A pass, a failure of the
+/// release, and trouble of the machine it ran on are three different things, and have three different exit codes.
+#[derive(Debug, Parser)]
+#[command(name = "quickproof", version, arg_required_else_help = true, max_term_width = 110)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    manner: Manner,
+}
+
+/// The subcommands: one line each, in the order of the help.
+#[derive(Debug, Subcommand)]
+enum Command {
+    Verify(Box<verify::VerifyArguments>),
+    Images(images::ImagesCommand),
+    /// Make, list and delete kind clusters of our own
+    #[command(subcommand)]
+    Cluster(cluster::ClusterCommand),
+    Reap(reap::ReapArguments),
+    Explain(explain::ExplainArguments),
+    Version(version::VersionArguments),
+}
+
+/// How output looks, whatever the subcommand.
+#[derive(Debug, Clone, Copy, clap::Args)]
+#[command(next_help_heading = "Output")]
+pub struct Manner {
+    /// When to use colours. `NO_COLOR` and `CLICOLOR_FORCE` are heeded by `auto`
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: When,
+    /// Show evidence, headers and bodies in full
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    verbose: bool,
+    /// Show only what does not hold, and the last block
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum When {
+    /// On a terminal that wants them
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// Who called, from where, and how they want to be answered: what every subcommand is given.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The machine.
+    pub host: Host,
+    /// How output looks.
+    pub manner: Manner,
+    /// The command line as one would type it again; not redacted yet.
+    pub command: String,
+}
+
+/// An error in what was typed, or in an input that it names: exit code 2, and nothing was made.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:#}")]
+pub struct Usage(anyhow::Error);
+
+impl Usage {
+    /// A usage error; its message ends with the way out.
+    pub fn new(error: impl Into<anyhow::Error>) -> Self {
+        Self(error.into())
+    }
+}
+
+impl Command {
+    fn run(self, caller: &Caller) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Verify(arguments) => verify::run(*arguments, caller),
+            Self::Images(command) => {
+                block_on(command.run(&caller.host))??;
+                Ok(ExitCode::Passed)
+            }
+            Self::Cluster(command) => {
+                block_on(aloud(async |events| {
+                    let provided = match &command {
+                        cluster::ClusterCommand::Up { node_image: None, .. } => {
+                            Some(crate::images::provide(&caller.host, crate::images::Way::Auto, &[], events).await?)
+                        }
+                        _ => None,
+                    };
+                    let image = provided.as_ref().and_then(|provided| provided.node_image.as_deref());
+                    cluster::run(&caller.host, &command, image, events, &mut io::stdout()).await
+                }))??;
+                Ok(ExitCode::Passed)
+            }
+            Self::Reap(arguments) => {
+                let reaped = block_on(aloud(async |events| {
+                    reap::run(&caller.host, &arguments, events, &mut io::stdout()).await
+                }))??;
+                Ok(match reaped {
+                    reap::Cleanness::LeftBehind => ExitCode::LeftBehind,
+                    reap::Cleanness::Clean => ExitCode::Passed,
+                })
+            }
+            Self::Explain(arguments) => explain::run(&arguments, &mut io::stdout().lock()),
+            Self::Version(arguments) => version::run(&arguments, &mut io::stdout().lock()),
+        }
+    }
+}
+
+/// Runs a future to its end on a runtime of its own; subcommands that need none do not pay for one.
+fn block_on<F: Future>(future: F) -> io::Result<F::Output> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    Ok(runtime.block_on(future))
+}
+
+/// Does the work of a subcommand that is not a run, and tells its events on standard error as they come.
+async fn aloud<T>(work: impl AsyncFnOnce(&Events) -> T) -> T {
+    let (events, mut heard) = Events::channel();
+    let telling = async {
+        let mut last = String::new();
+        while let Some(event) = heard.recv().await {
+            let line = match event {
+                Event::Waiting { on, seen, .. } if seen.is_empty() => on,
+                Event::Waiting { on, seen, .. } => format!("{on}: {seen}"),
+                Event::Noted { sentence, .. } => sentence,
+                _ => continue,
+            };
+            if line != last {
+                // Progress that nobody can read any more is no reason to stop the work.
+                let _ = writeln!(anstream::stderr(), "{line}");
+                last = line;
+            }
+        }
+    };
+    let working = async {
+        let done = work(&events).await;
+        drop(events);
+        done
+    };
+    tokio::join!(working, telling).0
+}
+
+/// Parses the command line of this process, does what it says, and returns what `$?` shall be.
+pub fn main() -> std::process::ExitCode {
+    let typed: Vec<OsString> = std::env::args_os().collect();
+    let arguments = match parse(&typed) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Whoever closed the pipe of `--help` has read enough.
+            let _ = error.print();
+            return if error.use_stderr() {
+                ExitCode::Usage
+            } else {
+                ExitCode::Passed
+            }
+            .into();
+        }
+    };
+    let caller = Caller {
+        host: Host::real(),
+        manner: arguments.manner,
+        command: command_line(&typed),
+    };
+    let command = arguments.command;
+    // A panic has said what it is on standard error; what remains is to end with a code that is in the table.
+    catch_unwind(AssertUnwindSafe(|| command.run(&caller)))
+        .map_or(ExitCode::Errored, |result| {
+            result.unwrap_or_else(|error| exit_code_of(&error, &mut io::stderr().lock()))
+        })
+        .into()
+}
+
+/// The command line as clap sees it; the exit codes in its help come from [`ExitCode`].
+fn parse(typed: &[OsString]) -> Result<Arguments, clap::Error> {
+    let codes = exit_codes();
+    let command = Arguments::command()
+        .mut_subcommand("verify", |verify| {
+            let examples_and_codes = format!("{}\n\n{codes}", verify::EXAMPLES);
+            verify.after_help(codes.clone()).after_long_help(examples_and_codes)
+        })
+        .after_help(codes);
+    Arguments::from_arg_matches(&command.try_get_matches_from(typed)?)
+}
+
+/// Tells an error in one line, and returns its exit code.
+fn exit_code_of(error: &anyhow::Error, out: &mut dyn Write) -> ExitCode {
+    let closed = |cause: &(dyn std::error::Error + 'static)| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    };
+    if error.chain().any(closed) {
+        return ExitCode::Passed;
+    }
+    let _ = writeln!(out, "error: {}", Redactor::new().redact(&format!("{error:#}")));
+    if error.chain().any(<dyn std::error::Error>::is::<Usage>) {
+        ExitCode::Usage
+    } else {
+        ExitCode::Errored
+    }
+}
+
+fn exit_codes() -> String {
+    let mut table = String::from("Exit codes:\n");
+    for code in ExitCode::ALL {
+        let _ = writeln!(table, "  {:>3}  {}", code.number(), code.sentence());
+    }
+    table
+}
+
+/// Words as a POSIX shell reads them back.
+fn command_line(words: &[OsString]) -> String {
+    let mut line = String::from("quickproof");
+    for word in words.iter().skip(1) {
+        line.push(' ');
+        line.push_str(&quoted(&word.to_string_lossy()));
+    }
+    line
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "-_./:=,@%+".contains(character);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+impl Manner {
+    /// How much is printed.
+    pub fn verbosity(self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, true) => Verbosity::Verbose,
+            (false, false) => Verbosity::Normal,
+        }
+    }
+
+    /// Where live lines go: they go to standard error.
+    pub fn medium(self, host: &Host) -> Medium {
+        if host.stderr_is_terminal() {
+            Medium::Terminal
+        } else {
+            Medium::Log
+        }
+    }
+
+    /// How lines on standard error look.
+    pub fn look(self, host: &Host) -> Look {
+        let medium = self.medium(host);
+        Look {
+            colours: self.colours(host, medium),
+            glyphs: if host.speaks_utf8() {
+                Glyphs::Unicode
+            } else {
+                Glyphs::Ascii
+            },
+            columns: match medium {
+                Medium::Terminal => Host::stderr_columns,
+                Medium::Log => || None,
+            },
+        }
+    }
+
+    fn colours(self, host: &Host, medium: Medium) -> Colours {
+        let forced = host.variable("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+        let on = match self.color {
+            When::Always => true,
+            When::Never => false,
+            When::Auto if host.variable("NO_COLOR").is_some() => false,
+            When::Auto => forced || (medium == Medium::Terminal && host.variable("CLICOLOR") != Some("0")),
+        };
+        if on { Colours::On } else { Colours::Off }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_of_the_command_line_holds_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[rstest]
+    #[case::auto_in_a_log(When::Auto, &[], Medium::Log, Colours::Off)]
+    #[case::auto_on_a_terminal(When::Auto, &[], Medium::Terminal, Colours::On)]
+    #[case::no_color(When::Auto, &[("NO_COLOR", "1")], Medium::Terminal, Colours::Off)]
+    #[case::no_color_outweighs_force(When::Auto, &[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")], Medium::Log, Colours::Off)]
+    #[case::empty_no_color_counts_as_unset(When::Auto, &[("NO_COLOR", "")], Medium::Terminal, Colours::On)]
+    #[case::forced(When::Auto, &[("CLICOLOR_FORCE", "1")], Medium::Log, Colours::On)]
+    #[case::not_forced(When::Auto, &[("CLICOLOR_FORCE", "0")], Medium::Log, Colours::Off)]
+    #[case::clicolor_off(When::Auto, &[("CLICOLOR", "0")], Medium::Terminal, Colours::Off)]
+    #[case::the_flag_outweighs_the_environment(When::Always, &[("NO_COLOR", "1")], Medium::Log, Colours::On)]
+    #[case::never(When::Never, &[("CLICOLOR_FORCE", "1")], Medium::Terminal, Colours::Off)]
+    fn colours_follow_flag_then_environment_then_terminal(
+        #[case] color: When,
+        #[case] variables: &[(&str, &str)],
+        #[case] medium: Medium,
+        #[case] colours: Colours,
+    ) {
+        let host = match *variables {
+            [] => Host::with_variables([]),
+            [one] => Host::with_variables([one]),
+            [one, two, ..] => Host::with_variables([one, two]),
+        };
+        let manner = Manner {
+            color,
+            verbose: false,
+            quiet: false,
+        };
+        assert_eq!(manner.colours(&host, medium), colours);
+    }
+
+    #[test]
+    fn a_command_line_reads_back_in_a_shell() {
+        let words = ["/usr/bin/quickproof", "verify", "--set", "a=b c", "it's", ""].map(OsString::from);
+        assert_eq!(command_line(&words), r"quickproof verify --set 'a=b c' 'it'\''s' ''");
+    }
+
+    #[test]
+    fn errors_have_the_exit_code_of_their_kind_and_lose_their_secrets() {
+        let mut out = Vec::new();
+        let usage = anyhow::Error::new(Usage::new(anyhow::anyhow!("no such tag hf_abcdefghijklmnop")));
+        assert_eq!(exit_code_of(&usage, &mut out), ExitCode::Usage);
+        assert_eq!(String::from_utf8(out).unwrap(), "error: no such tag [redacted]\n");
+        let other = anyhow::anyhow!("no cluster");
+        assert_eq!(exit_code_of(&other, &mut Vec::new()), ExitCode::Errored);
+        let closed = anyhow::Error::new(io::Error::from(io::ErrorKind::BrokenPipe)).context("printing");
+        assert_eq!(exit_code_of(&closed, &mut Vec::new()), ExitCode::Passed);
+    }
+}

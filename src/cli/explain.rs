@@ -1,0 +1,151 @@
+//! `quickproof explain`: what a cause means, who is to blame, and what to do. Offline.
+
+use std::io::Write;
+
+use clap::Args;
+
+use crate::{
+    cli::Usage,
+    verdict::{Blame, CauseCode, ExitCode},
+};
+
+/// Say what a cause means, who is to blame for it, and what to do next.
+///
+/// Reports name a cause by a stable code. Without one, all of them are listed.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  quickproof explain\n  quickproof explain pod-image-not-found")]
+pub struct ExplainArguments {
+    /// The code of a cause, as reports print it
+    #[arg(value_name = "CODE")]
+    code: Option<String>,
+}
+
+/// How alike (from 0 to 1) a code must be to what was typed to be offered instead.
+const ALIKE: f64 = 0.8;
+
+/// Prints one cause, or the table of all.
+///
+/// # Errors
+/// There is no such code, or `out` cannot be written.
+pub fn run(arguments: &ExplainArguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    match &arguments.code {
+        None => list(out)?,
+        Some(typed) => match typed.trim().to_ascii_lowercase().parse::<CauseCode>() {
+            Ok(cause) => explain(cause, out)?,
+            Err(message) => return Err(Usage::new(anyhow::anyhow!(with_suggestions(typed, message))).into()),
+        },
+    }
+    Ok(ExitCode::Passed)
+}
+
+fn list(out: &mut dyn Write) -> std::io::Result<()> {
+    let width = |text: &dyn Fn(CauseCode) -> usize| CauseCode::ALL.iter().copied().map(text).max().unwrap_or(0);
+    let codes = width(&|cause| cause.code().len());
+    let blames = width(&|cause| blame(cause).len());
+    for cause in CauseCode::ALL.iter().copied() {
+        writeln!(
+            out,
+            "{:codes$}  {:blames$}  {}",
+            cause.code(),
+            blame(cause),
+            cause.sentence()
+        )?;
+    }
+    Ok(())
+}
+
+fn explain(cause: CauseCode, out: &mut dyn Write) -> std::io::Result<()> {
+    let consequence = if cause.blame().is_product() {
+        "part of what is tested: the run fails, exit code 1"
+    } else {
+        "not part of what is tested: the run errs, exit code 3, and says nothing about the release"
+    };
+    writeln!(out, "{cause}")?;
+    writeln!(out, "  means  {}", cause.sentence())?;
+    writeln!(out, "  blame  {} ({consequence})", blame(cause))?;
+    writeln!(out, "  next   {}", cause.next_step())
+}
+
+fn blame(cause: CauseCode) -> &'static str {
+    match cause.blame() {
+        Blame::Guide => "guide",
+        Blame::Manifest => "manifest",
+        Blame::Chart => "chart",
+        Blame::Image => "image",
+        Blame::ModelServer => "model server",
+        Blame::EndpointPicker => "endpoint picker",
+        Blame::Gateway => "gateway",
+        Blame::Cluster => "cluster",
+        Blame::Host => "host",
+        Blame::Harness => "quickproof",
+    }
+}
+
+fn with_suggestions(typed: &str, message: String) -> String {
+    let mut alike: Vec<(f64, &str)> = CauseCode::ALL
+        .iter()
+        .map(|cause| (likeness(typed, cause.code()), cause.code()))
+        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .collect();
+    alike.sort_by(|one, other| other.0.total_cmp(&one.0));
+    let codes: Vec<String> = alike.iter().take(3).map(|(_, code)| format!("`{code}`")).collect();
+    if codes.is_empty() {
+        return message;
+    }
+    format!("{message}; did you mean {}?", codes.join(" or "))
+}
+
+fn likeness(typed: &str, code: &str) -> f64 {
+    // A part of a code is what one remembers of it.
+    if typed.len() >= 3 && code.contains(typed) {
+        return 1.0;
+    }
+    strsim::jaro_winkler(typed, code)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn explained(code: Option<&str>) -> anyhow::Result<String> {
+        let mut out = Vec::new();
+        let arguments = ExplainArguments {
+            code: code.map(str::to_owned),
+        };
+        run(&arguments, &mut out)?;
+        Ok(String::from_utf8(out)?)
+    }
+
+    #[test]
+    fn every_cause_can_be_explained_and_stands_in_the_list() {
+        let list = explained(None).unwrap();
+        for cause in CauseCode::ALL {
+            let text = explained(Some(cause.code())).unwrap();
+            assert!(
+                text.contains(cause.sentence()) && text.contains(cause.next_step()),
+                "{text}"
+            );
+            assert!(list.contains(cause.code()), "{cause}");
+        }
+    }
+
+    #[rstest]
+    #[case::a_slip("pod-image-notfound", "`pod-image-not-found`")]
+    #[case::a_part("picker-bypassed", "`endpoint-picker-bypassed`")]
+    fn a_code_nearly_right_is_offered(#[case] typed: &str, #[case] offered: &str) {
+        let error = explained(Some(typed)).unwrap_err();
+        assert!(error.is::<Usage>());
+        assert!(error.to_string().contains(offered), "{error}");
+    }
+
+    #[test]
+    fn a_code_of_nothing_is_answered_with_where_to_look() {
+        let error = explained(Some("zzz")).unwrap_err().to_string();
+        assert!(
+            error.contains("quickproof explain") && !error.contains("did you mean"),
+            "{error}"
+        );
+    }
+}

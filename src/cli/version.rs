@@ -1,0 +1,39 @@
+//! `quickproof version`: which quickproof this is, for people and for scripts.
+
+use std::io::Write;
+
+use clap::{Args, ValueEnum};
+
+use crate::{record::RECORD_VERSION, verdict::ExitCode};
+
+/// Say which version this is.
+#[derive(Debug, Args)]
+pub struct VersionArguments {
+    /// How to say it
+    #[arg(short, long, value_name = "FORM", default_value = "text")]
+    output: Form,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// One line
+    Text,
+    /// An object with `quickproof` and `record_version`, the version of the JSON report's form
+    Json,
+}
+
+/// Prints the version.
+///
+/// # Errors
+/// `out` cannot be written.
+pub fn run(arguments: &VersionArguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let version = env!("CARGO_PKG_VERSION");
+    match arguments.output {
+        Form::Text => writeln!(out, "quickproof {version}")?,
+        Form::Json => {
+            let json = serde_json::json!({ "quickproof": version, "record_version": RECORD_VERSION });
+            writeln!(out, "{json}")?;
+        }
+    }
+    Ok(ExitCode::Passed)
+}

@@ -1,0 +1,194 @@
+//! The last block: all that a busy person needs.
+//!
+//! Pure: from the record to lines.
+
+use std::path::PathBuf;
+
+use crate::{
+    record::{Decision, DeviationKind, RunRecord, Stage},
+    report::{
+        page::{deviation_word, one_line, seconds},
+        paint::{Line, Tone},
+    },
+    verdict::{Finding, Outcome, Weight},
+};
+
+/// Broken or undecided checks named in the block; the rest is counted.
+const NAMED: usize = 10;
+
+/// Columns of the words at the left.
+const WORD: usize = 9;
+
+/// The block, an empty line before it left to the caller.
+pub(super) fn closing(record: &RunRecord, reports: &[PathBuf]) -> Vec<Line> {
+    let mut lines = vec![verdict(record)];
+    match (&record.interrupted, record.ended) {
+        (Some(signal), _) => lines.push(said(
+            "stopped",
+            Tone::Warn,
+            &format!("by {signal}, before it was decided"),
+        )),
+        (None, None) => lines.push(said(
+            "stopped",
+            Tone::Warn,
+            "the run did not end; what follows is as far as it got",
+        )),
+        (None, Some(_)) => {}
+    }
+    lines.extend(named(record, "broken", Tone::Bad, |decision| {
+        decision.weight == Weight::Gate && matches!(decision.finding, Finding::Broken { .. })
+    }));
+    lines.extend(named(record, "open", Tone::Warn, |decision| {
+        decision.weight == Weight::Gate && matches!(decision.finding, Finding::Undecided { .. })
+    }));
+    lines.extend(never_decided(record));
+    lines.extend(ledger(record));
+    if !record.left_behind.is_empty() {
+        lines.push(said("left", Tone::Bad, &record.left_behind.join(", ")));
+        lines.push(said("", Tone::Plain, "quickproof reap takes it away"));
+    }
+    for (index, how) in record.kept.iter().enumerate() {
+        let word = if index == 0 { "kept" } else { "" };
+        lines.push(said(word, Tone::Plain, how).unbroken());
+    }
+    lines.extend(time(record));
+    if !reports.is_empty() {
+        let paths: Vec<String> = reports.iter().map(|path| path.display().to_string()).collect();
+        lines.push(said("report", Tone::Plain, &paths.join("  ")).unbroken());
+    }
+    if !record.command.is_empty() {
+        lines.push(said("again", Tone::Plain, &record.command).unbroken());
+    }
+    lines
+}
+
+fn verdict(record: &RunRecord) -> Line {
+    let outcome = record.outcome();
+    let tone = match outcome {
+        Outcome::Passed if record.left_behind.is_empty() => Tone::Good,
+        Outcome::Failed => Tone::Bad,
+        Outcome::Passed | Outcome::Errored | Outcome::Inconclusive => Tone::Warn,
+    };
+    let subject = record
+        .subject
+        .as_ref()
+        .map_or_else(|| "nothing began".to_owned(), crate::record::Subject::sentence);
+    let tally = record.tally();
+    let counts: Vec<String> = [
+        (tally.broken, "broken"),
+        (tally.degraded, "degraded"),
+        (tally.hold, "hold"),
+        (tally.skipped, "skipped"),
+        (tally.undecided, "undecided"),
+        (record.ledger.len(), "in the ledger"),
+    ]
+    .into_iter()
+    .filter(|(count, word)| *count > 0 || *word == "hold")
+    .map(|(count, word)| format!("{count} {word}"))
+    .collect();
+    let line = Line::indented(0)
+        .with(tone, outcome.word())
+        .with(Tone::Bold, format!("  {subject}"))
+        .with(Tone::Plain, format!(": {}", counts.join(", ")));
+    match record.took_ms {
+        Some(ms) => line.at_right(seconds(ms)),
+        None => line,
+    }
+}
+
+fn said(word: &str, tone: Tone, text: &str) -> Line {
+    let word = format!("{word:<WORD$}");
+    Line::indented(2).with(Tone::Dim, word).with(tone, one_line(text))
+}
+
+fn named(record: &RunRecord, word: &str, tone: Tone, wanted: fn(&Decision) -> bool) -> Vec<Line> {
+    let decisions: Vec<&Decision> = record.decisions.iter().filter(|decision| wanted(decision)).collect();
+    let mut lines: Vec<Line> = decisions
+        .iter()
+        .take(NAMED)
+        .enumerate()
+        .map(|(index, decision)| {
+            let line = said(if index == 0 { word } else { "" }, tone, &decision.sentence);
+            match &decision.finding {
+                Finding::Broken { cause, .. } => {
+                    line.with(Tone::Dim, format!(" · {} · blame {:?}", cause.code, cause.code.blame()))
+                }
+                _ => line,
+            }
+        })
+        .collect();
+    if decisions.len() > NAMED {
+        lines.push(said("", Tone::Dim, &format!("and {} more", decisions.len() - NAMED)));
+    }
+    lines
+}
+
+fn never_decided(record: &RunRecord) -> Option<Line> {
+    let names = record.never_decided();
+    if names.is_empty() {
+        return None;
+    }
+    let mut text = names[..names.len().min(NAMED)].join(", ");
+    if names.len() > NAMED {
+        text = format!("{text} and {} more", names.len() - NAMED);
+    }
+    Some(said("never", Tone::Warn, &format!("decided: {text}")))
+}
+
+fn ledger(record: &RunRecord) -> Vec<Line> {
+    const KINDS: [DeviationKind; 5] = [
+        DeviationKind::Built,
+        DeviationKind::Substituted,
+        DeviationKind::Overridden,
+        DeviationKind::Added,
+        DeviationKind::LeftOut,
+    ];
+    let count = |kind| record.ledger.iter().filter(|entry| entry.kind == kind).count();
+    let kinds: Vec<String> = KINDS
+        .into_iter()
+        .filter(|kind| count(*kind) > 0)
+        .map(|kind| format!("{} {}", count(kind), deviation_word(kind)))
+        .collect();
+    if kinds.is_empty() {
+        return Vec::new();
+    }
+    let total = record.ledger.len();
+    let word = if total == 1 { "deviation" } else { "deviations" };
+    let mut lines = vec![said(
+        "ledger",
+        Tone::Plain,
+        &format!("{total} {word} from the guide: {}", kinds.join(", ")),
+    )];
+    if count(DeviationKind::Built) > 0 {
+        lines.push(said(
+            "",
+            Tone::Plain,
+            "built images stand in for the published ones: this run is no proof of those",
+        ));
+    }
+    lines
+}
+
+fn time(record: &RunRecord) -> Option<Line> {
+    if record.spent.is_empty() {
+        return None;
+    }
+    let parts: Vec<String> = where_the_time_went(record)
+        .into_iter()
+        .map(|(stage, ms)| format!("{stage} {}", seconds(ms)))
+        .collect();
+    Some(said("time", Tone::Plain, &parts.join(" · ")))
+}
+
+/// Milliseconds by stage, and under `between` what no stage accounts for, once the run ended. Stages may overlap: then
+/// nothing is left between them.
+pub(super) fn where_the_time_went(record: &RunRecord) -> Vec<(&'static str, u64)> {
+    let mut spent: Vec<(Stage, u64)> = record.spent.clone();
+    spent.sort_by_key(|(stage, _)| *stage);
+    let sum: u64 = spent.iter().map(|(_, ms)| ms).sum();
+    let mut parts: Vec<(&'static str, u64)> = spent.into_iter().map(|(stage, ms)| (stage.word(), ms)).collect();
+    if let Some(between) = record.took_ms.map(|took| took.saturating_sub(sum)).filter(|ms| *ms > 0) {
+        parts.push(("between", between));
+    }
+    parts
+}

@@ -1,0 +1,284 @@
+//! What is said, line by line: the words of the terminal and text reports.
+//!
+//! Pure: from parts of the record to [`Line`]s. How they look is [`super::paint`]'s, when they are printed is
+//! [`super::terminal`]'s.
+
+use crate::{
+    record::{Decision, Deviation, DeviationKind, Exchange, Stage, Subject},
+    report::{
+        Verbosity,
+        paint::{Line, Tone},
+    },
+    verdict::{Cause, Finding, Weight},
+};
+
+/// Columns before the text of a finding's details.
+const DETAIL: usize = 6;
+
+/// Lines of evidence shown without `--verbose`.
+const EVIDENCE_LINES: usize = 8;
+
+/// Characters of a body shown without `--verbose`.
+const BODY_CHARACTERS: usize = 300;
+
+/// Times under this are not worth a column.
+const SHORTEST_TIME_SHOWN_MS: u64 = 500;
+
+/// The first line: what ran, on what.
+pub(super) fn header(version: &str, subject: &Subject) -> Line {
+    let mut what = subject.repository.clone();
+    if let Some(tag) = &subject.tag {
+        what.push(' ');
+        what.push_str(tag);
+    }
+    if let Some(commit) = &subject.commit {
+        what = format!("{what} ({})", commit.get(..7).unwrap_or(commit));
+    }
+    let phase = subject.phase.replace('-', " ");
+    Line::indented(0)
+        .with(Tone::Bold, format!("quickproof {version}"))
+        .with(
+            Tone::Plain,
+            format!(" · {what} · {} · {} · {phase}", subject.variant, subject.provider),
+        )
+}
+
+/// A stage's heading.
+pub(super) fn heading(stage: Stage, spent_ms: Option<u64>) -> Line {
+    let line = Line::indented(0).with(Tone::Bold, stage.word());
+    match spent_ms {
+        Some(ms) => line.at_right(seconds(ms)),
+        None => line,
+    }
+}
+
+/// A heading of another kind.
+pub(super) fn section(word: &str) -> Line {
+    Line::indented(0).with(Tone::Bold, word)
+}
+
+/// A fact.
+pub(super) fn note(sentence: &str) -> Line {
+    Line::indented(2)
+        .with(Tone::Dim, "· ")
+        .with(Tone::Plain, one_line(sentence))
+}
+
+/// The word for a kind of deviation.
+pub(super) fn deviation_word(kind: DeviationKind) -> &'static str {
+    match kind {
+        DeviationKind::Substituted => "substituted",
+        DeviationKind::Added => "added",
+        DeviationKind::Overridden => "overridden",
+        DeviationKind::LeftOut => "left out",
+        DeviationKind::Built => "built",
+    }
+}
+
+/// A deviation as it is entered into the ledger under `number`.
+pub(super) fn deviation(number: usize, deviation: &Deviation) -> Line {
+    let line = Line::indented(2)
+        .with(
+            Tone::Warn,
+            format!("ledger {number} · {}", deviation_word(deviation.kind)),
+        )
+        .with(Tone::Plain, format!(" · {}", one_line(&deviation.what)));
+    match &deviation.from {
+        Some(from) => line.at_right(from.to_string()),
+        None => line,
+    }
+}
+
+/// Several images built in a row, as one line.
+pub(super) fn built(first: usize, subjects: &[String]) -> Line {
+    let last = first + subjects.len() - 1;
+    Line::indented(2)
+        .with(Tone::Warn, format!("ledger {first}-{last} · built"))
+        .with(
+            Tone::Plain,
+            format!(
+                " · {} images are built from packages, not the published ones: {}",
+                subjects.len(),
+                subjects.join(", ")
+            ),
+        )
+}
+
+/// A deviation in full, with its reason, as the ledger of a text report has it.
+pub(super) fn deviation_in_full(number: usize, entry: &Deviation) -> [Line; 2] {
+    let why = Line::indented(DETAIL).with(Tone::Dim, format!("{}: {}", entry.subject, one_line(&entry.why)));
+    [deviation(number, entry), why]
+}
+
+/// A decision: its line, and under it, where it does not hold, what a reader needs to act.
+pub(super) fn decision(decision: &Decision, ledger: &[Deviation], verbosity: Verbosity) -> Vec<Line> {
+    let advisory = decision.weight == Weight::Advisory;
+    let (tone, glyph) = match &decision.finding {
+        Finding::Holds => (Tone::Good, "√"),
+        Finding::Broken { .. } if advisory => (Tone::Warn, "‼"),
+        Finding::Broken { .. } => (Tone::Bad, "×"),
+        Finding::Undecided { .. } => (Tone::Warn, "‼"),
+        Finding::Skipped { .. } => (Tone::Dim, "-"),
+    };
+    let mut first = Line::indented(2)
+        .with(tone, format!("{glyph} "))
+        .with(Tone::Plain, one_line(&decision.sentence));
+    if let Some(from) = &decision.from {
+        first = first.at_right(from.to_string());
+        if let Some(entry) = ledger.iter().position(|entry| entry.from.as_ref() == Some(from)) {
+            first = first.at_right(format!("ledger {}", entry + 1));
+        }
+    }
+    if let Some(ms) = decision.took_ms.filter(|ms| *ms >= SHORTEST_TIME_SHOWN_MS) {
+        first = first.at_right(seconds(ms));
+    }
+    let mut lines = vec![first];
+    match &decision.finding {
+        Finding::Holds => {}
+        Finding::Broken {
+            expected,
+            actual,
+            cause,
+        } => {
+            lines.extend(because(expected, actual, cause, decision.exchange.is_some(), verbosity));
+            if let Some(exchange) = &decision.exchange {
+                lines.extend(exchanged(exchange, cause.evidence.is_empty(), verbosity));
+            }
+        }
+        Finding::Undecided { why } => lines.extend(why_not("undecided", why)),
+        Finding::Skipped { why } if why.trim().is_empty() => lines.extend(why_not("skipped", "no reason was given")),
+        Finding::Skipped { why } => lines.extend(why_not("skipped", why)),
+    }
+    lines
+}
+
+fn because(expected: &str, actual: &str, cause: &Cause, sent: bool, verbosity: Verbosity) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for (word, text) in [("expected ", expected), ("actual   ", actual)] {
+        for (index, part) in text.trim().lines().enumerate() {
+            let word = if index == 0 { word } else { "         " };
+            lines.push(Line::indented(DETAIL).with(Tone::Dim, word).with(Tone::Plain, part));
+        }
+    }
+    let evidence: Vec<&str> = cause.evidence.iter().flat_map(|text| text.trim_end().lines()).collect();
+    let shown = match verbosity {
+        Verbosity::Verbose => evidence.len(),
+        Verbosity::Quiet | Verbosity::Normal => EVIDENCE_LINES,
+    };
+    for line in evidence.iter().take(shown) {
+        lines.push(Line::indented(DETAIL + 2).with(Tone::Plain, line));
+    }
+    if evidence.len() > shown {
+        let more = evidence.len() - shown;
+        lines.push(Line::indented(DETAIL + 2).with(Tone::Dim, format!("… {more} more lines in the reports")));
+    }
+    if expected.is_empty() && actual.is_empty() && evidence.is_empty() && !sent {
+        lines.push(Line::indented(DETAIL).with(Tone::Plain, cause.code.sentence()));
+    }
+    lines.push(
+        Line::indented(DETAIL)
+            .with(Tone::Bold, "→ ")
+            .with(Tone::Plain, cause.code.next_step()),
+    );
+    lines.push(
+        Line::indented(DETAIL)
+            .with(
+                Tone::Dim,
+                format!(
+                    "cause {code} · blame {blame:?} · quickproof explain {code}",
+                    code = cause.code,
+                    blame = cause.code.blame()
+                ),
+            )
+            .unbroken(),
+    );
+    lines
+}
+
+fn exchanged(exchange: &Exchange, body_is_news: bool, verbosity: Verbosity) -> Vec<Line> {
+    let mut lines: Vec<Line> = exchange
+        .curl
+        .lines()
+        .map(|part| Line::indented(DETAIL).with(Tone::Plain, part).unbroken())
+        .collect();
+    let answer = match (exchange.status, &exchange.failure) {
+        (Some(status), _) => format!("answered {status} after {}", seconds(exchange.took_ms)),
+        (None, Some(failure)) => format!("no answer after {}: {failure}", seconds(exchange.took_ms)),
+        (None, None) => format!("no answer after {}", seconds(exchange.took_ms)),
+    };
+    lines.push(Line::indented(DETAIL).with(Tone::Dim, one_line(&answer)));
+    let body = exchange.body.trim();
+    if verbosity == Verbosity::Verbose {
+        for (name, value) in &exchange.headers {
+            lines.push(Line::indented(DETAIL + 2).with(Tone::Dim, format!("{name}: {value}")));
+        }
+        lines.extend(
+            body.lines()
+                .map(|part| Line::indented(DETAIL + 2).with(Tone::Plain, part)),
+        );
+    } else if body_is_news && !body.is_empty() {
+        let mut excerpt: String = body.chars().take(BODY_CHARACTERS).collect();
+        if excerpt.len() < body.len() {
+            excerpt.push('…');
+        }
+        lines.push(Line::indented(DETAIL + 2).with(Tone::Plain, one_line(&excerpt)));
+    }
+    lines
+}
+
+fn why_not(word: &str, why: &str) -> Option<Line> {
+    (!why.trim().is_empty()).then(|| {
+        Line::indented(DETAIL)
+            .with(Tone::Dim, format!("{word}: "))
+            .with(Tone::Plain, one_line(why))
+    })
+}
+
+/// Text of several lines as one: a pod's message may be a page long, a line of the report is one line.
+pub(super) fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for part in text.lines().map(str::trim).filter(|part| !part.is_empty()) {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(part);
+    }
+    line
+}
+
+/// Milliseconds as seconds, to a tenth; under a tenth of a second in milliseconds.
+pub(super) fn seconds(ms: u64) -> String {
+    if ms < 100 {
+        return format!("{ms} ms");
+    }
+    // Tenths, rounded half up, without a detour over floating point.
+    let tenths = (ms + 50) / 100;
+    if tenths >= 10 * 120 {
+        return format!("{} min {:02} s", tenths / 600, tenths % 600 / 10);
+    }
+    format!("{}.{} s", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(0, "0 ms")]
+    #[case(99, "99 ms")]
+    #[case(149, "0.1 s")]
+    #[case(150, "0.2 s")]
+    #[case(34_240, "34.2 s")]
+    #[case(119_949, "119.9 s")]
+    #[case(125_000, "2 min 05 s")]
+    fn times_read_as_a_person_says_them(#[case] ms: u64, #[case] said: &str) {
+        assert_eq!(seconds(ms), said);
+    }
+
+    #[test]
+    fn a_page_of_text_becomes_one_line() {
+        assert_eq!(one_line(" a\n\n  b\r\nc "), "a b c");
+    }
+}

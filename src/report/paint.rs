@@ -1,0 +1,315 @@
+//! How a line of text looks: tones, glyphs, columns, and what may not reach a terminal.
+//!
+//! It knows nothing about runs. Control characters of foreign text are shown, never sent: a pod's message cannot move
+//! the cursor, recolour the screen or reverse the reading direction.
+
+use std::fmt::Write as _;
+
+use owo_colors::Style;
+use unicode_width::UnicodeWidthStr;
+
+/// Whether colours are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colours {
+    /// ANSI colours.
+    On,
+    /// None.
+    Off,
+}
+
+/// Which characters the reader's locale can show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Glyphs {
+    /// All of them.
+    Unicode,
+    /// ASCII only; other characters are written as `\u{..}`.
+    Ascii,
+}
+
+/// How lines are made to look.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    /// Whether colours are sent.
+    pub colours: Colours,
+    /// Which characters may be.
+    pub glyphs: Glyphs,
+    /// Columns to fill, asked anew for each line since a terminal may be resized; `None` where lines are not to be
+    /// broken, such as in a log.
+    pub columns: fn() -> Option<usize>,
+}
+
+/// Columns of a text report, and of a log's right-hand column.
+const DEFAULT_COLUMNS: usize = 100;
+
+/// Fewer columns than this are not wrapped into: the terminal does that no worse.
+const FEWEST_COLUMNS: usize = 40;
+
+/// The part that a piece of text plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tone {
+    Plain,
+    Bold,
+    Good,
+    Bad,
+    Warn,
+    Dim,
+}
+
+impl Tone {
+    fn style(self) -> Style {
+        match self {
+            Self::Plain => Style::new(),
+            Self::Bold => Style::new().bold(),
+            Self::Good => Style::new().green(),
+            Self::Bad => Style::new().red().bold(),
+            Self::Warn => Style::new().yellow(),
+            Self::Dim => Style::new().dimmed(),
+        }
+    }
+}
+
+/// Whether a line too long for its columns is broken between words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Breaks {
+    Words,
+    Never,
+}
+
+/// One line: pieces from the left, and a column at the right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Line {
+    indent: usize,
+    pieces: Vec<(Tone, String)>,
+    right: Vec<String>,
+    breaks: Breaks,
+}
+
+impl Line {
+    /// An empty line, indented by so many columns.
+    pub(super) fn indented(indent: usize) -> Self {
+        Self {
+            indent,
+            pieces: Vec::new(),
+            right: Vec::new(),
+            breaks: Breaks::Words,
+        }
+    }
+
+    /// With a piece of text.
+    pub(super) fn with(mut self, tone: Tone, text: impl AsRef<str>) -> Self {
+        self.pieces.push((tone, printable(text.as_ref())));
+        self
+    }
+
+    /// With something in the right-hand column, after what is there.
+    pub(super) fn at_right(mut self, text: impl AsRef<str>) -> Self {
+        self.right.push(printable(text.as_ref()));
+        self
+    }
+
+    /// With the pieces of another line after its own.
+    pub(super) fn followed_by(mut self, mut other: Self) -> Self {
+        self.pieces.append(&mut other.pieces);
+        self.right.append(&mut other.right);
+        self
+    }
+
+    /// Never broken: something to copy.
+    pub(super) fn unbroken(mut self) -> Self {
+        self.breaks = Breaks::Never;
+        self
+    }
+}
+
+impl Look {
+    /// For files: no colours, every character, fixed columns.
+    pub fn for_files() -> Self {
+        Self {
+            colours: Colours::Off,
+            glyphs: Glyphs::Unicode,
+            columns: || None,
+        }
+    }
+
+    /// The line as text, without a line feed at its end; more than one line where it had to be broken.
+    pub(super) fn paint(&self, line: &Line) -> String {
+        let columns = (self.columns)();
+        let pieces: Vec<(Tone, String)> = line
+            .pieces
+            .iter()
+            .map(|(tone, text)| (*tone, self.spell(text)))
+            .collect();
+        let right = self.spell(&line.right.join("  "));
+        let left_width = line.indent + pieces.iter().map(|(_, text)| text.width()).sum::<usize>();
+        let mut painted = " ".repeat(line.indent);
+        if !right.is_empty() {
+            for (tone, text) in &pieces {
+                self.put(&mut painted, *tone, text);
+            }
+            let free = columns
+                .unwrap_or(DEFAULT_COLUMNS)
+                .saturating_sub(left_width + right.width());
+            painted.push_str(&" ".repeat(free.max(2)));
+            self.put(&mut painted, Tone::Dim, &right);
+            return painted;
+        }
+        let room = match (columns, line.breaks) {
+            (Some(columns), Breaks::Words) if left_width > columns && columns >= FEWEST_COLUMNS => columns,
+            _ => usize::MAX,
+        };
+        let mut at = line.indent;
+        for (tone, text) in &pieces {
+            if room == usize::MAX {
+                self.put(&mut painted, *tone, text);
+                continue;
+            }
+            for word in text.split_inclusive(' ') {
+                if at + word.trim_end().width() > room && at > line.indent {
+                    painted.truncate(painted.trim_end_matches(' ').len());
+                    painted.push('\n');
+                    painted.push_str(&" ".repeat(line.indent));
+                    at = line.indent;
+                }
+                self.put(&mut painted, *tone, word);
+                at += word.width();
+            }
+        }
+        painted
+    }
+
+    /// The line cut to one row of the terminal, so that it can be cleared again.
+    pub(super) fn paint_row(&self, line: &Line) -> String {
+        let room = (self.columns)().unwrap_or(DEFAULT_COLUMNS).saturating_sub(1);
+        let mut painted = String::new();
+        let mut at = 0;
+        for (tone, text) in &line.pieces {
+            let text = self.spell(text);
+            let mut fits = String::new();
+            for character in text.chars() {
+                let width = unicode_width::UnicodeWidthChar::width(character).unwrap_or(0);
+                if at + width > room {
+                    break;
+                }
+                at += width;
+                fits.push(character);
+            }
+            self.put(&mut painted, *tone, &fits);
+        }
+        painted
+    }
+
+    fn put(&self, painted: &mut String, tone: Tone, text: &str) {
+        match self.colours {
+            Colours::On if tone != Tone::Plain && !text.is_empty() => {
+                let _ = write!(painted, "{}", tone.style().style(text));
+            }
+            _ => painted.push_str(text),
+        }
+    }
+
+    fn spell(&self, text: &str) -> String {
+        match self.glyphs {
+            Glyphs::Unicode => text.to_owned(),
+            Glyphs::Ascii => ascii(text),
+        }
+    }
+}
+
+/// The text with everything that steers a terminal made visible: control characters (line feeds included) and
+/// characters that change the reading direction. A tab becomes a space.
+pub(super) fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\t' => shown.push(' '),
+            '\n' => shown.push_str("\\n"),
+            '\r' => shown.push_str("\\r"),
+            '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                shown.extend(character.escape_unicode());
+            }
+            character if character.is_control() => shown.extend(character.escape_unicode()),
+            character => shown.push(character),
+        }
+    }
+    shown
+}
+
+fn ascii(text: &str) -> String {
+    let mut spelled = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '√' => spelled.push('+'),
+            '×' => spelled.push('x'),
+            '‼' => spelled.push('!'),
+            '·' | '–' | '⠹' | '⠦' => spelled.push('-'),
+            '→' => spelled.push_str("->"),
+            '…' => spelled.push_str("..."),
+            '⠋' | '⠼' => spelled.push('|'),
+            '⠙' | '⠴' => spelled.push('/'),
+            '⠸' | '⠧' => spelled.push('\\'),
+            character if character.is_ascii() => spelled.push(character),
+            character => spelled.extend(character.escape_unicode()),
+        }
+    }
+    spelled
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn look(columns: fn() -> Option<usize>) -> Look {
+        Look {
+            columns,
+            ..Look::for_files()
+        }
+    }
+
+    #[test]
+    fn a_hostile_message_is_shown_and_not_sent() {
+        let line = Line::indented(0).with(Tone::Plain, "a\u{1b}[2Jb\rc\nd\u{202e}e\u{7}");
+        assert_eq!(look(|| None).paint(&line), "a\\u{1b}[2Jb\\rc\\nd\\u{202e}e\\u{7}");
+    }
+
+    #[test]
+    fn the_right_column_ends_at_the_edge_and_never_touches_the_text() {
+        let line = Line::indented(2).with(Tone::Plain, "√ it holds").at_right("1.3 s");
+        assert_eq!(look(|| Some(40)).paint(&line).width(), 40);
+        assert!(look(|| Some(5)).paint(&line).ends_with("holds  1.3 s"));
+    }
+
+    #[test]
+    fn a_long_line_breaks_between_words_below_its_own_beginning() {
+        let line = Line::indented(6).with(Tone::Plain, "word ".repeat(12));
+        let painted = look(|| Some(44)).paint(&line);
+        assert_eq!(painted.lines().count(), 2);
+        assert!(
+            painted
+                .lines()
+                .all(|line| line.starts_with("      word") && line.width() <= 44)
+        );
+        assert_eq!(look(|| Some(44)).paint(&line.unbroken()).lines().count(), 1);
+    }
+
+    #[test]
+    fn without_utf8_only_ascii_is_written() {
+        let ascii = Look {
+            glyphs: Glyphs::Ascii,
+            ..Look::for_files()
+        };
+        let line = Line::indented(0).with(Tone::Good, "√ é · → …");
+        assert_eq!(ascii.paint(&line), "+ \\u{e9} - -> ...");
+    }
+
+    proptest! {
+        #[test]
+        fn a_row_fits_and_holds_no_control_character(text in "\\PC{0,80}|.{0,80}") {
+            let painted = look(|| Some(30)).paint_row(&Line::indented(0).with(Tone::Bad, &text));
+            let width: usize = painted.chars().filter_map(unicode_width::UnicodeWidthChar::width).sum();
+            prop_assert!(width < 30);
+            prop_assert!(!painted.chars().any(char::is_control));
+        }
+    }
+}

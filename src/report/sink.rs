@@ -1,0 +1,298 @@
+//! The one place where events lose their secrets, before the journal or any report hears of them.
+//!
+//! Each event is taken apart field by field, without `..`: a new field does not compile until somebody has said what
+//! becomes of it here.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::{
+    record::{Decision, Deviation, Event, Exchange, Provenance, Subject},
+    redact::{PLACEHOLDER, Redactor},
+    verdict::{Cause, Finding},
+};
+
+/// Headers whose value is a secret by definition.
+const SECRET_HEADERS: &[&str] = &[
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "set-cookie",
+    "x-api-key",
+    "api-key",
+];
+
+/// The redactor of a run, shared by all who may learn a secret.
+#[derive(Debug, Clone, Default)]
+pub struct Sink {
+    redactor: Arc<RwLock<Redactor>>,
+}
+
+impl Sink {
+    /// A sink that begins with what `redactor` knows.
+    pub fn new(redactor: Redactor) -> Self {
+        Self {
+            redactor: Arc::new(RwLock::new(redactor)),
+        }
+    }
+
+    /// Remembers a secret by value, from now on.
+    pub fn learn(&self, secret: impl Into<String>) {
+        self.redactor
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .learn(secret);
+    }
+
+    /// The text without secrets.
+    pub fn redact(&self, text: &str) -> String {
+        self.redactor
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .redact(text)
+    }
+
+    /// The event without secrets.
+    pub fn event(&self, event: Event) -> Event {
+        let text = |text: String| self.redact(&text);
+        let texts = |texts: Vec<String>| texts.into_iter().map(text).collect();
+        match event {
+            Event::Began {
+                run,
+                version,
+                at,
+                subject,
+                command,
+            } => Event::Began {
+                run,
+                version,
+                at,
+                subject: self.subject(subject),
+                command: text(command),
+            },
+            Event::Expected { checks } => Event::Expected { checks: texts(checks) },
+            Event::Deviated { deviation } => Event::Deviated {
+                deviation: self.deviation(deviation),
+            },
+            Event::Entered { stage } => Event::Entered { stage },
+            Event::Noted { stage, sentence } => Event::Noted {
+                stage,
+                sentence: text(sentence),
+            },
+            Event::Waiting { stage, on, seen } => Event::Waiting {
+                stage,
+                on: text(on),
+                seen: text(seen),
+            },
+            Event::Decided { decision } => Event::Decided {
+                decision: self.decision(decision),
+            },
+            Event::Spent { stage, took_ms } => Event::Spent { stage, took_ms },
+            Event::Interrupted { signal } => Event::Interrupted { signal },
+            Event::LeftBehind { what } => Event::LeftBehind { what: texts(what) },
+            Event::Kept { how } => Event::Kept { how: texts(how) },
+            Event::Ended { at, took_ms } => Event::Ended { at, took_ms },
+        }
+    }
+
+    fn subject(&self, subject: Subject) -> Subject {
+        let Subject {
+            repository,
+            tag,
+            commit,
+            variant,
+            provider,
+            phase,
+        } = subject;
+        Subject {
+            repository: self.redact(&repository),
+            tag: tag.map(|tag| self.redact(&tag)),
+            commit,
+            variant: self.redact(&variant),
+            provider: self.redact(&provider),
+            phase,
+        }
+    }
+
+    fn provenance(&self, from: Option<Provenance>) -> Option<Provenance> {
+        let Provenance { file, line, section } = from?;
+        Some(Provenance {
+            file: self.redact(&file),
+            line,
+            section: self.redact(&section),
+        })
+    }
+
+    fn deviation(&self, deviation: Deviation) -> Deviation {
+        let Deviation {
+            kind,
+            subject,
+            what,
+            why,
+            from,
+        } = deviation;
+        Deviation {
+            kind,
+            subject: self.redact(&subject),
+            what: self.redact(&what),
+            why: self.redact(&why),
+            from: self.provenance(from),
+        }
+    }
+
+    fn decision(&self, decision: Decision) -> Decision {
+        let Decision {
+            stage,
+            check,
+            sentence,
+            finding,
+            weight,
+            from,
+            took_ms,
+            exchange,
+        } = decision;
+        Decision {
+            stage,
+            check: self.redact(&check),
+            sentence: self.redact(&sentence),
+            finding: self.finding(finding),
+            weight,
+            from: self.provenance(from),
+            took_ms,
+            exchange: exchange.map(|exchange| Box::new(self.exchange(*exchange))),
+        }
+    }
+
+    fn finding(&self, finding: Finding) -> Finding {
+        match finding {
+            Finding::Holds => Finding::Holds,
+            Finding::Broken {
+                expected,
+                actual,
+                cause: Cause { code, evidence },
+            } => Finding::Broken {
+                expected: self.redact(&expected),
+                actual: self.redact(&actual),
+                cause: Cause {
+                    code,
+                    evidence: self.lines(&evidence),
+                },
+            },
+            Finding::Undecided { why } => Finding::Undecided { why: self.redact(&why) },
+            Finding::Skipped { why } => Finding::Skipped { why: self.redact(&why) },
+        }
+    }
+
+    /// Lines redacted as one text: a private key may stand in several of them.
+    fn lines(&self, lines: &[String]) -> Vec<String> {
+        const BETWEEN: char = '\u{1e}';
+        if lines.is_empty() {
+            return Vec::new();
+        }
+        let text = self.redact(&lines.join(&BETWEEN.to_string()));
+        text.split(BETWEEN).map(str::to_owned).collect()
+    }
+
+    fn exchange(&self, exchange: Exchange) -> Exchange {
+        let Exchange {
+            curl,
+            status,
+            headers,
+            body,
+            took_ms,
+            failure,
+        } = exchange;
+        let headers = headers
+            .into_iter()
+            .map(|(name, value)| {
+                let secret = SECRET_HEADERS.iter().any(|header| name.eq_ignore_ascii_case(header));
+                let value = if secret {
+                    PLACEHOLDER.to_owned()
+                } else {
+                    self.redact(&value)
+                };
+                (name, value)
+            })
+            .collect();
+        Exchange {
+            curl: self.redact(&curl),
+            status,
+            headers,
+            body: self.redact(&body),
+            took_ms,
+            failure: failure.map(|failure| self.redact(&failure)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{record::Stage, verdict::CauseCode};
+
+    const SECRET: &str = "correct-horse-battery";
+
+    #[test]
+    fn a_learned_secret_leaves_no_trace_in_any_field_of_a_decision() {
+        let sink = Sink::default();
+        sink.learn(SECRET);
+        let mut decision = Decision::new(
+            Stage::Request,
+            format!("check {SECRET}"),
+            format!("sentence {SECRET}"),
+            Finding::Broken {
+                expected: SECRET.into(),
+                actual: SECRET.into(),
+                cause: Cause::new(CauseCode::ModelNotServed).because(SECRET),
+            },
+        );
+        decision.exchange = Some(Box::new(Exchange {
+            curl: format!("curl -H 'token: {SECRET}'"),
+            status: Some(200),
+            headers: vec![("x-echo".into(), SECRET.into())],
+            body: SECRET.into(),
+            took_ms: 1,
+            failure: Some(SECRET.into()),
+        }));
+        let json = serde_json::to_string(&sink.event(Event::Decided { decision })).unwrap();
+        assert!(!json.contains(SECRET), "{json}");
+        assert_eq!(json.matches(PLACEHOLDER).count(), 9);
+    }
+
+    #[test]
+    fn a_secret_that_is_also_a_word_of_ours_does_not_break_the_event() {
+        let sink = Sink::default();
+        sink.learn("deployment");
+        let event = Event::Entered {
+            stage: Stage::Deployment,
+        };
+        assert_eq!(sink.event(event.clone()), event);
+    }
+
+    #[test]
+    fn a_private_key_across_lines_of_evidence_is_gone() {
+        let lines = [
+            "-----BEGIN PRIVATE KEY-----",
+            "MIIEvQ",
+            "-----END PRIVATE KEY-----",
+            "after",
+        ]
+        .map(str::to_owned);
+        let kept = Sink::default().lines(&lines);
+        assert_eq!(kept, [PLACEHOLDER, "after"]);
+    }
+
+    #[test]
+    fn headers_that_are_secrets_by_name_are_gone_whatever_they_hold() {
+        let exchange = Exchange {
+            curl: String::new(),
+            status: None,
+            headers: vec![("Set-Cookie".into(), "a=b".into()), ("server".into(), "envoy".into())],
+            body: String::new(),
+            took_ms: 0,
+            failure: None,
+        };
+        let headers = Sink::default().exchange(exchange).headers;
+        assert_eq!(headers[0].1, PLACEHOLDER);
+        assert_eq!(headers[1].1, "envoy");
+    }
+}
