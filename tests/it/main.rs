@@ -1,0 +1,3 @@
+//! Tests without a network: one module a subject.
+
+mod plan;
