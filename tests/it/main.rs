@@ -1,0 +1,8 @@
+//! Tests without network or cluster: the whole crate seen from outside.
+
+// Lints then know that all of it is tests, helpers too.
+#![cfg(test)]
+
+mod architecture;
+mod cli;
+mod report;
