@@ -14,12 +14,17 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::{
     host::Host,
+    record::{Event, Events},
     redact::Redactor,
     report::{Colours, Glyphs, Look, Medium, Verbosity},
     verdict::ExitCode,
 };
 
+pub mod cluster;
 pub mod explain;
+pub mod images;
+mod order;
+pub mod reap;
 pub mod verify;
 pub mod version;
 
@@ -41,7 +46,11 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Verify(Box<verify::VerifyArguments>),
-    // `images`, `cluster` and `reap` are added here, and in `run` below: a line each.
+    Images(images::ImagesCommand),
+    /// Make, list and delete kind clusters of our own
+    #[command(subcommand)]
+    Cluster(cluster::ClusterCommand),
+    Reap(reap::ReapArguments),
     Explain(explain::ExplainArguments),
     Version(version::VersionArguments),
 }
@@ -99,10 +108,69 @@ impl Command {
     fn run(self, caller: &Caller) -> anyhow::Result<ExitCode> {
         match self {
             Self::Verify(arguments) => verify::run(*arguments, caller),
+            Self::Images(command) => {
+                block_on(command.run(&caller.host))??;
+                Ok(ExitCode::Passed)
+            }
+            Self::Cluster(command) => {
+                block_on(aloud(async |events| {
+                    let provided = match &command {
+                        cluster::ClusterCommand::Up { node_image: None, .. } => {
+                            Some(crate::images::provide(&caller.host, crate::images::Way::Auto, &[], events).await?)
+                        }
+                        _ => None,
+                    };
+                    let image = provided.as_ref().and_then(|provided| provided.node_image.as_deref());
+                    cluster::run(&caller.host, &command, image, events, &mut io::stdout()).await
+                }))??;
+                Ok(ExitCode::Passed)
+            }
+            Self::Reap(arguments) => {
+                let reaped = block_on(aloud(async |events| {
+                    reap::run(&caller.host, &arguments, events, &mut io::stdout()).await
+                }))??;
+                Ok(match reaped {
+                    reap::Cleanness::LeftBehind => ExitCode::LeftBehind,
+                    reap::Cleanness::Clean => ExitCode::Passed,
+                })
+            }
             Self::Explain(arguments) => explain::run(&arguments, &mut io::stdout().lock()),
             Self::Version(arguments) => version::run(&arguments, &mut io::stdout().lock()),
         }
     }
+}
+
+/// Runs a future to its end on a runtime of its own; subcommands that need none do not pay for one.
+fn block_on<F: Future>(future: F) -> io::Result<F::Output> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    Ok(runtime.block_on(future))
+}
+
+/// Does the work of a subcommand that is not a run, and tells its events on standard error as they come.
+async fn aloud<T>(work: impl AsyncFnOnce(&Events) -> T) -> T {
+    let (events, mut heard) = Events::channel();
+    let telling = async {
+        let mut last = String::new();
+        while let Some(event) = heard.recv().await {
+            let line = match event {
+                Event::Waiting { on, seen, .. } if seen.is_empty() => on,
+                Event::Waiting { on, seen, .. } => format!("{on}: {seen}"),
+                Event::Noted { sentence, .. } => sentence,
+                _ => continue,
+            };
+            if line != last {
+                // Progress that nobody can read any more is no reason to stop the work.
+                let _ = writeln!(anstream::stderr(), "{line}");
+                last = line;
+            }
+        }
+    };
+    let working = async {
+        let done = work(&events).await;
+        drop(events);
+        done
+    };
+    tokio::join!(working, telling).0
 }
 
 /// Parses the command line of this process, does what it says, and returns what `$?` shall be.

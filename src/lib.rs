@@ -3,11 +3,18 @@
 //! The product is one straight line of nouns; each module takes the one before and gives the next:
 //! Release → Guide → Plan → Cluster → Deployed → Observation → Verdict → Report.
 
+pub mod check;
 pub mod cli;
+pub mod cluster;
+pub mod deploy;
+pub mod evidence;
 pub mod host;
+pub mod images;
 pub mod manifest;
 pub mod plan;
+pub mod probe;
 pub mod record;
 pub mod redact;
 pub mod report;
+pub mod run;
 pub mod verdict;

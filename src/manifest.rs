@@ -63,3 +63,8 @@ impl Object {
         images
     }
 }
+
+/// Stand-in until the room is merged.
+pub fn read_documents(_text: &str, _file: &str) -> Result<Vec<Object>, std::io::Error> {
+    Ok(Vec::new())
+}

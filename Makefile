@@ -1,0 +1,47 @@
+# Two commands: `make verify` runs the gate, `make test` tests the gate itself.
+#
+#   make verify                         the embedded quickstart, on a cluster of its own
+#   make verify ARGS='--tag v1.5.0 …'   what `quickproof verify` takes
+#
+# make exits with 2 whenever a recipe fails; quickproof's own exit code is in the line `make: *** … Error N`.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.PHONY: verify test setup lint test-offline test-cluster
+
+# What .ci/setup unpacked, Go where its installer puts it, and root's programs.
+export PATH := $(shell .ci/setup path):$(PATH):/usr/local/go/bin:/usr/sbin:/sbin
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+ARGS ?=
+
+setup:
+	@.ci/setup
+
+verify: setup
+	@trap '.ci/setup engine-down --for make-$$$$' EXIT
+	.ci/setup engine-up --for make-$$$$
+	cargo build --release --locked
+	$(TARGET)/release/quickproof verify $(ARGS)
+
+test: setup
+	@trap '.ci/setup engine-down --for make-$$$$' EXIT
+	.ci/setup engine-up --for make-$$$$
+	$(MAKE) --no-print-directory lint test-offline test-cluster
+
+# Formatting, lints, licences and sources of dependencies.
+lint:
+	@set -x
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo deny --all-features --config .deny.toml check --hide-inclusion-graph bans licenses sources
+
+# Everything that needs neither network nor container engine.
+test-offline:
+	@set -x
+	cargo test --locked
+
+# The real thing: cluster, endpoint picker, simulator, gateway. One after another, since they share the machine.
+test-cluster:
+	@set -x
+	cargo test --locked --test cluster -- --test-threads=1

@@ -1,0 +1,3 @@
+module quickproof.invalid/pause
+
+go 1.26.0

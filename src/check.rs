@@ -1,0 +1,154 @@
+//! Judging what was seen. Each check is a file here and a line in `checks!`.
+//!
+//! Pure: a check looks at an [`Observation`] and returns a [`Finding`]; it sends nothing and waits for nothing.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::{
+    probe::{Answer, metrics::Metrics},
+    record::Stage,
+    verdict::Finding,
+};
+
+mod build_ref;
+mod completion;
+pub mod conditions;
+mod counter;
+pub mod diagnosis;
+mod pool_pods;
+mod request;
+mod spread;
+
+/// A pod that the InferencePool selects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolPod {
+    /// Its name.
+    pub name: String,
+    /// Whether it was Ready when looked at.
+    pub ready: bool,
+}
+
+/// What was seen of the endpoint picker.
+#[derive(Debug, Clone, Default)]
+pub struct EndpointPickerSeen {
+    /// The image its pod runs, as asked for; `None` where it has no pod.
+    pub image: Option<String>,
+    /// Its metrics before the requests, or why they could not be read.
+    pub before: Option<Result<Metrics, String>>,
+    /// Its metrics after them, or why they could not be read.
+    pub after: Option<Result<Metrics, String>>,
+}
+
+/// Everything that was seen of a deployment under test.
+#[derive(Debug, Clone, Default)]
+pub struct Observation {
+    /// Gateways that the plan made, as last seen.
+    pub gateways: Vec<Value>,
+    /// HTTPRoutes that the plan made, as last seen.
+    pub http_routes: Vec<Value>,
+    /// InferencePools that the plan made, as last seen.
+    pub inference_pools: Vec<Value>,
+    /// Pods that the pools select.
+    pub pool_pods: Vec<PoolPod>,
+    /// The answer to the guide's own request, and to how many tries of it that was the last.
+    pub guide_answer: Option<Answer>,
+    /// Variables of the guide that its request names inside single quotes.
+    pub unexpanded: Vec<String>,
+    /// Answers to the requests of the proof; empty while they were not sent.
+    pub proof: Vec<Answer>,
+    /// The least number of pods that must have served them.
+    pub pods_wanted: usize,
+    /// The endpoint picker.
+    pub endpoint_picker: EndpointPickerSeen,
+    /// The tag that the running endpoint picker must have been built from; `None`: the tag of its image.
+    pub build_ref: Option<String>,
+}
+
+impl Observation {
+    /// Names of the pool's Ready pods.
+    pub fn ready_pods(&self) -> BTreeSet<&str> {
+        self.pool_pods
+            .iter()
+            .filter(|pod| pod.ready)
+            .map(|pod| pod.name.as_str())
+            .collect()
+    }
+}
+
+/// One thing that must be true of what was seen.
+pub trait Check: Sync {
+    /// Its stable name.
+    fn name(&self) -> &'static str;
+    /// The part of the run that it belongs to.
+    fn stage(&self) -> Stage;
+    /// What is true when it holds, with what was seen put in.
+    fn sentence(&self, seen: &Observation) -> String;
+    /// What it comes to.
+    fn judge(&self, seen: &Observation) -> Finding;
+}
+
+macro_rules! checks {
+    ($($check:path,)*) => {
+        /// Every check, in the order in which it is judged and shown.
+        pub static CHECKS: &[&dyn Check] = &[$(&$check,)*];
+    };
+}
+
+checks! {
+    conditions::GatewayProgrammed,
+    conditions::HttpRouteResolved,
+    conditions::InferencePoolAccepted,
+    pool_pods::PoolSelectsPods,
+    request::StatusIs200,
+    completion::GuideAnswerIsACompletion,
+    request::PassedEndpointPicker,
+    pool_pods::GuideAnswerFromPool,
+    completion::ProofAnswersAreCompletions,
+    pool_pods::ProofAnswersFromPool,
+    spread::SeveralPodsServed,
+    counter::CounterRoseByRequests,
+    counter::ReadyPodsAgree,
+    build_ref::BuildRefIsTheTag,
+}
+
+/// The checks of one part of the run.
+pub fn of_stage(stage: Stage) -> impl Iterator<Item = &'static dyn Check> {
+    CHECKS.iter().copied().filter(move |check| check.stage() == stage)
+}
+
+/// A finding: broken, with its cause.
+pub(crate) fn broken(expected: impl Into<String>, actual: impl Into<String>, cause: crate::verdict::Cause) -> Finding {
+    Finding::Broken {
+        expected: expected.into(),
+        actual: actual.into(),
+        cause,
+    }
+}
+
+/// The reason for which a check of the proof is skipped when nothing was sent.
+pub(crate) fn not_sent() -> Finding {
+    Finding::Skipped {
+        why: "the requests of the proof were not sent: the guide's own request failed".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_say_something() {
+        let names: BTreeSet<_> = CHECKS.iter().map(|check| check.name()).collect();
+        assert_eq!(names.len(), CHECKS.len());
+    }
+
+    #[test]
+    fn no_check_holds_when_nothing_was_seen() {
+        let nothing = Observation::default();
+        for check in CHECKS {
+            assert_ne!(check.judge(&nothing), Finding::Holds, "{}", check.name());
+        }
+    }
+}

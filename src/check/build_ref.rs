@@ -1,0 +1,103 @@
+//! The running endpoint picker says itself which tag it was built from.
+
+use super::{Check, Observation, broken, not_sent};
+use crate::{
+    record::Stage,
+    verdict::{Cause, CauseCode, Finding},
+};
+
+/// `inference_extension_info{build_ref}` equals the tag under test.
+pub(super) struct BuildRefIsTheTag;
+
+impl BuildRefIsTheTag {
+    fn expected(seen: &Observation) -> Option<String> {
+        let of_image = || Some(seen.endpoint_picker.image.as_deref()?.rsplit_once(':')?.1.to_owned());
+        seen.build_ref.clone().or_else(of_image)
+    }
+}
+
+impl Check for BuildRefIsTheTag {
+    fn name(&self) -> &'static str {
+        "proof-build-ref"
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Proof
+    }
+
+    fn sentence(&self, seen: &Observation) -> String {
+        format!(
+            "the endpoint picker says it was built from {}",
+            Self::expected(seen).unwrap_or_else(|| "the tag of its image".into())
+        )
+    }
+
+    fn judge(&self, seen: &Observation) -> Finding {
+        if seen.proof.is_empty() {
+            return not_sent();
+        }
+        let Some(expected) = Self::expected(seen) else {
+            return Finding::Undecided {
+                why: "no tag is known for the endpoint picker".into(),
+            };
+        };
+        let metrics = match &seen.endpoint_picker.after {
+            Some(Ok(metrics)) => metrics,
+            Some(Err(why)) => {
+                let cause = Cause::new(CauseCode::MetricsUnreadable).because(why.clone());
+                return broken("the endpoint picker's metrics", why.clone(), cause);
+            }
+            None => {
+                return Finding::Undecided {
+                    why: "the endpoint picker's metrics were not read".into(),
+                };
+            }
+        };
+        let said = metrics
+            .named("inference_extension_info")
+            .find_map(|sample| sample.labels.get("build_ref").cloned());
+        match said {
+            Some(said) if said == expected => Finding::Holds,
+            said => {
+                let actual = said.map_or("it does not say".to_owned(), |said| format!("build_ref is `{said}`"));
+                let cause = Cause::new(CauseCode::EndpointPickerOtherBuild).because(actual.clone());
+                broken(format!("build_ref is `{expected}`"), actual, cause)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{EndpointPickerSeen, diagnosis::tests::answer},
+        *,
+    };
+    use crate::probe::metrics::Metrics;
+
+    fn seen(metrics: &str, image: &str) -> Observation {
+        Observation {
+            proof: vec![answer(200, true, "{}")],
+            endpoint_picker: EndpointPickerSeen {
+                image: Some(image.into()),
+                before: None,
+                after: Some(Ok(Metrics::parse(metrics).unwrap())),
+            },
+            ..Observation::default()
+        }
+    }
+
+    #[test]
+    fn the_build_must_be_of_the_tag() {
+        let metrics = "inference_extension_info{build_ref=\"v1.5.0\",commit=\"x\"} 1\n";
+        assert_eq!(BuildRefIsTheTag.judge(&seen(metrics, "r/epp:v1.5.0")), Finding::Holds);
+        assert!(matches!(
+            BuildRefIsTheTag.judge(&seen(metrics, "r/epp:v1.4.0")),
+            Finding::Broken { .. }
+        ));
+        assert!(matches!(
+            BuildRefIsTheTag.judge(&seen("", "r/epp:v1.5.0")),
+            Finding::Broken { .. }
+        ));
+    }
+}

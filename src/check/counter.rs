@@ -1,0 +1,200 @@
+//! What the endpoint picker counts agrees with what was sent and with what Kubernetes says.
+
+use super::{Check, Observation, broken, not_sent};
+use crate::{
+    probe::metrics::Metrics,
+    record::Stage,
+    verdict::{Cause, CauseCode, Finding},
+};
+
+/// The counter of forwarded requests, by era: v1.1.0 and later, v0.1.0 to v1.0.x.
+const REQUEST_TOTAL: &[&str] = &["inference_objective_request_total", "inference_model_request_total"];
+
+/// Requests that the endpoint picker counted for a model; zero before the first, `None` where it never counts.
+fn counted(metrics: &Metrics, model: &str) -> Option<f64> {
+    REQUEST_TOTAL
+        .iter()
+        .find_map(|name| metrics.sum(name, &[("model_name", model)]))
+}
+
+fn both(seen: &Observation) -> Result<(&Metrics, &Metrics), Finding> {
+    let read = |scrape: &Option<Result<Metrics, String>>| match scrape {
+        Some(Ok(_)) => None,
+        Some(Err(why)) => Some(broken(
+            "the endpoint picker's metrics",
+            why.clone(),
+            Cause::new(CauseCode::MetricsUnreadable).because(why.clone()),
+        )),
+        None => Some(Finding::Undecided {
+            why: "the endpoint picker's metrics were not read".into(),
+        }),
+    };
+    let picker = &seen.endpoint_picker;
+    if let Some(finding) = read(&picker.before).or_else(|| read(&picker.after)) {
+        return Err(finding);
+    }
+    match (&picker.before, &picker.after) {
+        (Some(Ok(before)), Some(Ok(after))) => Ok((before, after)),
+        _ => Err(Finding::Undecided {
+            why: "the endpoint picker's metrics were not read".into(),
+        }),
+    }
+}
+
+/// The request counter rose by exactly as many as were sent.
+pub(super) struct CounterRoseByRequests;
+
+impl CounterRoseByRequests {
+    fn rise(seen: &Observation) -> Option<f64> {
+        let (before, after) = both(seen).ok()?;
+        let model = seen.proof.first()?.request.model()?;
+        Some(counted(after, &model)? - counted(before, &model).unwrap_or(0.0))
+    }
+}
+
+impl Check for CounterRoseByRequests {
+    fn name(&self) -> &'static str {
+        "proof-counter"
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Proof
+    }
+
+    fn sentence(&self, seen: &Observation) -> String {
+        format!(
+            "the endpoint picker counted {} requests",
+            Self::rise(seen).unwrap_or(0.0)
+        )
+    }
+
+    fn judge(&self, seen: &Observation) -> Finding {
+        if seen.proof.is_empty() {
+            return not_sent();
+        }
+        if let Err(finding) = both(seen) {
+            return finding;
+        }
+        let sent = seen.proof.len();
+        let expected = format!("the counter rises by {sent}");
+        match Self::rise(seen) {
+            #[expect(clippy::cast_precision_loss, reason = "a run sends far fewer than 2^52 requests")]
+            Some(rise) if (rise - sent as f64).abs() < 0.5 => Finding::Holds,
+            Some(rise) => broken(
+                expected,
+                format!("it rose by {rise}"),
+                Cause::new(CauseCode::EndpointPickerNotCounting).because(format!("{sent} requests were sent")),
+            ),
+            None => broken(
+                expected,
+                format!("there is none of {}", REQUEST_TOTAL.join(", ")),
+                Cause::new(CauseCode::EndpointPickerNotCounting).because("the series is absent after the requests"),
+            ),
+        }
+    }
+}
+
+/// `inference_pool_ready_pods` equals the pool's Ready pods.
+pub(super) struct ReadyPodsAgree;
+
+impl Check for ReadyPodsAgree {
+    fn name(&self) -> &'static str {
+        "proof-ready-pods"
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Proof
+    }
+
+    fn sentence(&self, seen: &Observation) -> String {
+        format!(
+            "the endpoint picker sees {} Ready pods, as Kubernetes does",
+            seen.ready_pods().len()
+        )
+    }
+
+    fn judge(&self, seen: &Observation) -> Finding {
+        if seen.proof.is_empty() {
+            return not_sent();
+        }
+        let after = match both(seen) {
+            Ok((_, after)) => after,
+            Err(finding) => return finding,
+        };
+        let ready = seen.ready_pods().len();
+        let counted = after.sum("inference_pool_ready_pods", &[]);
+        #[expect(clippy::cast_precision_loss, reason = "a pool has far fewer than 2^52 pods")]
+        if counted.is_some_and(|pods| (pods - ready as f64).abs() < 0.5) {
+            return Finding::Holds;
+        }
+        let actual = counted.map_or("inference_pool_ready_pods is absent".to_owned(), |sees| {
+            format!("it sees {sees}")
+        });
+        let cause = Cause::new(CauseCode::PoolSelectsNoPod).because(format!("{ready} pods of the pool are Ready"));
+        broken(format!("inference_pool_ready_pods is {ready}"), actual, cause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::{
+        super::{EndpointPickerSeen, PoolPod, diagnosis::tests::answer},
+        *,
+    };
+
+    fn seen(before: &str, after: &str) -> Observation {
+        Observation {
+            proof: vec![answer(200, true, "{}"), answer(200, true, "{}")],
+            pool_pods: vec![PoolPod {
+                name: "pod-a".into(),
+                ready: true,
+            }],
+            endpoint_picker: EndpointPickerSeen {
+                image: None,
+                before: Some(Ok(Metrics::parse(before).unwrap())),
+                after: Some(Ok(Metrics::parse(after).unwrap())),
+            },
+            ..Observation::default()
+        }
+    }
+
+    #[rstest]
+    #[case::first("", "inference_objective_request_total{model_name=\"m\"} 2\n", true)]
+    #[case::further(
+        "inference_objective_request_total{model_name=\"m\"} 5\n",
+        "inference_objective_request_total{model_name=\"m\"} 7\n",
+        true
+    )]
+    #[case::older_name("", "inference_model_request_total{model_name=\"m\"} 2\n", true)]
+    #[case::other_model("", "inference_objective_request_total{model_name=\"n\"} 2\n", false)]
+    #[case::too_few("", "inference_objective_request_total{model_name=\"m\"} 1\n", false)]
+    #[case::too_many("", "inference_objective_request_total{model_name=\"m\"} 3\n", false)]
+    fn the_counter_must_rise_by_what_was_sent(#[case] before: &str, #[case] after: &str, #[case] holds: bool) {
+        assert_eq!(
+            CounterRoseByRequests.judge(&seen(before, after)) == Finding::Holds,
+            holds
+        );
+    }
+
+    #[test]
+    fn metrics_that_cannot_be_read_are_not_zero() {
+        let mut unread = seen("", "");
+        unread.endpoint_picker.after = Some(Err("401".into()));
+        let finding = CounterRoseByRequests.judge(&unread);
+        assert!(matches!(finding, Finding::Broken { cause, .. } if cause.code == CauseCode::MetricsUnreadable));
+    }
+
+    #[test]
+    fn ready_pods_must_agree() {
+        assert_eq!(
+            ReadyPodsAgree.judge(&seen("", "inference_pool_ready_pods{name=\"p\"} 1\n")),
+            Finding::Holds
+        );
+        assert!(matches!(
+            ReadyPodsAgree.judge(&seen("", "inference_pool_ready_pods{name=\"p\"} 0\n")),
+            Finding::Broken { .. }
+        ));
+    }
+}

@@ -1,0 +1,177 @@
+//! The pool selects pods, and the pods that serve are Ready endpoints of the pool.
+
+use std::collections::BTreeSet;
+
+use super::{Check, Observation, broken, not_sent};
+use crate::{
+    probe::Answer,
+    record::Stage,
+    verdict::{Cause, CauseCode, Finding},
+};
+
+/// The pool's selector matches pods. No condition says so: a pool that selects nothing is Accepted all the same.
+pub(super) struct PoolSelectsPods;
+
+impl Check for PoolSelectsPods {
+    fn name(&self) -> &'static str {
+        "pool-selects-pods"
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Conditions
+    }
+
+    fn sentence(&self, seen: &Observation) -> String {
+        format!(
+            "the InferencePool selects {} pods, {} of them Ready",
+            seen.pool_pods.len(),
+            seen.ready_pods().len()
+        )
+    }
+
+    fn judge(&self, seen: &Observation) -> Finding {
+        let Some(pool) = seen.inference_pools.first() else {
+            return Finding::Undecided {
+                why: "there is no InferencePool".into(),
+            };
+        };
+        if !seen.ready_pods().is_empty() {
+            return Finding::Holds;
+        }
+        let selector = pool["spec"]["selector"].to_string();
+        let cause = if seen.pool_pods.is_empty() {
+            Cause::new(CauseCode::PoolSelectsNoPod).because(format!("no pod has the labels of the selector {selector}"))
+        } else {
+            Cause::new(CauseCode::PodNotReady).because(format!("none of the {} pods is Ready", seen.pool_pods.len()))
+        };
+        broken(
+            "at least one Ready pod",
+            format!("{} pods", seen.pool_pods.len()),
+            cause,
+        )
+    }
+}
+
+/// Whether the answers were served by Ready pods of the pool.
+fn served_by_pool(answers: &[Answer], seen: &Observation) -> Finding {
+    let ready = seen.ready_pods();
+    for answer in answers {
+        let Some(pod) = answer.serving_pod() else {
+            return Finding::Undecided {
+                why: "an answer does not name the pod that served it (x-inference-pod)".into(),
+            };
+        };
+        if !ready.contains(pod) {
+            let known: Vec<&str> = ready.iter().copied().collect();
+            let cause = Cause::new(CauseCode::AnswerFromOutsidePool)
+                .because(format!("Ready pods of the pool: {}", known.join(", ")));
+            return broken("a Ready pod of the pool served it", format!("served by {pod}"), cause);
+        }
+    }
+    Finding::Holds
+}
+
+/// The guide's answer came from the pool.
+pub(super) struct GuideAnswerFromPool;
+
+impl Check for GuideAnswerFromPool {
+    fn name(&self) -> &'static str {
+        "request-served-by-pool"
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Request
+    }
+
+    fn sentence(&self, seen: &Observation) -> String {
+        match seen.guide_answer.as_ref().and_then(Answer::serving_pod) {
+            Some(pod) => format!("it was served by pod {pod}, a Ready endpoint of the pool"),
+            None => "it was served by a Ready endpoint of the pool".into(),
+        }
+    }
+
+    fn judge(&self, seen: &Observation) -> Finding {
+        match &seen.guide_answer {
+            None => Finding::Undecided {
+                why: "the guide's request was not sent".into(),
+            },
+            Some(answer) if answer.status() != Some(200) => Finding::Skipped {
+                why: "the request failed; errors do not name the pod".into(),
+            },
+            Some(answer) => served_by_pool(std::slice::from_ref(answer), seen),
+        }
+    }
+}
+
+/// Every answer of the proof came from the pool.
+pub(super) struct ProofAnswersFromPool;
+
+impl Check for ProofAnswersFromPool {
+    fn name(&self) -> &'static str {
+        "proof-served-by-pool"
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Proof
+    }
+
+    fn sentence(&self, _: &Observation) -> String {
+        "every pod that served is a Ready endpoint of the pool".into()
+    }
+
+    fn judge(&self, seen: &Observation) -> Finding {
+        if seen.proof.is_empty() {
+            return not_sent();
+        }
+        let good: Vec<Answer> = seen
+            .proof
+            .iter()
+            .filter(|answer| answer.status() == Some(200))
+            .cloned()
+            .collect();
+        served_by_pool(&good, seen)
+    }
+}
+
+/// Names of the pods that served these answers.
+pub(super) fn serving_pods(answers: &[Answer]) -> BTreeSet<&str> {
+    answers.iter().filter_map(Answer::serving_pod).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{PoolPod, diagnosis::tests::answer},
+        *,
+    };
+
+    fn seen(pods: &[(&str, bool)]) -> Observation {
+        Observation {
+            inference_pools: vec![serde_json::json!({"spec": {"selector": {"matchLabels": {"app": "x"}}}})],
+            pool_pods: pods
+                .iter()
+                .map(|(name, ready)| PoolPod {
+                    name: (*name).into(),
+                    ready: *ready,
+                })
+                .collect(),
+            guide_answer: Some(answer(200, true, "{}")),
+            ..Observation::default()
+        }
+    }
+
+    #[test]
+    fn a_pool_that_selects_nothing_is_broken() {
+        let finding = PoolSelectsPods.judge(&seen(&[]));
+        assert!(matches!(finding, Finding::Broken { cause, .. } if cause.code == CauseCode::PoolSelectsNoPod));
+        assert_eq!(PoolSelectsPods.judge(&seen(&[("pod-a", true)])), Finding::Holds);
+    }
+
+    #[test]
+    fn an_answer_from_a_pod_that_is_not_ready_or_not_there_is_broken() {
+        assert_eq!(GuideAnswerFromPool.judge(&seen(&[("pod-a", true)])), Finding::Holds);
+        for pods in [&[("pod-a", false)][..], &[("pod-b", true)]] {
+            assert!(matches!(GuideAnswerFromPool.judge(&seen(pods)), Finding::Broken { .. }));
+        }
+    }
+}

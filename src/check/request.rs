@@ -1,0 +1,105 @@
+//! The guide's own request: answered with 200, and through the endpoint picker.
+
+use super::{Check, Observation, broken, diagnosis};
+use crate::{
+    probe::Answer,
+    record::Stage,
+    verdict::{Cause, CauseCode, Finding},
+};
+
+fn unsent() -> Finding {
+    Finding::Undecided {
+        why: "the guide's request was not sent".into(),
+    }
+}
+
+/// Status 200.
+pub(super) struct StatusIs200;
+
+impl Check for StatusIs200 {
+    fn name(&self) -> &'static str {
+        "request-status"
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Request
+    }
+
+    fn sentence(&self, seen: &Observation) -> String {
+        match seen.guide_answer.as_ref().map(Answer::status) {
+            Some(None) => "the guide's request is not answered".into(),
+            Some(Some(status)) if status != 200 => format!("the guide's request is answered with {status}, not 200"),
+            Some(Some(_)) | None => "the guide's request is answered with 200".into(),
+        }
+    }
+
+    fn judge(&self, seen: &Observation) -> Finding {
+        let Some(answer) = &seen.guide_answer else {
+            return unsent();
+        };
+        if answer.status() == Some(200) {
+            return Finding::Holds;
+        }
+        broken("status 200", answer.brief(), diagnosis::diagnose(answer, seen))
+    }
+}
+
+/// `x-went-into-resp-headers: true`.
+pub(super) struct PassedEndpointPicker;
+
+impl Check for PassedEndpointPicker {
+    fn name(&self) -> &'static str {
+        "request-passed-endpoint-picker"
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Request
+    }
+
+    fn sentence(&self, _: &Observation) -> String {
+        "the answer passed through the endpoint picker".into()
+    }
+
+    fn judge(&self, seen: &Observation) -> Finding {
+        let Some(answer) = &seen.guide_answer else {
+            return unsent();
+        };
+        if answer.status() != Some(200) {
+            return Finding::Skipped {
+                why: "the request failed; only good answers prove the path".into(),
+            };
+        }
+        if answer.passed_endpoint_picker() {
+            return Finding::Holds;
+        }
+        let cause = Cause::new(CauseCode::EndpointPickerBypassed).because(
+            "the answer is a 200 without x-went-into-resp-headers: the gateway went around the endpoint picker",
+        );
+        broken("header x-went-into-resp-headers: true", "the header is absent", cause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::diagnosis::tests::answer, *};
+
+    fn seen(status: u16, passed: bool) -> Observation {
+        Observation {
+            guide_answer: Some(answer(status, passed, "{}")),
+            ..Observation::default()
+        }
+    }
+
+    #[test]
+    fn a_200_around_the_endpoint_picker_is_broken() {
+        assert_eq!(StatusIs200.judge(&seen(200, false)), Finding::Holds);
+        let finding = PassedEndpointPicker.judge(&seen(200, false));
+        assert!(matches!(finding, Finding::Broken { cause, .. } if cause.code == CauseCode::EndpointPickerBypassed));
+        assert_eq!(PassedEndpointPicker.judge(&seen(200, true)), Finding::Holds);
+    }
+
+    #[test]
+    fn another_status_is_broken() {
+        assert!(matches!(StatusIs200.judge(&seen(404, true)), Finding::Broken { .. }));
+    }
+}

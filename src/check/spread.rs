@@ -1,0 +1,80 @@
+//! More than one pod served: the path leads through a choice.
+
+use super::{Check, Observation, broken, not_sent, pool_pods::serving_pods};
+use crate::{
+    record::Stage,
+    verdict::{Cause, CauseCode, Finding},
+};
+
+/// At least so many pods served the requests of the proof.
+pub(super) struct SeveralPodsServed;
+
+impl Check for SeveralPodsServed {
+    fn name(&self) -> &'static str {
+        "proof-several-pods"
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Proof
+    }
+
+    fn sentence(&self, seen: &Observation) -> String {
+        format!(
+            "{} of {} Ready pods served",
+            serving_pods(&seen.proof).len(),
+            seen.ready_pods().len()
+        )
+    }
+
+    fn judge(&self, seen: &Observation) -> Finding {
+        if seen.proof.is_empty() {
+            return not_sent();
+        }
+        let wanted = seen.pods_wanted.min(seen.ready_pods().len());
+        let serving = serving_pods(&seen.proof);
+        if serving.len() >= wanted && wanted > 0 {
+            return Finding::Holds;
+        }
+        let names: Vec<&str> = serving.iter().copied().collect();
+        let cause = Cause::new(CauseCode::TooFewPodsServed).because(format!(
+            "{} requests with different prompts were all served by {}",
+            seen.proof.len(),
+            names.join(", ")
+        ));
+        broken(
+            format!("at least {wanted} pods"),
+            format!("{} pods", serving.len()),
+            cause,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{PoolPod, diagnosis::tests::answer},
+        *,
+    };
+
+    #[test]
+    fn one_pod_of_two_is_too_few() {
+        let mut seen = Observation {
+            proof: vec![answer(200, true, "{}"), answer(200, true, "{}")],
+            pods_wanted: 2,
+            ..Observation::default()
+        };
+        seen.pool_pods = ["pod-a", "pod-b"]
+            .map(|name| PoolPod {
+                name: name.into(),
+                ready: true,
+            })
+            .into();
+        assert!(matches!(SeveralPodsServed.judge(&seen), Finding::Broken { .. }));
+        seen.pool_pods.truncate(1);
+        assert_eq!(
+            SeveralPodsServed.judge(&seen),
+            Finding::Holds,
+            "a pool of one pod can do no better"
+        );
+    }
+}

@@ -1,0 +1,154 @@
+//! `quickproof cluster`: a cluster of our own, kept until it is taken down.
+
+use std::io::Write;
+
+use clap::Subcommand;
+
+use crate::{
+    cluster::{
+        self, ClusterError, Listed,
+        inventory::{Inventory, Made},
+        reap,
+    },
+    host::Host,
+    record::Events,
+};
+
+/// What to do with clusters of our own.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ClusterCommand {
+    /// Makes a cluster and keeps it
+    Up {
+        /// Names it `quickproof-NAME`
+        #[arg(default_value = "lab", value_name = "NAME")]
+        id: String,
+        /// The node image, in place of the one quickproof would choose
+        #[arg(long, value_name = "IMAGE")]
+        node_image: Option<String>,
+    },
+    /// Deletes a cluster that `up` made or a run kept
+    Down {
+        /// `quickproof-NAME`, or NAME alone
+        #[arg(default_value = "lab", value_name = "NAME")]
+        id: String,
+    },
+    /// Lists the clusters that bear our name
+    List,
+}
+
+/// Carries the command out and writes what a person wants to know to `out`. `node_image` is what `up` takes when the
+/// command line names none.
+///
+/// # Errors
+/// No engine answers, kind fails, or `out` is broken.
+pub async fn run(
+    host: &Host,
+    command: &ClusterCommand,
+    node_image: Option<&str>,
+    events: &Events,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    match command {
+        ClusterCommand::Up { id, node_image: named } => {
+            up(host, id, named.as_deref().or(node_image), events, out).await
+        }
+        ClusterCommand::Down { id } => down(host, id, out).await,
+        ClusterCommand::List => Ok(table(&cluster::list(host).await?, out)?),
+    }
+}
+
+async fn up(
+    host: &Host,
+    id: &str,
+    node_image: Option<&str>,
+    events: &Events,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let name = cluster::cluster_name(id)?;
+    if cluster::list(host).await?.iter().any(|listed| listed.name == name) {
+        anyhow::bail!("cluster `{name}` is there already; take it down first: quickproof cluster down {id}");
+    }
+    let inventory = Inventory::open(host, &format!("cluster-{id}"))?;
+    let made = async {
+        let made = cluster::create(host, id, node_image, &inventory, events).await?;
+        cluster::dns_ready(&made, events).await?;
+        Ok::<_, ClusterError>(made)
+    };
+    let made = match made.await {
+        Ok(made) => made,
+        Err(error) => {
+            reap::take_away(host, &inventory, events).await?;
+            inventory.close()?;
+            return Err(error.into());
+        }
+    };
+    inventory.keep()?;
+    writeln!(out, "cluster {name} is ready")?;
+    writeln!(out, "  export KUBECONFIG={}", made.kubeconfig.display())?;
+    writeln!(out, "  quickproof verify --cluster {name}")?;
+    writeln!(out, "  quickproof cluster down {id}")?;
+    Ok(())
+}
+
+async fn down(host: &Host, id: &str, out: &mut dyn Write) -> anyhow::Result<()> {
+    let name = cluster::cluster_name(id.strip_prefix("quickproof-").unwrap_or(id))?;
+    let known = cluster::list(host).await?;
+    let Some(listed) = known.iter().find(|listed| listed.name == name) else {
+        anyhow::bail!("no cluster `{name}`; see: quickproof cluster list");
+    };
+    if let (true, false, Some(run)) = (listed.alive, listed.kept, &listed.run) {
+        anyhow::bail!("run {run} is using cluster `{name}`; end that run first");
+    }
+    cluster::delete(host, &name).await?;
+    let is_it = |made: &Made| matches!(made, Made::KindCluster { name: other, .. } if *other == name);
+    reap::forget(host, is_it)?;
+    writeln!(out, "cluster {name} is gone")?;
+    Ok(())
+}
+
+fn table(listed: &[Listed], out: &mut dyn Write) -> std::io::Result<()> {
+    if listed.is_empty() {
+        return writeln!(out, "no cluster of ours");
+    }
+    for cluster in listed {
+        let state = match (&cluster.run, cluster.kept, cluster.alive) {
+            (None, ..) => "unknown to us: no run noted it, so `reap` leaves it".to_owned(),
+            (Some(_), true, _) => "kept on purpose".to_owned(),
+            (Some(run), false, true) => format!("run {run} is using it"),
+            (Some(run), false, false) => format!("left by run {run}; `quickproof reap` removes it"),
+        };
+        writeln!(out, "{}  {state}", cluster.name)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(run: Option<&str>, alive: bool, kept: bool) -> Listed {
+        Listed {
+            name: "quickproof-a".into(),
+            run: run.map(Into::into),
+            alive,
+            kept,
+            kubeconfig: None,
+        }
+    }
+
+    #[test]
+    fn a_list_says_what_becomes_of_each() {
+        let clusters = [
+            listed(None, false, false),
+            listed(Some("a"), true, true),
+            listed(Some("a"), true, false),
+            listed(Some("a"), false, false),
+        ];
+        let mut out = Vec::new();
+        table(&clusters, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let words = ["unknown", "kept", "using", "reap"];
+        assert!(text.lines().zip(words).all(|(line, word)| line.contains(word)));
+        assert_eq!(text.lines().count(), words.len());
+    }
+}

@@ -1,0 +1,236 @@
+//! `quickproof images`: what can be made, what is here, and making it ahead of a run.
+
+use std::{io::Write, time::Duration};
+
+use anstream::stdout;
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use owo_colors::OwoColorize;
+
+use crate::{
+    host::Host,
+    images::{self, How, ImageRef, Makes, Provided, Source, Way},
+    record::{Event, Events},
+};
+
+/// See, pull and build the images that clusters are given.
+#[derive(Debug, Args)]
+pub struct ImagesCommand {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Show what can be made from packages, and what of it is here.
+    List,
+    /// Pull images into the container engine.
+    Pull {
+        /// Full image names; without any, the names that recipes stand for.
+        images: Vec<ImageRef>,
+    },
+    /// Make images from packages, with the node image and the local registry.
+    Build {
+        /// Full image names; without any, the names that recipes stand for, and the programs.
+        images: Vec<ImageRef>,
+    },
+    /// Put images of the container engine into the nodes of a kind cluster.
+    Load {
+        /// The cluster's name, as `kind get clusters` prints it.
+        #[arg(long)]
+        cluster: String,
+        /// Full image names.
+        #[arg(required = true)]
+        images: Vec<ImageRef>,
+    },
+}
+
+impl ImagesCommand {
+    /// Carries the command out.
+    ///
+    /// # Errors
+    /// What was asked for cannot be had, or cannot be printed.
+    pub async fn run(self, host: &Host) -> anyhow::Result<()> {
+        match self.what {
+            What::List => list(host).await,
+            What::Pull { images } => pull(host, images).await,
+            What::Build { images } => build(host, images).await,
+            What::Load { cluster, images } => load(host, &cluster, images).await,
+        }
+    }
+}
+
+/// Prints a table of the recipes and what has been made of them.
+///
+/// # Errors
+/// A recipe cannot be read, or the table cannot be printed.
+pub async fn list(host: &Host) -> anyhow::Result<()> {
+    let mut rows = vec![["NAME", "MAKES", "SOURCE", "VERSION", "STATE", "SIZE", "STANDS FOR"].map(str::to_owned)];
+    for state in images::states(host).await? {
+        let recipe = state.recipe;
+        let makes = match recipe.makes {
+            Makes::Image => "image",
+            Makes::Program => "program",
+            Makes::Part => "part",
+            Makes::Node => "node",
+        };
+        let source = match &recipe.source {
+            Some(Source::Go(_)) => "Go module",
+            Some(Source::DebianPackages(_)) => "Debian packages",
+            Some(Source::DebianSystem(_)) => "Debian system",
+            Some(Source::Wheel(_)) => "Python wheel",
+            None => "other parts",
+        };
+        let names: Vec<String> = recipe.names.iter().map(ToString::to_string).collect();
+        rows.push([
+            recipe.name,
+            makes.to_owned(),
+            source.to_owned(),
+            recipe.version,
+            if state.made { "built" } else { "not built" }.to_owned(),
+            state.bytes.map_or_else(String::new, megabytes),
+            names.join(" "),
+        ]);
+    }
+    write_table(&rows)
+}
+
+/// Pulls images and prints their digests.
+///
+/// # Errors
+/// The engine does not answer, or an image cannot be pulled.
+pub async fn pull(host: &Host, wanted: Vec<ImageRef>) -> anyhow::Result<()> {
+    let wanted = or_all(wanted)?;
+    let provided = telling(|events| async move { images::provide(host, Way::Pull, &wanted, &events).await }).await?;
+    write_provided(&provided)?;
+    anyhow::ensure!(
+        provided.missing.is_empty(),
+        "{} images cannot be pulled here",
+        provided.missing.len()
+    );
+    Ok(())
+}
+
+/// Makes images, the node image and, where no image is named, the programs; prints what there is then.
+///
+/// # Errors
+/// Something cannot be made, or an image has no recipe.
+pub async fn build(host: &Host, wanted: Vec<ImageRef>) -> anyhow::Result<()> {
+    let everything = wanted.is_empty();
+    let wanted = or_all(wanted)?;
+    let provided = telling(|events| async move { images::provide(host, Way::Build, &wanted, &events).await }).await?;
+    write_provided(&provided)?;
+    if everything {
+        for recipe in images::recipes()?
+            .into_iter()
+            .filter(|recipe| recipe.makes == Makes::Program)
+        {
+            let name = recipe.name;
+            let path = telling(|events| async { images::program(host, &name, &{ events }).await }).await?;
+            writeln!(stdout(), "{name}  {}", path.display())?;
+        }
+    }
+    if let Some(name) = provided.missing.first() {
+        anyhow::bail!("no recipe makes `{name}`; one file in `manifests/images/` adds one");
+    }
+    Ok(())
+}
+
+/// Puts images of the engine into a cluster's nodes.
+///
+/// # Errors
+/// The cluster is not there or an image is not in the engine.
+pub async fn load(host: &Host, cluster: &str, wanted: Vec<ImageRef>) -> anyhow::Result<()> {
+    let provided = Provided {
+        way: Way::Present,
+        sentence: String::new(),
+        node_image: None,
+        images: Vec::new(),
+        missing: Vec::new(),
+        registry: None,
+        load: wanted,
+    };
+    telling(|events| async move { images::load(host, &provided, cluster, &events).await.map(|()| provided) })
+        .await
+        .with_context(|| format!("cannot put images into `{cluster}`"))
+        .map(drop)
+}
+
+fn or_all(wanted: Vec<ImageRef>) -> anyhow::Result<Vec<ImageRef>> {
+    if !wanted.is_empty() {
+        return Ok(wanted);
+    }
+    let recipes = images::recipes()?;
+    // What lies in every node, and the registry itself, are had with any image.
+    let with_the_node: Vec<String> = recipes.iter().flat_map(|recipe| recipe.preload.clone()).collect();
+    let asked_for = recipes.into_iter().filter(|recipe| {
+        recipe.makes == Makes::Image && recipe.name != "registry" && !with_the_node.contains(&recipe.name)
+    });
+    Ok(asked_for.flat_map(|recipe| recipe.names).collect())
+}
+
+/// Does `work` and says on standard error what it notes and, where it takes long, what it waits for.
+async fn telling<T, E, F>(work: impl FnOnce(Events) -> F) -> Result<T, E>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    let (events, mut receiver) = Events::channel();
+    let work = work(events);
+    let tell = async {
+        let mut last = tokio::time::Instant::now();
+        while let Some(event) = receiver.recv().await {
+            match event {
+                Event::Noted { sentence, .. } => say(&sentence),
+                Event::Waiting { on, seen, .. } if last.elapsed() >= Duration::from_secs(10) => {
+                    last = tokio::time::Instant::now();
+                    say(&format!("{on}: {seen}"));
+                }
+                _ => {}
+            }
+        }
+    };
+    let (done, ()) = tokio::join!(work, tell);
+    done
+}
+
+fn say(line: &str) {
+    // Nobody reads it any more: no reason to stop the work.
+    let _ = writeln!(anstream::stderr(), "{}", line.dimmed());
+}
+
+fn write_provided(provided: &Provided) -> anyhow::Result<()> {
+    let mut out = stdout();
+    for had in &provided.images {
+        let how = match &had.how {
+            How::Pulled => "pulled",
+            How::Present => "was here",
+            How::Built { note } => note,
+        };
+        writeln!(out, "{}  {}", had.image.bold(), had.digest)?;
+        writeln!(out, "  {how}")?;
+    }
+    for name in &provided.missing {
+        writeln!(out, "{}  not here", name.bold())?;
+    }
+    writeln!(out, "{}", provided.sentence)?;
+    Ok(())
+}
+
+fn write_table(rows: &[[String; 7]]) -> anyhow::Result<()> {
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..7).map(width).collect();
+    let mut out = stdout();
+    for row in rows {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
+        writeln!(out, "{}", cells.join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000)
+}

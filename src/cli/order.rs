@@ -1,0 +1,94 @@
+//! From what `verify` was asked to a run: the order, the runtime, the exit code.
+
+use crate::{
+    cli::{
+        Caller, Usage,
+        verify::{Afterwards, ClusterChoice, ImagesArgument, LedgerRule, PhaseArgument, Target, Verify},
+    },
+    cluster::ExistingCluster,
+    images::Way,
+    plan,
+    redact::Redactor,
+    report::Sink,
+    run::{Keep, Order, Run, Strictness},
+    verdict::ExitCode,
+};
+
+/// Environment variables whose values are secrets that must appear nowhere.
+const SECRETS: &[&str] = &["HF_TOKEN", "GITHUB_TOKEN", "HUGGING_FACE_HUB_TOKEN"];
+
+fn order(wanted: &Verify, caller: &Caller) -> Result<Order, Usage> {
+    let tree = match &wanted.target {
+        Target::Embedded => None,
+        Target::Tree { directory, tag } => Some((directory.clone(), tag.parse().map_err(Usage::new)?)),
+        Target::Fetched { tag } => {
+            let _: crate::release::Tag = tag.parse().map_err(Usage::new)?;
+            return Err(Usage::new(anyhow::anyhow!(
+                "releases are not fetched yet: check out {tag} and name the directory with `--tree DIR`"
+            )));
+        }
+    };
+    let (cluster, kubeconfig) = match wanted.cluster.clone() {
+        ClusterChoice::Own => (None, None),
+        ClusterChoice::Current { kubeconfig } => (Some(ExistingCluster::Current), kubeconfig),
+        ClusterChoice::Named { context, kubeconfig } => (Some(ExistingCluster::Named(context)), kubeconfig),
+    };
+    Ok(Order {
+        tree,
+        options: plan::Options {
+            variant: wanted.variant.clone(),
+            provider: wanted.provider.clone(),
+            phase: match wanted.phase {
+                PhaseArgument::BeforePublish => plan::Phase::BeforePublish,
+                PhaseArgument::AfterPublish => plan::Phase::AfterPublish,
+            },
+            profile: wanted.profile.clone(),
+            helm_set: wanted.settings.iter().map(|setting| format!("{}={}", setting.key, setting.value)).collect(),
+            built: false,
+            namespace: wanted.namespace.clone(),
+            layout: wanted.layout.clone(),
+        },
+        images: match wanted.images {
+            ImagesArgument::Auto => Way::Auto,
+            ImagesArgument::Pull => Way::Pull,
+            ImagesArgument::Build => Way::Build,
+            ImagesArgument::Present => Way::Present,
+        },
+        cluster,
+        kubeconfig,
+        keep: match wanted.afterwards {
+            Afterwards::TakenAway => Keep::No,
+            Afterwards::Kept => Keep::Yes,
+        },
+        strictness: match wanted.ledger {
+            LedgerRule::MayHoldEntries => Strictness::Ledger,
+            LedgerRule::MustBeEmpty => Strictness::Strict,
+        },
+        limit: wanted.timeout,
+        requests: usize::try_from(wanted.requests.get()).unwrap_or(usize::MAX),
+        command: caller.command.clone(),
+    })
+}
+
+/// Carries the wanted run out.
+///
+/// # Errors
+/// Something of the order is wrong, or this machine lacks what it needs; nothing was made.
+pub(super) fn carry_out(wanted: &Verify, caller: &Caller) -> anyhow::Result<ExitCode> {
+    let order = order(wanted, caller)?;
+    let mut redactor = Redactor::new();
+    for secret in SECRETS.iter().filter_map(|name| caller.host.variable(name)) {
+        redactor.learn(secret);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let run = match Run::prepare(caller.host.clone(), order, Sink::new(redactor)).await {
+            Ok(run) => run,
+            Err(error) if error.exit_code() == ExitCode::Usage => return Err(Usage::new(error).into()),
+            Err(error) => return Err(error.into()),
+        };
+        let (outputs, live) = wanted.open_reports(run.id(), caller)?;
+        let record = run.carry_out(outputs, Box::new(live)).await;
+        Ok(record.exit_code())
+    })
+}

@@ -1,0 +1,301 @@
+//! Why a pod will never be ready: the classification of what kubelet and scheduler report.
+//!
+//! Sources of the words: the kubelet's container waiting reasons (`pkg/kubelet/images/types.go`,
+//! `pkg/kubelet/kuberuntime`), the scheduler's `PodScheduled` condition. Crash loops count *also with exit code 0*: a
+//! container of a Deployment must not end. Transient classes get a grace window.
+
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::{ContainerStatus, Node, Pod};
+use kube::ResourceExt as _;
+
+use crate::verdict::{Cause, CauseCode};
+
+/// Why a pod will never be ready, and which container says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doom {
+    /// The pod's namespace.
+    pub namespace: String,
+    /// The pod's name.
+    pub pod: String,
+    /// The container whose last words are worth reading, where there is one.
+    pub container: Option<String>,
+    /// The cause, with what the kubelet or scheduler said as evidence.
+    pub cause: Cause,
+}
+
+/// How long a state that may pass by itself is borne, from when it was first seen.
+const GRACE: Duration = Duration::from_secs(5);
+/// The same for image pulls that fail for another reason than "not found": registries hiccup.
+const PULL_GRACE: Duration = Duration::from_secs(20);
+/// Restarts after which a container counts as crash-looping even between two back-offs.
+const RESTARTS: i32 = 2;
+
+/// Judges pods, and remembers since when each has been in a passing state and what it said first.
+#[derive(Debug, Default)]
+pub struct Judge {
+    first_seen: std::collections::HashMap<(String, CauseCode), (Instant, String)>,
+}
+
+impl Judge {
+    /// The doom of the first pod that has one.
+    pub fn judge<'a>(&mut self, pods: impl IntoIterator<Item = &'a Pod>, now: Instant) -> Option<Doom> {
+        pods.into_iter().find_map(|pod| self.judge_pod(pod, now))
+    }
+
+    /// Why this pod will never be ready, or `None` while it may.
+    pub fn judge_pod(&mut self, pod: &Pod, now: Instant) -> Option<Doom> {
+        if pod.metadata.deletion_timestamp.is_some() {
+            return None;
+        }
+        let status = pod.status.as_ref()?;
+        if let Some(condition) = status
+            .conditions
+            .iter()
+            .flatten()
+            .find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")
+            .filter(|condition| condition.reason.as_deref() == Some("Unschedulable"))
+        {
+            let message = condition.message.clone().unwrap_or_default();
+            return self.after(
+                pod,
+                None,
+                CauseCode::PodUnschedulable,
+                &message,
+                Duration::from_secs(2),
+                now,
+            );
+        }
+        let containers = status
+            .init_container_statuses
+            .iter()
+            .flatten()
+            .chain(status.container_statuses.iter().flatten());
+        containers
+            .into_iter()
+            .find_map(|container| self.judge_container(pod, container, now))
+    }
+
+    fn judge_container(&mut self, pod: &Pod, container: &ContainerStatus, now: Instant) -> Option<Doom> {
+        let state = container.state.as_ref()?;
+        let waiting = state.waiting.as_ref();
+        let reason = waiting
+            .and_then(|waiting| waiting.reason.as_deref())
+            .unwrap_or_default();
+        let message = waiting
+            .and_then(|waiting| waiting.message.as_deref())
+            .unwrap_or_default();
+        let (code, grace) = match reason {
+            "InvalidImageName" => (CauseCode::PodImageInvalid, Duration::ZERO),
+            // The kubelet gives the registry's answer as text only; `ImagePullBackOff` hides it, so the first word is kept.
+            "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" => {
+                let known = self
+                    .first_seen
+                    .contains_key(&(key(pod, container), CauseCode::PodImageNotFound));
+                if known || message.contains("not found") || message.contains("NotFound") {
+                    (CauseCode::PodImageNotFound, Duration::ZERO)
+                } else {
+                    (CauseCode::PodImagePull, PULL_GRACE)
+                }
+            }
+            "CreateContainerConfigError" => (CauseCode::PodConfigMissing, GRACE),
+            "CreateContainerError" | "RunContainerError" => (CauseCode::PodCrash, GRACE),
+            _ => return self.judge_ends(pod, container, reason == "CrashLoopBackOff", now),
+        };
+        let said = format!("container {}: {reason}: {message}", container.name);
+        self.after(pod, Some(container), code, &said, grace, now)
+    }
+
+    fn judge_ends(&mut self, pod: &Pod, container: &ContainerStatus, backing_off: bool, now: Instant) -> Option<Doom> {
+        let ended = [container.state.as_ref(), container.last_state.as_ref()]
+            .into_iter()
+            .flatten()
+            .find_map(|state| state.terminated.as_ref())?;
+        if !backing_off && container.restart_count < RESTARTS {
+            return None;
+        }
+        let reason = ended.reason.as_deref().unwrap_or_default();
+        let code = if reason == "OOMKilled" {
+            CauseCode::PodOutOfMemory
+        } else {
+            CauseCode::PodCrash
+        };
+        let said = format!(
+            "container {} ended {} times, last with exit code {} ({reason}){}",
+            container.name,
+            container.restart_count.max(1),
+            ended.exit_code,
+            ended
+                .message
+                .as_deref()
+                .map(|message| format!(": {}", message.trim()))
+                .unwrap_or_default(),
+        );
+        self.after(pod, Some(container), code, &said, Duration::ZERO, now)
+    }
+
+    fn after(
+        &mut self,
+        pod: &Pod,
+        container: Option<&ContainerStatus>,
+        code: CauseCode,
+        said: &str,
+        grace: Duration,
+        now: Instant,
+    ) -> Option<Doom> {
+        let subject = container.map_or_else(|| pod.name_any(), |container| key(pod, container));
+        let (since, first_word) = self
+            .first_seen
+            .entry((subject, code))
+            .or_insert_with(|| (now, said.to_owned()));
+        if now.duration_since(*since) < grace {
+            return None;
+        }
+        let mut cause = Cause::new(code).because(format!("pod {}: {first_word}", pod.name_any()));
+        if let Some(container) = container.filter(|container| !container.image.is_empty()) {
+            cause = cause.because(format!("image {}", container.image));
+        }
+        Some(Doom {
+            namespace: pod.namespace().unwrap_or_default(),
+            pod: pod.name_any(),
+            container: container.map(|container| container.name.clone()),
+            cause,
+        })
+    }
+}
+
+fn key(pod: &Pod, container: &ContainerStatus) -> String {
+    format!("{}/{}", pod.name_any(), container.name)
+}
+
+/// What a pod that does not fit asks for against what each node can give, in kubectl's units.
+pub fn request_against_nodes(pod: &Pod, nodes: &[Node]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for container in pod.spec.iter().flat_map(|spec| &spec.containers) {
+        let requests = container
+            .resources
+            .as_ref()
+            .and_then(|resources| resources.requests.as_ref());
+        let asked: Vec<String> = requests
+            .into_iter()
+            .flatten()
+            .map(|(name, quantity)| format!("{name} {}", quantity.0))
+            .collect();
+        if !asked.is_empty() {
+            lines.push(format!("container {} requests {}", container.name, asked.join(", ")));
+        }
+    }
+    for node in nodes {
+        let allocatable = node.status.as_ref().and_then(|status| status.allocatable.as_ref());
+        let offered: Vec<String> = ["cpu", "memory", "nvidia.com/gpu"]
+            .iter()
+            .filter_map(|name| Some(format!("{name} {}", allocatable?.get(*name)?.0)))
+            .collect();
+        lines.push(format!(
+            "node {} can give {} in all",
+            node.name_any(),
+            offered.join(", ")
+        ));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn pod(status: &Value) -> Pod {
+        serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "n"}, "status": status})).unwrap()
+    }
+
+    fn container(state: &Value, last: &Value, restarts: i32) -> Pod {
+        pod(
+            &json!({"containerStatuses": [{"name": "c", "image": "i:1", "imageID": "", "ready": false,
+            "restartCount": restarts, "state": state, "lastState": last}]}),
+        )
+    }
+
+    fn waiting(reason: &str, message: &str) -> Value {
+        json!({"waiting": {"reason": reason, "message": message}})
+    }
+
+    fn ended(code: i32, reason: &str) -> Value {
+        json!({"terminated": {"exitCode": code, "reason": reason}})
+    }
+
+    #[rstest]
+    #[case::image_gone(container(&waiting("ErrImagePull", "epp:v9.9.9: not found"), &json!({}), 0), Some(CauseCode::PodImageNotFound))]
+    #[case::image_name(container(&waiting("InvalidImageName", "x"), &json!({}), 0), Some(CauseCode::PodImageInvalid))]
+    #[case::registry_hiccup(container(&waiting("ErrImagePull", "i/o timeout"), &json!({}), 0), None)]
+    #[case::crash(container(&waiting("CrashLoopBackOff", ""), &ended(2, "Error"), 1), Some(CauseCode::PodCrash))]
+    #[case::crash_with_exit_code_zero(container(&waiting("CrashLoopBackOff", ""), &ended(0, "Completed"), 1), Some(CauseCode::PodCrash))]
+    #[case::one_restart_is_borne(container(&json!({"running": {}}), &ended(1, "Error"), 1), None)]
+    #[case::two_are_not(container(&json!({"running": {}}), &ended(1, "Error"), 2), Some(CauseCode::PodCrash))]
+    #[case::out_of_memory(container(&waiting("CrashLoopBackOff", ""), &ended(137, "OOMKilled"), 2), Some(CauseCode::PodOutOfMemory))]
+    #[case::config_may_come(container(&waiting("CreateContainerConfigError", "secret \"x\" not found"), &json!({}), 0), None)]
+    #[case::creating(container(&waiting("ContainerCreating", ""), &json!({}), 0), None)]
+    fn a_pod_is_judged_at_first_sight(#[case] pod: Pod, #[case] expected: Option<CauseCode>) {
+        let doom = Judge::default().judge_pod(&pod, Instant::now());
+        assert_eq!(doom.map(|doom| doom.cause.code), expected);
+    }
+
+    #[test]
+    fn passing_states_become_doom_after_their_grace() {
+        let mut judge = Judge::default();
+        let now = Instant::now();
+        let config = container(
+            &waiting("CreateContainerConfigError", "secret not there"),
+            &json!({}),
+            0,
+        );
+        assert_eq!(judge.judge_pod(&config, now), None);
+        let later = judge.judge_pod(&config, now + GRACE).unwrap();
+        assert_eq!(later.cause.code, CauseCode::PodConfigMissing);
+    }
+
+    #[test]
+    fn the_first_word_about_an_image_is_kept_through_the_back_off() {
+        let mut judge = Judge::default();
+        let now = Instant::now();
+        judge.judge_pod(
+            &container(&waiting("ErrImagePull", "epp:v9: not found"), &json!({}), 0),
+            now,
+        );
+        let backing_off = container(&waiting("ImagePullBackOff", "Back-off pulling image"), &json!({}), 0);
+        let doom = judge.judge_pod(&backing_off, now).unwrap();
+        assert_eq!(doom.cause.code, CauseCode::PodImageNotFound);
+        assert!(doom.cause.evidence[0].contains("epp:v9: not found"));
+    }
+
+    #[test]
+    fn an_unschedulable_pod_is_doomed_after_two_seconds() {
+        let unschedulable = pod(&json!({"conditions": [{"type": "PodScheduled", "status": "False",
+            "reason": "Unschedulable", "message": "0/1 nodes are available: 1 Insufficient cpu."}]}));
+        let mut judge = Judge::default();
+        let now = Instant::now();
+        assert_eq!(judge.judge_pod(&unschedulable, now), None);
+        let doom = judge.judge_pod(&unschedulable, now + Duration::from_secs(2)).unwrap();
+        assert_eq!(doom.cause.code, CauseCode::PodUnschedulable);
+    }
+
+    #[test]
+    fn numbers_stand_beside_an_unschedulable_pod() {
+        let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "p"}, "spec": {"containers": [
+            {"name": "epp", "resources": {"requests": {"cpu": "64"}}}]}}))
+        .unwrap();
+        let node: Node = serde_json::from_value(
+            json!({"metadata": {"name": "n"}, "status": {"allocatable": {"cpu": "2", "memory": "8Gi"}}}),
+        )
+        .unwrap();
+        assert_eq!(
+            request_against_nodes(&pod, &[node]),
+            [
+                "container epp requests cpu 64",
+                "node n can give cpu 2, memory 8Gi in all"
+            ]
+        );
+    }
+}

@@ -1,0 +1,324 @@
+//! The run's one set of watches: what the cluster last said about pods, Deployments and the objects under test.
+//!
+//! A wait is a question asked of these watches ([`Watches::until`]), never a poll of the API server. Trouble with the
+//! API server is kept apart from what it said: a question is not answered from silence.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Debug,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use futures::StreamExt as _;
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Pod, Service},
+};
+use kube::{
+    Api, Client, Resource, ResourceExt as _,
+    api::{ApiResource, DynamicObject},
+    runtime::{
+        WatchStreamExt as _,
+        watcher::{self, Event, watcher},
+    },
+};
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
+
+/// What the answer to a question is by now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress<T, N> {
+    /// It is so.
+    Ready(T),
+    /// Not yet, and what was seen instead.
+    NotYet(String),
+    /// It will never be so.
+    Never(N),
+}
+
+/// Why a question got no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WaitError<N> {
+    /// It will never be so.
+    #[error("it will never be so")]
+    Never(N),
+    /// Time is up.
+    #[error("not so after {after_ms} ms; last seen: {seen}")]
+    TimedOut {
+        /// The time limit, in milliseconds.
+        after_ms: u64,
+        /// What was last seen.
+        seen: String,
+    },
+    /// Time is up, and the API server has not answered for a while: nothing is known.
+    #[error("the API server does not answer: {trouble}")]
+    ApiServerAway {
+        /// The last error of a watch, or that it is silent.
+        trouble: String,
+    },
+}
+
+/// Objects of one kind, by namespace and name.
+#[derive(Debug)]
+pub struct Seen<K> {
+    objects: BTreeMap<(String, String), Arc<K>>,
+    synced: bool,
+}
+
+impl<K> Default for Seen<K> {
+    fn default() -> Self {
+        Self {
+            objects: BTreeMap::new(),
+            synced: false,
+        }
+    }
+}
+
+/// One watch of one kind.
+#[derive(Debug)]
+pub struct Watched<K> {
+    seen: Arc<Mutex<Seen<K>>>,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl<K> Watched<K>
+where
+    K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K::DynamicType: Clone,
+{
+    fn start(api: Api<K>, bell: watch::Sender<u64>, health: Arc<Health>) -> Self {
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let filled = Arc::clone(&seen);
+        let task = tokio::spawn(async move {
+            let config = watcher::Config::default().timeout(60);
+            let mut stream = std::pin::pin!(watcher(api, config).default_backoff());
+            let mut rebuilt = BTreeMap::new();
+            while let Some(event) = stream.next().await {
+                let mut seen = filled.lock().unwrap_or_else(PoisonError::into_inner);
+                match event {
+                    Ok(Event::Init) => rebuilt = BTreeMap::new(),
+                    Ok(Event::InitApply(object)) => {
+                        rebuilt.insert(key(&object), Arc::new(object));
+                        health.good();
+                        continue;
+                    }
+                    Ok(Event::InitDone) => {
+                        seen.objects = std::mem::take(&mut rebuilt);
+                        seen.synced = true;
+                        health.good();
+                    }
+                    Ok(Event::Apply(object)) => {
+                        seen.objects.insert(key(&object), Arc::new(object));
+                        health.good();
+                    }
+                    Ok(Event::Delete(object)) => {
+                        seen.objects.remove(&key(&object));
+                        health.good();
+                    }
+                    Err(error) => health.bad(&error),
+                }
+                drop(seen);
+                bell.send_modify(|rings| *rings += 1);
+            }
+        });
+        Self {
+            seen,
+            _task: AbortOnDropHandle::new(task),
+        }
+    }
+
+    /// Whether the first list has come in.
+    pub fn synced(&self) -> bool {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).synced
+    }
+
+    /// The object as last seen.
+    pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.objects.get(&(namespace.to_owned(), name.to_owned())).cloned()
+    }
+
+    /// All objects as last seen, ordered by namespace and name.
+    pub fn all(&self) -> Vec<Arc<K>> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.objects.values().cloned().collect()
+    }
+}
+
+fn key<K: Resource>(object: &K) -> (String, String) {
+    (object.namespace().unwrap_or_default(), object.name_any())
+}
+
+/// When the API server last said something good, and what its last trouble was.
+#[derive(Debug)]
+struct Health {
+    state: Mutex<(Instant, Option<String>)>,
+}
+
+impl Health {
+    fn new() -> Self {
+        Self {
+            state: Mutex::new((Instant::now(), None)),
+        }
+    }
+
+    fn good(&self) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = (Instant::now(), None);
+    }
+
+    fn bad(&self, error: &watcher::Error) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(error.to_string());
+    }
+}
+
+/// The watches of a run.
+pub struct Watches {
+    client: Client,
+    namespaces: Scope,
+    bell: watch::Sender<u64>,
+    health: Arc<Health>,
+    /// Pods.
+    pub pods: Watched<Pod>,
+    /// Deployments.
+    pub deployments: Watched<Deployment>,
+    /// Services.
+    pub services: Watched<Service>,
+    others: Mutex<HashMap<String, Arc<Watched<DynamicObject>>>>,
+}
+
+/// Where objects of a kind live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placement {
+    /// Beside namespaces, such as a CRD or a Node.
+    Cluster,
+    /// In a namespace.
+    Namespaced,
+}
+
+/// What the watches look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// Every namespace: the cluster is ours.
+    Everything,
+    /// One namespace: the cluster is somebody else's.
+    Namespace(String),
+}
+
+/// How long the API server gets to answer when a wait ran out of time, before the silence is blamed on it.
+const HEALTH_LIMIT: Duration = Duration::from_secs(5);
+/// How often a question is asked again without news, so that grace windows end on time.
+const TICK: Duration = Duration::from_millis(100);
+
+impl Watches {
+    /// Starts the watches.
+    pub fn start(client: &Client, namespaces: Scope) -> Self {
+        let bell = watch::Sender::new(0);
+        let health = Arc::new(Health::new());
+        let one = |bell: &watch::Sender<u64>| (bell.clone(), Arc::clone(&health));
+        let (pod_bell, pod_health) = one(&bell);
+        let (deployment_bell, deployment_health) = one(&bell);
+        let (service_bell, service_health) = one(&bell);
+        Self {
+            pods: Watched::start(scoped(client, &namespaces), pod_bell, pod_health),
+            deployments: Watched::start(scoped(client, &namespaces), deployment_bell, deployment_health),
+            services: Watched::start(scoped(client, &namespaces), service_bell, service_health),
+            others: Mutex::default(),
+            client: client.clone(),
+            namespaces,
+            bell,
+            health,
+        }
+    }
+
+    /// The watch of a kind that is known at run time only; started at the first call.
+    pub fn others(&self, resource: &ApiResource, placement: Placement) -> Arc<Watched<DynamicObject>> {
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = format!("{}/{}", resource.api_version, resource.plural);
+        let watched = others.entry(name).or_insert_with(|| {
+            let api = match (&self.namespaces, placement) {
+                (Scope::Namespace(namespace), Placement::Namespaced) => {
+                    Api::namespaced_with(self.client.clone(), namespace, resource)
+                }
+                (Scope::Everything, _) | (_, Placement::Cluster) => Api::all_with(self.client.clone(), resource),
+            };
+            Arc::new(Watched::start(api, self.bell.clone(), Arc::clone(&self.health)))
+        });
+        Arc::clone(watched)
+    }
+
+    /// Asks `question` again whenever something changed, until it is answered or `limit` is over.
+    ///
+    /// `not_yet` hears what is seen in the meantime, each time it changes.
+    ///
+    /// # Errors
+    /// The answer is never, time is up, or the API server is away.
+    pub async fn until<T, N>(
+        &self,
+        limit: Duration,
+        mut question: impl FnMut(&Self) -> Progress<T, N>,
+        mut not_yet: impl FnMut(&str),
+    ) -> Result<T, WaitError<N>> {
+        let began = Instant::now();
+        let mut rings = self.bell.subscribe();
+        let mut last = String::new();
+        loop {
+            rings.borrow_and_update();
+            match question(self) {
+                Progress::Ready(answer) => return Ok(answer),
+                Progress::Never(reason) => return Err(WaitError::Never(reason)),
+                Progress::NotYet(seen) if seen != last => {
+                    not_yet(&seen);
+                    last = seen;
+                }
+                Progress::NotYet(_) => {}
+            }
+            if began.elapsed() >= limit {
+                self.healthy()
+                    .await
+                    .map_err(|trouble| WaitError::ApiServerAway { trouble })?;
+                return Err(WaitError::TimedOut {
+                    after_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
+                    seen: last,
+                });
+            }
+            // The bell's sender lives in `self`, so the only other way out of this is the tick.
+            let _ = tokio::time::timeout(TICK, rings.changed()).await;
+        }
+    }
+
+    /// Whether the API server answers right now; else its trouble, in words.
+    ///
+    /// # Errors
+    /// It does not answer within five seconds, or answers with an error.
+    pub async fn healthy(&self) -> Result<(), String> {
+        let asked = tokio::time::timeout(HEALTH_LIMIT, self.client.apiserver_version()).await;
+        match asked {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => {
+                let state = self.health.state.lock().unwrap_or_else(PoisonError::into_inner);
+                Err(state.1.clone().unwrap_or_else(|| {
+                    format!(
+                        "silent for {} s; the last good word came {} s ago",
+                        HEALTH_LIMIT.as_secs(),
+                        state.0.elapsed().as_secs()
+                    )
+                }))
+            }
+        }
+    }
+}
+
+fn scoped<K>(client: &Client, scope: &Scope) -> Api<K>
+where
+    K: Resource<Scope = k8s_openapi::NamespaceResourceScope>,
+    K::DynamicType: Default + Clone,
+{
+    match scope {
+        Scope::Everything => Api::all(client.clone()),
+        Scope::Namespace(namespace) => Api::namespaced(client.clone(), namespace),
+    }
+}

@@ -1,0 +1,281 @@
+//! Applying objects: server-side, in order, under a field manager of our own.
+
+use std::time::{Duration, Instant};
+
+use kube::{
+    Api, ResourceExt as _,
+    api::{DynamicObject, Patch, PatchParams},
+};
+use serde_json::Value;
+
+use super::{
+    Deployer, Made, Ownership, StepFailed,
+    resources::{Resource, Trouble, persistently},
+};
+use crate::{
+    cluster::watching::{Placement, Progress},
+    manifest::Object,
+    record::{Deviation, DeviationKind, Stage},
+    verdict::{Cause, CauseCode},
+};
+
+/// The name under which we own fields.
+pub(super) const FIELD_MANAGER: &str = "quickproof";
+/// How long the API server may be away before a step gives up.
+pub(super) const AWAY_LIMIT: Duration = Duration::from_secs(90);
+/// How long a kind may take to be served after its CRD was applied.
+const SERVED_LIMIT: Duration = Duration::from_secs(20);
+
+impl Deployer {
+    /// The API of a resource in the namespace that an object of it would go to.
+    pub fn api(&self, resource: &Resource, namespace: Option<&str>) -> Api<DynamicObject> {
+        match resource.placement {
+            Placement::Cluster => Api::all_with(self.site.client.clone(), &resource.api),
+            Placement::Namespaced => Api::namespaced_with(
+                self.site.client.clone(),
+                namespace.unwrap_or(&self.site.namespace),
+                &resource.api,
+            ),
+        }
+    }
+
+    /// Applies objects in order and waits until the CRDs among them are served.
+    ///
+    /// # Errors
+    /// An object is refused, of an unknown kind, or somebody else's; or the API server is away.
+    pub async fn apply(&self, objects: &[Object], namespace: Option<&str>) -> Result<(), StepFailed> {
+        let (definitions, others): (Vec<&Object>, Vec<&Object>) = objects
+            .iter()
+            .partition(|object| object.kind() == "CustomResourceDefinition");
+        // CRDs do not depend on one another; one after the other they would cost seconds.
+        let applied = definitions.iter().map(|object| self.apply_one(object, namespace));
+        for result in futures::future::join_all(applied).await {
+            result?;
+        }
+        self.await_established(&definitions).await?;
+        for object in others {
+            self.apply_one(object, namespace).await?;
+        }
+        Ok(())
+    }
+
+    async fn apply_one(&self, object: &Object, namespace: Option<&str>) -> Result<(), StepFailed> {
+        let expected = format!("{} is applied", object.title());
+        let at = format!("{}:{}", object.file, object.line);
+        let resource = self.served(object, &expected).await?;
+        let namespace = object.namespace().or(namespace);
+        let api = self.api(&resource, namespace);
+        self.site.events.waiting(Stage::Deployment, object.title(), "applying");
+        if self.site.ownership == Ownership::Shared && self.is_somebody_elses(&api, object, &expected).await? {
+            return Ok(());
+        }
+        let parameters = PatchParams::apply(FIELD_MANAGER).force();
+        let patch = Patch::Apply(&object.value);
+        let (stored, _) = persistently(AWAY_LIMIT, || api.patch(object.name(), &parameters, &patch))
+            .await
+            .map_err(|trouble| refused(trouble, expected, &at))?;
+        let made = Made::Object {
+            api_version: resource.api.api_version.clone(),
+            kind: resource.api.kind.clone(),
+            plural: resource.api.plural.clone(),
+            namespace: stored.namespace(),
+            name: stored.name_any(),
+            uid: stored.uid().unwrap_or_default(),
+        };
+        let mut sent = object.clone();
+        if let (Some(namespace), Some(metadata)) = (stored.namespace(), sent.value["metadata"].as_object_mut()) {
+            metadata.insert("namespace".into(), Value::String(namespace));
+        }
+        self.deployed(|deployed| {
+            if !deployed.made.contains(&made) {
+                deployed.made.push(made);
+            }
+            deployed.objects.push(sent);
+        });
+        Ok(())
+    }
+
+    /// In somebody else's cluster, an object that is there already stays as it is. A CRD is shared by everybody: it
+    /// is used as found, which stands in the ledger. Anything else is a conflict.
+    async fn is_somebody_elses(
+        &self,
+        api: &Api<DynamicObject>,
+        object: &Object,
+        expected: &str,
+    ) -> Result<bool, StepFailed> {
+        let (found, _) = persistently(AWAY_LIMIT, || api.get_opt(object.name()))
+            .await
+            .map_err(|trouble| refused(trouble, expected.to_owned(), &object.title()))?;
+        let Some(found) = found else { return Ok(false) };
+        let uid = found.uid().unwrap_or_default();
+        let ours = self.deployed(|deployed| {
+            deployed
+                .made
+                .iter()
+                .any(|made| matches!(made, Made::Object { uid: own, .. } if *own == uid))
+        });
+        if ours {
+            return Ok(false);
+        }
+        if object.kind() == "CustomResourceDefinition" {
+            self.site.events.deviate(Deviation {
+                kind: DeviationKind::Substituted,
+                subject: object.title(),
+                what: "the cluster has it already; it is used as found and left untouched".into(),
+                why: "the cluster belongs to somebody else".into(),
+                from: None,
+            });
+            return Ok(true);
+        }
+        Err(StepFailed {
+            expected: expected.to_owned(),
+            actual: format!("{} exists and was not made by this run", object.title()),
+            cause: Cause::new(CauseCode::ObjectConflict).because(format!(
+                "uid {uid}, resourceVersion {}",
+                found.resource_version().unwrap_or_default()
+            )),
+        })
+    }
+
+    /// The resource of an object's kind; waits where its CRD was applied by this run and is not served yet.
+    async fn served(&self, object: &Object, expected: &str) -> Result<Resource, StepFailed> {
+        let began = Instant::now();
+        loop {
+            let (found, _) = persistently(AWAY_LIMIT, || {
+                self.resources.of_kind(object.api_version(), object.kind())
+            })
+            .await
+            .map_err(|trouble| refused(trouble, expected.to_owned(), &object.title()))?;
+            if let Some(resource) = found {
+                return Ok(resource);
+            }
+            let promised = self.deployed(|deployed| defines(&deployed.objects, object));
+            if !promised || began.elapsed() > SERVED_LIMIT {
+                let kind = format!("{} {}", object.api_version(), object.kind());
+                return Err(StepFailed {
+                    expected: expected.to_owned(),
+                    actual: format!("the cluster knows no {kind}"),
+                    cause: Cause::new(CauseCode::ObjectKindUnknown).because(format!(
+                        "{}:{} {}",
+                        object.file,
+                        object.line,
+                        object.title()
+                    )),
+                });
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn await_established(&self, definitions: &[&Object]) -> Result<(), StepFailed> {
+        let Some(first) = definitions.first() else {
+            return Ok(());
+        };
+        let expected = format!("{} CRDs are established", definitions.len());
+        let resource = self.served(first, &expected).await?;
+        let watched = self.site.watches.others(&resource.api, Placement::Cluster);
+        let question = |_: &_| {
+            for definition in definitions {
+                let seen = watched.get("", definition.name());
+                let condition = |type_: &str| {
+                    let conditions = seen.as_ref()?.data.pointer("/status/conditions")?.as_array()?;
+                    conditions.iter().find(|condition| condition["type"] == type_).cloned()
+                };
+                if condition("NamesAccepted").is_some_and(|condition| condition["status"] == "False") {
+                    return Progress::Never(condition("NamesAccepted"));
+                }
+                if condition("Established").is_none_or(|condition| condition["status"] != "True") {
+                    return Progress::NotYet(format!("{} is not established yet", definition.name()));
+                }
+            }
+            Progress::Ready(())
+        };
+        let events = &self.site.events;
+        self.site
+            .watches
+            .until(SERVED_LIMIT, question, |seen| {
+                events.waiting(Stage::Deployment, expected.clone(), seen);
+            })
+            .await
+            .map_err(|error| {
+                super::steps::wait_failed(error, expected.clone(), |condition| {
+                    Cause::new(CauseCode::ObjectRefused).because(condition.map(|it| it.to_string()).unwrap_or_default())
+                })
+            })
+    }
+}
+
+/// Whether one of the objects is a CRD that defines this object's kind.
+fn defines(objects: &[Object], object: &Object) -> bool {
+    let group = object.api_version().split_once('/').map_or("", |(group, _)| group);
+    objects.iter().any(|definition| {
+        definition.kind() == "CustomResourceDefinition"
+            && definition.value["spec"]["group"] == group
+            && definition.value["spec"]["names"]["kind"] == object.kind()
+    })
+}
+
+/// The failure that an API server's trouble is. `at` says what was being done or where the object stands.
+pub(super) fn refused(trouble: Trouble, expected: String, at: &str) -> StepFailed {
+    match trouble {
+        Trouble::Refused { code, message } => {
+            let cause = match code {
+                401 | 403 => CauseCode::ObjectForbidden,
+                409 => CauseCode::ObjectConflict,
+                _ => CauseCode::ObjectRefused,
+            };
+            StepFailed {
+                expected,
+                actual: format!("the API server answers {code}: {message}"),
+                cause: Cause::new(cause).because(at),
+            }
+        }
+        Trouble::Away { what } => StepFailed {
+            expected,
+            actual: "the API server does not answer".into(),
+            cause: Cause::new(CauseCode::ApiServerAway).because(what).because(at),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[rstest]
+    #[case(403, CauseCode::ObjectForbidden)]
+    #[case(404, CauseCode::ObjectRefused)]
+    #[case(409, CauseCode::ObjectConflict)]
+    #[case(422, CauseCode::ObjectRefused)]
+    #[case(400, CauseCode::ObjectRefused)]
+    fn refusals_are_told_apart_by_code(#[case] code: u16, #[case] cause: CauseCode) {
+        let trouble = Trouble::Refused {
+            code,
+            message: "m".into(),
+        };
+        assert_eq!(refused(trouble, String::new(), "f.yaml:1").cause.code, cause);
+    }
+
+    #[test]
+    fn a_definition_promises_its_kind() {
+        let definition = Object {
+            value: json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+                "metadata": {"name": "things.example.io"},
+                "spec": {"group": "example.io", "names": {"kind": "Thing"}}}),
+            file: String::new(),
+            line: 1,
+        };
+        let of = |api_version: &str, kind: &str| Object {
+            value: json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "x"}}),
+            file: String::new(),
+            line: 1,
+        };
+        let definitions = [definition];
+        assert!(defines(&definitions, &of("example.io/v1", "Thing")));
+        assert!(!defines(&definitions, &of("example.io/v1", "Other")));
+        assert!(!defines(&definitions, &of("v1", "Thing")));
+    }
+}

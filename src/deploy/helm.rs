@@ -1,0 +1,182 @@
+//! Charts: installed by `helm`, from the release's own tree where they are not published yet.
+
+use std::{fs, path::Path, time::Duration};
+
+use serde_json::Value;
+
+use super::{
+    Carried, Deployer, Made, StepFailed,
+    steps::{tool_failed, unset},
+};
+use crate::{
+    host::{Call, HostError},
+    manifest,
+    plan::{Action, Chart, Step},
+    record::Stage,
+    verdict::{Cause, CauseCode},
+};
+
+/// How long helm may take to package or install; it is not asked to wait for readiness.
+const HELM_LIMIT: Duration = Duration::from_mins(2);
+
+impl Deployer {
+    pub(super) async fn install_chart(&self, step: &Step) -> Result<Carried, StepFailed> {
+        let Action::Helm {
+            release,
+            chart,
+            version,
+            set,
+            namespace,
+        } = &step.action
+        else {
+            return Err(unset("release"));
+        };
+        let expected = format!("helm installs {release}");
+        let namespace = namespace.as_deref().unwrap_or(&self.site.namespace);
+        self.site
+            .events
+            .waiting(Stage::Deployment, format!("helm release {release}"), "installing");
+        let mut call = self
+            .helm()
+            .args(["install", release, "--namespace", namespace, "--output", "json"]);
+        for value in set {
+            call = call.args(["--set", value]);
+        }
+        call = match chart {
+            Chart::Tree { directory } => call.arg(self.package(directory, version.as_deref(), &expected).await?),
+            Chart::Published { reference } => {
+                let call = call.arg(reference.clone());
+                match version {
+                    Some(version) => call.args(["--version", version]),
+                    None => call,
+                }
+            }
+        };
+        let ended = self
+            .site
+            .host
+            .run(&call)
+            .await
+            .map_err(|error| tool_failed(&error, expected.clone()))?;
+        if !ended.status.success() {
+            return Err(StepFailed {
+                expected,
+                actual: format!("helm ends with {}", ended.status),
+                cause: Cause::new(CauseCode::HelmFailed).because(ended.last_words()),
+            });
+        }
+        let answer: Value = serde_json::from_slice(&ended.stdout).map_err(|error| {
+            StepFailed::new(
+                CauseCode::HostToolFailed,
+                expected.clone(),
+                format!("helm's answer: {error}"),
+            )
+        })?;
+        let rendered = answer["manifest"].as_str().unwrap_or_default();
+        let source = format!("helm release {release}");
+        let mut objects = manifest::read(&source, rendered.as_bytes())
+            .map_err(|error| StepFailed::new(CauseCode::HelmFailed, expected.clone(), error.to_string()))?;
+        for object in &mut objects {
+            let named = object.namespace().is_some();
+            if let Some(metadata) = object.value["metadata"].as_object_mut().filter(|_| !named) {
+                metadata.insert("namespace".into(), Value::String(namespace.to_owned()));
+            }
+        }
+        let count = objects.len();
+        self.deployed(|deployed| {
+            deployed.made.push(Made::HelmRelease {
+                name: release.clone(),
+                namespace: namespace.to_owned(),
+            });
+            deployed.objects.extend(objects);
+        });
+        Ok(Carried {
+            sentence: Some(format!("helm release {release} is installed, {count} objects")),
+        })
+    }
+
+    /// Packages a chart of the tree with the tag as version and appVersion, as publication would. The tree was
+    /// materialised below `scratch/tree`; `file://` dependencies are resolved there.
+    async fn package(&self, directory: &str, version: Option<&str>, expected: &str) -> Result<String, StepFailed> {
+        let source = self.site.scratch.join("tree").join(directory);
+        let packages = self.site.scratch.join("charts");
+        fs::create_dir_all(&packages).map_err(|source| {
+            tool_failed(
+                &HostError::Start {
+                    command: format!("mkdir {}", packages.display()),
+                    source,
+                },
+                expected.to_owned(),
+            )
+        })?;
+        let mut call = self
+            .helm()
+            .args(["package", "--dependency-update", "--destination"])
+            .arg(packages.display().to_string());
+        if let Some(version) = version {
+            call = call.args(["--version", version, "--app-version", version]);
+        }
+        let call = call.arg(source.display().to_string());
+        let ended = self
+            .site
+            .host
+            .run(&call)
+            .await
+            .map_err(|error| tool_failed(&error, expected.to_owned()))?;
+        if !ended.status.success() {
+            return Err(StepFailed {
+                expected: expected.to_owned(),
+                actual: format!("helm cannot package {directory}"),
+                cause: Cause::new(CauseCode::HelmFailed).because(ended.last_words()),
+            });
+        }
+        packaged(&ended.text(), &packages).ok_or_else(|| {
+            StepFailed::new(
+                CauseCode::HostToolFailed,
+                expected,
+                format!("helm does not say where it put the package: {}", ended.text()),
+            )
+        })
+    }
+
+    /// `helm`, with this run's cluster and nothing of the user's own configuration.
+    pub(super) fn helm(&self) -> Call {
+        let program = self
+            .site
+            .programs
+            .get("helm")
+            .map_or_else(|| "helm".to_owned(), |path| path.display().to_string());
+        let home = self.site.scratch.join("helm").display().to_string();
+        let mut call = Call::new(program)
+            .variable("HELM_CACHE_HOME", format!("{home}/cache"))
+            .variable("HELM_CONFIG_HOME", format!("{home}/config"))
+            .variable("HELM_DATA_HOME", format!("{home}/data"))
+            .time_limit(HELM_LIMIT);
+        if let Some(context) = &self.site.context {
+            call = call.args(["--kube-context", context]);
+        }
+        self.with_cluster(call)
+    }
+}
+
+/// The package's path in `Successfully packaged chart and saved it to: PATH`, if it lies where it was asked for.
+fn packaged(said: &str, packages: &Path) -> Option<String> {
+    said.lines()
+        .filter_map(|line| line.rsplit_once(": "))
+        .map(|(_, path)| path.trim())
+        .find(|path| Path::new(path).starts_with(packages))
+        .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_packages_path_is_read_from_helms_words() {
+        let said = "Saving 1 charts\nSuccessfully packaged chart and saved it to: /s/charts/inferencepool-v1.5.0.tgz";
+        let path = packaged(said, Path::new("/s/charts"));
+        assert_eq!(path.as_deref(), Some("/s/charts/inferencepool-v1.5.0.tgz"));
+        assert_eq!(packaged(said, Path::new("/other")), None);
+    }
+}

@@ -1,0 +1,404 @@
+//! One step of the plan, carried out.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use jsonpath_rust::JsonPath as _;
+use kube::api::{DynamicObject, ListParams};
+use serde_json::{Value, json};
+
+use super::{
+    Carried, Deployer, Made, StepFailed,
+    apply::{AWAY_LIMIT, refused},
+    resources::persistently,
+};
+use crate::{
+    cluster::{
+        doom::{Doom, Judge},
+        watching::{Progress, WaitError},
+    },
+    host::{Call, HostError},
+    manifest::Object,
+    plan::{Action, Step},
+    record::Stage,
+    verdict::{Cause, CauseCode},
+};
+
+/// How long a tool that only prints its version may take.
+const TOOL_LIMIT: Duration = Duration::from_secs(20);
+
+impl Deployer {
+    /// Carries out one step.
+    ///
+    /// Requests are not sent here; for them, and for steps that do nothing at run time, there is nothing to do.
+    ///
+    /// # Errors
+    /// The step failed: a finding, with its cause.
+    pub async fn carry_out(&self, step: &Step) -> Result<Carried, StepFailed> {
+        let plain = Ok(Carried { sentence: None });
+        match &step.action {
+            Action::Apply { objects, namespace } => {
+                self.apply(objects, namespace.as_deref()).await?;
+                plain
+            }
+            Action::Secret {
+                name,
+                literals,
+                namespace,
+            } => {
+                let mut data = serde_json::Map::new();
+                for (key, word) in literals {
+                    let value = self
+                        .deployed(|deployed| word.resolve(&deployed.variables))
+                        .map_err(|variable| unset(&variable))?;
+                    data.insert(key.clone(), Value::String(value));
+                }
+                let secret = Object {
+                    value: json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data}),
+                    file: step.from.file.clone(),
+                    line: step.from.line,
+                };
+                self.apply(&[secret], namespace.as_deref()).await?;
+                plain
+            }
+            Action::Helm { .. } => self.install_chart(step).await,
+            Action::InstallProvider { program, arguments } => self.install_provider(program, arguments).await,
+            Action::Read {
+                resource,
+                name,
+                namespace,
+                jsonpath,
+                into,
+            } => {
+                let value = self.read(resource, name, namespace.as_deref(), jsonpath).await?;
+                let sentence = format!("{into} is {value}");
+                self.deployed(|deployed| deployed.variables.insert(into.clone(), value));
+                Ok(Carried {
+                    sentence: Some(sentence),
+                })
+            }
+            Action::Inspect {
+                resource,
+                name,
+                namespace,
+                containing,
+            } => {
+                let listed = self
+                    .inspect(resource, name.as_deref(), namespace.as_deref(), containing.as_deref())
+                    .await?;
+                Ok(Carried { sentence: Some(listed) })
+            }
+            Action::Tool { program, arguments } => self.run_tool(program, arguments).await,
+            Action::Request(_) | Action::Variables | Action::LeftOut { .. } => plain,
+            Action::Unsupported { why } => Err(StepFailed::new(
+                CauseCode::GuideCommandUnsupported,
+                "every command of the guide is carried out",
+                why.clone(),
+            )),
+        }
+    }
+
+    async fn install_provider(&self, program: &str, arguments: &[String]) -> Result<Carried, StepFailed> {
+        let expected = format!("`{program} {}` succeeds", arguments.first().map_or("", String::as_str));
+        let path = self
+            .site
+            .programs
+            .get(program)
+            .map_or_else(|| program.to_owned(), |path| path.display().to_string());
+        // Its own waits are minutes long and poll, so a pod of it that is doomed ends the wait here.
+        let call = self.with_cluster(Call::new(path).args(arguments).time_limit(self.site.step_limit));
+        let began = Instant::now();
+        self.deployed(|deployed| {
+            deployed.made.push(Made::Provider {
+                program: program.to_owned(),
+            });
+        });
+        let words = Arc::new(Mutex::new(String::new()));
+        let spoken = Arc::clone(&words);
+        let (events, on) = (self.site.events.clone(), program.to_owned());
+        let mut hear = move |line: &str| {
+            if !line.trim().is_empty() {
+                events.waiting(Stage::Deployment, on.clone(), line.trim());
+                line.trim()
+                    .clone_into(&mut spoken.lock().unwrap_or_else(PoisonError::into_inner));
+            }
+        };
+        let doomed = self.first_doom(|namespace| namespace != self.site.namespace);
+        tokio::select! {
+            ended = self.site.host.run_with(&call, &mut hear) => match ended {
+                Ok(ended) if ended.status.success() => Ok(Carried {
+                    sentence: Some(format!("{program} is done after {:.1} s", began.elapsed().as_secs_f64())),
+                }),
+                Ok(ended) => Err(StepFailed {
+                    expected,
+                    actual: format!("it ends with {}", ended.status),
+                    cause: Cause::new(CauseCode::ProviderInstallFailed).because(ended.last_words()),
+                }),
+                Err(error) => Err(tool_failed(&error, expected)),
+            },
+            doom = doomed => Err(StepFailed {
+                expected,
+                actual: format!("pod {} of the provider will never be ready", doom.pod),
+                cause: doom.cause,
+            }),
+        }
+    }
+
+    /// Waits for a doomed pod in a namespace of which `concerns` holds; for ever where there is none.
+    async fn first_doom(&self, concerns: impl Fn(&str) -> bool) -> Doom {
+        let mut judge = Judge::default();
+        loop {
+            let question = |watches: &crate::cluster::watching::Watches| {
+                let pods = watches.pods.all();
+                let pods = pods
+                    .iter()
+                    .map(AsRef::as_ref)
+                    .filter(|pod| pod.metadata.namespace.as_deref().is_some_and(&concerns));
+                match judge.judge(pods, Instant::now()) {
+                    Some(doom) => Progress::Ready(doom),
+                    None => Progress::<_, ()>::NotYet(String::new()),
+                }
+            };
+            if let Ok(doom) = self.site.watches.until(Duration::from_hours(1), question, |_| ()).await {
+                return doom;
+            }
+        }
+    }
+
+    /// Reads a value out of an object, and waits until there is one: a reader of the guide would look again.
+    async fn read(
+        &self,
+        word: &str,
+        name: &str,
+        namespace: Option<&str>,
+        jsonpath: &str,
+    ) -> Result<String, StepFailed> {
+        let expected = format!("{word} {name} has {jsonpath}");
+        let resource = self.resource_by_word(word, &expected).await?;
+        let namespace = namespace.unwrap_or(&self.site.namespace).to_owned();
+        let watched = self.site.watches.others(&resource.api, resource.placement);
+        let question = |_: &_| match watched.get(&namespace, name) {
+            None if watched.synced() => Progress::NotYet(format!("{word} {name} does not exist")),
+            None => Progress::NotYet("looking".into()),
+            Some(object) => match evaluate(&object, jsonpath) {
+                Ok(value) if value.is_empty() => Progress::NotYet(format!("{word} {name} has no {jsonpath} yet")),
+                Ok(value) => Progress::Ready(value),
+                Err(why) => Progress::Never(why),
+            },
+        };
+        let events = &self.site.events;
+        self.site
+            .watches
+            .until(self.site.step_limit.min(Duration::from_mins(1)), question, |seen| {
+                events.waiting(Stage::Deployment, expected.clone(), seen);
+            })
+            .await
+            .map_err(|error| match error {
+                WaitError::TimedOut { seen, .. } if word.starts_with("gateway") => StepFailed {
+                    expected: expected.clone(),
+                    actual: seen.clone(),
+                    cause: Cause::new(CauseCode::GatewayWithoutAddress).because(seen),
+                },
+                error => wait_failed(error, expected.clone(), |why: String| {
+                    Cause::new(CauseCode::GuideCommandFailed).because(why)
+                }),
+            })
+    }
+
+    async fn resource_by_word(&self, word: &str, expected: &str) -> Result<super::resources::Resource, StepFailed> {
+        let (found, _) = persistently(AWAY_LIMIT, || self.resources().by_word(word))
+            .await
+            .map_err(|trouble| refused(trouble, expected.to_owned(), word))?;
+        found.ok_or_else(|| {
+            StepFailed::new(
+                CauseCode::ObjectKindUnknown,
+                expected,
+                format!("the server doesn't have a resource type `{word}`"),
+            )
+        })
+    }
+
+    /// `kubectl get`: fails when it finds nothing.
+    async fn inspect(
+        &self,
+        word: &str,
+        name: Option<&str>,
+        namespace: Option<&str>,
+        containing: Option<&str>,
+    ) -> Result<String, StepFailed> {
+        let expected = match (name, containing) {
+            (Some(name), _) => format!("{word} {name} exists"),
+            (None, Some(text)) => format!("a line of `kubectl get {word}` contains `{text}`"),
+            (None, None) => format!("there are {word}"),
+        };
+        let resource = self.resource_by_word(word, &expected).await?;
+        let api = self.api(&resource, namespace);
+        let parameters = ListParams::default();
+        let (list, _) = persistently(AWAY_LIMIT, || async {
+            match name {
+                Some(name) => Ok(api.get_opt(name).await?.into_iter().collect()),
+                None => Ok(api.list(&parameters).await?.items),
+            }
+        })
+        .await
+        .map_err(|trouble| refused(trouble, expected.clone(), word))?;
+        let names: Vec<String> = list
+            .into_iter()
+            .filter_map(|object: DynamicObject| object.metadata.name)
+            .collect();
+        let found = names
+            .iter()
+            .filter(|name| containing.is_none_or(|text| name.contains(text)))
+            .count();
+        if found == 0 {
+            return Err(StepFailed::new(
+                CauseCode::GuideCommandFailed,
+                expected,
+                format!("nothing of the kind among {} found", names.len()),
+            ));
+        }
+        Ok(match name {
+            Some(name) => format!("{word} {name} exists"),
+            None => format!("{found} {word} found"),
+        })
+    }
+
+    async fn run_tool(&self, program: &str, arguments: &[String]) -> Result<Carried, StepFailed> {
+        let line = format!("{program} {}", arguments.join(" "));
+        let path = self
+            .site
+            .programs
+            .get(program)
+            .map_or_else(|| program.to_owned(), |path| path.display().to_string());
+        let call = self.with_cluster(Call::new(path).args(arguments).time_limit(TOOL_LIMIT));
+        let expected = format!("`{line}` succeeds");
+        let ended = self
+            .site
+            .host
+            .run(&call)
+            .await
+            .map_err(|error| tool_failed(&error, expected.clone()))?;
+        if ended.status.success() {
+            let first = ended.text().lines().next().unwrap_or_default().to_owned();
+            return Ok(Carried {
+                sentence: Some(format!("`{line}` says {first}")),
+            });
+        }
+        // kubectl's, helm's and most Go programs' words for a flag that they do not have.
+        let gone = ended.last_words().contains("unknown flag");
+        let code = if gone {
+            CauseCode::ToolFlagRemoved
+        } else {
+            CauseCode::GuideCommandFailed
+        };
+        Err(StepFailed {
+            expected,
+            actual: format!("it ends with {}", ended.status),
+            cause: Cause::new(code).because(ended.last_words()),
+        })
+    }
+
+    /// The call with this run's cluster as the only one it can reach.
+    pub(super) fn with_cluster(&self, call: Call) -> Call {
+        call.variable("KUBECONFIG", self.site.kubeconfig.display().to_string())
+    }
+}
+
+/// The failure that a wait's end is; `never` says what the reason for "never" means.
+pub(super) fn wait_failed<N>(error: WaitError<N>, expected: String, never: impl FnOnce(N) -> Cause) -> StepFailed {
+    match error {
+        WaitError::Never(reason) => {
+            let cause = never(reason);
+            StepFailed {
+                expected,
+                actual: cause
+                    .evidence
+                    .first()
+                    .cloned()
+                    .unwrap_or_else(|| "it will never be so".into()),
+                cause,
+            }
+        }
+        WaitError::TimedOut { after_ms, seen } => StepFailed {
+            expected,
+            actual: format!(
+                "not so after {:.0} s: {seen}",
+                Duration::from_millis(after_ms).as_secs_f64()
+            ),
+            cause: Cause::new(CauseCode::StepTimedOut).because(seen),
+        },
+        WaitError::ApiServerAway { trouble } => StepFailed {
+            expected,
+            actual: "the API server does not answer".into(),
+            cause: Cause::new(CauseCode::ApiServerAway).because(trouble),
+        },
+    }
+}
+
+/// The failure that a program of this machine is.
+pub(super) fn tool_failed(error: &HostError, expected: String) -> StepFailed {
+    let mut actual = error.to_string();
+    if let Some(source) = std::error::Error::source(error) {
+        actual = format!("{actual}: {source}");
+    }
+    StepFailed {
+        expected,
+        actual,
+        cause: Cause::new(CauseCode::HostToolFailed),
+    }
+}
+
+/// The failure that a variable without a value is.
+pub(super) fn unset(variable: &str) -> StepFailed {
+    StepFailed::new(
+        CauseCode::ShellVariableUnset,
+        format!("the variable {variable} has a value"),
+        format!("no step before this one sets {variable}"),
+    )
+}
+
+/// kubectl's `-o jsonpath`, for the single expressions that guides use: `{.status.addresses[0].value}`.
+fn evaluate(object: &DynamicObject, expression: &str) -> Result<String, String> {
+    let path = expression.trim().trim_start_matches('{').trim_end_matches('}');
+    let path = format!("${}", path.strip_prefix('$').unwrap_or(path));
+    let value = serde_json::to_value(object).map_err(|error| error.to_string())?;
+    let found = value
+        .query(&path)
+        .map_err(|error| format!("`{expression}` is not a JSONPath: {error}"))?;
+    let words: Vec<String> = found
+        .into_iter()
+        .map(|value| match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        })
+        .collect();
+    Ok(words.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gateway(status: &Value) -> DynamicObject {
+        serde_json::from_value(json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway",
+            "metadata": {"name": "g"}, "status": status}))
+        .unwrap()
+    }
+
+    #[test]
+    fn an_address_is_read_as_kubectl_reads_it() {
+        let expression = "{.status.addresses[0].value}";
+        assert_eq!(
+            evaluate(&gateway(&json!({"addresses": [{"value": "10.0.0.9"}]})), expression).unwrap(),
+            "10.0.0.9"
+        );
+        assert_eq!(evaluate(&gateway(&json!({})), expression).unwrap(), "");
+    }
+
+    #[test]
+    fn what_is_not_a_path_is_refused() {
+        assert!(evaluate(&gateway(&json!({})), "{.status[}").is_err());
+    }
+}

@@ -1,0 +1,153 @@
+//! What is asked of the container engine, through its command-line client.
+
+use std::{collections::BTreeMap, path::Path};
+
+use serde::{Deserialize, de::DeserializeOwned};
+
+use super::ImagesError;
+use crate::host::{Call, Ended, Host};
+
+/// The label on everything that is made in the engine, by which it is found again.
+pub(super) const LABEL: &str = "quickproof=1";
+
+/// The container engine of this machine.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Engine<'a> {
+    host: &'a Host,
+}
+
+/// An image as the engine has it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct EngineImage {
+    /// Its id in the engine.
+    pub id: String,
+    /// Its names, as the engine writes them.
+    #[serde(default)]
+    pub repo_tags: Vec<String>,
+    /// `NAME@DIGEST` of each registry it came from; empty where it was made here.
+    #[serde(default)]
+    pub repo_digests: Vec<String>,
+    /// Its size in bytes.
+    #[serde(default)]
+    pub size: u64,
+}
+
+/// A container as the engine has it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Container {
+    pub state: State,
+    pub config: ContainerConfig,
+    pub network_settings: NetworkSettings,
+    #[serde(default)]
+    pub mounts: Vec<Mount>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct State {
+    pub running: bool,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ContainerConfig {
+    #[serde(default)]
+    pub labels: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct NetworkSettings {
+    #[serde(default)]
+    pub ports: Option<BTreeMap<String, Option<Vec<HostPort>>>>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct HostPort {
+    pub host_port: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Mount {
+    pub source: String,
+}
+
+impl<'a> Engine<'a> {
+    /// The engine, once it has answered.
+    pub(super) async fn answering(host: &'a Host) -> Result<Self, ImagesError> {
+        let engine = Self { host };
+        engine.docker(["version", "--format", "{{.Server.Version}}"]).await?;
+        Ok(engine)
+    }
+
+    /// Runs the client; it must succeed.
+    pub(super) async fn docker<I: IntoIterator<Item = S>, S: Into<String>>(
+        &self,
+        arguments: I,
+    ) -> Result<Ended, ImagesError> {
+        let call = Call::new("docker").args(arguments);
+        self.host.run_ok(&call).await.map_err(ImagesError::Engine)
+    }
+
+    /// Runs the client; it may fail, as where something is not there.
+    pub(super) async fn try_docker<I: IntoIterator<Item = S>, S: Into<String>>(
+        &self,
+        arguments: I,
+    ) -> Result<Ended, ImagesError> {
+        let call = Call::new("docker").args(arguments);
+        self.host.run(&call).await.map_err(ImagesError::Engine)
+    }
+
+    /// Those of the named images that the engine has.
+    pub(super) async fn images<S: Into<String>>(&self, names: Vec<S>) -> Result<Vec<EngineImage>, ImagesError> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let call = ["image".to_owned(), "inspect".to_owned()];
+        self.inspect(call.into_iter().chain(names.into_iter().map(Into::into)))
+            .await
+    }
+
+    /// A container by its name; `None` where there is none.
+    pub(super) async fn container(&self, name: &str) -> Result<Option<Container>, ImagesError> {
+        Ok(self.inspect(["container", "inspect", name]).await?.pop())
+    }
+
+    /// Whether there is a network of that name.
+    pub(super) async fn has_network(&self, name: &str) -> Result<bool, ImagesError> {
+        let seen: Vec<serde_json::Value> = self.inspect(["network", "inspect", name]).await?;
+        Ok(!seen.is_empty())
+    }
+
+    /// Takes in the images of an archive.
+    pub(super) async fn load(&self, archive: &Path) -> Result<(), ImagesError> {
+        let arguments = [
+            "load".into(),
+            "--quiet".into(),
+            "--input".into(),
+            archive.to_string_lossy(),
+        ];
+        self.docker(arguments).await.map(drop)
+    }
+
+    /// Removes a container, running or not; one that is not there is removed already.
+    pub(super) async fn remove_container(&self, name: &str) -> Result<(), ImagesError> {
+        self.try_docker(["rm", "--force", "--volumes", name]).await.map(drop)
+    }
+
+    /// What `inspect` says of the things that are there. Its exit status tells of those that are not.
+    async fn inspect<T: DeserializeOwned, I: IntoIterator<Item = S>, S: Into<String>>(
+        &self,
+        arguments: I,
+    ) -> Result<Vec<T>, ImagesError> {
+        let said = self.try_docker(arguments).await?.stdout;
+        if said.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Vec::new());
+        }
+        Ok(serde_json::from_slice(&said)?)
+    }
+}

@@ -1,0 +1,125 @@
+//! Programs for the host that the guide calls and that may not be here: `helm`, `istioctl`.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{
+    ImagesError,
+    progress::Progress,
+    recipe::{self, FoundOnPath, Makes, Recipe},
+    source::Workshop,
+    store::{Store, at},
+};
+use crate::{
+    host::{Call, Host},
+    record::Events,
+};
+
+/// The path of a program: the one on PATH where its version will do, else one that is compiled now or was before.
+///
+/// # Errors
+/// No recipe makes it, or making it fails.
+pub async fn program(host: &Host, name: &str, events: &Events) -> Result<PathBuf, ImagesError> {
+    let recipes = recipe::read_all()?;
+    let recipe = recipes.get(name).filter(|recipe| recipe.makes == Makes::Program);
+    let recipe = recipe.ok_or_else(|| ImagesError::NoRecipe { name: name.to_owned() })?;
+    if let (Some(path), Some(found)) = (host.find_program(name), &recipe.found_on_path)
+        && will_do(host, &path, found).await
+    {
+        return Ok(path);
+    }
+    let store = Store::of(host);
+    let progress = Progress::new(events);
+    let workshop = Workshop::open(host, &store, &progress).await?;
+    if let Some(path) = built(&workshop, recipe)? {
+        return Ok(path);
+    }
+    let _lock = store.lock().await?;
+    let material = progress.during(workshop.material(recipe)).await?;
+    let material = material.ok_or_else(|| ImagesError::NoRecipe { name: name.to_owned() })?;
+    install(&workshop, recipe, &material)
+}
+
+/// A program that was made before and put in its place; the place says what it was made from.
+pub(super) fn built(workshop: &Workshop<'_>, recipe: &Recipe) -> Result<Option<PathBuf>, ImagesError> {
+    let path = workshop.store.programs().join(&recipe.name);
+    let key = fs::read_to_string(path.with_extension("key")).ok();
+    let current = key.is_some() && key == workshop.material_name(recipe)?;
+    Ok((current && path.exists()).then_some(path))
+}
+
+/// Puts a compiled program in its place: whole, then its key, so that a key never stands beside another's program.
+fn install(workshop: &Workshop<'_>, recipe: &Recipe, material: &Path) -> Result<PathBuf, ImagesError> {
+    let directory = workshop.store.programs();
+    fs::create_dir_all(directory).map_err(at(directory))?;
+    let path = directory.join(&recipe.name);
+    let key = path.with_extension("key");
+    let _ = fs::remove_file(&key);
+    let new = directory.join(format!(".{}-{}", recipe.name, std::process::id()));
+    let from = material.join(&recipe.name);
+    fs::copy(&from, &new).map_err(at(&from))?;
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).map_err(at(&new))?;
+    fs::rename(&new, &path).map_err(at(&path))?;
+    if let Some(name) = workshop.material_name(recipe)? {
+        super::store::write_whole(&key, name.as_bytes())?;
+    }
+    Ok(path)
+}
+
+async fn will_do(host: &Host, path: &Path, found: &FoundOnPath) -> bool {
+    let call = Call::new(path.to_string_lossy())
+        .args(&found.arguments)
+        .time_limit(Duration::from_secs(20));
+    match host.run_ok(&call).await {
+        Ok(ended) => version_in(&ended.text()).is_some_and(|version| found.accept.0.matches(&version)),
+        Err(_) => false,
+    }
+}
+
+/// The first version in what a program prints of itself: `v3.19.0+g3d8990f`, `client version: 1.28.0`.
+fn version_in(text: &str) -> Option<semver::Version> {
+    let words = text.split(|letter: char| letter.is_whitespace() || letter == '"' || letter == ',');
+    words
+        .map(|word| word.trim_start_matches('v'))
+        .find_map(|word| semver::Version::parse(word).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::images::Accepted;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("v3.19.0+g3d8990f", Some("3.19.0+g3d8990f"))]
+    #[case("client version: 1.28.0\n", Some("1.28.0"))]
+    #[case("no version", None)]
+    fn a_version_is_found_in_what_a_program_says(#[case] text: &str, #[case] version: Option<&str>) {
+        assert_eq!(version_in(text).map(|version| version.to_string()).as_deref(), version);
+    }
+
+    #[tokio::test]
+    async fn a_program_on_path_is_taken_if_its_version_will_do() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("helm");
+        fs::write(&path, "#!/bin/sh\necho v3.15.1+g1\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let found = |accept: &str| FoundOnPath {
+            arguments: vec!["version".to_owned()],
+            accept: Accepted(accept.parse().unwrap()),
+        };
+        let host = Host::real();
+        assert!(will_do(&host, &path, &found(">=3.8.0, <4.0.0")).await);
+        assert!(!will_do(&host, &path, &found("=3.19.0")).await);
+    }
+
+    #[tokio::test]
+    async fn a_program_without_a_recipe_is_named() {
+        let error = program(&Host::real(), "epp", &Events::unheard()).await.unwrap_err();
+        assert!(matches!(error, ImagesError::NoRecipe { name } if name == "epp"));
+    }
+}

@@ -1,0 +1,342 @@
+//! Recipes: how each image, program or node is made from packages, as data.
+//!
+//! A recipe is one YAML file in `manifests/images/`. Nothing here makes anything.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ImageRef, ImagesError};
+
+mod line;
+
+pub use line::{ArchiveLine, DataLine, DirectoryLine, FileLine, JoinedLine, Line, LinkLine, Mode, TextLine, TreeLine};
+
+/// The recipes and Go locks.
+#[derive(rust_embed::Embed)]
+#[folder = "manifests/images"]
+struct ImageFiles;
+
+/// The files of a node.
+#[derive(rust_embed::Embed)]
+#[folder = "manifests/cluster/node"]
+struct NodeFiles;
+
+/// How one thing is made from packages: one file of `manifests/images/`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Recipe {
+    /// The name of its file without the ending; other recipes refer to it by this name.
+    #[serde(skip)]
+    pub name: String,
+    /// What comes out.
+    pub makes: Makes,
+    /// The version of what is made, as its own people write it.
+    pub version: String,
+    /// The image names that it stands for; the first is the one it was written for.
+    #[serde(default)]
+    pub names: Vec<ImageRef>,
+    /// What to say of it in place of the published image: one sentence without a full stop, `{image}` where the name goes.
+    #[serde(default)]
+    pub stands_for: Option<String>,
+    /// What is fetched or compiled first; absent where the files of other recipes are all there is.
+    #[serde(default)]
+    pub source: Option<Source>,
+    /// Recipes whose files lie under this one's, lowest first, each as a layer that images share.
+    #[serde(default)]
+    pub under: Vec<String>,
+    /// The files of the topmost layer.
+    #[serde(default)]
+    pub files: Vec<Line>,
+    /// Images that a node brings along (only where it makes a node).
+    #[serde(default)]
+    pub preload: Vec<String>,
+    /// What a container of the image runs.
+    #[serde(default)]
+    pub run: RunConfig,
+    /// When a program that is already on PATH will do (only where it makes a program).
+    #[serde(default)]
+    pub found_on_path: Option<FoundOnPath>,
+}
+
+/// What a recipe makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Makes {
+    /// A container image.
+    Image,
+    /// A program that runs on the host.
+    Program,
+    /// Files that other recipes use.
+    Part,
+    /// The image of a cluster's node.
+    Node,
+}
+
+/// Where a recipe's material comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// A program compiled from Go modules.
+    Go(Go),
+    /// Packages of a Debian suite, unpacked and not installed.
+    DebianPackages(DebianPackages),
+    /// A small Debian system.
+    DebianSystem(DebianSystem),
+    /// Files of a wheel of the Python package index.
+    Wheel(Wheel),
+}
+
+/// A program compiled from Go modules; it is named as the recipe is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Go {
+    /// The directory below `manifests/images/go/` with `go.mod`, `go.sum` and perhaps `main.go`.
+    pub lock: String,
+    /// The module that matters, as the lock requires it; absent for a program of our own.
+    #[serde(default)]
+    pub module: Option<String>,
+    /// Its version.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// The package with the program; `.` is the lock's own `main.go`.
+    pub package: String,
+    /// Build tags.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Variables set while linking, by their full name.
+    #[serde(default)]
+    pub set: BTreeMap<String, String>,
+    /// Files of the module that are needed beside the program, by path; kept by their last name.
+    #[serde(default)]
+    pub take: Vec<String>,
+    /// Processor time it takes when nothing is cached, in seconds, for the estimate.
+    pub cpu_seconds: u64,
+    /// Memory it takes at its peak, in MiB, to decide what may run beside it.
+    pub memory_mib: u64,
+}
+
+/// Packages of a Debian suite, unpacked and not installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DebianPackages {
+    /// The suite.
+    pub suite: String,
+    /// The packages; what they depend on is not fetched.
+    pub packages: Vec<String>,
+    /// What is kept of them: paths from the root, `*` within one path part; what lies below a kept path is kept.
+    pub keep: Vec<String>,
+}
+
+/// A small Debian system: `system.tar`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DebianSystem {
+    /// The suite.
+    pub suite: String,
+    /// The packages beside the essential ones; with what they depend on.
+    pub packages: Vec<String>,
+}
+
+/// Files of a wheel of the Python package index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Wheel {
+    /// The project.
+    pub project: String,
+    /// Its version.
+    pub version: String,
+    /// The wheel's file name; its ending says for which machines it is.
+    pub file: String,
+    /// The wheel's SHA-256, in hexadecimal digits.
+    pub sha256: String,
+    /// The files wanted of it, by path; kept by their last name.
+    pub take: Vec<String>,
+}
+
+/// What a container of the image runs: the part of the OCI image configuration that recipes set.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RunConfig {
+    /// The program and its first arguments.
+    #[serde(default)]
+    pub entrypoint: Vec<String>,
+    /// User and group; empty is root.
+    #[serde(default)]
+    pub user: String,
+    /// Ports said to be listened on.
+    #[serde(default)]
+    pub ports: Vec<u16>,
+    /// Variables, beside PATH.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}
+
+/// When a program that is already on PATH will do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct FoundOnPath {
+    /// The arguments that make it print its version.
+    pub arguments: Vec<String>,
+    /// The versions that will do, such as `>=3.8.0, <4.0.0`.
+    pub accept: Accepted,
+}
+
+/// The versions of a program that will do, as cargo writes requirements.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Accepted(pub semver::VersionReq);
+
+impl TryFrom<String> for Accepted {
+    type Error = semver::Error;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse().map(Self)
+    }
+}
+
+impl From<Accepted> for String {
+    fn from(accepted: Accepted) -> Self {
+        accepted.0.to_string()
+    }
+}
+
+impl Recipe {
+    /// Reads a recipe. `file` is named in what goes wrong.
+    ///
+    /// # Errors
+    /// The text is not a recipe; the error shows where.
+    pub fn parse(file: &str, text: &str) -> Result<Self, ImagesError> {
+        let mut recipe: Self = serde_saphyr::from_str(text).map_err(|source| ImagesError::Recipe {
+            file: file.to_owned(),
+            source: Box::new(source),
+        })?;
+        file.trim_end_matches(".yaml").clone_into(&mut recipe.name);
+        if let Some(at) = recipe.files.iter().filter_map(Line::at).find(|at| !at.starts_with('/')) {
+            return Err(ImagesError::RecipeContradicts {
+                file: file.to_owned(),
+                why: format!("`{at}` must begin with `/`"),
+            });
+        }
+        Ok(recipe)
+    }
+
+    /// What to say of the image made for `name`: `EPP v1.5.0 … stands in for registry.k8s.io/…`.
+    pub fn sentence_for(&self, name: &ImageRef) -> String {
+        match &self.stands_for {
+            Some(sentence) => sentence.replace("{image}", &name.to_string()),
+            None => format!(
+                "{} {}, made from packages, stands in for {name}",
+                self.name, self.version
+            ),
+        }
+    }
+
+    /// Names of the recipes that this one needs directly, each once, sorted.
+    pub fn needs(&self) -> Vec<&str> {
+        let of = self.files.iter().filter_map(|line| match line {
+            Line::File(file) => file.of.as_deref(),
+            _ => None,
+        });
+        let mut names: Vec<&str> = of
+            .chain(self.under.iter().map(String::as_str))
+            .chain(self.preload.iter().map(String::as_str))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}
+
+/// A file below `manifests/images/`, or `None` where there is none.
+pub(super) fn image_file(path: &str) -> Option<Vec<u8>> {
+    ImageFiles::get(path).map(|file| file.data.into_owned())
+}
+
+/// A file below `manifests/cluster/node/`, or `None` where there is none.
+pub(super) fn node_file(path: &str) -> Option<Vec<u8>> {
+    NodeFiles::get(path).map(|file| file.data.into_owned())
+}
+
+/// Reads all embedded recipes, sorted by name.
+///
+/// # Errors
+/// One of them is not a recipe, or names another that is not there.
+pub(super) fn read_all() -> Result<BTreeMap<String, Recipe>, ImagesError> {
+    let mut recipes = BTreeMap::new();
+    for file in ImageFiles::iter().filter(|path| path.ends_with(".yaml") && !path.contains('/')) {
+        let bytes = image_file(&file).unwrap_or_default();
+        let recipe = Recipe::parse(&file, &String::from_utf8_lossy(&bytes))?;
+        recipes.insert(recipe.name.clone(), recipe);
+    }
+    for recipe in recipes.values() {
+        if let Some(missing) = recipe.needs().iter().find(|name| !recipes.contains_key(**name)) {
+            return Err(ImagesError::RecipeContradicts {
+                file: format!("{}.yaml", recipe.name),
+                why: format!("it names the recipe `{missing}`, which is not there"),
+            });
+        }
+    }
+    Ok(recipes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_embedded_recipe_parses_and_its_lock_requires_what_it_says() {
+        let recipes = read_all().unwrap();
+        assert!(recipes.len() > 15);
+        for recipe in recipes.values() {
+            let Some(Source::Go(go)) = &recipe.source else { continue };
+            let lock = image_file(&format!("go/{}/go.mod", go.lock)).expect("a lock for each Go source");
+            if let (Some(module), Some(version)) = (&go.module, &go.version) {
+                let lock = String::from_utf8(lock).unwrap();
+                assert!(
+                    lock.contains(&format!("{module} {version}")),
+                    "{}: {module} {version}",
+                    recipe.name
+                );
+            }
+            assert_eq!(
+                go.package == ".",
+                image_file(&format!("go/{}/main.go", go.lock)).is_some()
+            );
+            assert!(go.set.values().all(|value| !value.contains(char::is_whitespace)));
+        }
+    }
+
+    #[test]
+    fn no_two_recipes_stand_for_one_name_and_every_image_says_what_it_stands_for() {
+        let recipes = read_all().unwrap();
+        let mut names: Vec<&ImageRef> = recipes.values().flat_map(|recipe| &recipe.names).collect();
+        names.sort();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
+        for recipe in recipes.values().filter(|recipe| recipe.makes == Makes::Image) {
+            let name = recipe.names.first().expect("an image has a name");
+            assert!(recipe.sentence_for(name).contains(&name.to_string()), "{}", recipe.name);
+        }
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused_with_file_and_position() {
+        let error = Recipe::parse("x.yaml", "makes: image\nversion: v1\nentrypoint: [/x]\n").unwrap_err();
+        let said = format!("{error:#}: {}", std::error::Error::source(&error).unwrap());
+        assert!(
+            said.contains("x.yaml") && said.contains("entrypoint") && said.contains('3'),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_relative_place_is_refused() {
+        let text = "makes: part\nversion: v1\nfiles:\n  - text: {at: etc/x, content: y}\n";
+        assert!(matches!(
+            Recipe::parse("x.yaml", text),
+            Err(ImagesError::RecipeContradicts { .. })
+        ));
+    }
+}

@@ -1,0 +1,143 @@
+//! Fetches or compiles the material of a recipe into a directory of the store.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use tokio::sync::{Mutex, Semaphore};
+
+use super::{
+    ImagesError,
+    progress::Progress,
+    recipe::{Recipe, Source, image_file},
+    store::{Store, at, key_of},
+};
+use crate::host::{Call, Host, HostError};
+
+mod debian;
+mod golang;
+mod wheel;
+
+pub(super) use golang::estimate;
+
+/// Raised when the way in which material is made changes, so that no old material is taken for it.
+const FORM: u32 = 1;
+
+/// What makes material.
+#[derive(Debug)]
+pub(super) struct Workshop<'a> {
+    pub(super) host: &'a Host,
+    pub(super) store: &'a Store,
+    pub(super) progress: &'a Progress,
+    go_version: Option<String>,
+    go_places: Semaphore,
+    /// The package tools lock their own state; two calls at once would fail rather than wait.
+    apt: Mutex<()>,
+}
+
+impl<'a> Workshop<'a> {
+    pub(super) async fn open(host: &'a Host, store: &'a Store, progress: &'a Progress) -> Result<Self, ImagesError> {
+        Ok(Self {
+            host,
+            store,
+            progress,
+            go_version: golang::version(host).await?,
+            go_places: Semaphore::new(golang::AT_ONCE),
+            apt: Mutex::default(),
+        })
+    }
+
+    /// The name of the directory with a recipe's material, whether it is there or not; `None` where it has none.
+    ///
+    /// The name holds the key of everything the material is made from, for Go the compiler's version too. Where there is
+    /// no Go, what another version made is as good as any.
+    pub(super) fn material_name(&self, recipe: &Recipe) -> Result<Option<String>, ImagesError> {
+        let Some(source) = &recipe.source else { return Ok(None) };
+        let Source::Go(go) = source else {
+            return Ok(Some(format!("{}-{}", recipe.name, key_of(&(FORM, source))?)));
+        };
+        let lock = ["go.mod", "go.sum", "main.go"].map(|file| image_file(&format!("go/{}/{file}", go.lock)));
+        // What it costs says nothing about what it is.
+        let mut inputs = go.clone();
+        (inputs.cpu_seconds, inputs.memory_mib) = (0, 0);
+        let name = format!("{}-{}", recipe.name, key_of(&(FORM, &inputs, lock))?);
+        match &self.go_version {
+            Some(version) => Ok(Some(format!("{name}-{version}"))),
+            None => Ok(Some(self.made_by_any_go(&name).unwrap_or(name))),
+        }
+    }
+
+    fn made_by_any_go(&self, name: &str) -> Option<String> {
+        let entries = fs::read_dir(self.store.parts()).ok()?;
+        entries
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|found| found.strip_prefix(name).is_some_and(|rest| rest.starts_with("-go")))
+            .max()
+    }
+
+    /// The directory with a recipe's material, made now where it is not there.
+    pub(super) async fn material(&self, recipe: &Recipe) -> Result<Option<PathBuf>, ImagesError> {
+        let (Some(name), Some(source)) = (self.material_name(recipe)?, &recipe.source) else {
+            return Ok(None);
+        };
+        let finished = self.store.parts().join(&name);
+        if finished.exists() {
+            return Ok(Some(finished));
+        }
+        let parts = self.store.parts();
+        fs::create_dir_all(&parts).map_err(at(&parts))?;
+        let unfinished = tempfile::Builder::new()
+            .prefix(&format!(".{name}-"))
+            .tempdir_in(&parts)
+            .map_err(at(&parts))?;
+        match source {
+            Source::Go(go) => self.compile(recipe, go, unfinished.path()).await?,
+            Source::DebianPackages(wanted) => self.unpack_packages(recipe, wanted, unfinished.path()).await?,
+            Source::DebianSystem(wanted) => self.make_system(recipe, wanted, unfinished.path()).await?,
+            Source::Wheel(wheel) => self.unpack_wheel(recipe, wheel, unfinished.path()).await?,
+        }
+        let unfinished = unfinished.keep();
+        fs::rename(&unfinished, &finished).map_err(at(&finished))?;
+        Ok(Some(finished))
+    }
+
+    /// Whether a recipe's material is there, or none is needed.
+    pub(super) fn has_material(&self, recipe: &Recipe) -> Result<bool, ImagesError> {
+        let name = self.material_name(recipe)?;
+        Ok(name.is_none_or(|name| self.store.parts().join(name).exists()))
+    }
+
+    /// Runs a tool that must succeed and tells the lines of its standard error to `on_line`.
+    async fn tool(
+        &self,
+        recipe: &Recipe,
+        call: &Call,
+        on_line: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<String, ImagesError> {
+        let ended = self
+            .host
+            .run_with(call, on_line)
+            .await
+            .map_err(ImagesError::making(recipe))?;
+        if ended.status.success() {
+            return Ok(ended.text());
+        }
+        Err(ImagesError::making(recipe)(HostError::Failed {
+            command: call.line(),
+            status: ended.status,
+            said: ended.last_words(),
+        }))
+    }
+}
+
+/// The last part of a path written with slashes.
+fn last_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// Copies a file of someone else's directory, which may be read-only, into ours.
+fn copy(from: &Path, to: &Path) -> Result<(), ImagesError> {
+    let bytes = fs::read(from).map_err(at(from))?;
+    fs::write(to, bytes).map_err(at(to))
+}

@@ -1,0 +1,296 @@
+//! The nouns in order, and always teardown.
+//!
+//! Release → Guide → Plan are drawn before anything is made; then images, cluster, deployment, observation, verdict.
+//! Whatever way the middle ends (a finding, an error, a panic, a signal), teardown runs and the reports are written.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use futures::FutureExt as _;
+
+use crate::{
+    check,
+    cluster::{Cluster, ExistingCluster, inventory::Inventory},
+    deploy::Deployer,
+    host::{Call, Host},
+    images::Way,
+    plan::{self, Action, Plan},
+    record::{Decision, Event, Events, RunRecord, Stage},
+    release::{Release, Tag},
+    report::{self, Outputs, Sink},
+    verdict::{Cause, CauseCode, Finding, Weight},
+};
+
+mod address;
+mod ground;
+mod observe;
+mod picker;
+mod reach;
+mod request;
+mod signals;
+mod stages;
+mod teardown;
+mod workloads;
+
+/// What is asked for, checked for form but not yet against the release.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// A release's tree on disk, or `None` for the embedded quickstart.
+    pub tree: Option<(PathBuf, Tag)>,
+    /// What the plan is drawn with, apart from how images are had.
+    pub options: plan::Options,
+    /// How images are had.
+    pub images: Way,
+    /// An existing cluster, or `None` for one of our own.
+    pub cluster: Option<ExistingCluster>,
+    /// The kubeconfig file of an existing cluster.
+    pub kubeconfig: Option<PathBuf>,
+    /// Whether what was made stays.
+    pub keep: Keep,
+    /// Whether deviations are allowed.
+    pub strictness: Strictness,
+    /// How long one wait may take.
+    pub limit: Duration,
+    /// Requests of the proof.
+    pub requests: usize,
+    /// The command line, to type again.
+    pub command: String,
+}
+
+/// Whether what was made stays after the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// It goes.
+    No,
+    /// It stays, and the report says how to look around.
+    Yes,
+}
+
+/// Whether deviations from the guide are allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strictness {
+    /// They are, and stand in the ledger.
+    Ledger,
+    /// None is: the first makes the verdict inconclusive.
+    Strict,
+}
+
+/// A run that is ready to begin: everything that can be wrong with the order has been looked at.
+pub struct Run {
+    host: Host,
+    order: Order,
+    release: Release,
+    plan: Plan,
+    id: String,
+    sink: Sink,
+}
+
+/// Why a run cannot begin. Nothing was made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OrderError {
+    /// The release cannot be had.
+    #[error(transparent)]
+    Release(#[from] crate::release::ReleaseError),
+    /// The plan cannot be drawn.
+    #[error(transparent)]
+    Plan(#[from] plan::PlanError),
+    /// A program that the run needs is missing.
+    #[error("{what}; `make setup` installs what is missing, `.ci/setup --check` lists it")]
+    Host {
+        /// What is missing.
+        what: String,
+    },
+}
+
+impl OrderError {
+    /// The exit code: 3 where this machine is at fault, else 2.
+    pub fn exit_code(&self) -> crate::verdict::ExitCode {
+        match self {
+            Self::Host { .. } => crate::verdict::ExitCode::Errored,
+            _ => crate::verdict::ExitCode::Usage,
+        }
+    }
+}
+
+/// What the parts of a run share, and what must outlive the middle of it for teardown.
+struct Context {
+    host: Host,
+    order: Order,
+    plan: Plan,
+    id: String,
+    events: Events,
+    sink: Sink,
+    inventory: Inventory,
+    evidence: PathBuf,
+    scratch: tempfile::TempDir,
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    cluster: Option<Cluster>,
+    deployer: Option<Arc<Deployer>>,
+    /// Port-forwards that requests go through.
+    forwards: Vec<crate::cluster::forward::LocalForward>,
+}
+
+impl Context {
+    fn hold<R>(&self, change: impl FnOnce(&mut Held) -> R) -> R {
+        change(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Run {
+    /// Reads the release, draws the plan, looks for the engine. Makes nothing.
+    ///
+    /// # Errors
+    /// Something of the order is wrong or missing; each is a sentence with the way out.
+    pub async fn prepare(host: Host, order: Order, sink: Sink) -> Result<Self, OrderError> {
+        let release = match &order.tree {
+            Some((directory, tag)) => Release::open_tree(directory, tag.clone())?,
+            None => Release::embedded(),
+        };
+        let plan = plan::draw(&release, &order.options)?;
+        if order.cluster.is_none() {
+            ground::look_for_engine(&host).await?;
+        }
+        let id = run_id(&host);
+        Ok(Self {
+            host,
+            order,
+            release,
+            plan,
+            id,
+            sink,
+        })
+    }
+
+    /// The run's id, which names its directory.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Runs it to its end and returns the record; never fails, whatever happens is in it.
+    pub async fn carry_out(self, outputs: Outputs, reporter: Box<dyn crate::record::Reporter>) -> RunRecord {
+        let (events, receiver) = Events::channel();
+        let evidence = outputs.directory().join("evidence");
+        let writer = tokio::spawn(report::write(receiver, outputs, reporter, self.sink.clone()));
+        let began = Instant::now();
+        events.send(Event::Began {
+            run: self.id.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            at: self.host.now(),
+            subject: self.plan.subject.clone(),
+            command: self.order.command.clone(),
+        });
+        events.send(Event::Expected {
+            checks: expected(&self.plan),
+        });
+        let host = self.host.clone();
+        let opened = Inventory::open(&host, &self.id)
+            .map_err(|error| error.to_string())
+            .and_then(|inventory| Ok((inventory, tempfile::tempdir().map_err(|error| error.to_string())?)));
+        match opened {
+            Err(what) => harness_error(&events, "the run's inventory and scratch directory are written", &what),
+            Ok((inventory, scratch)) => {
+                let context = Context {
+                    host: self.host,
+                    order: self.order,
+                    plan: self.plan,
+                    id: self.id,
+                    events: events.clone(),
+                    sink: self.sink,
+                    inventory,
+                    evidence,
+                    scratch,
+                    held: Mutex::default(),
+                };
+                guarded(&context, &self.release).await;
+                teardown::run(context).await;
+            }
+        }
+        events.send(Event::Ended {
+            at: host.now(),
+            took_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        });
+        drop(events);
+        // The writer catches its own failures; it can only be missing when it panicked.
+        writer.await.unwrap_or_else(|_| {
+            let mut record = RunRecord::default();
+            record.fold(&Event::Decided {
+                decision: harness_decision("the reports are written", "the report writer panicked"),
+            });
+            record
+        })
+    }
+}
+
+/// The middle of the run, up to its end, a signal, or a panic.
+async fn guarded(context: &Context, release: &Release) {
+    let middle = std::panic::AssertUnwindSafe(stages::run(context, release)).catch_unwind();
+    tokio::select! {
+        ended = middle => {
+            if let Err(panic) = ended {
+                let what = panic
+                    .downcast_ref::<String>()
+                    .cloned()
+                    .or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()))
+                    .unwrap_or_else(|| "a panic without words".into());
+                harness_error(&context.events, "quickproof does not panic", &what);
+            }
+        }
+        signal = signals::first() => {
+            context.events.send(Event::Interrupted { signal: signal.to_owned() });
+        }
+    }
+}
+
+fn harness_decision(expected: &str, actual: &str) -> Decision {
+    Decision::new(
+        Stage::Cleanup,
+        "harness",
+        "quickproof itself failed",
+        Finding::Broken {
+            expected: expected.to_owned(),
+            actual: actual.to_owned(),
+            cause: Cause::new(CauseCode::HarnessError).because(actual),
+        },
+    )
+}
+
+fn harness_error(events: &Events, expected: &str, actual: &str) {
+    events.decide(harness_decision(expected, actual));
+}
+
+/// Names of the checks that must be decided: every step that does something and decides, every check.
+fn expected(plan: &Plan) -> Vec<String> {
+    let steps = plan
+        .steps
+        .iter()
+        .filter(|step| step.weight == Weight::Gate)
+        .filter(|step| !matches!(step.action, Action::Variables | Action::LeftOut { .. } | Action::Request(_)))
+        .map(|step| step.check.clone());
+    let checks = check::CHECKS.iter().map(|check| check.name().to_owned());
+    steps.chain(checks).chain([stages::GUIDE_UNDERSTOOD.to_owned()]).collect()
+}
+
+/// Four hexadecimal digits that no other run of this moment has: from the clock and the process id.
+fn run_id(host: &Host) -> String {
+    let clock = host.now().as_microsecond().unsigned_abs();
+    let mixed = (clock ^ (u64::from(std::process::id()) << 20)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    format!("{:04x}", mixed >> 48)
+}
+
+/// Whether a container engine answers, asked in the cheapest way.
+async fn engine_answers(host: &Host) -> Result<(), String> {
+    let call = Call::new("docker").args(["version", "--format", "{{.Server.Version}}"]).time_limit(Duration::from_secs(5));
+    match host.run(&call).await {
+        Ok(ended) if ended.status.success() => Ok(()),
+        Ok(ended) => Err(format!("no container engine answers: {}", ended.last_words())),
+        Err(error) => Err(error.to_string()),
+    }
+}

@@ -1,0 +1,303 @@
+//! The middle of a run: images, cluster, deployment, conditions, request, proof.
+
+use std::{sync::Arc, time::Instant};
+
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{Context, Strictness, address, ground};
+use crate::{
+    check::{self, Check, Observation},
+    cluster::{
+        self, Cluster, Origin,
+        watching::{Scope, Watches},
+    },
+    deploy::{Deployer, Ownership, Site, StepFailed},
+    plan::{self, Action, Plan, Request, Step},
+    record::{Decision, Event, Stage},
+    release::{Release, schemas},
+    verdict::{Blame, Cause, CauseCode, Finding, Weight},
+};
+
+/// The check that every command of the guide is understood.
+pub(super) const GUIDE_UNDERSTOOD: &str = "guide-understood";
+
+/// What a stage tells the next: go on, or it has been said why not.
+pub(super) type Onward<T> = Option<T>;
+
+/// Runs the middle. Every way it ends early has been said through events.
+pub(super) async fn run(context: &Context, release: &Release) -> Onward<()> {
+    say_release(context);
+    let (provided, programs) = context.provide_images().await?;
+    // Only now is it known whether images are built, which the provider's settings depend on.
+    let mut plan = redraw(context, release, ground::are_built(provided.as_ref()))?;
+    for deviation in &plan.ledger {
+        context.events.deviate(deviation.clone());
+    }
+    if context.order.strictness == Strictness::Strict && !plan.ledger.is_empty() {
+        context.events.decide(Decision::new(
+            Stage::Release,
+            "strict",
+            "the plan follows the guide to the letter",
+            Finding::Undecided {
+                why: format!("`--strict` allows no deviation, the plan has {}", plan.ledger.len()),
+            },
+        ));
+        return None;
+    }
+    match schemas::objects(&context.host, &plan.schemas).await {
+        Ok(objects) => plan.supply(objects),
+        Err(error) => {
+            let cause = Cause::new(CauseCode::HostToolFailed).because(format!("{:#}", anyhow::Error::from(error)));
+            let actual = cause.evidence[0].clone();
+            let expected = "the Gateway API CRDs that the provider needs".to_owned();
+            say(context, Stage::Images, "schemas", "CRDs can be had", Finding::Broken { expected, actual, cause });
+            return None;
+        }
+    }
+    let cluster = context.open_cluster(provided.as_ref()).await?;
+    let deployer = Arc::new(Deployer::new(site(context, &cluster, programs)));
+    context.hold(|held| held.deployer = Some(Arc::clone(&deployer)));
+    materialise(context, release, &plan)?;
+    let standing_in = tokio::spawn(address::stand_in(
+        context.host.clone(),
+        cluster.clone(),
+        Arc::clone(&deployer.site.watches),
+        context.events.clone(),
+    ));
+    let _standing_in = AbortOnDropHandle::new(standing_in);
+    if cluster.origin == Origin::Made
+        && let Err(error) = cluster::dns_ready(&cluster, &context.events).await
+    {
+        let cause = Cause::new(CauseCode::ClusterNotCreated).because(error.to_string());
+        let (expected, actual) = ("CoreDNS is available".to_owned(), error.to_string());
+        say(context, Stage::Cluster, "cluster-dns", "CoreDNS is available", Finding::Broken { expected, actual, cause });
+        return None;
+    }
+    deploy_and_judge(context, &deployer, &plan).await
+}
+
+fn say(context: &Context, stage: Stage, check: &str, sentence: &str, finding: Finding) {
+    context.events.decide(Decision::new(stage, check, sentence, finding));
+}
+
+fn say_release(context: &Context) {
+    context.events.send(Event::Entered { stage: Stage::Release });
+    let plan = &context.plan;
+    let commands = plan.steps.len();
+    let finding = match plan.steps.iter().find_map(|step| match &step.action {
+        Action::Unsupported { why } => Some((step, why)),
+        _ => None,
+    }) {
+        None => Finding::Holds,
+        Some((step, why)) => Finding::Undecided {
+            why: format!("{}: `{}`: {why}", step.from, step.command),
+        },
+    };
+    let subject = &plan.subject;
+    let sentence = format!("the guide is {commands} commands for {} on {}, all understood", subject.variant, subject.provider);
+    say(context, Stage::Release, GUIDE_UNDERSTOOD, &sentence, finding);
+}
+
+/// The plan again, now that it is known how images are had.
+fn redraw(context: &Context, release: &Release, built: bool) -> Onward<Plan> {
+    let options = plan::Options {
+        built,
+        ..context.order.options.clone()
+    };
+    match plan::draw(release, &options) {
+        Ok(plan) => Some(plan),
+        Err(error) => {
+            super::harness_error(&context.events, "the plan can be drawn twice", &error.to_string());
+            None
+        }
+    }
+}
+
+fn site(context: &Context, cluster: &Cluster, programs: std::collections::BTreeMap<String, std::path::PathBuf>) -> Site {
+    let namespace = context.order.options.namespace.clone().unwrap_or_else(|| "default".into());
+    let (ownership, scope) = match cluster.origin {
+        Origin::Made => (Ownership::Ours, Scope::Everything),
+        Origin::Existing => (Ownership::Shared, Scope::Namespace(namespace.clone())),
+    };
+    Site {
+        host: context.host.clone(),
+        client: cluster.client.clone(),
+        kubeconfig: cluster.kubeconfig.clone(),
+        context: Some(cluster.context.clone()),
+        namespace,
+        ownership,
+        run: context.id.clone(),
+        watches: Arc::new(Watches::start(&cluster.client, scope)),
+        events: context.events.clone(),
+        programs,
+        step_limit: context.order.limit,
+        scratch: context.scratch.path().to_owned(),
+    }
+}
+
+/// Puts the charts of the tree on disk, where helm can read them.
+fn materialise(context: &Context, release: &Release, plan: &Plan) -> Onward<()> {
+    let needed = plan.steps.iter().any(|step| matches!(&step.action, Action::Helm { chart: plan::Chart::Tree { .. }, .. }));
+    if !needed {
+        return Some(());
+    }
+    let result = "config/charts"
+        .parse()
+        .map_err(|error| anyhow::Error::from(error))
+        .and_then(|directory| Ok(release.tree.materialize(&directory, &context.scratch.path().join("tree").join("config/charts"))?));
+    if let Err(error) = result {
+        super::harness_error(&context.events, "the charts of the tree can be written to disk", &format!("{error:#}"));
+        return None;
+    }
+    Some(())
+}
+
+async fn deploy_and_judge(context: &Context, deployer: &Arc<Deployer>, plan: &Plan) -> Onward<()> {
+    let began = Instant::now();
+    context.events.send(Event::Entered { stage: Stage::Deployment });
+    let requirements = &plan.requirements;
+    if !requirements.is_empty() {
+        let applied = deployer.apply(requirements, None).await;
+        let sentence = format!("{} Gateway API CRDs are established", requirements.len());
+        let finding = applied.map_or_else(broken, |()| Finding::Holds);
+        let goes_on = finding == Finding::Holds;
+        say(context, Stage::Deployment, "requirements", &sentence, finding);
+        goes_on.then_some(())?;
+    }
+    let requests: Vec<&Step> = plan.steps.iter().filter(|step| matches!(step.action, Action::Request(_))).collect();
+    let Some((first_request, _)) = requests.split_first() else {
+        super::harness_error(&context.events, "the guide sends a request", "no command of the guide sends one");
+        return None;
+    };
+    let position = plan.steps.iter().position(|step| std::ptr::eq(step, *first_request)).unwrap_or(plan.steps.len());
+    let mut settled = false;
+    let mut seen = Observation {
+        build_ref: plan.build_ref.clone(),
+        pods_wanted: 2,
+        ..Observation::default()
+    };
+    for step in &plan.steps[..position] {
+        // A reader waits before going on to what needs the result; so the wait stands before the first value read.
+        if matches!(step.action, Action::Read { .. }) && !settled {
+            settled = true;
+            context.spent(Stage::Deployment, began);
+            if !context.await_ready(deployer, &mut seen).await {
+                return None;
+            }
+        }
+        carry_out(context, deployer, step).await?;
+    }
+    if !settled {
+        context.spent(Stage::Deployment, began);
+        if !context.await_ready(deployer, &mut seen).await {
+            return None;
+        }
+    }
+    let Action::Request(request) = &first_request.action else { return None };
+    context.request_and_prove(deployer, first_request, request, &mut seen).await;
+    Some(())
+}
+
+fn broken(failed: StepFailed) -> Finding {
+    Finding::Broken {
+        expected: failed.expected,
+        actual: failed.actual,
+        cause: failed.cause,
+    }
+}
+
+/// Carries out one step and says what it came to. A gate step that fails ends the deployment.
+async fn carry_out(context: &Context, deployer: &Deployer, step: &Step) -> Onward<()> {
+    if matches!(step.action, Action::Variables | Action::LeftOut { .. } | Action::Unsupported { .. }) {
+        return Some(());
+    }
+    let began = Instant::now();
+    context.events.waiting(Stage::Deployment, step.command.clone(), "");
+    // What is known without running it is not run.
+    let carried = match &step.known {
+        Some(Finding::Broken { expected, actual, cause }) => Err(StepFailed {
+            expected: expected.clone(),
+            actual: actual.clone(),
+            cause: cause.clone(),
+        }),
+        _ => deployer.carry_out(step).await,
+    };
+    let (sentence, finding) = match carried {
+        Ok(carried) => (carried.sentence.unwrap_or_else(|| step.sentence.clone()), Finding::Holds),
+        Err(failed) => (format!("`{}` fails", step.command), broken(failed)),
+    };
+    let failed = finding != Finding::Holds;
+    let mut decision = Decision::new(Stage::Deployment, step.check.clone(), sentence, finding)
+        .from_line(step.from.clone())
+        .took(began.elapsed());
+    decision.weight = step.weight;
+    context.events.decide(decision);
+    (!failed || step.weight == Weight::Advisory).then_some(())
+}
+
+impl Context {
+    /// Waits for workloads and conditions and judges them. Whether the request is to be sent.
+    async fn await_ready(&self, deployer: &Deployer, seen: &mut Observation) -> bool {
+        let failed = self.await_workloads(deployer).await;
+        let began = Instant::now();
+        self.events.send(Event::Entered { stage: Stage::Conditions });
+        if let Some(first) = failed.first() {
+            // Where the cluster is to blame, requests that are answered all the same show that the pool fails open:
+            // worth saying, though it is not what decides.
+            if failed.iter().all(|failed| is_infrastructure(failed.cause)) {
+                self.say_bypass(deployer, seen, &first.name).await;
+            }
+            return false;
+        }
+        self.await_conditions(deployer, seen).await;
+        let goes_on = self.judge(Stage::Conditions, seen, |_, decision| decision);
+        self.spent(Stage::Conditions, began);
+        goes_on
+    }
+
+    /// Judges all checks of a stage. Whether none of them is broken.
+    pub(super) fn judge(
+        &self,
+        stage: Stage,
+        seen: &Observation,
+        adorn: impl Fn(&dyn Check, Decision) -> Decision,
+    ) -> bool {
+        let mut goes_on = true;
+        for check in check::of_stage(stage) {
+            let finding = check.judge(seen);
+            goes_on &= !matches!(finding, Finding::Broken { .. } | Finding::Undecided { .. });
+            let decision = Decision::new(stage, check.name(), check.sentence(seen), finding);
+            self.events.decide(adorn(check, decision));
+        }
+        goes_on
+    }
+
+    async fn request_and_prove(&self, deployer: &Deployer, step: &Step, request: &Request, seen: &mut Observation) {
+        let began = Instant::now();
+        self.events.send(Event::Entered { stage: Stage::Request });
+        seen.unexpanded.clone_from(&request.unexpanded);
+        let Some(outgoing) = self.resolve_request(deployer, step, request) else { return };
+        let Some(outgoing) = self.reachable(deployer, outgoing).await else { return };
+        self.send_guide_request(deployer, &outgoing, seen).await;
+        let exchange = seen.guide_answer.as_ref().map(crate::probe::Answer::exchange);
+        let goes_on = self.judge(Stage::Request, seen, |_, decision| {
+            let decision = decision.from_line(step.from.clone());
+            match (&decision.finding, &exchange) {
+                (Finding::Broken { .. }, Some(exchange)) => decision.shown_by(exchange.clone()),
+                _ => decision,
+            }
+        });
+        self.spent(Stage::Request, began);
+        let began = Instant::now();
+        self.events.send(Event::Entered { stage: Stage::Proof });
+        if goes_on {
+            self.prove(deployer, &outgoing, seen).await;
+        }
+        self.judge(Stage::Proof, seen, |_, decision| decision);
+        self.spent(Stage::Proof, began);
+    }
+}
+
+fn is_infrastructure(code: CauseCode) -> bool {
+    matches!(code.blame(), Blame::Cluster | Blame::Host | Blame::Harness)
+}

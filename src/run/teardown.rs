@@ -1,0 +1,86 @@
+//! Teardown: always, in reverse, on its own time budget; and the evidence gathered before it.
+
+use std::time::{Duration, Instant};
+
+use super::{Context, Keep, signals};
+use crate::{
+    cluster::{self, Cluster, Origin, inventory::Made},
+    evidence,
+    record::{Decision, Event, Stage},
+    verdict::Finding,
+};
+
+/// How long teardown may take in all.
+const BUDGET: Duration = Duration::from_mins(3);
+/// How long evidence may take: the cluster may be away.
+const EVIDENCE_BUDGET: Duration = Duration::from_secs(15);
+
+/// Gathers evidence where it is needed, and takes away what the run made.
+pub(super) async fn run(context: Context) {
+    let (deployer, cluster) = context.hold(|held| {
+        held.forwards.clear();
+        (held.deployer.take(), held.cluster.take())
+    });
+    if let Some(deployer) = &deployer {
+        let gathered = evidence::gather(&deployer.site.client, &deployer.site.namespace, &context.evidence, &context.sink);
+        if let Ok(Err(error)) = tokio::time::timeout(EVIDENCE_BUDGET, gathered).await {
+            context.events.note(Stage::Cleanup, format!("evidence could not be written: {error}"));
+        }
+    }
+    let began = Instant::now();
+    context.events.send(Event::Entered { stage: Stage::Cleanup });
+    if context.order.keep == Keep::Yes {
+        keep(&context, cluster.as_ref());
+        return;
+    }
+    let taking = async {
+        let mut left = Vec::new();
+        if let Some(deployer) = deployer.filter(|_| cluster.as_ref().is_none_or(|cluster| cluster.origin == Origin::Existing)) {
+            left.extend(deployer.take_away().await);
+        }
+        for made in context.inventory.made() {
+            match &made {
+                Made::KindCluster { name, .. } => {
+                    context.events.waiting(Stage::Cleanup, made.to_string(), "deleting");
+                    match cluster::delete(&context.host, name).await {
+                        Ok(()) => drop(context.inventory.remove(&made)),
+                        Err(error) => left.push(format!("{made}: {error}")),
+                    }
+                }
+                other => left.push(other.to_string()),
+            }
+        }
+        left
+    };
+    let left = tokio::select! {
+        left = tokio::time::timeout(BUDGET, taking) => left.unwrap_or_else(|_| still_there(&context)),
+        _ = signals::first() => still_there(&context),
+    };
+    if left.is_empty() {
+        context
+            .events
+            .decide(Decision::new(Stage::Cleanup, "cleanup", "everything made was removed", Finding::Holds).took(began.elapsed()).advisory());
+    } else {
+        context.events.send(Event::LeftBehind { what: left });
+    }
+    context.spent(Stage::Cleanup, began);
+    // A file that stays is what `reap` finds the rest by.
+    let _ = context.inventory.close();
+}
+
+fn still_there(context: &Context) -> Vec<String> {
+    let mut left: Vec<String> = context.inventory.made().iter().map(ToString::to_string).collect();
+    left.push("quickproof reap removes it".into());
+    left
+}
+
+fn keep(context: &Context, cluster: Option<&Cluster>) {
+    let _ = context.inventory.keep();
+    let mut how = Vec::new();
+    if let Some(cluster) = cluster {
+        how.push(format!("export KUBECONFIG={}", cluster.kubeconfig.display()));
+        how.push(format!("kubectl --context {} get pods -A", cluster.context));
+        how.push("quickproof reap --all    # when done".into());
+    }
+    context.events.send(Event::Kept { how });
+}

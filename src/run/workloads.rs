@@ -1,0 +1,206 @@
+//! Waiting until what was deployed is ready and stays so, or will never be.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Node, Pod},
+};
+use kube::{Api, api::{ListParams, LogParams}};
+
+use super::Context;
+use crate::{
+    cluster::{
+        doom::{Doom, Judge, request_against_nodes},
+        watching::{Progress, WaitError, Watches},
+    },
+    deploy::Deployer,
+    manifest::Object,
+    record::{Decision, Stage},
+    verdict::{Cause, CauseCode, Finding},
+};
+
+/// How long pods must have been Ready without a restart: a crash-looping simulator is Ready for a moment, twice.
+const STABLE: Duration = Duration::from_millis(1500);
+
+/// Whether a pod is Ready by its condition and not on its way out.
+pub(super) fn is_ready(pod: &Pod) -> bool {
+    pod.metadata.deletion_timestamp.is_none()
+        && pod.status.iter().flat_map(|status| status.conditions.iter().flatten()).any(|condition| {
+            condition.type_ == "Ready" && condition.status == "True"
+        })
+}
+
+/// Whether a pod has all of these labels.
+pub(super) fn has_labels(pod: &Pod, wanted: &BTreeMap<String, String>) -> bool {
+    let labels = pod.metadata.labels.as_ref();
+    !wanted.is_empty() && wanted.iter().all(|(name, value)| labels.is_some_and(|labels| labels.get(name) == Some(value)))
+}
+
+fn pods_of(watches: &Watches, deployment: &Deployment) -> Vec<std::sync::Arc<Pod>> {
+    let selector = deployment.spec.selector.match_labels.clone().unwrap_or_default();
+    watches
+        .pods
+        .all()
+        .into_iter()
+        .filter(|pod| pod.metadata.namespace == deployment.metadata.namespace && has_labels(pod, &selector))
+        .collect()
+}
+
+/// How a wait for a Deployment ended early.
+enum Hopeless {
+    Pod(Doom),
+    Refused(String),
+}
+
+/// How a Deployment stands: how many of how many are ready, once they are stable.
+fn standing(watches: &Watches, deployment: &Deployment, judge: &mut Judge, since: &mut Option<Instant>) -> Progress<i32, Hopeless> {
+    let now = Instant::now();
+    let pods = pods_of(watches, deployment);
+    if let Some(doom) = judge.judge(pods.iter().map(AsRef::as_ref), now) {
+        return Progress::Never(Hopeless::Pod(doom));
+    }
+    let status = deployment.status.as_ref();
+    let failure = status.iter().flat_map(|status| status.conditions.iter().flatten()).find(|condition| {
+        condition.type_.as_deref() == Some("ReplicaFailure") && condition.status.as_deref() == Some("True")
+    });
+    if let Some(failure) = failure {
+        return Progress::Never(Hopeless::Refused(failure.message.clone().unwrap_or_default()));
+    }
+    let wanted = deployment.spec.replicas.unwrap_or(1);
+    let current = status.and_then(|status| status.observed_generation) >= deployment.metadata.generation;
+    let ready = i32::try_from(pods.iter().filter(|pod| is_ready(pod)).count()).unwrap_or(i32::MAX);
+    if !current || ready < wanted {
+        *since = None;
+        return Progress::NotYet(format!("{ready} of {wanted} pods ready"));
+    }
+    let stable_since = *since.get_or_insert(now);
+    if wanted > 0 && now.duration_since(stable_since) < STABLE {
+        return Progress::NotYet(format!("{ready} of {wanted} pods ready; seeing whether they stay so"));
+    }
+    Progress::Ready(wanted)
+}
+
+/// A workload that will never be ready, and why.
+pub(super) struct Failed {
+    pub(super) name: String,
+    pub(super) cause: CauseCode,
+}
+
+impl Context {
+    /// Waits for every Deployment that the steps made; says each. Returns those that failed.
+    pub(super) async fn await_workloads(&self, deployer: &Deployer) -> Vec<Failed> {
+        let wanted: Vec<Object> = deployer.deployed(|deployed| deployed.of_kind("Deployment").cloned().collect());
+        let waits = wanted.iter().map(|object| self.await_one(deployer, object));
+        futures::future::join_all(waits).await.into_iter().flatten().collect()
+    }
+
+    async fn await_one(&self, deployer: &Deployer, object: &Object) -> Option<Failed> {
+        let began = Instant::now();
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name());
+        let title = object.title();
+        let (mut judge, mut since) = (Judge::default(), None);
+        let watches = &deployer.site.watches;
+        let question = |watches: &Watches| match watches.deployments.get(namespace, name) {
+            None => Progress::NotYet("not there".into()),
+            Some(deployment) => standing(watches, &deployment, &mut judge, &mut since),
+        };
+        let waited = watches
+            .until(self.order.limit, question, |seen| self.events.waiting(Stage::Deployment, title.clone(), seen))
+            .await;
+        let check = format!("workload:{namespace}/{name}");
+        let decision = |sentence: String, finding| Decision::new(Stage::Deployment, check.clone(), sentence, finding).took(began.elapsed());
+        let expected = format!("{title} becomes ready and stays so");
+        let cause = match waited {
+            Ok(ready) => {
+                self.events.decide(decision(format!("{title} has {ready} of {ready} pods ready"), Finding::Holds));
+                return None;
+            }
+            Err(WaitError::Never(Hopeless::Pod(doom))) => self.explain(deployer, doom).await,
+            Err(WaitError::Never(Hopeless::Refused(message))) => Cause::new(CauseCode::PodRefused).because(message),
+            Err(WaitError::TimedOut { seen, .. }) => Cause::new(CauseCode::PodNotReady).because(seen),
+            Err(WaitError::ApiServerAway { trouble }) => Cause::new(CauseCode::ApiServerAway).because(trouble),
+        };
+        let cause = cause.because(format!("asked for at {}:{}", object.file, object.line));
+        let code = cause.code;
+        let actual = cause.evidence.first().cloned().unwrap_or_default();
+        let sentence = format!("{title} will never be ready");
+        self.events.decide(decision(sentence, Finding::Broken { expected, actual, cause }));
+        Some(Failed {
+            name: name.to_owned(),
+            cause: code,
+        })
+    }
+
+    /// A doom with what makes it understood: the container's last words, or requests against what nodes have.
+    pub(super) async fn explain(&self, deployer: &Deployer, doom: Doom) -> Cause {
+        let mut cause = doom.cause;
+        let client = &deployer.site.client;
+        if cause.code == CauseCode::PodUnschedulable {
+            let nodes: Api<Node> = Api::all(client.clone());
+            if let (Ok(nodes), Some(pod)) = (
+                nodes.list(&ListParams::default()).await,
+                deployer.site.watches.pods.get(&doom.namespace, &doom.pod),
+            ) {
+                cause.evidence.extend(request_against_nodes(&pod, &nodes.items));
+            }
+        }
+        let crashed = matches!(cause.code, CauseCode::PodCrash | CauseCode::PodOutOfMemory);
+        if let Some(container) = doom.container.filter(|_| crashed) {
+            let pods: Api<Pod> = Api::namespaced(client.clone(), &doom.namespace);
+            for previous in [true, false] {
+                let parameters = LogParams {
+                    container: Some(container.clone()),
+                    previous,
+                    tail_lines: Some(200),
+                    ..LogParams::default()
+                };
+                let Ok(log) = pods.logs(&doom.pod, &parameters).await else { continue };
+                let Some(line) = last_words(&log) else { continue };
+                // Cobra's and Go's flag package's words; an unknown flag is the manifest's fault, not the image's.
+                if line.contains("unknown flag") || line.contains("flag provided but not defined") {
+                    cause.code = CauseCode::PodArgumentUnknown;
+                }
+                cause = cause.because(format!("its last words: {line}"));
+                break;
+            }
+        }
+        cause
+    }
+}
+
+/// The line of a log that says why it ended: the last that speaks of an error, else the last.
+fn last_words(log: &str) -> Option<String> {
+    let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let telling = lines
+        .iter()
+        .rev()
+        .find(|line| ["unknown flag", "not defined", "error", "fatal", "panic"].iter().any(|word| line.to_lowercase().contains(word)));
+    telling.or(lines.last()).map(|line| line.chars().take(400).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_telling_line_of_a_log_is_found_before_usage_text() {
+        let log = "Usage of epp:\n  --v int\nError: unknown flag: --no-such-flag\nsee help\n";
+        assert_eq!(last_words(log).as_deref(), Some("Error: unknown flag: --no-such-flag"));
+        assert_eq!(last_words("a\nb\n").as_deref(), Some("b"));
+        assert_eq!(last_words("\n"), None);
+    }
+
+    #[test]
+    fn an_empty_selector_matches_no_pod() {
+        let pod: Pod = serde_json::from_value(json!({"metadata": {"labels": {"app": "x"}}})).unwrap();
+        assert!(!has_labels(&pod, &BTreeMap::new()));
+        assert!(has_labels(&pod, &BTreeMap::from([("app".into(), "x".into())])));
+        assert!(!has_labels(&pod, &BTreeMap::from([("app".into(), "y".into())])));
+    }
+}

@@ -1,0 +1,142 @@
+//! What the tests stand on: the built binary, a directory of its own, its reports read back.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+/// One run of the binary and everything it left behind.
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stderr: String,
+    pub(crate) report: Value,
+    pub(crate) took: Duration,
+}
+
+/// The binary, with its reports in `directory`.
+pub(crate) fn quickproof(directory: &Path) -> Command {
+    #[expect(clippy::disallowed_methods, reason = "tests start the binary under test")]
+    let mut command = Command::new(env!("CARGO_BIN_EXE_quickproof"));
+    command.current_dir(directory).stdin(Stdio::null());
+    command
+}
+
+/// Runs `quickproof verify ARGS` to its end.
+pub(crate) fn verify(arguments: &[&str]) -> Ran {
+    let directory = tempfile::tempdir().unwrap();
+    let began = Instant::now();
+    let output = quickproof(directory.path())
+        .arg("verify")
+        .args(arguments)
+        .args(["--json-file", "record.json", "--junit-file", "junit.xml"])
+        .output()
+        .unwrap();
+    let took = began.elapsed();
+    let ran = ran(&output, directory.path(), took);
+    eprintln!("--- quickproof verify {}\n{}", arguments.join(" "), ran.stderr);
+    ran
+}
+
+fn ran(output: &Output, directory: &Path, took: Duration) -> Ran {
+    let text = fs::read_to_string(directory.join("record.json")).unwrap_or_default();
+    Ran {
+        code: output.status.code(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        report: serde_json::from_str(&text).unwrap_or(Value::Null),
+        took,
+    }
+}
+
+impl Ran {
+    /// The decision of this check.
+    pub(crate) fn decision(&self, check: &str) -> Option<&Value> {
+        self.decisions().iter().find(|decision| decision["check"] == check)
+    }
+
+    pub(crate) fn decisions(&self) -> &[Value] {
+        self.report["decisions"].as_array().map_or(&[], Vec::as_slice)
+    }
+
+    /// Broken gate decisions: what decided the verdict.
+    pub(crate) fn broken(&self) -> Vec<&Value> {
+        let broken = |decision: &&Value| decision["finding"]["finding"] == "broken" && decision["weight"] == "gate";
+        self.decisions().iter().filter(broken).collect()
+    }
+
+    /// Codes of the causes of all broken decisions, advisory ones included.
+    pub(crate) fn causes<'a>(&'a self) -> Vec<&'a str> {
+        let code = |decision: &'a Value| decision["finding"]["cause"]["code"].as_str();
+        self.decisions().iter().filter_map(code).collect()
+    }
+
+    /// Asserts exit code, outcome, and a cause among those found.
+    #[track_caller]
+    pub(crate) fn expect(&self, code: i32, outcome: &str, cause: Option<&str>) {
+        assert_eq!(self.code, Some(code), "{}", self.stderr);
+        assert_eq!(self.report["outcome"], outcome);
+        if let Some(cause) = cause {
+            assert!(self.causes().contains(&cause), "{:?}", self.causes());
+        }
+    }
+}
+
+/// The repository.
+pub(crate) fn repository() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A copy of a directory, to be changed.
+pub(crate) fn copied(source: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    copy_into(source, copy.path());
+    copy
+}
+
+fn copy_into(source: &Path, target: &Path) {
+    for entry in fs::read_dir(source).unwrap() {
+        let entry = entry.unwrap();
+        let to = target.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            fs::create_dir_all(&to).unwrap();
+            copy_into(&entry.path(), &to);
+        } else {
+            fs::write(&to, fs::read(entry.path()).unwrap()).unwrap();
+        }
+    }
+}
+
+/// Replaces text that must be there exactly once in a file.
+#[track_caller]
+pub(crate) fn replace(file: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(file).unwrap();
+    assert_eq!(text.matches(from).count(), 1, "`{from}` in {}", file.display());
+    fs::write(file, text.replace(from, to)).unwrap();
+}
+
+/// What the engine has that is ours: containers, networks, volumes, by a line each; and kind's clusters.
+pub(crate) fn left_in_the_engine() -> Vec<String> {
+    let mut lines = Vec::new();
+    for arguments in [
+        &["ps", "--all", "--format", "container {{.Names}}", "--filter", "name=quickproof-"][..],
+        &["volume", "ls", "--format", "volume {{.Name}}"],
+        &["network", "ls", "--format", "network {{.Name}}"],
+    ] {
+        lines.extend(output("docker", arguments).lines().map(str::to_owned));
+    }
+    lines.extend(output("kind", &["get", "clusters", "--quiet"]).lines().map(|name| format!("cluster {name}")));
+    lines.sort();
+    lines
+}
+
+/// Standard output of a program that must succeed.
+#[track_caller]
+pub(crate) fn output(program: &str, arguments: &[&str]) -> String {
+    #[expect(clippy::disallowed_methods, reason = "tests look at the machine with its own tools")]
+    let output = Command::new(program).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}

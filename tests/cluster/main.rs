@@ -1,0 +1,10 @@
+//! The real thing: kind, the real endpoint picker, the real simulator, a real gateway.
+//!
+//! These need a container engine and fail without one. They run one after another (`--test-threads=1`).
+
+mod bench;
+mod existing;
+mod faults;
+mod killed;
+mod release;
+mod verify;
