@@ -11,7 +11,7 @@ use kube::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::report::Sink;
+use crate::record::Sink;
 
 /// Lines of each container's log that are kept.
 const LOG_LINES: i64 = 500;
