@@ -22,7 +22,9 @@ fn stdout(command: &mut Command) -> String {
 #[test]
 fn help_names_every_subcommand_and_every_exit_code() {
     let help = stdout(&mut quickproof(&["--help"]));
-    for word in ["verify", "explain", "version", "  130  ", "  143  "] {
+    for word in [
+        "verify", "images", "cluster", "reap", "explain", "version", "  130  ", "  143  ",
+    ] {
         assert!(help.contains(word), "{word}");
     }
     quickproof(&["--help"]).assert().code(0);
