@@ -214,7 +214,10 @@ fn the_scan_lets_downward_arrows_be() {
 #[test]
 fn the_scan_holds_report_to_its_promise_and_keeps_the_rooms_below_from_it() {
     assert_eq!(faults(Path::new("report/json.rs"), "use crate::host::Host;").len(), 1);
-    assert_eq!(faults(Path::new("check/status.rs"), "use crate::report::write;").len(), 1);
+    assert_eq!(
+        faults(Path::new("check/status.rs"), "use crate::report::write;").len(),
+        1
+    );
     assert_eq!(
         faults(Path::new("probe/stream.rs"), "use crate::cluster::Connection;").len(),
         1
