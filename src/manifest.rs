@@ -1,8 +1,14 @@
 //! Kubernetes objects as the release wrote them: YAML documents with kubectl's reading of scalars.
+//!
+//! It reads text and knows nothing of where the text came from, what the objects mean, or whether they are valid.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+
+mod read;
+
+pub use read::{ManifestError, document, read};
 
 /// One object of a manifest, and where it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,9 +68,4 @@ impl Object {
         }
         images
     }
-}
-
-/// Stand-in until the room is merged.
-pub fn read_documents(_text: &str, _file: &str) -> Result<Vec<Object>, std::io::Error> {
-    Ok(Vec::new())
 }

@@ -6,10 +6,29 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    manifest::Object,
+    guide::GuideError,
+    manifest::{ManifestError, Object},
     record::{Deviation, Provenance, Subject},
-    verdict::Weight,
+    release::{ReleaseError, schemas::Schema},
+    verdict::{Finding, Weight},
 };
+
+mod arguments;
+mod curl;
+mod draft;
+mod draw;
+mod helm;
+mod images;
+mod kubectl;
+mod provider;
+mod reference;
+mod shell;
+mod source;
+mod tools;
+mod variables;
+
+pub use draw::draw;
+pub use provider::{Installer, Profile, Provider};
 
 /// Values of shell variables that are known so far.
 pub type Variables = BTreeMap<String, String>;
@@ -180,6 +199,9 @@ pub struct Step {
     pub action: Action,
     /// Whether its failure decides the verdict; a prerequisite's check does not.
     pub weight: Weight,
+    /// What is known of it without running it, such as a file that the release lacks; the step is then not carried out,
+    /// and its action may be empty.
+    pub known: Option<Finding>,
 }
 
 /// What will be done, in order, and where that deviates from the guide.
@@ -192,9 +214,112 @@ pub struct Plan {
     /// Deviations known before anything runs.
     pub ledger: Vec<Deviation>,
     /// Objects that no command of the guide makes but that it requires (Gateway API CRDs); applied first, in the ledger.
+    /// Empty until [`Plan::supply`].
     pub requirements: Vec<Object>,
+    /// CRDs to be had before the run begins, for `requirements` and for steps.
+    pub schemas: Vec<Schema>,
     /// Images that the objects and the provider ask for, where they are known without rendering a chart.
     pub images: Vec<String>,
     /// The value of the tag's `build_ref` that the endpoint picker must report, or `None` where no release is tested.
     pub build_ref: Option<String>,
+}
+
+impl Plan {
+    /// Puts the objects of [`Plan::schemas`] where they belong: required ones into `requirements`, others into the step
+    /// that applies them.
+    pub fn supply(&mut self, objects: Vec<Object>) {
+        for object in objects {
+            let schema = self
+                .schemas
+                .iter()
+                .find(|schema| object.file.starts_with(&schema.source()));
+            let check = schema.and_then(|schema| schema.step.as_deref());
+            let step = self.steps.iter_mut().find(|step| Some(step.check.as_str()) == check);
+            match step.map(|step| &mut step.action) {
+                Some(Action::Apply { objects, .. }) => objects.push(object),
+                _ => self.requirements.push(object),
+            }
+        }
+    }
+}
+
+/// Whether the release is published yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Phase {
+    /// It is not: what it names on the web is served from its own tree.
+    #[default]
+    BeforePublish,
+    /// It is: the real addresses are used and nothing is substituted.
+    AfterPublish,
+}
+
+impl Phase {
+    /// Its name on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::BeforePublish => "before-publish",
+            Self::AfterPublish => "after-publish",
+        }
+    }
+}
+
+/// What the caller wants planned.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The model-server variant, such as `sim`.
+    pub variant: String,
+    /// The gateway provider, such as `istio`.
+    pub provider: String,
+    /// Whether the release is published yet.
+    pub phase: Phase,
+    /// A profile of overrides, such as `small`.
+    pub profile: Option<String>,
+    /// Values for the release's charts, each `PATH=VALUE` as for `helm --set`.
+    pub helm_set: Vec<String>,
+    /// Whether images are built from packages, with stock Envoy in place of a provider's own proxy.
+    pub built: bool,
+    /// The namespace to use in place of the guide's, where the guide names it by a variable.
+    pub namespace: Option<String>,
+    /// The layout, or `None` for the one that the tag falls in.
+    pub layout: Option<String>,
+}
+
+/// Why no plan can be drawn. Each is an error of use, found before anything is made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// The release cannot be read.
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
+    /// The guide cannot be read.
+    #[error(transparent)]
+    Guide(#[from] GuideError),
+    /// A definition of ours is broken.
+    #[error(transparent)]
+    Definition(#[from] ManifestError),
+    /// No provider has this name.
+    #[error("there is no provider `{name}`; known are {known}; a new one is a file in `manifests/providers`")]
+    UnknownProvider {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// No profile has this name.
+    #[error("there is no profile `{name}`; known are {known}")]
+    UnknownProfile {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// A value for the charts is not one.
+    #[error("`--set {value}` names no value; expected `PATH=VALUE`, such as `inferenceExtension.replicas=1`")]
+    NotAValue {
+        /// The text.
+        value: String,
+    },
+    /// The phase is not supported yet.
+    #[error("the phase `after-publish` is not supported yet; use `before-publish`")]
+    PhaseUnsupported,
 }

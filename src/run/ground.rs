@@ -24,13 +24,6 @@ pub(super) async fn look_for_engine(host: &Host) -> Result<(), OrderError> {
     })
 }
 
-/// What the ground came to.
-pub(super) struct Ground {
-    pub(super) cluster: Cluster,
-    pub(super) provided: Option<Provided>,
-    pub(super) programs: BTreeMap<String, PathBuf>,
-}
-
 fn broken(context: &Context, stage: Stage, check: &str, sentence: &str, code: CauseCode, error: &dyn std::error::Error) {
     let mut actual = error.to_string();
     let mut next = error.source();

@@ -65,15 +65,12 @@ pub(super) async fn run(context: &Context, release: &Release) -> Onward<()> {
         context.events.clone(),
     ));
     let _standing_in = AbortOnDropHandle::new(standing_in);
-    if cluster.origin == Origin::Made
-        && let Err(error) = cluster::dns_ready(&cluster, &context.events).await
-    {
-        let cause = Cause::new(CauseCode::ClusterNotCreated).because(error.to_string());
-        let (expected, actual) = ("CoreDNS is available".to_owned(), error.to_string());
-        say(context, Stage::Cluster, "cluster-dns", "CoreDNS is available", Finding::Broken { expected, actual, cause });
-        return None;
-    }
-    deploy_and_judge(context, &deployer, &plan).await
+    // CoreDNS comes up while the first steps are carried out; only what talks inside the cluster needs it.
+    let dns = (cluster.origin == Origin::Made).then(|| {
+        let (cluster, events) = (cluster.clone(), context.events.clone());
+        AbortOnDropHandle::new(tokio::spawn(async move { cluster::dns_ready(&cluster, &events).await }))
+    });
+    deploy_and_judge(context, &deployer, &plan, dns).await
 }
 
 fn say(context: &Context, stage: Stage, check: &str, sentence: &str, finding: Finding) {
@@ -152,7 +149,10 @@ fn materialise(context: &Context, release: &Release, plan: &Plan) -> Onward<()> 
     Some(())
 }
 
-async fn deploy_and_judge(context: &Context, deployer: &Arc<Deployer>, plan: &Plan) -> Onward<()> {
+/// CoreDNS on its way up.
+type Dns = Option<AbortOnDropHandle<Result<(), cluster::ClusterError>>>;
+
+async fn deploy_and_judge(context: &Context, deployer: &Arc<Deployer>, plan: &Plan, mut dns: Dns) -> Onward<()> {
     let began = Instant::now();
     context.events.send(Event::Entered { stage: Stage::Deployment });
     let requirements = &plan.requirements;
@@ -181,6 +181,7 @@ async fn deploy_and_judge(context: &Context, deployer: &Arc<Deployer>, plan: &Pl
         if matches!(step.action, Action::Read { .. }) && !settled {
             settled = true;
             context.spent(Stage::Deployment, began);
+            await_dns(context, dns.take()).await?;
             if !context.await_ready(deployer, &mut seen).await {
                 return None;
             }
@@ -189,6 +190,7 @@ async fn deploy_and_judge(context: &Context, deployer: &Arc<Deployer>, plan: &Pl
     }
     if !settled {
         context.spent(Stage::Deployment, began);
+        await_dns(context, dns.take()).await?;
         if !context.await_ready(deployer, &mut seen).await {
             return None;
         }
@@ -196,6 +198,19 @@ async fn deploy_and_judge(context: &Context, deployer: &Arc<Deployer>, plan: &Pl
     let Action::Request(request) = &first_request.action else { return None };
     context.request_and_prove(deployer, first_request, request, &mut seen).await;
     Some(())
+}
+
+async fn await_dns(context: &Context, dns: Dns) -> Onward<()> {
+    let Some(dns) = dns else { return Some(()) };
+    let actual = match dns.await {
+        Ok(Ok(())) => return Some(()),
+        Ok(Err(error)) => format!("{:#}", anyhow::Error::from(error)),
+        Err(error) => error.to_string(),
+    };
+    let cause = Cause::new(CauseCode::ClusterNotCreated).because(actual.clone());
+    let expected = "CoreDNS is available".to_owned();
+    say(context, Stage::Cluster, "cluster-dns", "CoreDNS is available", Finding::Broken { expected, actual, cause });
+    None
 }
 
 fn broken(failed: StepFailed) -> Finding {

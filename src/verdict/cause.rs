@@ -126,9 +126,18 @@ causes! {
     GuideReferenceMissing "guide-reference-missing" Guide
         "The guide names a file, include, chart or asset that does not exist in the release."
         "Correct the path at the line named, or add the file to the release.";
+    GuideReferenceElsewhere "guide-reference-elsewhere" Guide
+        "The guide names a file or chart of a branch or of another release, so that what a reader runs is not this release."
+        "Name the tag under test at the line named.";
+    GuideTabMissing "guide-tab-missing" Guide
+        "The guide offers a choice of tabs and none of them is for the variant or the provider under test."
+        "Add the tab, or name it in the layout if it is there under another title.";
     ToolFlagRemoved "tool-flag-removed" Guide
         "A command uses a flag that current versions of the tool no longer have."
         "Drop the flag.";
+    ManifestUnreadable "manifest-unreadable" Manifest
+        "A manifest of the release is not YAML, or a document in it is no object."
+        "Correct it at the line named.";
     ObjectRefused "object-refused" Manifest
         "The API server refuses an object of the release as invalid."
         "Correct the field named in the message; compare with the schema of the kind.";

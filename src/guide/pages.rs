@@ -1,0 +1,247 @@
+//! Pages with their includes put in, every line knowing where it came from.
+//!
+//! The grammar is that of the Snippets extension of `PyMdown`, as the site of the project uses it: `--8<-- "FILE"` on a line
+//! of its own, or files one a line between two lone `--8<--`; a `;` before the marker keeps it as text.
+
+use std::sync::Arc;
+
+use super::{GuideError, Problem, ProblemKind};
+use crate::{
+    record::Provenance,
+    release::{RepoPath, Tree},
+};
+
+/// The most lines of a guide with its includes.
+const MOST_LINES: usize = 50_000;
+
+/// How deep includes may nest.
+const MOST_DEPTH: usize = 16;
+
+/// A line of a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Line {
+    /// Its text, without the line break.
+    pub(super) text: String,
+    /// The file it stands in.
+    pub(super) file: Arc<str>,
+    /// Its number there, counted from 1.
+    pub(super) number: u32,
+}
+
+/// The lines of a page, includes put in place.
+pub(super) fn expand(tree: &dyn Tree, page: &RepoPath, problems: &mut Vec<Problem>) -> Result<Vec<Line>, GuideError> {
+    let mut pages = Pages {
+        tree,
+        open: Vec::new(),
+        lines: Vec::new(),
+        problems,
+    };
+    pages.add(page, "")?;
+    Ok(pages.lines)
+}
+
+struct Pages<'a> {
+    tree: &'a dyn Tree,
+    /// Pages that are being read right now, to find cycles.
+    open: Vec<RepoPath>,
+    lines: Vec<Line>,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Pages<'_> {
+    fn add(&mut self, page: &RepoPath, indent: &str) -> Result<(), GuideError> {
+        let text =
+            String::from_utf8(self.tree.read(page)?).map_err(|_| GuideError::NotText { file: page.to_string() })?;
+        self.open.push(page.clone());
+        let file: Arc<str> = page.as_str().into();
+        let mut in_list = false;
+        for (row, line) in (1..).zip(text.lines()) {
+            let at = Place { file: &file, row, line };
+            match marker(line) {
+                Marker::None if in_list => {
+                    if !line.trim().is_empty() {
+                        self.include(line.trim(), &format!("{indent}{}", margin(line)), &at)?;
+                    }
+                }
+                Marker::None => self.push(&at, indent, line)?,
+                Marker::Escaped(kept) => self.push(&at, indent, &kept)?,
+                Marker::File(name) => self.include(name, &format!("{indent}{}", margin(line)), &at)?,
+                Marker::List => in_list = !in_list,
+            }
+        }
+        self.open.pop();
+        Ok(())
+    }
+
+    fn push(&mut self, at: &Place<'_>, indent: &str, text: &str) -> Result<(), GuideError> {
+        if self.lines.len() >= MOST_LINES {
+            return Err(GuideError::TooLong {
+                file: self.open.first().map(RepoPath::to_string).unwrap_or_default(),
+                most: MOST_LINES,
+            });
+        }
+        self.lines.push(Line {
+            text: if text.trim().is_empty() {
+                String::new()
+            } else {
+                format!("{indent}{}", text.trim_end())
+            },
+            file: at.file.clone(),
+            number: at.row,
+        });
+        Ok(())
+    }
+
+    fn include(&mut self, name: &str, indent: &str, at: &Place<'_>) -> Result<(), GuideError> {
+        let kind = match name.parse::<RepoPath>() {
+            Ok(path) if self.tree.exists(&path) => {
+                if !self.open.contains(&path) && self.open.len() < MOST_DEPTH {
+                    return self.add(&path, indent);
+                }
+                ProblemKind::IncludeNotFollowed {
+                    why: format!("`{name}` includes itself or is nested too deep"),
+                }
+            }
+            _ if name.contains("://") => ProblemKind::IncludeNotFollowed {
+                why: "a URL is included, and a release's guide must stand on its own files".into(),
+            },
+            _ if name
+                .rsplit_once(':')
+                .is_some_and(|(file, _)| file.parse().is_ok_and(|path| self.tree.exists(&path))) =>
+            {
+                ProblemKind::IncludeNotFollowed {
+                    why: "only a part of the file is included, which is not understood".into(),
+                }
+            }
+            _ => ProblemKind::IncludeMissing { file: name.into() },
+        };
+        self.problems.push(Problem {
+            at: Provenance {
+                file: at.file.to_string(),
+                line: at.row,
+                section: String::new(),
+            },
+            raw: at.line.trim().into(),
+            kind,
+        });
+        Ok(())
+    }
+}
+
+struct Place<'a> {
+    file: &'a Arc<str>,
+    row: u32,
+    line: &'a str,
+}
+
+enum Marker<'a> {
+    None,
+    Escaped(String),
+    File(&'a str),
+    List,
+}
+
+fn margin(line: &str) -> &str {
+    &line[..line.len() - line.trim_start().len()]
+}
+
+fn marker(line: &str) -> Marker<'_> {
+    let rest = line.trim();
+    let unescaped = rest.trim_start_matches(';');
+    let dashes = unescaped.trim_start_matches('-');
+    let Some(after) = dashes.strip_prefix("8<").filter(|_| dashes.len() < unescaped.len()) else {
+        return Marker::None;
+    };
+    let name = after.trim_start_matches('-');
+    if name.len() == after.len() {
+        return Marker::None;
+    }
+    let quoted = name.trim();
+    let file = ['"', '\'']
+        .iter()
+        .find_map(|quote| quoted.strip_prefix(*quote)?.strip_suffix(*quote));
+    let is_marker = match file {
+        Some(file) => !file.is_empty() && name.starts_with([' ', '\t']),
+        None => quoted.is_empty(),
+    };
+    match file {
+        _ if !is_marker => Marker::None,
+        _ if unescaped.len() < rest.len() => Marker::Escaped(line.replacen(';', "", 1)),
+        Some(file) => Marker::File(file),
+        None => Marker::List,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+    use crate::release::DirectoryTree;
+
+    fn expanded(pages: &[(&str, &str)]) -> (Vec<String>, Vec<ProblemKind>) {
+        let root = tempfile::tempdir().unwrap();
+        for (name, text) in pages {
+            std::fs::write(root.path().join(name), text).unwrap();
+        }
+        let tree = DirectoryTree::open(root.path()).unwrap();
+        let mut problems = Vec::new();
+        let lines = expand(&tree, &"guide.md".parse().unwrap(), &mut problems).unwrap();
+        let lines = lines
+            .iter()
+            .map(|line| format!("{}:{} {}", line.file, line.number, line.text));
+        (
+            lines.collect(),
+            problems.into_iter().map(|problem| problem.kind).collect(),
+        )
+    }
+
+    #[test]
+    fn included_lines_keep_their_own_numbers_and_take_the_margin_of_the_include() {
+        let (lines, problems) = expanded(&[
+            ("guide.md", "one\n  --8<-- \"a.md\"\nthree\n"),
+            ("a.md", "first\n\n--8<-- 'b.md'"),
+            ("b.md", "deep"),
+        ]);
+        let wanted = [
+            "guide.md:1 one",
+            "a.md:1   first",
+            "a.md:2 ",
+            "b.md:1   deep",
+            "guide.md:3 three",
+        ];
+        assert_eq!((lines, problems), (wanted.map(String::from).to_vec(), vec![]));
+    }
+
+    #[test]
+    fn a_missing_include_a_cycle_and_a_part_of_a_file_are_problems() {
+        let text = "--8<-- \"none.md\"\n--8<-- \"guide.md\"\n--8<-- \"a.md:part\"\n--8<-- \"https://a.example/x.md\"\n";
+        let (lines, problems) = expanded(&[("guide.md", text), ("a.md", "x\n")]);
+        assert!(lines.is_empty());
+        assert_eq!(problems[0], ProblemKind::IncludeMissing { file: "none.md".into() });
+        assert_eq!(problems.len(), 4);
+        assert!(
+            problems[1..]
+                .iter()
+                .all(|kind| matches!(kind, ProblemKind::IncludeNotFollowed { .. }))
+        );
+    }
+
+    #[rstest]
+    #[case::a_list("--8<--\na.md\n\na.md\n--8<--\nend", &["a.md:1 x", "a.md:1 x", "guide.md:6 end"])]
+    #[case::escaped(";--8<-- \"a.md\"", &["guide.md:1 --8<-- \"a.md\""])]
+    #[case::text_after("--8<-- \"a.md\" x", &["guide.md:1 --8<-- \"a.md\" x"])]
+    #[case::no_space("--8<--\"a.md\"", &["guide.md:1 --8<--\"a.md\""])]
+    #[case::long_dashes("-8<--- \"a.md\"", &["a.md:1 x"])]
+    fn markers_are_those_of_the_extension(#[case] text: &str, #[case] wanted: &[&str]) {
+        assert_eq!(expanded(&[("guide.md", text), ("a.md", "x")]).0, wanted);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "[-;8<\"'a.md \n:]{0,120}") {
+            let _ = expanded(&[("guide.md", &text), ("a.md", "x")]);
+        }
+    }
+}

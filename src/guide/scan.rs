@@ -1,0 +1,357 @@
+//! Shell blocks in an expanded page, with the headings and tabs they stand under.
+//!
+//! `MkDocs` is not `CommonMark`: tabs (`=== "Title"`) and admonitions (`???`, `!!!`) indent their bodies by four columns, and
+//! the Superfences extension finds fences at any indentation, also inside lists. So this reads by line and by margin,
+//! and gives every fence the margin it stands at.
+
+use super::{Problem, ProblemKind, pages::Line};
+use crate::record::Provenance;
+
+/// Languages of fences that hold commands. A fence without a language does too: guides use it for them.
+const SHELLS: [&str; 7] = ["", "bash", "sh", "shell", "zsh", "console", "shell-session"];
+
+/// What a page holds.
+#[derive(Debug, Default)]
+pub(super) struct Page {
+    pub(super) blocks: Vec<Block>,
+    pub(super) sets: Vec<TabSet>,
+    pub(super) problems: Vec<Problem>,
+}
+
+/// Tabs that stand side by side.
+#[derive(Debug)]
+pub(super) struct TabSet {
+    pub(super) at: Provenance,
+    pub(super) titles: Vec<String>,
+}
+
+/// A fenced block of a shell language, its margin taken off.
+#[derive(Debug)]
+pub(super) struct Block {
+    pub(super) lines: Vec<Line>,
+    /// The headings it stands under, outermost first.
+    pub(super) headings: Vec<String>,
+    /// The tabs it stands in, outermost first: the number of the set, and the title.
+    pub(super) tabs: Vec<(usize, String)>,
+    /// The last line of text before it.
+    pub(super) lead: String,
+    /// The fence's own place, for a block without lines.
+    fence: Provenance,
+}
+
+impl Block {
+    /// Where a line of the block stands; lines past its end count as its last.
+    pub(super) fn at(&self, index: usize) -> Provenance {
+        match self.lines.get(index).or_else(|| self.lines.last()) {
+            Some(line) => Provenance {
+                file: line.file.to_string(),
+                line: line.number,
+                section: self.fence.section.clone(),
+            },
+            None => self.fence.clone(),
+        }
+    }
+}
+
+struct Container {
+    margin: usize,
+    /// The set's number and the tab's title; `None` for an admonition.
+    tab: Option<(usize, String)>,
+}
+
+/// A fence that is open.
+struct Fence {
+    sign: char,
+    length: usize,
+    margin: usize,
+    /// Whether its language is a shell's.
+    is_shell: bool,
+    block: Block,
+}
+
+/// Reads a page.
+pub(super) fn scan(lines: &[Line]) -> Page {
+    let mut page = Page::default();
+    let mut containers: Vec<Container> = Vec::new();
+    let mut headings: Vec<(usize, String)> = Vec::new();
+    let mut fence: Option<Fence> = None;
+    let mut lead = String::new();
+    let mut in_comment = false;
+    for line in lines {
+        let text = line.text.trim_start();
+        let margin = width(&line.text);
+        if let Some(open) = &mut fence {
+            if closes(text, open) {
+                if let Some(open) = fence.take().filter(|open| open.is_shell) {
+                    page.blocks.push(open.block);
+                }
+            } else {
+                open.block.lines.push(Line {
+                    text: without_margin(&line.text, open.margin),
+                    ..line.clone()
+                });
+            }
+            continue;
+        }
+        if in_comment || text.starts_with("<!--") {
+            in_comment = !text.contains("-->");
+            continue;
+        }
+        if text.is_empty() {
+            continue;
+        }
+        let left = containers.iter().position(|container| margin < container.margin + 4);
+        let left: Vec<Container> = left
+            .map(|first| containers.drain(first..).collect())
+            .unwrap_or_default();
+        let at = Provenance {
+            file: line.file.to_string(),
+            line: line.number,
+            section: headings.last().map(|(_, heading)| heading.clone()).unwrap_or_default(),
+        };
+        if let Some((sign, length, language)) = opens(text) {
+            fence = Some(Fence {
+                sign,
+                length,
+                margin,
+                is_shell: SHELLS.contains(&language),
+                block: Block {
+                    lines: Vec::new(),
+                    headings: headings.iter().map(|(_, heading)| heading.clone()).collect(),
+                    tabs: containers
+                        .iter()
+                        .filter_map(|container| container.tab.clone())
+                        .collect(),
+                    lead: std::mem::take(&mut lead),
+                    fence: at,
+                },
+            });
+            continue;
+        }
+        if let Some((title, starts_set)) = tab(text) {
+            // A tab goes on with the set that ended right here, at the same margin.
+            let sibling = left.first().filter(|ended| ended.margin == margin && !starts_set);
+            let set = sibling.and_then(|ended| ended.tab.as_ref()).map(|(set, _)| *set);
+            let set = set.unwrap_or_else(|| {
+                page.sets.push(TabSet { at, titles: Vec::new() });
+                page.sets.len() - 1
+            });
+            page.sets[set].titles.push(title.clone());
+            containers.push(Container {
+                margin,
+                tab: Some((set, title)),
+            });
+        } else if ["!!!", "???"].iter().any(|sign| text.starts_with(sign)) {
+            containers.push(Container { margin, tab: None });
+        } else if let Some((level, heading)) = heading(text) {
+            headings.retain(|(above, _)| *above < level);
+            headings.push((level, heading));
+        }
+        text.clone_into(&mut lead);
+    }
+    if let Some(open) = fence {
+        page.problems.push(Problem {
+            at: open.block.fence.clone(),
+            raw: open.sign.to_string().repeat(open.length),
+            kind: ProblemKind::FenceNeverClosed,
+        });
+        if open.is_shell {
+            page.blocks.push(open.block);
+        }
+    }
+    page
+}
+
+/// The columns of a line's margin; a tab goes to the next multiple of four, as Python-Markdown counts.
+fn width(text: &str) -> usize {
+    let mut columns = 0;
+    for sign in text.chars() {
+        match sign {
+            ' ' => columns += 1,
+            '\t' => columns = columns / 4 * 4 + 4,
+            _ => break,
+        }
+    }
+    columns
+}
+
+fn without_margin(text: &str, margin: usize) -> String {
+    let rest = text.trim_start_matches([' ', '\t']);
+    " ".repeat(width(text).saturating_sub(margin)) + rest
+}
+
+fn opens(text: &str) -> Option<(char, usize, &str)> {
+    let sign = text.chars().next().filter(|sign| matches!(sign, '`' | '~'))?;
+    let info = text.trim_start_matches(sign);
+    let length = text.len() - info.len();
+    if length < 3 || (sign == '`' && info.contains('`')) {
+        return None;
+    }
+    let info = info.trim();
+    let language = match info.strip_prefix('{') {
+        Some(attributes) => attributes
+            .split([' ', '}'])
+            .find_map(|attribute| attribute.strip_prefix('.'))
+            .unwrap_or_default(),
+        // Options may follow: `bash title="x"`.
+        None => info
+            .split_whitespace()
+            .next()
+            .filter(|word| !word.contains('='))
+            .unwrap_or_default(),
+    };
+    Some((sign, length, language))
+}
+
+fn closes(text: &str, fence: &Fence) -> bool {
+    let text = text.trim_end();
+    text.len() >= fence.length && text.chars().all(|sign| sign == fence.sign)
+}
+
+/// The title of a tab, and whether it starts a new set although one ends right before it (`===!`).
+fn tab(text: &str) -> Option<(String, bool)> {
+    let rest = text.strip_prefix("===")?;
+    let signs = rest.len() - rest.trim_start_matches(['!', '+']).len();
+    let title = rest[signs..].strip_prefix([' ', '\t'])?.trim();
+    let title = title.strip_prefix('"')?.strip_suffix('"')?;
+    Some((title.replace("\\\"", "\""), rest[..signs].contains('!')))
+}
+
+fn heading(text: &str) -> Option<(usize, String)> {
+    let rest = text.trim_start_matches('#');
+    let level = text.len() - rest.len();
+    if !(1..=6).contains(&level) || !rest.starts_with([' ', '\t']) {
+        return None;
+    }
+    let plain = rest.trim().trim_end_matches('#').trim_end().replace(['*', '`'], "");
+    Some((level, plain))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+
+    fn page(text: &str) -> Page {
+        let lines: Vec<Line> = (1..)
+            .zip(text.lines())
+            .map(|(number, text)| Line {
+                text: text.into(),
+                file: "g.md".into(),
+                number,
+            })
+            .collect();
+        scan(&lines)
+    }
+
+    fn seen(page: &Page) -> Vec<(u32, String, String)> {
+        let block = |block: &Block| {
+            let tabs: Vec<String> = block.tabs.iter().map(|(set, title)| format!("{set}:{title}")).collect();
+            let text: Vec<&str> = block.lines.iter().map(|line| line.text.as_str()).collect();
+            (block.at(0).line, tabs.join("/"), text.join("⏎"))
+        };
+        page.blocks.iter().map(block).collect()
+    }
+
+    #[test]
+    fn blocks_know_their_tabs_and_lose_their_margin() {
+        let text = "\
+# One
+=== \"A\"
+
+    ```bash
+    a \\
+      b
+    ```
+
+=== \"B\"
+      1. list
+
+         ```
+         c
+         ```
+      text
+   ```sh
+   d
+   ```
+=== \"C\"
+
+    === \"D\"
+        ~~~
+        e
+        ~~~
+";
+        let wanted = [
+            (5, "0:A", "a \\⏎  b"),
+            (13, "0:B", "c"),
+            (17, "", "d"),
+            (23, "1:C/2:D", "e"),
+        ];
+        assert_eq!(
+            seen(&page(text)),
+            wanted.map(|(line, tabs, text)| (line, tabs.into(), text.into()))
+        );
+    }
+
+    #[test]
+    fn headings_stack_by_level_and_lose_their_emphasis() {
+        let text = "## **Steps**\n### Try `it`\n```\na\n```\n## Next ##\n```\nb\n```\n";
+        let page = page(text);
+        assert_eq!(page.blocks[0].headings, ["Steps", "Try it"]);
+        assert_eq!(page.blocks[0].at(0).section, "Try it");
+        assert_eq!(page.blocks[1].headings, ["Next"]);
+    }
+
+    #[rstest]
+    #[case("```yaml", None)]
+    #[case("```", Some(()))]
+    #[case("``` {.bash .annotate}", Some(()))]
+    #[case("```bash title=\"x\"", Some(()))]
+    #[case("``` title=\"x\"", Some(()))]
+    #[case("```text", None)]
+    fn only_fences_of_a_shell_hold_commands(#[case] fence: &str, #[case] holds: Option<()>) {
+        let page = page(&format!("{fence}\nx\n```\n"));
+        assert_eq!(page.blocks.first().map(|_| ()), holds);
+    }
+
+    #[test]
+    fn what_stands_in_an_html_comment_is_not_read() {
+        assert!(page("<!-- one -->\n<!--\n```\nx\n```\n-->\n").blocks.is_empty());
+        assert_eq!(page("<!-- one -->\n```\nx\n```\n").blocks.len(), 1);
+    }
+
+    #[test]
+    fn an_admonition_is_no_tab_and_its_body_is_read() {
+        assert_eq!(
+            seen(&page("??? note \"N\"\n\n    ```\n    x\n    ```\n")),
+            [(4, String::new(), "x".into())]
+        );
+    }
+
+    #[test]
+    fn the_line_before_a_block_is_its_lead_and_a_fence_left_open_is_a_problem() {
+        let page = page("On Windows\n```\nx\n");
+        assert_eq!(page.blocks[0].lead, "On Windows");
+        assert_eq!(page.problems[0].kind, ProblemKind::FenceNeverClosed);
+        assert_eq!(page.problems[0].at.line, 2);
+    }
+
+    #[test]
+    fn a_marked_tab_starts_a_set_of_its_own() {
+        let page = page("=== \"A\"\n    x\n===! \"B\"\n    y\n===+ \"C\"\n    z\n");
+        let titles: Vec<_> = page.sets.iter().map(|set| set.titles.join(" ")).collect();
+        assert_eq!(titles, ["A", "B C"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic_and_every_block_is_of_the_page(text in "[-=`~#\"A \t\n!?<>*é]{0,200}") {
+            let count = u32::try_from(text.lines().count()).unwrap();
+            for block in page(&text).blocks {
+                prop_assert!(block.at(0).line <= count);
+            }
+        }
+    }
+}

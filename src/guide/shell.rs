@@ -1,0 +1,342 @@
+//! What bash reads in a block: commands with their words, quotes and variables told apart, and the line of each.
+//!
+//! The grammar is brush-parser's. A block is read as bash reads a terminal: if the whole of it is no program, then
+//! command by command, so that a command with an error does not hide the good ones before it.
+
+use brush_parser::{
+    Parser, ParserOptions,
+    ast::{self, SourceLocation},
+};
+
+use super::{Command, scan::Block};
+use crate::record::Provenance;
+
+mod here;
+mod words;
+
+/// The most bytes of one block that are read; beyond it nobody copies a block into a terminal.
+const MOST_BYTES: usize = 64 << 10;
+
+/// How deep quotes, groups and substitutions may nest; the parser calls itself for each.
+const MOST_NESTING: usize = 40;
+
+/// The most lines that one command of a block with an error in it may have.
+const MOST_ROWS: usize = 60;
+
+/// What bash reads in a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// Programs joined by pipes; one without a pipe.
+    Pipeline(Pipeline),
+    /// A syntax error, or grammar that no guide needs (loops, functions, `||`), with the reason.
+    NotUnderstood(String),
+}
+
+/// Programs joined by pipes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Pipeline(pub Vec<Simple>);
+
+/// One program, or assignments alone.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Simple {
+    /// Assignments before the program, or on their own.
+    pub assignments: Vec<(String, ShellWord)>,
+    /// The program and its arguments.
+    pub words: Vec<ShellWord>,
+    /// What a here-document or here-string gives it on standard input.
+    pub input: Option<ShellWord>,
+}
+
+/// A word as written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ShellWord {
+    /// Its text, quotes and all.
+    pub raw: String,
+    /// Its parts.
+    pub pieces: Vec<ShellPiece>,
+    /// The line it begins at.
+    pub line: u32,
+}
+
+/// A part of a [`ShellWord`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ShellPiece {
+    /// Text outside quotes.
+    Plain(String),
+    /// Text that quotes or a backslash protect from word splitting.
+    Quoted(String),
+    /// Text in single quotes, in which bash replaces nothing.
+    SingleQuoted {
+        /// The text.
+        text: String,
+        /// The line it begins at.
+        line: u32,
+    },
+    /// A variable.
+    Variable {
+        /// Its name.
+        name: String,
+        /// Whether double quotes protect its value from word splitting.
+        quoted: bool,
+    },
+    /// A command whose output stands here.
+    Substitution {
+        /// The command as written.
+        raw: String,
+        /// Its one pipeline; `None` where there is another number of them.
+        pipeline: Option<Pipeline>,
+    },
+    /// An expansion that no guide needs (arithmetic, patterns, `~`), with its text.
+    NotUnderstood(String),
+}
+
+impl ShellWord {
+    /// The word's text where nothing in it is to be replaced.
+    pub fn literal(&self) -> Option<String> {
+        self.pieces
+            .iter()
+            .map(|piece| match piece {
+                ShellPiece::Plain(text) | ShellPiece::Quoted(text) | ShellPiece::SingleQuoted { text, .. } => {
+                    Some(text.as_str())
+                }
+                ShellPiece::Variable { .. } | ShellPiece::Substitution { .. } | ShellPiece::NotUnderstood(_) => None,
+            })
+            .collect()
+    }
+}
+
+/// The commands of a block.
+///
+/// Where a line begins with a `$` prompt, only such lines are commands and the rest is what the reader should see.
+pub(super) fn commands(block: &Block) -> Vec<Command> {
+    let is_session = block.lines.iter().any(|line| line.text.starts_with("$ "));
+    let mut commands = Vec::new();
+    let mut chunk = Chunk::new(block);
+    for (index, line) in block.lines.iter().enumerate() {
+        if !is_session {
+            chunk.rows.push((index, line.text.as_str()));
+            continue;
+        }
+        let goes_on = chunk.rows.last().is_some_and(|(_, row)| row.ends_with('\\'));
+        let typed = if goes_on {
+            Some(line.text.strip_prefix("> ").unwrap_or(&line.text))
+        } else {
+            line.text.strip_prefix("$ ")
+        };
+        if !goes_on {
+            chunk.read_into(&mut commands);
+        }
+        chunk.rows.extend(typed.map(|typed| (index, typed)));
+    }
+    chunk.read_into(&mut commands);
+    commands
+}
+
+/// Lines that are read together.
+struct Chunk<'a> {
+    block: &'a Block,
+    /// Each line's index in the block, and its text.
+    rows: Vec<(usize, &'a str)>,
+    /// The here-documents of what is being read.
+    documents: Vec<here::Document>,
+}
+
+impl<'a> Chunk<'a> {
+    fn new(block: &'a Block) -> Self {
+        Self {
+            block,
+            rows: Vec::new(),
+            documents: Vec::new(),
+        }
+    }
+
+    fn at(&self, row: usize) -> Provenance {
+        let row = self.rows.get(row).or_else(|| self.rows.last());
+        self.block.at(row.map_or(0, |(index, _)| *index))
+    }
+
+    fn text(&self) -> String {
+        self.rows.iter().flat_map(|(_, row)| [*row, "\n"]).collect()
+    }
+
+    /// Reads the rows and takes them away.
+    fn read_into(&mut self, commands: &mut Vec<Command>) {
+        while !self.rows.is_empty() {
+            if let Ok(read) = self.read() {
+                commands.extend(read);
+                break;
+            }
+            // The shortest beginning that is a program of its own; failing that, the first line is the error.
+            let all = std::mem::take(&mut self.rows);
+            let rest = (1..all.len().min(MOST_ROWS)).find_map(|length| {
+                self.rows = all[..length].to_vec();
+                commands.extend(self.read().ok()?);
+                Some(all[length..].to_vec())
+            });
+            self.rows = rest.unwrap_or_else(|| {
+                self.rows.clone_from(&all);
+                commands.extend(self.read().err());
+                all[1..].to_vec()
+            });
+        }
+        self.rows.clear();
+    }
+
+    /// Its commands, or the whole of it as one that is not understood.
+    fn read(&mut self) -> Result<Vec<Command>, Command> {
+        let text = self.text();
+        let (at, raw) = (self.at(0), one_line(self.rows.first().map_or("", |(_, row)| row)));
+        let refuse = |why: String| Command {
+            at,
+            raw,
+            body: Body::NotUnderstood(why),
+        };
+        if text.len() > MOST_BYTES || nesting(&text) > MOST_NESTING {
+            return Err(refuse("it is too long or nested too deep".into()));
+        }
+        let (text, documents) = here::take_out(&text);
+        let signs: Vec<char> = text.chars().collect();
+        self.documents = documents;
+        let program = Parser::new(text.as_bytes(), &ParserOptions::default())
+            .parse_program()
+            .map_err(|error| refuse(format!("bash reads an error in it: {error}")))?;
+        let mut found: Vec<(usize, usize, Body)> = Vec::new();
+        for ast::CompoundListItem(list, separator) in program.complete_commands.iter().flat_map(|list| &list.0) {
+            let in_background = matches!(separator, ast::SeparatorOperator::Async);
+            for (pipeline, is_alternative) in and_or(list) {
+                let body = if in_background {
+                    Body::NotUnderstood("it runs in the background (`&`)".into())
+                } else if is_alternative {
+                    Body::NotUnderstood("it runs only when the command before it fails (`||`)".into())
+                } else {
+                    self.pipeline(pipeline).map_or_else(Body::NotUnderstood, Body::Pipeline)
+                };
+                let begin = pipeline
+                    .location()
+                    .map_or((1, 0), |span| (span.start.line, span.start.index));
+                found.push((begin.0, begin.1, body));
+            }
+        }
+        let ends: Vec<usize> = found
+            .iter()
+            .skip(1)
+            .map(|(_, index, _)| *index)
+            .chain([signs.len()])
+            .collect();
+        let command = |((line, index, body), end): ((usize, usize, Body), usize)| Command {
+            at: self.at(line.saturating_sub(1)),
+            raw: here::put_marks_back(&as_written(signs.get(index..end).unwrap_or_default()), &self.documents),
+            body,
+        };
+        Ok(found.into_iter().zip(ends).map(command).collect())
+    }
+
+    fn pipeline(&self, pipeline: &ast::Pipeline) -> Result<Pipeline, String> {
+        if pipeline.bang || pipeline.timed.is_some() {
+            return Err("it is negated (`!`) or timed".into());
+        }
+        let simple = |command: &ast::Command| match command {
+            ast::Command::Simple(simple) => self.simple(simple),
+            _ => Err("it is no plain command (a loop, a function, a group or a test)".into()),
+        };
+        pipeline.seq.iter().map(simple).collect::<Result<_, _>>().map(Pipeline)
+    }
+
+    fn simple(&self, command: &ast::SimpleCommand) -> Result<Simple, String> {
+        let mut simple = Simple::default();
+        for item in command.prefix.iter().flat_map(|prefix| &prefix.0) {
+            match item {
+                ast::CommandPrefixOrSuffixItem::AssignmentWord(assignment, word) => {
+                    let ast::AssignmentName::VariableName(name) = &assignment.name else {
+                        return Err("it sets an element of an array".into());
+                    };
+                    let ast::AssignmentValue::Scalar(value) = &assignment.value else {
+                        return Err("it sets an array".into());
+                    };
+                    if assignment.append {
+                        return Err("it appends to a variable".into());
+                    }
+                    // The value has no place of its own; its word has.
+                    let value = self.word(&value.value, word.loc.as_ref().map_or(1, |span| span.start.line));
+                    simple.assignments.push((name.clone(), value));
+                }
+                item => self.item(item, &mut simple)?,
+            }
+        }
+        simple
+            .words
+            .extend(command.word_or_name.iter().map(|name| self.placed(name)));
+        for item in command.suffix.iter().flat_map(|suffix| &suffix.0) {
+            self.item(item, &mut simple)?;
+        }
+        Ok(simple)
+    }
+
+    fn item(&self, item: &ast::CommandPrefixOrSuffixItem, simple: &mut Simple) -> Result<(), String> {
+        match item {
+            ast::CommandPrefixOrSuffixItem::Word(word) | ast::CommandPrefixOrSuffixItem::AssignmentWord(_, word) => {
+                simple.words.push(self.placed(word));
+            }
+            ast::CommandPrefixOrSuffixItem::IoRedirect(ast::IoRedirect::HereString(None, word)) => {
+                simple.input = Some(if let Some(document) = here::named(&word.value, &self.documents) {
+                    self.here_document(document)
+                } else {
+                    let mut word = self.placed(word);
+                    word.pieces.push(ShellPiece::Quoted("\n".into()));
+                    word
+                });
+            }
+            ast::CommandPrefixOrSuffixItem::IoRedirect(_) => return Err("it reads or writes a file (`<`, `>`)".into()),
+            ast::CommandPrefixOrSuffixItem::ProcessSubstitution(..) => {
+                return Err("it uses a process substitution".into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The pipelines of a list, and whether each runs only when the one before it fails.
+fn and_or(list: &ast::AndOrList) -> impl Iterator<Item = (&ast::Pipeline, bool)> {
+    let more = list.additional.iter().map(|next| match next {
+        ast::AndOr::And(pipeline) => (pipeline, false),
+        ast::AndOr::Or(pipeline) => (pipeline, true),
+    });
+    [(&list.first, false)].into_iter().chain(more)
+}
+
+/// The deepest nesting that a reader that recurses at every opening sign would reach; an estimate from above.
+fn nesting(text: &str) -> usize {
+    let openings = text.chars().filter(|sign| matches!(sign, '(' | '{' | '`'));
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for sign in text.chars() {
+        match sign {
+            '(' | '{' => depth += 1,
+            ')' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest.max(openings.filter(|sign| *sign == '`').count() / 2)
+}
+
+/// Text that was taken up to the next command, without what separates them and comments at its end.
+fn as_written(signs: &[char]) -> String {
+    let text: String = signs.iter().collect();
+    let mut rows: Vec<&str> = text.lines().collect();
+    while rows
+        .last()
+        .is_some_and(|row| row.trim().is_empty() || row.trim_start().starts_with('#'))
+    {
+        rows.pop();
+    }
+    let joined = one_line(&rows.join("\n"));
+    joined.trim_end_matches([';', '&', '|', ' ']).to_owned()
+}
+
+/// Text on one line: continuation lines joined, runs of blanks made one.
+fn one_line(text: &str) -> String {
+    text.replace("\\\n", " ")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+}

@@ -1,0 +1,114 @@
+//! Words with their quotes, variables and substitutions told apart.
+
+use brush_parser::{Parser, ParserOptions, ast, word};
+
+use super::{Chunk, ShellPiece, ShellWord, here::Document, one_line};
+
+impl Chunk<'_> {
+    /// What a here-document gives.
+    pub(super) fn here_document(&self, document: &Document) -> ShellWord {
+        let (text, line) = (&document.text, self.at(document.line.saturating_sub(1)).line);
+        let pieces = match word::parse_heredoc(text, &ParserOptions::default()) {
+            _ if !document.expands => vec![ShellPiece::SingleQuoted {
+                text: text.clone(),
+                line,
+            }],
+            Ok(pieces) => self.pieces(&pieces, text, line, true),
+            Err(_) => vec![ShellPiece::NotUnderstood(text.clone())],
+        };
+        ShellWord {
+            raw: text.clone(),
+            pieces,
+            line,
+        }
+    }
+
+    pub(super) fn placed(&self, word: &ast::Word) -> ShellWord {
+        self.word(&word.value, word.loc.as_ref().map_or(1, |span| span.start.line))
+    }
+
+    /// A word that begins at a line of the chunk, counted from 1.
+    pub(super) fn word(&self, raw: &str, line: usize) -> ShellWord {
+        let line = self.at(line.saturating_sub(1)).line;
+        let pieces = match word::parse(raw, &ParserOptions::default()) {
+            Ok(pieces) => self.pieces(&pieces, raw, line, false),
+            Err(_) => vec![ShellPiece::NotUnderstood(raw.to_owned())],
+        };
+        ShellWord {
+            raw: raw.to_owned(),
+            pieces,
+            line,
+        }
+    }
+
+    fn pieces(&self, pieces: &[word::WordPieceWithSource], raw: &str, line: u32, quoted: bool) -> Vec<ShellPiece> {
+        let mut read = Vec::new();
+        for part in pieces {
+            let before = raw.get(..part.start_index).unwrap_or_default().matches('\n').count();
+            let line = line + u32::try_from(before).unwrap_or(0);
+            read.push(match &part.piece {
+                word::WordPiece::Text(text) if quoted => ShellPiece::Quoted(text.clone()),
+                word::WordPiece::Text(text) if has_braces(text) => ShellPiece::NotUnderstood(text.clone()),
+                word::WordPiece::Text(text) => ShellPiece::Plain(text.clone()),
+                word::WordPiece::SingleQuotedText(text) => ShellPiece::SingleQuoted {
+                    text: text.clone(),
+                    line,
+                },
+                word::WordPiece::EscapeSequence(text) => {
+                    let escaped = text.strip_prefix('\\').unwrap_or(text);
+                    ShellPiece::Quoted(if escaped == "\n" {
+                        String::new()
+                    } else {
+                        escaped.to_owned()
+                    })
+                }
+                word::WordPiece::DoubleQuotedSequence(inner) => {
+                    // An empty sequence still makes a word.
+                    read.push(ShellPiece::Quoted(String::new()));
+                    read.extend(self.pieces(inner, raw, line, true));
+                    continue;
+                }
+                word::WordPiece::ParameterExpansion(word::ParameterExpr::Parameter {
+                    parameter: word::Parameter::Named(name),
+                    indirect: false,
+                }) => ShellPiece::Variable {
+                    name: name.clone(),
+                    quoted,
+                },
+                word::WordPiece::CommandSubstitution(text) | word::WordPiece::BackquotedCommandSubstitution(text) => {
+                    self.substitution(text)
+                }
+                _ => {
+                    let text = raw.get(part.start_index..part.end_index).unwrap_or(raw);
+                    ShellPiece::NotUnderstood(text.to_owned())
+                }
+            });
+        }
+        read
+    }
+
+    fn substitution(&self, text: &str) -> ShellPiece {
+        let program = Parser::new(text.as_bytes(), &ParserOptions::default()).parse_program();
+        let pipeline = program.ok().and_then(|program| {
+            let [list] = program.complete_commands.as_slice() else {
+                return None;
+            };
+            let [ast::CompoundListItem(list, _)] = list.0.as_slice() else {
+                return None;
+            };
+            list.additional.is_empty().then(|| self.pipeline(&list.first).ok())?
+        });
+        ShellPiece::Substitution {
+            raw: one_line(text),
+            pipeline,
+        }
+    }
+}
+
+/// Whether bash would make several words of it (`{a,b}`, `{1..3}`).
+fn has_braces(text: &str) -> bool {
+    text.split_once('{').is_some_and(|(_, rest)| {
+        rest.split_once('}')
+            .is_some_and(|(inner, _)| inner.contains(',') || inner.contains(".."))
+    })
+}

@@ -1,0 +1,122 @@
+//! `helm` commands.
+
+use super::{
+    Action, Chart,
+    arguments::{Arguments, Grammar},
+    draft::{Draft, Drawn, Run, Stop},
+    reference, shell, source,
+};
+use crate::{record::DeviationKind, release::RepoPath};
+
+const GRAMMAR: Grammar<'static> = Grammar {
+    valued: &[&["--set"], &["--version"], &["-n", "--namespace"]],
+    // Dependencies are always brought up to date, and readiness is waited for by watching.
+    bare: &["-i", "--install", "--dependency-update", "--wait"],
+};
+
+impl Draft<'_> {
+    pub(super) fn helm(&mut self, run: &Run<'_>) -> Result<Drawn, Stop> {
+        let arguments = Arguments::read(&run.words[1..], &GRAMMAR)?;
+        let positional = shell::texts(&arguments.positional)?;
+        let positional: Vec<&str> = positional.iter().map(String::as_str).collect();
+        let (release, reference) = match positional.as_slice() {
+            ["install", release, reference] => (*release, *reference),
+            ["upgrade", release, reference] if arguments.has("-i") || arguments.has("--install") => {
+                (*release, *reference)
+            }
+            _ => {
+                return Err(Stop::Unsupported(format!(
+                    "`helm {}` is not known",
+                    positional.join(" ")
+                )));
+            }
+        };
+        let version = arguments.text("--version")?;
+        let set = shell::texts(&arguments.values("--set").cloned().collect::<Vec<_>>())?;
+        let (chart, version) = self.chart(run, reference, version)?;
+        let set = match &chart {
+            Chart::Tree { .. } => self.overridden(run, set),
+            Chart::Published { .. } => set,
+        };
+        let name = reference.trim_end_matches('/').rsplit('/').next().unwrap_or(reference);
+        Ok(Drawn::new(
+            self.check("helm", run.at),
+            format!("chart {name} is installed as {release}"),
+            Action::Helm {
+                release: release.to_owned(),
+                chart,
+                version,
+                set,
+                namespace: arguments.text("-n")?,
+            },
+        ))
+    }
+
+    fn chart(
+        &mut self,
+        run: &Run<'_>,
+        reference: &str,
+        version: Option<String>,
+    ) -> Result<(Chart, Option<String>), Stop> {
+        let tag = self.release.tag.as_ref().map(ToString::to_string);
+        let directory = match reference::own_chart(reference) {
+            Some(chart) => {
+                let at = version.as_deref().unwrap_or("latest");
+                self.of_this_release(at, &format!("{reference}:{at}"))?;
+                format!("config/charts/{chart}")
+            }
+            None if reference.contains("://") => {
+                let reference = reference.to_owned();
+                return Ok((Chart::Published { reference }, version));
+            }
+            None => reference.to_owned(),
+        };
+        let directory: RepoPath = directory.parse().map_err(|_| source::missing(reference))?;
+        let is_chart = directory
+            .join("Chart.yaml")
+            .is_ok_and(|file| self.release.tree.exists(&file));
+        if !is_chart {
+            return Err(source::missing(reference));
+        }
+        if reference.contains("://") {
+            self.deviate(
+                DeviationKind::Substituted,
+                reference,
+                format!(
+                    "`{directory}` of the tree is packaged as {}",
+                    tag.as_deref().unwrap_or_default()
+                ),
+                "before the release is published, its own files stand in for its charts",
+                Some(run.at),
+            );
+        }
+        let directory = directory.to_string();
+        Ok((Chart::Tree { directory }, tag))
+    }
+
+    /// The guide's values, then those of the profile, then those of the command line; helm takes the last of each.
+    fn overridden(&mut self, run: &Run<'_>, mut set: Vec<String>) -> Vec<String> {
+        let profile = self.profile.into_iter().flat_map(|profile| {
+            let why = |why: &str| format!("profile {}: {why}", profile.name);
+            profile
+                .helm
+                .iter()
+                .map(move |value| (value.set.clone(), why(&value.why)))
+        });
+        let command_line = self.options.helm_set.iter();
+        let overrides: Vec<(String, String)> = profile
+            .chain(command_line.map(|value| (value.clone(), "the command line asks for it".to_owned())))
+            .collect();
+        for (value, why) in overrides {
+            self.deviate(
+                DeviationKind::Overridden,
+                value.split('=').next().unwrap_or_default(),
+                format!("`--set {value}` is added to the guide's command"),
+                why,
+                Some(run.at),
+            );
+            set.push(value);
+        }
+        set
+    }
+}

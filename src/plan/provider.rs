@@ -1,0 +1,175 @@
+//! Gateway providers and profiles: data of ours that says how a provider is installed and what a small machine overrides.
+
+use serde::{Deserialize, de::DeserializeOwned};
+
+use super::PlanError;
+use crate::{manifest, release::TabPattern};
+
+/// A gateway provider. Providers are data: `manifests/providers`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// Its name, which is also its file's.
+    pub name: String,
+    /// What it is, in one sentence.
+    pub about: String,
+    /// The titles of its tabs in guides; `None` for a guide without a gateway.
+    #[serde(default)]
+    pub tab: Option<TabPattern>,
+    /// The class of its gateways; `None` for a guide without a gateway.
+    #[serde(default)]
+    pub gateway_class: Option<String>,
+    /// Its own program, where it has one.
+    #[serde(default)]
+    pub installer: Option<Installer>,
+    /// CRDs that its tabs require and do not install.
+    #[serde(default)]
+    pub schemas: Vec<RequiredSchema>,
+}
+
+/// A provider's own program, as the guide runs it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Installer {
+    /// Its name, such as `istioctl`.
+    pub program: String,
+    /// A part of the address the guide downloads it from.
+    pub download: String,
+    /// The variable by which the guide says which version it installs.
+    pub version_variable: String,
+    /// The version where the guide says none.
+    pub version: String,
+    /// The images it installs; `{version}` stands for the version.
+    pub images: Vec<String>,
+    /// Arguments that an unattended run needs.
+    pub always: Vec<Addition>,
+    /// Arguments that are needed when images are built from packages.
+    pub when_built: Vec<Addition>,
+}
+
+/// Arguments that are added to a command of the guide.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Addition {
+    /// The arguments.
+    pub arguments: Vec<String>,
+    /// The reason, for the ledger.
+    pub why: String,
+}
+
+/// CRDs that a provider requires.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RequiredSchema {
+    /// The API's name, for the ledger.
+    pub name: String,
+    /// The Go module that publishes them.
+    pub module: String,
+    /// Its version.
+    pub version: String,
+    /// The folder of the module that holds the YAML files.
+    pub folder: String,
+    /// The same objects as one file on the web.
+    pub url: Option<String>,
+    /// The reason, for the ledger.
+    pub why: String,
+}
+
+/// Overrides for a kind of machine. Profiles are data: `manifests/profiles`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// Its name, which is also its file's.
+    pub name: String,
+    /// What machine it is for.
+    pub about: String,
+    /// Values of the release's charts.
+    #[serde(default)]
+    pub helm: Vec<ChartValue>,
+}
+
+/// A value of a chart that is overridden.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChartValue {
+    /// `PATH=VALUE`, as for `helm --set`.
+    pub set: String,
+    /// The reason, for the ledger.
+    pub why: String,
+}
+
+#[derive(rust_embed::RustEmbed)]
+#[folder = "manifests/providers"]
+struct ProviderFiles;
+
+#[derive(rust_embed::RustEmbed)]
+#[folder = "manifests/profiles"]
+struct ProfileFiles;
+
+impl Provider {
+    /// The provider of this name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn named(name: &str) -> Result<Self, PlanError> {
+        find::<ProviderFiles, _>("manifests/providers", name)?.ok_or_else(|| PlanError::UnknownProvider {
+            name: name.chars().take(80).collect(),
+            known: known::<ProviderFiles>(),
+        })
+    }
+}
+
+impl Profile {
+    /// The profile of this name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn named(name: &str) -> Result<Self, PlanError> {
+        find::<ProfileFiles, _>("manifests/profiles", name)?.ok_or_else(|| PlanError::UnknownProfile {
+            name: name.chars().take(80).collect(),
+            known: known::<ProfileFiles>(),
+        })
+    }
+}
+
+fn find<E: rust_embed::RustEmbed, T: DeserializeOwned>(folder: &str, name: &str) -> Result<Option<T>, PlanError> {
+    let file = format!("{name}.yaml");
+    let found = E::get(&file).map(|found| manifest::document(&format!("{folder}/{file}"), &found.data));
+    Ok(found.transpose()?)
+}
+
+fn known<E: rust_embed::RustEmbed>() -> String {
+    let mut names: Vec<String> = E::iter()
+        .map(|file| format!("`{}`", file.trim_end_matches(".yaml")))
+        .collect();
+    names.sort();
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_definition_is_readable_and_bears_the_name_of_its_file() {
+        for file in ProviderFiles::iter() {
+            let name = file.trim_end_matches(".yaml");
+            assert_eq!(Provider::named(name).unwrap().name, name);
+        }
+        for file in ProfileFiles::iter() {
+            let name = file.trim_end_matches(".yaml");
+            assert_eq!(Profile::named(name).unwrap().name, name);
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_known_ones() {
+        assert!(
+            Provider::named("none-such")
+                .unwrap_err()
+                .to_string()
+                .contains("`istio`")
+        );
+        assert!(Profile::named("../x").unwrap_err().to_string().contains("`small`"));
+    }
+}

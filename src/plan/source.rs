@@ -1,0 +1,203 @@
+//! Where the objects of `kubectl apply` come from: the release's tree stands in for its addresses.
+
+use super::{
+    draft::{Draft, Run, Stop},
+    reference::{Reference, classify},
+};
+use crate::{
+    manifest::{self, Object},
+    record::DeviationKind,
+    release::{BundleError, RepoPath, TreeError, crd_bundle, schemas::Schema},
+    verdict::{Cause, CauseCode},
+};
+
+/// The asset of a release that holds its CRDs.
+const BUNDLE: &str = "manifests.yaml";
+
+/// Why the tree stands in for an address.
+const UNPUBLISHED: &str = "before the release is published, its own files stand in for its addresses";
+
+impl Draft<'_> {
+    /// The objects of one `-f`. `check` is the name of the step that applies them.
+    pub(super) fn objects(&mut self, source: &str, run: &Run<'_>, check: &str) -> Result<Vec<Object>, Stop> {
+        if let Some(schema) = self.layout.schemas.iter().find(|schema| schema.url == source) {
+            let schema = Schema {
+                module: schema.module.clone(),
+                version: schema.version.clone(),
+                folder: schema.folder.clone(),
+                url: Some(schema.url.clone()),
+                step: Some(check.to_owned()),
+            };
+            let what = format!(
+                "the objects are those in `{}` of {} {}",
+                schema.folder, schema.module, schema.version
+            );
+            let why = "a Go module can be had where only package registries are reachable";
+            self.deviate(DeviationKind::Substituted, source, what, why, Some(run.at));
+            self.schemas.push(schema);
+            return Ok(Vec::new());
+        }
+        match classify(source) {
+            Reference::Path(path) if path == "-" => given(run),
+            Reference::Path(path) => {
+                let path: RepoPath = path.parse().map_err(|_| missing(source))?;
+                self.of_tree(&path, source)
+            }
+            Reference::File { repository, at, path } => {
+                self.belongs(&repository, &at, source)?;
+                let path: RepoPath = path.parse().map_err(|_| missing(source))?;
+                let objects = self.of_tree(&path, source)?;
+                self.deviate(
+                    DeviationKind::Substituted,
+                    source,
+                    format!("`{path}` of the tree is used"),
+                    UNPUBLISHED,
+                    Some(run.at),
+                );
+                Ok(objects)
+            }
+            Reference::Asset { repository, at, name } => {
+                self.belongs(&repository, &at, source)?;
+                if name != BUNDLE {
+                    return Err(Stop::Unsupported(format!(
+                        "the asset `{name}` cannot be built from the tree"
+                    )));
+                }
+                let objects = self.bundle()?;
+                self.deviate(
+                    DeviationKind::Substituted,
+                    source,
+                    "the bundle is built from `config/crd`",
+                    UNPUBLISHED,
+                    Some(run.at),
+                );
+                Ok(objects)
+            }
+            Reference::Directory { .. } | Reference::Releases { .. } | Reference::Elsewhere => Err(Stop::Unsupported(
+                format!("`{source}` is not an address of the release"),
+            )),
+        }
+    }
+
+    /// The objects of one `-k`; only the directory of the CRDs is understood.
+    pub(super) fn kustomized(&mut self, source: &str, run: &Run<'_>) -> Result<Vec<Object>, Stop> {
+        let path = match classify(source) {
+            Reference::Directory { repository, at, path } => {
+                self.belongs(&repository, &at, source)?;
+                self.deviate(
+                    DeviationKind::Substituted,
+                    source,
+                    format!("`{path}` of the tree is used"),
+                    UNPUBLISHED,
+                    Some(run.at),
+                );
+                path
+            }
+            Reference::Path(path) => path,
+            _ => {
+                return Err(Stop::Unsupported(format!(
+                    "`{source}` is not an address of the release"
+                )));
+            }
+        };
+        if path.trim_start_matches("./").trim_end_matches('/') != "config/crd" {
+            return Err(Stop::Unsupported(format!(
+                "`{path}` is a kustomization other than that of the CRDs"
+            )));
+        }
+        self.bundle()
+    }
+
+    /// Refuses an address of another repository, and one of this repository that is not of the tag under test: nothing
+    /// but the tag's own files is ever read.
+    pub(super) fn belongs(&self, repository: &str, at: &str, source: &str) -> Result<(), Stop> {
+        if !repository.eq_ignore_ascii_case(&self.release.repository) {
+            return Err(Stop::Unsupported(format!(
+                "`{source}` is an address of another project"
+            )));
+        }
+        self.of_this_release(at, source)
+    }
+
+    /// Refuses what is not of the tag under test.
+    pub(super) fn of_this_release(&self, at: &str, source: &str) -> Result<(), Stop> {
+        let tag = self.release.tag.as_ref().map(ToString::to_string).unwrap_or_default();
+        if at == tag || self.layout.stands_for_tag.iter().any(|known| known == at) {
+            return Ok(());
+        }
+        let actual = format!("`{source}` is of `{at}`");
+        Err(Stop::broken(
+            CauseCode::GuideReferenceElsewhere,
+            format!("what the guide names is of {tag}"),
+            actual,
+        ))
+    }
+
+    fn bundle(&self) -> Result<Vec<Object>, Stop> {
+        crd_bundle(self.release.tree.as_ref()).map_err(|error| match error {
+            BundleError::Unsupported { .. } => Stop::Unsupported(error.to_string()),
+            _ => unreadable(&error),
+        })
+    }
+
+    fn of_tree(&self, path: &RepoPath, source: &str) -> Result<Vec<Object>, Stop> {
+        let tree = self.release.tree.as_ref();
+        let files = if tree.exists(path) {
+            vec![path.clone()]
+        } else {
+            // A directory: kubectl takes the manifests right in it.
+            let is_manifest = |file: &RepoPath| {
+                let ending = file.as_str().rsplit('.').next();
+                file.parent().as_ref() == Some(path) && matches!(ending, Some("yaml" | "yml" | "json"))
+            };
+            let files = tree.list(path).map_err(|error| match error {
+                TreeError::Missing { .. } => missing(source),
+                error => unreadable(&error),
+            })?;
+            files.into_iter().filter(is_manifest).collect()
+        };
+        let mut objects = Vec::new();
+        for file in files {
+            let bytes = tree.read(&file).map_err(|error| unreadable(&error))?;
+            objects.extend(manifest::read(file.as_str(), &bytes).map_err(|error| unreadable(&error))?);
+        }
+        if objects.is_empty() {
+            return Err(Stop::broken(
+                CauseCode::ManifestUnreadable,
+                "it holds objects",
+                format!("`{source}` holds none"),
+            ));
+        }
+        Ok(objects)
+    }
+}
+
+/// The objects given on standard input, with their lines in the guide.
+fn given(run: &Run<'_>) -> Result<Vec<Object>, Stop> {
+    let (text, line) = run
+        .input
+        .as_ref()
+        .ok_or_else(|| Stop::Unsupported("nothing is given to it on standard input".into()))?;
+    let mut objects = manifest::read(&run.at.file, text.as_bytes()).map_err(|error| unreadable(&error))?;
+    for object in &mut objects {
+        object.line += line - 1;
+    }
+    Ok(objects)
+}
+
+pub(super) fn missing(source: &str) -> Stop {
+    Stop::broken(
+        CauseCode::GuideReferenceMissing,
+        format!("`{source}` exists in the release"),
+        "the release has no such file",
+    )
+}
+
+fn unreadable(error: &dyn std::error::Error) -> Stop {
+    let said = error.to_string();
+    Stop::Broken {
+        expected: "the manifest can be read".into(),
+        actual: said.lines().next().unwrap_or_default().to_owned(),
+        cause: Cause::new(CauseCode::ManifestUnreadable).because(said),
+    }
+}

@@ -1,0 +1,102 @@
+//! The commit of a checkout, read from git's own files; git itself need not be installed.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The commit that is checked out in `root`; `None` where it is no git checkout or cannot be told.
+///
+/// Only `root` itself counts: a plain directory inside some other repository says nothing about the release.
+/// Source: gitrepository-layout(5).
+pub(super) fn commit(root: &Path) -> Option<String> {
+    let directory = git_directory(root)?;
+    let head = short_file(&directory.join("HEAD"))?;
+    let Some(reference) = head.strip_prefix("ref: ") else {
+        return object_id(&head);
+    };
+    if reference.split('/').any(|part| part == "..") {
+        return None;
+    }
+    // A linked worktree keeps its own HEAD and shares the references of the main one.
+    let common = short_file(&directory.join("commondir")).map_or_else(|| directory.clone(), |to| directory.join(to));
+    [&directory, &common]
+        .into_iter()
+        .find_map(|place| object_id(&short_file(&place.join(reference))?))
+        .or_else(|| packed(&common, reference))
+}
+
+fn git_directory(root: &Path) -> Option<PathBuf> {
+    let dot_git = root.join(".git");
+    if dot_git.is_dir() {
+        return Some(dot_git);
+    }
+    let pointer = short_file(&dot_git)?;
+    Some(root.join(pointer.strip_prefix("gitdir: ")?))
+}
+
+fn packed(common: &Path, reference: &str) -> Option<String> {
+    let packed = fs::read_to_string(common.join("packed-refs")).ok()?;
+    packed.lines().find_map(|line| {
+        let (id, name) = line.split_once(' ')?;
+        if name == reference { object_id(id) } else { None }
+    })
+}
+
+fn short_file(path: &Path) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
+    (text.len() < 4096).then(|| text.trim().to_owned())
+}
+
+fn object_id(text: &str) -> Option<String> {
+    let is_id = matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_id.then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "0123456789abcdef0123456789abcdef01234567";
+
+    fn write(root: &Path, name: &str, text: &str) {
+        let path = root.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn a_detached_head_a_branch_and_a_packed_branch_are_read() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        assert_eq!(commit(root), None);
+        write(root, ".git/HEAD", &format!("{ID}\n"));
+        assert_eq!(commit(root).as_deref(), Some(ID));
+        write(root, ".git/HEAD", "ref: refs/heads/main\n");
+        assert_eq!(commit(root), None);
+        write(
+            root,
+            ".git/packed-refs",
+            &format!("# pack-refs\n{ID} refs/heads/main\n"),
+        );
+        assert_eq!(commit(root).as_deref(), Some(ID));
+        let other = ID.replace('0', "f");
+        write(root, ".git/refs/heads/main", &other);
+        assert_eq!(commit(root), Some(other));
+    }
+
+    #[test]
+    fn a_linked_worktree_is_read() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        write(root, "main/.git/refs/heads/x", ID);
+        write(root, "main/.git/worktrees/w/HEAD", "ref: refs/heads/x\n");
+        write(root, "main/.git/worktrees/w/commondir", "../..\n");
+        write(
+            root,
+            "w/.git",
+            &format!("gitdir: {}/main/.git/worktrees/w\n", root.display()),
+        );
+        assert_eq!(commit(&root.join("w")).as_deref(), Some(ID));
+    }
+}

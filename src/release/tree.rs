@@ -1,0 +1,288 @@
+//! The files of a release, wherever they are kept.
+
+use std::{
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::RepoPath;
+
+/// The most bytes of one file that are read.
+const MOST_BYTES: u64 = 32 << 20;
+
+/// The most files that are listed below one directory.
+const MOST_FILES: usize = 20_000;
+
+/// Files of a release, read only.
+pub trait Tree: fmt::Debug + Send + Sync {
+    /// The bytes of a file.
+    ///
+    /// # Errors
+    /// It does not exist, leaves the tree through a symbolic link, or cannot be read.
+    fn read(&self, path: &RepoPath) -> Result<Vec<u8>, TreeError>;
+
+    /// Every file below a directory, at any depth, sorted; symbolic links to directories are not followed.
+    ///
+    /// # Errors
+    /// It does not exist or cannot be read.
+    fn list(&self, directory: &RepoPath) -> Result<Vec<RepoPath>, TreeError>;
+
+    /// Whether there is a file of this name.
+    fn exists(&self, path: &RepoPath) -> bool;
+
+    /// Copies a directory to disk: its files, at any depth, below `to`, which is made.
+    ///
+    /// Programs that need files (helm) get a copy, because they write beside what they read.
+    ///
+    /// # Errors
+    /// A file cannot be read or written.
+    fn materialize(&self, directory: &RepoPath, to: &Path) -> Result<(), TreeError> {
+        for path in self.list(directory)? {
+            let below = path.as_str().strip_prefix(directory.as_str()).unwrap_or_default();
+            let target = to.join(below.trim_start_matches('/'));
+            let bytes = self.read(&path)?;
+            let write = || {
+                if let Some(parent) = target.parent() {
+                    fs::create_dir_all(parent)?;
+                }
+                fs::write(&target, bytes)
+            };
+            write().map_err(|source| TreeError::Write {
+                path: target.display().to_string(),
+                source,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a file of a tree could not be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TreeError {
+    /// There is no such file or directory.
+    #[error("the release has no `{path}`")]
+    Missing {
+        /// The path.
+        path: RepoPath,
+    },
+    /// A symbolic link leads out of the tree.
+    #[error("`{path}` leads out of the tree; only files inside it are read")]
+    Outside {
+        /// The path.
+        path: RepoPath,
+    },
+    /// The file or the directory is larger than any of a release.
+    #[error("`{path}` is too large ({what}); is this the tree of a release?")]
+    TooLarge {
+        /// The path.
+        path: RepoPath,
+        /// Its size in words.
+        what: String,
+    },
+    /// It cannot be read.
+    #[error("cannot read `{path}`")]
+    Read {
+        /// The path.
+        path: RepoPath,
+        /// The operating system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// A copy cannot be written.
+    #[error("cannot write `{path}`")]
+    Write {
+        /// The path on disk.
+        path: String,
+        /// The operating system's reason.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A tree that is a directory on disk.
+#[derive(Debug)]
+pub struct DirectoryTree {
+    /// Absolute, without symbolic links.
+    root: PathBuf,
+}
+
+impl DirectoryTree {
+    /// Opens a directory.
+    ///
+    /// # Errors
+    /// It does not exist, is no directory, or cannot be read.
+    pub fn open(directory: &Path) -> io::Result<Self> {
+        let root = directory.canonicalize()?;
+        fs::read_dir(&root)?;
+        Ok(Self { root })
+    }
+
+    /// The directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The real place of a path: links followed, and refused where they lead out of the tree.
+    fn locate(&self, path: &RepoPath) -> Result<PathBuf, TreeError> {
+        let real = self
+            .root
+            .join(path.as_str())
+            .canonicalize()
+            .map_err(|source| match source.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => TreeError::Missing { path: path.clone() },
+                _ => TreeError::Read {
+                    path: path.clone(),
+                    source,
+                },
+            })?;
+        if real.starts_with(&self.root) {
+            return Ok(real);
+        }
+        Err(TreeError::Outside { path: path.clone() })
+    }
+
+    fn walk(&self, directory: &RepoPath, found: &mut Vec<RepoPath>) -> Result<(), TreeError> {
+        let broken = |source| TreeError::Read {
+            path: directory.clone(),
+            source,
+        };
+        for entry in fs::read_dir(self.locate(directory)?).map_err(broken)? {
+            let entry = entry.map_err(broken)?;
+            let Some(path) = entry.file_name().to_str().and_then(|name| directory.join(name).ok()) else {
+                continue;
+            };
+            if found.len() >= MOST_FILES {
+                return Err(TreeError::TooLarge {
+                    path: directory.clone(),
+                    what: format!("more than {MOST_FILES} files"),
+                });
+            }
+            match entry.file_type().map_err(broken)? {
+                kind if kind.is_dir() => self.walk(&path, found)?,
+                kind if kind.is_file() || self.exists(&path) => found.push(path),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Tree for DirectoryTree {
+    fn read(&self, path: &RepoPath) -> Result<Vec<u8>, TreeError> {
+        let broken = |source| TreeError::Read {
+            path: path.clone(),
+            source,
+        };
+        let real = self.locate(path)?;
+        let metadata = fs::metadata(&real).map_err(broken)?;
+        if !metadata.is_file() {
+            return Err(TreeError::Missing { path: path.clone() });
+        }
+        if metadata.len() > MOST_BYTES {
+            return Err(TreeError::TooLarge {
+                path: path.clone(),
+                what: format!("{} bytes", metadata.len()),
+            });
+        }
+        fs::read(&real).map_err(broken)
+    }
+
+    fn list(&self, directory: &RepoPath) -> Result<Vec<RepoPath>, TreeError> {
+        let mut found = Vec::new();
+        self.walk(directory, &mut found)?;
+        found.sort();
+        Ok(found)
+    }
+
+    fn exists(&self, path: &RepoPath) -> bool {
+        self.locate(path).is_ok_and(|real| real.is_file())
+    }
+}
+
+/// The files of the quickstart that is part of this program.
+#[derive(Debug)]
+pub struct EmbeddedTree;
+
+#[derive(rust_embed::RustEmbed)]
+#[folder = "manifests/quickstart"]
+struct Quickstart;
+
+impl Tree for EmbeddedTree {
+    fn read(&self, path: &RepoPath) -> Result<Vec<u8>, TreeError> {
+        let file = Quickstart::get(path.as_str()).ok_or_else(|| TreeError::Missing { path: path.clone() })?;
+        Ok(file.data.into_owned())
+    }
+
+    fn list(&self, directory: &RepoPath) -> Result<Vec<RepoPath>, TreeError> {
+        let below = format!("{directory}/");
+        let mut found: Vec<RepoPath> = Quickstart::iter()
+            .filter(|name| name.starts_with(&below))
+            .filter_map(|name| name.parse().ok())
+            .collect();
+        found.sort();
+        if found.is_empty() {
+            return Err(TreeError::Missing {
+                path: directory.clone(),
+            });
+        }
+        Ok(found)
+    }
+
+    fn exists(&self, path: &RepoPath) -> bool {
+        Quickstart::get(path.as_str()).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> RepoPath {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_directory_is_listed_read_and_copied_and_links_out_of_it_are_refused() {
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("secret"), "s").unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir_all(directory.path().join("a/b")).unwrap();
+        fs::write(directory.path().join("a/b/one"), "1").unwrap();
+        fs::write(directory.path().join("a/two"), "2").unwrap();
+        std::os::unix::fs::symlink(outside.path(), directory.path().join("a/out")).unwrap();
+        std::os::unix::fs::symlink("two", directory.path().join("a/within")).unwrap();
+        let tree = DirectoryTree::open(directory.path()).unwrap();
+
+        let names: Vec<String> = tree.list(&path("a")).unwrap().iter().map(RepoPath::to_string).collect();
+        assert_eq!(names, ["a/b/one", "a/two", "a/within"]);
+        assert_eq!(tree.read(&path("a/within")).unwrap(), b"2");
+        assert!(matches!(
+            tree.read(&path("a/out/secret")),
+            Err(TreeError::Outside { .. })
+        ));
+        assert!(matches!(tree.read(&path("a/none")), Err(TreeError::Missing { .. })));
+        assert!(matches!(tree.read(&path("a")), Err(TreeError::Missing { .. })));
+        assert!(!tree.exists(&path("a/out/secret")));
+
+        let copy = tempfile::tempdir().unwrap();
+        tree.materialize(&path("a"), &copy.path().join("c")).unwrap();
+        assert_eq!(fs::read(copy.path().join("c/b/one")).unwrap(), b"1");
+    }
+
+    #[test]
+    fn what_is_no_directory_cannot_be_opened() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert!(DirectoryTree::open(file.path()).is_err());
+        assert!(DirectoryTree::open(&file.path().join("none")).is_err());
+    }
+
+    #[test]
+    fn the_embedded_quickstart_has_its_guide() {
+        assert!(EmbeddedTree.exists(&path("guide.md")));
+        assert!(matches!(
+            EmbeddedTree.list(&path("none")),
+            Err(TreeError::Missing { .. })
+        ));
+    }
+}
