@@ -148,6 +148,8 @@ fn site(
         run: context.id.clone(),
         watches: Arc::new(Watches::start(&cluster.client, scope)),
         events: context.events.clone(),
+        inventory: context.inventory.clone(),
+        reach: cluster.reach(),
         programs,
         step_limit: context.order.limit,
         scratch: context.scratch.path().to_owned(),
@@ -195,6 +197,16 @@ async fn deploy_and_judge(context: &Context, deployer: &Arc<Deployer>, plan: &Pl
     context.events.send(Event::Entered {
         stage: Stage::Deployment,
     });
+    if let Err(failed) = deployer.ensure_namespace().await {
+        say(
+            context,
+            Stage::Deployment,
+            "namespace",
+            "the namespace exists",
+            broken(failed),
+        );
+        return None;
+    }
     let requirements = &plan.requirements;
     if !requirements.is_empty() {
         let applied = deployer.apply(requirements, None).await;
