@@ -109,7 +109,6 @@ checks! {
     pool_pods::ProofAnswersFromPool,
     spread::SeveralPodsServed,
     counter::CounterRoseByRequests,
-    counter::ReadyPodsAgree,
     build_ref::BuildRefIsTheTag,
 }
 

@@ -272,10 +272,18 @@ fn expected(plan: &Plan) -> Vec<String> {
         .steps
         .iter()
         .filter(|step| step.weight == Weight::Gate)
-        .filter(|step| !matches!(step.action, Action::Variables | Action::LeftOut { .. } | Action::Request(_)))
+        .filter(|step| {
+            !matches!(
+                step.action,
+                Action::Variables | Action::LeftOut { .. } | Action::Request(_)
+            )
+        })
         .map(|step| step.check.clone());
     let checks = check::CHECKS.iter().map(|check| check.name().to_owned());
-    steps.chain(checks).chain([stages::GUIDE_UNDERSTOOD.to_owned()]).collect()
+    steps
+        .chain(checks)
+        .chain([stages::GUIDE_UNDERSTOOD.to_owned()])
+        .collect()
 }
 
 /// Four hexadecimal digits that no other run of this moment has: from the clock and the process id.
@@ -287,7 +295,9 @@ fn run_id(host: &Host) -> String {
 
 /// Whether a container engine answers, asked in the cheapest way.
 async fn engine_answers(host: &Host) -> Result<(), String> {
-    let call = Call::new("docker").args(["version", "--format", "{{.Server.Version}}"]).time_limit(Duration::from_secs(5));
+    let call = Call::new("docker")
+        .args(["version", "--format", "{{.Server.Version}}"])
+        .time_limit(Duration::from_secs(5));
     match host.run(&call).await {
         Ok(ended) if ended.status.success() => Ok(()),
         Ok(ended) => Err(format!("no container engine answers: {}", ended.last_words())),

@@ -94,47 +94,6 @@ impl Check for CounterRoseByRequests {
     }
 }
 
-/// `inference_pool_ready_pods` equals the pool's Ready pods.
-pub(super) struct ReadyPodsAgree;
-
-impl Check for ReadyPodsAgree {
-    fn name(&self) -> &'static str {
-        "proof-ready-pods"
-    }
-
-    fn stage(&self) -> Stage {
-        Stage::Proof
-    }
-
-    fn sentence(&self, seen: &Observation) -> String {
-        format!(
-            "the endpoint picker sees {} Ready pods, as Kubernetes does",
-            seen.ready_pods().len()
-        )
-    }
-
-    fn judge(&self, seen: &Observation) -> Finding {
-        if seen.proof.is_empty() {
-            return not_sent();
-        }
-        let after = match both(seen) {
-            Ok((_, after)) => after,
-            Err(finding) => return finding,
-        };
-        let ready = seen.ready_pods().len();
-        let counted = after.sum("inference_pool_ready_pods", &[]);
-        #[expect(clippy::cast_precision_loss, reason = "a pool has far fewer than 2^52 pods")]
-        if counted.is_some_and(|pods| (pods - ready as f64).abs() < 0.5) {
-            return Finding::Holds;
-        }
-        let actual = counted.map_or("inference_pool_ready_pods is absent".to_owned(), |sees| {
-            format!("it sees {sees}")
-        });
-        let cause = Cause::new(CauseCode::PoolSelectsNoPod).because(format!("{ready} pods of the pool are Ready"));
-        broken(format!("inference_pool_ready_pods is {ready}"), actual, cause)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -184,17 +143,5 @@ mod tests {
         unread.endpoint_picker.after = Some(Err("401".into()));
         let finding = CounterRoseByRequests.judge(&unread);
         assert!(matches!(finding, Finding::Broken { cause, .. } if cause.code == CauseCode::MetricsUnreadable));
-    }
-
-    #[test]
-    fn ready_pods_must_agree() {
-        assert_eq!(
-            ReadyPodsAgree.judge(&seen("", "inference_pool_ready_pods{name=\"p\"} 1\n")),
-            Finding::Holds
-        );
-        assert!(matches!(
-            ReadyPodsAgree.judge(&seen("", "inference_pool_ready_pods{name=\"p\"} 0\n")),
-            Finding::Broken { .. }
-        ));
     }
 }

@@ -43,7 +43,11 @@ fn order(wanted: &Verify, caller: &Caller) -> Result<Order, Usage> {
                 PhaseArgument::AfterPublish => plan::Phase::AfterPublish,
             },
             profile: wanted.profile.clone(),
-            helm_set: wanted.settings.iter().map(|setting| format!("{}={}", setting.key, setting.value)).collect(),
+            helm_set: wanted
+                .settings
+                .iter()
+                .map(|setting| format!("{}={}", setting.key, setting.value))
+                .collect(),
             built: false,
             namespace: wanted.namespace.clone(),
             layout: wanted.layout.clone(),
@@ -88,7 +92,7 @@ pub(super) fn carry_out(wanted: &Verify, caller: &Caller) -> anyhow::Result<Exit
             Err(error) => return Err(error.into()),
         };
         let (outputs, live) = wanted.open_reports(run.id(), caller)?;
-        let record = run.carry_out(outputs, Box::new(live)).await;
+        let record = Box::pin(run.carry_out(outputs, Box::new(live))).await;
         Ok(record.exit_code())
     })
 }

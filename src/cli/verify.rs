@@ -26,7 +26,7 @@ pub struct VerifyArguments {
     /// The release's tag, such as `v1.5.0` or `v1.5.0-rc.2`
     #[arg(long, value_name = "TAG", help_heading = "What is tested")]
     release: Option<String>,
-    /// A checkout of the release's repository at that tag; without it the files are fetched
+    /// A checkout of the release's repository at that tag
     #[arg(long, value_name = "DIR", requires = "release", help_heading = "What is tested")]
     tree: Option<PathBuf>,
     /// The model-server tab of the guide
@@ -50,10 +50,10 @@ pub struct VerifyArguments {
     /// Named overrides for a small machine or another purpose; each goes into the ledger
     #[arg(long, value_name = "NAME", help_heading = "Deviations from the guide")]
     profile: Option<String>,
-    /// One override; may be given again. It goes into the ledger
+    /// One value of the guide's charts, as `helm --set` takes it; may be given again. It goes into the ledger
     #[arg(long, value_name = "KEY=VALUE", value_parser = setting, help_heading = "Deviations from the guide")]
     set: Vec<Setting>,
-    /// Allow no deviation from the letter of the guide: an entry in the ledger ends the run
+    /// Allow no deviation from the letter of the guide: with an entry in the ledger the run cannot pass
     #[arg(long, help_heading = "Deviations from the guide")]
     strict: bool,
 
@@ -106,7 +106,7 @@ Examples:
   The same on a machine with two processors; what is lowered stands in the ledger:
     quickproof verify --tree . --release v1.5.0 --profile small
   In a cluster that exists, keeping what was made:
-    quickproof verify --release v1.5.0 --cluster kind-demo -n quickstart --keep";
+    quickproof verify --tree . --release v1.5.0 --cluster kind-demo -n quickstart --keep";
 
 /// When in a release's life it is tested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

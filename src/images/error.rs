@@ -64,6 +64,14 @@ pub enum ImagesError {
         /// What, by recipe.
         what: Vec<String>,
     },
+    /// The recipes make images for another kind of machine.
+    #[error(
+        "images can be made from packages for x86_64 only, and this machine is {here}; `--images pull` pulls them instead"
+    )]
+    OtherMachine {
+        /// This machine's kind.
+        here: &'static str,
+    },
     /// The local registry does not start.
     #[error(
         "the local registry does not answer; `docker logs {}` says why",

@@ -282,3 +282,49 @@ fn join(root: &Path, pattern: &str) -> Result<Vec<u8>, ImagesError> {
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{host::Host, images::progress::Progress, images::store::Store, record::Events};
+
+    const PART: &str = "makes: part\nversion: v1\nfiles: [{text: {at: /etc/x, content: x}}]\n";
+    const IMAGE: &str = "makes: image\nversion: v1\nunder: [base]\nfiles: [{link: {at: /y, to: etc/x}}]\n";
+
+    async fn made(image: &str, times: usize) -> Vec<PackedImage> {
+        let directory = tempfile::tempdir().unwrap();
+        let host = Host::with_variables([("XDG_CACHE_HOME", directory.path().to_str().unwrap())]);
+        let (store, progress) = (Store::of(&host), Progress::new(&Events::unheard()));
+        let recipes: BTreeMap<String, Recipe> = [("base", PART), ("image", image)]
+            .map(|(name, text)| (name.to_owned(), Recipe::parse(&format!("{name}.yaml"), text).unwrap()))
+            .into();
+        let maker = Maker {
+            workshop: Workshop::open(&host, &store, &progress).await.unwrap(),
+            recipes: &recipes,
+        };
+        let mut images = Vec::new();
+        for _ in 0..times {
+            images.append(&mut maker.make(&[&recipes["image"]]).await.unwrap());
+            assert!(maker.unmade(&[&recipes["image"]]).unwrap().is_empty());
+        }
+        images
+    }
+
+    #[tokio::test]
+    async fn an_image_lies_on_the_layers_of_what_is_under_it_and_is_made_once() {
+        let images = made(IMAGE, 2).await;
+        assert_eq!(images[0].layers.len(), 2);
+        assert_eq!(images[0], images[1]);
+    }
+
+    #[tokio::test]
+    async fn a_changed_line_or_configuration_gives_another_image_over_the_same_layers() {
+        let before = made(IMAGE, 1).await.remove(0);
+        let other_user = made(&format!("{IMAGE}run: {{user: \"1\"}}\n"), 1).await.remove(0);
+        let other_line = made(&IMAGE.replace("/y", "/z"), 1).await.remove(0);
+        assert_eq!(other_user.layers, before.layers);
+        assert_ne!(other_user.digest, before.digest);
+        assert_eq!(other_line.layers[0], before.layers[0]);
+        assert_ne!(other_line.layers[1], before.layers[1]);
+    }
+}

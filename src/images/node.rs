@@ -17,6 +17,9 @@ use super::{
 /// Raised when the way in which a node is finished changes.
 const FORM: u32 = 1;
 
+/// The container in which a node is finished. Who holds the lock of the cache may remove one that was left behind.
+const CONTAINER: &str = "quickproof-bake";
+
 /// The name of the finished node's image: the recipe's own, its tag followed by the key.
 pub(super) fn name<'a>(maker: &Maker<'a>, recipe: &'a Recipe) -> Result<String, ImagesError> {
     let mut keys = vec![maker.image_key(recipe)?];
@@ -66,17 +69,8 @@ pub(super) async fn bake<'a>(
     engine.load(&system).await?;
     job.seen("taking in the images of the control plane");
 
-    let container = format!("quickproof-bake-{}", std::process::id());
-    let finished = finish(
-        engine,
-        recipe,
-        &container,
-        &unfinished,
-        &preload.to_string_lossy(),
-        name,
-    )
-    .await;
-    engine.remove_container(&container).await?;
+    let finished = finish(engine, recipe, CONTAINER, &unfinished, &preload.to_string_lossy(), name).await;
+    engine.remove_container(CONTAINER).await?;
     engine.try_docker(["image", "rm", &unfinished]).await?;
     fs::remove_dir_all(&work).map_err(at(&work))?;
     finished

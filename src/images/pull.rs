@@ -11,6 +11,7 @@ use super::{
     Had, How, ImageRef, ImagesError, Provided, Way,
     engine::{Engine, EngineImage},
     progress::Progress,
+    serve::counted,
     store::Store,
 };
 use crate::{
@@ -95,7 +96,7 @@ pub(super) async fn provide(host: &Host, wanted: &[ImageRef], events: &Events) -
         }
     }
     let before = images.iter().filter(|had| had.how == How::Present).count();
-    let mut parts = vec![format!("{} images pulled", images.len() - before)];
+    let mut parts = vec![format!("{} pulled", counted(images.len() - before))];
     if before > 0 {
         parts.push(format!("{before} found in the engine"));
     }
@@ -161,7 +162,7 @@ pub async fn load(host: &Host, provided: &Provided, cluster: &str, events: &Even
     }
     let progress = Progress::new(events);
     let _job = progress.begin(
-        format!("putting {} images into the cluster's node", provided.load.len()),
+        format!("putting {} into the cluster's node", counted(provided.load.len())),
         None,
     );
     let names = provided.load.iter().map(ToString::to_string);
@@ -192,6 +193,22 @@ mod tests {
         assert_eq!(digest_of(&image, &name), digest);
         image.repo_digests.clear();
         assert_eq!(digest_of(&image, &name), "sha256:1");
+    }
+
+    #[tokio::test]
+    async fn registries_that_did_not_answer_a_moment_ago_are_not_asked_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let host = Host::with_variables([("XDG_CACHE_HOME", directory.path().to_str().unwrap())]);
+        let wanted: [ImageRef; 1] = ["registry.example/x:1".parse().unwrap()];
+        let silence = Silence {
+            hosts: BTreeSet::from(["registry.example".to_owned()]),
+            at: host.now(),
+        };
+        Store::of(&host).remember("seen", "silence", &silence).unwrap();
+        let (events, mut receiver) = Events::channel();
+        assert_eq!(choose(&host, &wanted, &events).await.unwrap(), Way::Build);
+        drop(events);
+        assert!(receiver.recv().await.is_none(), "nobody was asked, so nothing is said");
     }
 
     #[tokio::test]

@@ -78,6 +78,16 @@ impl RegistryClient {
         Ok(())
     }
 
+    /// Takes a name away again, with all tags of the same image; one that is not there is away already.
+    pub(super) async fn withdraw(&self, name: &ImageRef) -> Result<(), ImagesError> {
+        let Some(digest) = self.digest(name).await? else {
+            return Ok(());
+        };
+        let path = format!("v2/{}/manifests/{digest}", name.repository());
+        let answer = self.request(Method::DELETE, &path)?.send().await?;
+        expect(&path, answer, StatusCode::ACCEPTED).map(drop)
+    }
+
     async fn push_blob(&self, store: &Store, name: &ImageRef, digest: &str, size: u64) -> Result<(), ImagesError> {
         let path = format!("v2/{}/blobs/{digest}", name.repository());
         let there = self.request(Method::HEAD, &path)?.send().await?;
@@ -211,6 +221,26 @@ mod tests {
             .push(&store, &"registry.k8s.io/x/epp:v1".parse().unwrap(), &image)
             .await
             .unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_name_is_withdrawn_by_its_digest_and_an_absent_one_needs_nothing() {
+        let server = MockServer::start().await;
+        let there = ResponseTemplate::new(200).insert_header("docker-content-digest", "sha256:1");
+        Mock::given(method("HEAD"))
+            .and(path("/v2/x/manifests/stale"))
+            .respond_with(there)
+            .mount(&server)
+            .await;
+        Mock::given(method("DELETE"))
+            .and(path("/v2/x/manifests/sha256:1"))
+            .respond_with(ResponseTemplate::new(202))
+            .expect(1)
+            .mount(&server)
+            .await;
+        let client = RegistryClient::new(server.uri().parse().unwrap()).unwrap();
+        client.withdraw(&"ghcr.io/x:stale".parse().unwrap()).await.unwrap();
+        client.withdraw(&"ghcr.io/x:absent".parse().unwrap()).await.unwrap();
     }
 
     #[tokio::test]

@@ -322,6 +322,23 @@ mod tests {
     }
 
     #[test]
+    fn a_node_brings_the_pause_that_its_containerd_names_and_asks_the_registry_that_we_start() {
+        let recipes = read_all().unwrap();
+        let node = &recipes["node"];
+        let text = |path: &str| String::from_utf8(node_file(path).expect("a file of the node")).unwrap();
+        let containerd = text("etc/containerd/config.toml");
+        assert!(node.preload.contains(&"pause".to_owned()));
+        assert!(containerd.contains(&format!("\"{}\"", recipes["pause"].names[0])));
+        assert!(text("etc/containerd/certs.d/_default/hosts.toml").contains(crate::images::REGISTRY_CONTAINER));
+        assert!(node.preload.iter().all(|name| recipes[name].makes == Makes::Image));
+        for line in &node.files {
+            if let Line::Data(data) = line {
+                assert!(node_file(&data.take).is_some(), "{}", data.take);
+            }
+        }
+    }
+
+    #[test]
     fn an_unknown_field_is_refused_with_file_and_position() {
         let error = Recipe::parse("x.yaml", "makes: image\nversion: v1\nentrypoint: [/x]\n").unwrap_err();
         let said = format!("{error:#}: {}", std::error::Error::source(&error).unwrap());

@@ -165,7 +165,17 @@ fn is_path_part(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use rstest::rstest;
+
+    proptest! {
+        #[test]
+        fn whatever_is_taken_for_a_name_is_written_as_one(text in "[a-zA-Z0-9./:@_-]{0,40}|.{0,20}") {
+            if let Ok(name) = text.parse::<ImageRef>() {
+                prop_assert_eq!(name.to_string().parse::<ImageRef>(), Ok(name));
+            }
+        }
+    }
 
     #[rstest]
     #[case(

@@ -119,6 +119,11 @@ impl<'a> Serving<'a> {
         }
         let mut had = self.push_built(&registry, &built, images).await?;
         had.extend(self.push_present(&registry, &present).await?);
+        // What an earlier run left under a name that nothing makes would be taken for the image itself.
+        let client = registry.client()?;
+        for name in &missing {
+            client.withdraw(name).await?;
+        }
         had.sort_by(|one, other| one.image.cmp(&other.image));
         let count = had.len();
         had.push(self.node_had(node, &node_name).await?);
@@ -149,6 +154,11 @@ impl<'a> Serving<'a> {
             }
         }
         if !unmade.is_empty() {
+            if std::env::consts::ARCH != "x86_64" {
+                return Err(ImagesError::OtherMachine {
+                    here: std::env::consts::ARCH,
+                });
+            }
             let names: Vec<&str> = unmade.iter().map(|recipe| recipe.name.as_str()).collect();
             let longest: Duration = unmade.iter().filter_map(|recipe| cost(recipe)).sum();
             self.maker.workshop.progress.note(format!(
@@ -291,17 +301,30 @@ fn cost(recipe: &Recipe) -> Option<Duration> {
 }
 
 fn sentence(all: usize, built: usize, missing: usize) -> String {
-    let had = match (all, built) {
-        (0, _) => "no image".to_owned(),
-        (all, 0) => format!("{all} images found in the engine"),
-        (all, built) if all == built => {
-            format!("{all} images made from packages, served under their upstream names by a local registry")
+    let had = match built {
+        0 => format!("{} found in the engine", counted(all)),
+        _ if all == built => {
+            format!(
+                "{} made from packages, served under their upstream names by a local registry",
+                counted(all)
+            )
         }
-        (all, built) => format!("{built} of {all} images made from packages, the others found in the engine"),
+        _ => format!(
+            "{built} of {} made from packages, the others found in the engine",
+            counted(all)
+        ),
     };
     match missing {
         0 => had,
         missing => format!("{had}; {missing} left to the cluster, since nothing here makes them"),
+    }
+}
+
+/// `1 image`, `2 images`.
+pub(super) fn counted(images: usize) -> String {
+    match images {
+        1 => "1 image".to_owned(),
+        _ => format!("{images} images"),
     }
 }
 

@@ -141,3 +141,44 @@ fn copy(from: &Path, to: &Path) -> Result<(), ImagesError> {
     let bytes = fs::read(from).map_err(at(from))?;
     fs::write(to, bytes).map_err(at(to))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{images::recipe::read_all, record::Events};
+
+    async fn names(go_version: Option<&str>, there: &[&str]) -> Vec<Option<String>> {
+        let directory = tempfile::tempdir().unwrap();
+        let host = Host::with_variables([("XDG_CACHE_HOME", directory.path().to_str().unwrap())]);
+        let (store, progress) = (Store::of(&host), Progress::new(&Events::unheard()));
+        for name in there {
+            fs::create_dir_all(store.parts().join(name)).unwrap();
+        }
+        let mut workshop = Workshop::open(&host, &store, &progress).await.unwrap();
+        workshop.go_version = go_version.map(str::to_owned);
+        let recipes = read_all().unwrap();
+        ["etcd", "libc", "envoy"]
+            .map(|name| workshop.material_name(&recipes[name]).unwrap())
+            .to_vec()
+    }
+
+    #[tokio::test]
+    async fn what_go_makes_is_named_after_its_version_and_other_material_is_not() {
+        let (one, two) = (names(Some("go1.26.8"), &[]).await, names(Some("go1.27.0"), &[]).await);
+        assert!(
+            one[0]
+                .as_ref()
+                .is_some_and(|name| name.starts_with("etcd-") && name.ends_with("-go1.26.8"))
+        );
+        assert_ne!(one[0], two[0]);
+        assert_eq!(one[1], two[1]);
+        assert_eq!(one[2], None, "it is put together from other parts");
+    }
+
+    #[tokio::test]
+    async fn without_go_what_another_version_made_is_taken() {
+        let made = names(Some("go1.26.8"), &[]).await[0].clone().unwrap();
+        assert_eq!(names(None, &[&made]).await[0].as_ref(), Some(&made));
+        assert_ne!(names(None, &[]).await[0].as_ref(), Some(&made));
+    }
+}
