@@ -24,6 +24,7 @@ pub mod cluster;
 pub mod explain;
 pub mod images;
 mod order;
+pub mod plan;
 pub mod reap;
 pub mod verify;
 pub mod version;
@@ -46,6 +47,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Verify(Box<verify::VerifyArguments>),
+    Plan(plan::PlanArguments),
     Images(images::ImagesCommand),
     /// Make, list and delete kind clusters of our own
     #[command(subcommand)]
@@ -135,6 +137,7 @@ impl Command {
                     reap::Cleanness::Clean => ExitCode::Passed,
                 })
             }
+            Self::Plan(arguments) => plan::run(arguments, &mut io::stdout().lock()),
             Self::Explain(arguments) => explain::run(&arguments, &mut io::stdout().lock()),
             Self::Version(arguments) => version::run(&arguments, &mut io::stdout().lock()),
         }

@@ -13,6 +13,9 @@ mod shell;
 
 pub use shell::{Body, Pipeline, ShellPiece, ShellWord, Simple};
 
+#[cfg(test)]
+pub(crate) use shell::tests::read as read_commands;
+
 /// What a reader picks where the guide offers tabs.
 #[derive(Debug, Clone, Copy)]
 pub struct Choice<'a> {

@@ -99,8 +99,7 @@ impl Draft<'_> {
             return;
         }
         if let Some(why) = &block.left_out {
-            let what = format!("a block of {} commands is left out", block.commands.len());
-            self.leave_out(block, what, why);
+            self.leave_out(block, block.commands.len(), why);
             return;
         }
         for command in &block.commands {
@@ -112,14 +111,21 @@ impl Draft<'_> {
         }
     }
 
-    fn leave_out(&mut self, block: &Block, what: String, why: &str) {
-        self.deviate(DeviationKind::LeftOut, block.at.to_string(), what, why, Some(&block.at));
+    /// Leaves out a block, or a section that begins with it: one step and one entry of the ledger for `count` commands.
+    fn leave_out(&mut self, block: &Block, count: usize, why: &str) {
         let Some(first) = block.commands.first() else {
             return;
         };
+        let commands = match count {
+            1 => "1 command is".to_owned(),
+            _ => format!("{count} commands are"),
+        };
+        let what = format!("{commands} left out in the section `{}`", first.at.section);
+        self.deviate(DeviationKind::LeftOut, first.raw.clone(), what, why, Some(&first.at));
+        let sentence = format!("{commands} left out");
         let drawn = Drawn::new(
             self.check("left-out", &first.at),
-            "the block is left out",
+            sentence,
             Action::LeftOut { why: why.into() },
         );
         self.step(block.role, first, Ok(drawn));
@@ -130,10 +136,9 @@ impl Draft<'_> {
         let blocks: Vec<&Block> = blocks.iter().filter(|block| block.role == Role::Cleanup).collect();
         let count: usize = blocks.iter().map(|block| block.commands.len()).sum();
         if let Some(first) = blocks.iter().find(|block| !block.commands.is_empty()) {
-            let what = format!("{count} commands of the section `{}` are left out", first.at.section);
             self.leave_out(
                 first,
-                what,
+                count,
                 "a run removes everything that it made itself, in reverse order",
             );
         }

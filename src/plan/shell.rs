@@ -205,3 +205,125 @@ fn names(text: &str) -> impl Iterator<Item = &str> {
         (closed && name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')).then_some(name)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::{
+        guide::{Body, read_commands},
+        host::{Call, Host},
+    };
+
+    /// An environment as after `A=one; B='two words'; E=`, and one variable read at run time.
+    fn environment() -> Environment {
+        let mut environment = Environment::new(&["TOKEN".to_owned()]);
+        environment.set("A", Word::text("one"));
+        environment.set("B", Word::text("two words"));
+        environment.set("E", Word::default());
+        environment.set_at_run_time("IP");
+        environment
+    }
+
+    fn simple(text: &str) -> Simple {
+        match read_commands(text).remove(0).body {
+            Body::Pipeline(mut pipeline) => pipeline.0.remove(0),
+            Body::NotUnderstood(why) => panic!("{why}"),
+        }
+    }
+
+    const WORDS: &[(&str, &[&str])] = &[
+        ("a", &["a"]),
+        ("$A", &["one"]),
+        ("${A}", &["one"]),
+        ("'$A'", &["$A"]),
+        ("\"$A\"", &["one"]),
+        ("\\$A", &["$A"]),
+        ("$B", &["two", "words"]),
+        ("\"$B\"", &["two words"]),
+        ("x${B}y", &["xtwo", "wordsy"]),
+        ("$E", &[]),
+        ("\"$E\"", &[""]),
+        ("''", &[""]),
+        ("$E$E", &[]),
+        ("a$E", &["a"]),
+        ("'{\"m\": \"'\"${A}\"'\"}'", &["{\"m\": \"one\"}"]),
+        ("--set=a.b=$A,c='d e'", &["--set=a.b=one,c=d e"]),
+        ("a\\ b", &["a b"]),
+        ("\"a\\\"b\\$\\n\"", &["a\"b$\\n"]),
+        ("https://x/${A}/y?z=1", &["https://x/one/y?z=1"]),
+        ("$'a\\tb'", &["a\tb"]),
+        ("é$A", &["éone"]),
+    ];
+
+    #[test]
+    fn words_come_out_as_bash_reads_them() {
+        for (written, wanted) in WORDS {
+            let fields =
+                arguments(&mut environment(), &simple(&format!("p {written}"))).map(|fields| texts(&fields[1..]));
+            let wanted: Vec<String> = wanted.iter().map(|text| (*text).to_owned()).collect();
+            // ANSI-C quotes are the one kind of quotes that is refused instead.
+            if written.starts_with("$'") {
+                assert!(fields.is_err(), "{written}");
+            } else {
+                assert_eq!(fields, Ok(Ok(wanted)), "{written}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_table_above_is_what_bash_says() {
+        let host = Host::real();
+        for (written, wanted) in WORDS {
+            let script = format!("A=one; B='two words'; E=; set -- {written}; printf '%s\\n' $# \"$@\"");
+            let said = host.run_ok(&Call::new("bash").args(["-c", &script])).await.unwrap();
+            let lines: Vec<String> = [wanted.len().to_string()]
+                .into_iter()
+                .chain(wanted.iter().map(|text| (*text).to_owned()))
+                .collect();
+            let said = String::from_utf8(said.stdout).unwrap();
+            let said = said.strip_suffix('\n').unwrap();
+            // `printf` prints one empty line for no arguments at all.
+            let said = if wanted.is_empty() { said.trim_end() } else { said };
+            assert_eq!(said, lines.join("\n"), "{written}");
+        }
+    }
+
+    #[rstest]
+    #[case("$(a)")]
+    #[case("x$(a)y")]
+    #[case("$((1+1))")]
+    #[case("~/x")]
+    #[case("{a,b}")]
+    #[case("${A:-b}")]
+    #[case("${A%x}")]
+    fn expansions_that_no_guide_needs_are_refused(#[case] written: &str) {
+        assert!(arguments(&mut environment(), &simple(&format!("p {written}"))).is_err());
+    }
+
+    #[test]
+    fn what_is_known_only_at_run_time_stays_open_and_what_nobody_sets_is_told() {
+        let mut environment = environment();
+        let fields = arguments(&mut environment, &simple("p $IP:80 $TOKEN $NONE x")).unwrap();
+        let open = |name: &str| Piece::Variable(name.into());
+        assert_eq!(fields[1].0, [open("IP"), Piece::Text(":80".into())]);
+        assert_eq!(fields[2].0, [open("TOKEN")]);
+        assert_eq!(fields[3], Word::text("x"));
+        assert_eq!(environment.take_unset(), ["NONE"]);
+        assert!(environment.take_unset().is_empty());
+        assert!(texts(&fields).is_err());
+    }
+
+    #[rstest]
+    #[case("c -d '{\n\"m\": \"${A}\"}'", &[("A", 2)])]
+    #[case("c -d '$A $IP'", &[("A", 1), ("IP", 1)])]
+    #[case("c -d '$A\n${A}'", &[("A", 1)])]
+    #[case("c -d '{\"m\": \"'\"${A}\"'\"}'", &[])]
+    #[case("c -d '${NONE} $5 $ ${A'", &[])]
+    #[case("c -d \"${A}\"", &[])]
+    fn names_in_single_quotes_are_found_with_their_lines(#[case] text: &str, #[case] wanted: &[(&str, u32)]) {
+        let wanted: Vec<(String, u32)> = wanted.iter().map(|(name, line)| ((*name).to_owned(), *line)).collect();
+        assert_eq!(unexpanded(&environment(), &simple(text)), wanted);
+    }
+}

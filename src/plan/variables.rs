@@ -39,7 +39,10 @@ impl Draft<'_> {
             Action::Read { resource, name, .. } => {
                 ("read", format!("{} is read from {resource} {name}", names.join(", ")))
             }
-            _ => ("variables", format!("{} is set", names.join(", "))),
+            _ => {
+                let are = if names.len() == 1 { "is" } else { "are" };
+                ("variables", format!("{} {are} set", names.join(", ")))
+            }
         };
         let check = self.check(verb, at);
         Ok(Drawn::new(check, sentence, action))

@@ -53,11 +53,12 @@ fn bundle_version(text: &str) -> Option<String> {
 fn image_tag(text: &str) -> Option<String> {
     fn search(value: &serde_json::Value) -> Option<String> {
         let fields = value.as_object()?;
-        let repository = fields
-            .get("repository")
-            .and_then(serde_json::Value::as_str)
-            .unwrap_or_default();
-        if repository.contains("gateway-api-inference-extension") {
+        // Charts before v1.5.0 name the `hub` and the image's short name.
+        let names_project = ["repository", "hub"].iter().any(|field| {
+            let name = fields.get(*field).and_then(serde_json::Value::as_str);
+            name.is_some_and(|name| name.contains("gateway-api-inference-extension"))
+        });
+        if names_project {
             return fields.get("tag")?.as_str().map(str::to_owned);
         }
         fields.values().find_map(search)
@@ -86,6 +87,7 @@ mod tests {
     #[case::another(crd("v1.4.0"), values("v1.4.0"), Some("v1.4.0"))]
     #[case::only_the_chart(String::new(), values("v1.0.0"), Some("v1.0.0"))]
     #[case::a_candidate(crd("v1.5.0-rc.1"), values("v1.5.0-rc.1"), None)]
+    #[case::an_old_chart(String::new(), "image: {name: epp, hub: r.example/gateway-api-inference-extension, tag: v0.5.1}".into(), Some("v0.5.1"))]
     #[case::main(crd("main-dev"), values("main"), None)]
     #[case::nothing(String::new(), String::new(), None)]
     #[case::broken(String::new(), "a: [".into(), None)]
