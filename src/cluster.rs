@@ -9,15 +9,15 @@ use kube::Client;
 pub mod address;
 pub mod capacity;
 pub mod configuration;
+pub mod doom;
 mod error;
 mod existing;
-pub mod doom;
 pub mod forward;
 pub mod inventory;
 mod kind;
 mod ready;
 pub mod reap;
-pub mod wait;
+mod wait;
 pub mod watching;
 
 pub use capacity::{Capacity, capacity};
