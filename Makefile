@@ -1,7 +1,7 @@
 # Two commands: `make verify` runs the gate, `make test` tests the gate itself.
 #
-#   make verify                         the embedded quickstart, on a cluster of its own
-#   make verify ARGS='--tag v1.5.0 …'   what `quickproof verify` takes
+#   make verify                                      the embedded quickstart, on a cluster of its own
+#   make verify ARGS='--tree DIR --release v1.5.0'   what `quickproof verify` takes
 #
 # make exits with 2 whenever a recipe fails; quickproof's own exit code is in the line `make: *** … Error N`.
 

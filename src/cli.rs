@@ -50,6 +50,7 @@ enum Command {
     /// Make, list and delete kind clusters of our own
     #[command(subcommand)]
     Cluster(cluster::ClusterCommand),
+    /// Remove what killed runs left behind
     Reap(reap::ReapArguments),
     Explain(explain::ExplainArguments),
     Version(version::VersionArguments),

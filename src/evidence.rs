@@ -11,7 +11,7 @@ use kube::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::report::Sink;
+use crate::record::Sink;
 
 /// Lines of each container's log that are kept.
 const LOG_LINES: i64 = 500;
@@ -26,9 +26,13 @@ pub async fn gather(client: &Client, namespace: &str, directory: &Path, sink: &S
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let events: Api<Event> = Api::namespaced(client.clone(), namespace);
     list(&events, &directory.join("events.json"), sink).await?;
-    let Some(found) = list(&pods, &directory.join("pods.json"), sink).await? else { return Ok(()) };
+    let Some(found) = list(&pods, &directory.join("pods.json"), sink).await? else {
+        return Ok(());
+    };
     for pod in found {
-        let (Some(name), Some(spec)) = (pod.metadata.name, pod.spec) else { continue };
+        let (Some(name), Some(spec)) = (pod.metadata.name, pod.spec) else {
+            continue;
+        };
         for container in spec.containers {
             for previous in [false, true] {
                 let parameters = LogParams {
@@ -39,7 +43,10 @@ pub async fn gather(client: &Client, namespace: &str, directory: &Path, sink: &S
                 };
                 if let Ok(log) = pods.logs(&name, &parameters).await {
                     let suffix = if previous { ".previous" } else { "" };
-                    fs::write(directory.join(format!("{name}.{}{suffix}.log", container.name)), sink.redact(&log))?;
+                    fs::write(
+                        directory.join(format!("{name}.{}{suffix}.log", container.name)),
+                        sink.redact(&log),
+                    )?;
                 }
             }
         }
@@ -51,7 +58,9 @@ async fn list<K>(api: &Api<K>, path: &Path, sink: &Sink) -> io::Result<Option<Ve
 where
     K: Resource + Clone + DeserializeOwned + Serialize + std::fmt::Debug,
 {
-    let Ok(found) = api.list(&ListParams::default()).await else { return Ok(None) };
+    let Ok(found) = api.list(&ListParams::default()).await else {
+        return Ok(None);
+    };
     let text = serde_json::to_string_pretty(&found.items)?;
     fs::write(path, sink.redact(&text))?;
     Ok(Some(found.items))

@@ -14,10 +14,12 @@ use crate::verdict::{Finding, Weight};
 mod fold;
 mod journal;
 mod outcome;
+mod sink;
 
 pub use fold::{Change, RunRecord};
 pub use journal::Journal;
 pub use outcome::Tally;
+pub use sink::Sink;
 
 /// The version of the record's JSON form; raised when a field changes its meaning or goes away.
 pub const RECORD_VERSION: u32 = 1;

@@ -7,13 +7,14 @@ use std::path::PathBuf;
 
 use crate::record::Render;
 
+pub use crate::record::Sink;
+
 mod closing;
 mod json;
 mod junit;
 mod outputs;
 mod page;
 mod paint;
-mod sink;
 mod terminal;
 mod text;
 mod writer;
@@ -22,7 +23,6 @@ pub use json::Json;
 pub use junit::Junit;
 pub use outputs::{Outputs, OutputsError};
 pub use paint::{Colours, Glyphs, Look};
-pub use sink::Sink;
 pub use terminal::{Live, Terminal};
 pub use text::Text;
 pub use writer::write;

@@ -38,8 +38,8 @@ mod workloads;
 /// What is asked for, checked for form but not yet against the release.
 #[derive(Debug, Clone)]
 pub struct Order {
-    /// A release's tree on disk, or `None` for the embedded quickstart.
-    pub tree: Option<(PathBuf, Tag)>,
+    /// What is tested.
+    pub source: Source,
     /// What the plan is drawn with, apart from how images are had.
     pub options: plan::Options,
     /// How images are had.
@@ -58,6 +58,17 @@ pub struct Order {
     pub requests: usize,
     /// The command line, to type again.
     pub command: String,
+}
+
+/// Where the guide comes from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// The quickstart that is part of this program.
+    Embedded,
+    /// A quickstart of the same form in a directory; no release is tested.
+    Own(PathBuf),
+    /// A release's tree on disk.
+    Tree(PathBuf, Tag),
 }
 
 /// Whether what was made stays after the run.
@@ -150,9 +161,10 @@ impl Run {
     /// # Errors
     /// Something of the order is wrong or missing; each is a sentence with the way out.
     pub async fn prepare(host: Host, order: Order, sink: Sink) -> Result<Self, OrderError> {
-        let release = match &order.tree {
-            Some((directory, tag)) => Release::open_tree(directory, tag.clone())?,
-            None => Release::embedded(),
+        let release = match &order.source {
+            Source::Embedded => Release::embedded(),
+            Source::Own(directory) => Release::open_quickstart(directory)?,
+            Source::Tree(directory, tag) => Release::open_tree(directory, tag.clone())?,
         };
         let plan = plan::draw(&release, &order.options)?;
         if order.cluster.is_none() {
@@ -272,10 +284,18 @@ fn expected(plan: &Plan) -> Vec<String> {
         .steps
         .iter()
         .filter(|step| step.weight == Weight::Gate)
-        .filter(|step| !matches!(step.action, Action::Variables | Action::LeftOut { .. } | Action::Request(_)))
+        .filter(|step| {
+            !matches!(
+                step.action,
+                Action::Variables | Action::LeftOut { .. } | Action::Request(_)
+            )
+        })
         .map(|step| step.check.clone());
     let checks = check::CHECKS.iter().map(|check| check.name().to_owned());
-    steps.chain(checks).chain([stages::GUIDE_UNDERSTOOD.to_owned()]).collect()
+    steps
+        .chain(checks)
+        .chain([stages::GUIDE_UNDERSTOOD.to_owned()])
+        .collect()
 }
 
 /// Four hexadecimal digits that no other run of this moment has: from the clock and the process id.
@@ -287,7 +307,9 @@ fn run_id(host: &Host) -> String {
 
 /// Whether a container engine answers, asked in the cheapest way.
 async fn engine_answers(host: &Host) -> Result<(), String> {
-    let call = Call::new("docker").args(["version", "--format", "{{.Server.Version}}"]).time_limit(Duration::from_secs(5));
+    let call = Call::new("docker")
+        .args(["version", "--format", "{{.Server.Version}}"])
+        .time_limit(Duration::from_secs(5));
     match host.run(&call).await {
         Ok(ended) if ended.status.success() => Ok(()),
         Ok(ended) => Err(format!("no container engine answers: {}", ended.last_words())),

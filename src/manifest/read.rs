@@ -189,6 +189,8 @@ mod tests {
     use proptest::prelude::*;
     use rstest::rstest;
 
+    use std::fmt::Write as _;
+
     use super::*;
 
     const TWO: &str = "# head\n---\n\n# note\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n--- # next\napiVersion: v1\nkind: Secret\nmetadata:\n  name: b\n---\n";
@@ -267,7 +269,7 @@ mod tests {
     fn an_alias_bomb_and_a_deep_nest_are_errors() {
         let mut bomb = String::from("a0: &a0 [x, x]\n");
         for level in 1..40 {
-            bomb.push_str(&format!("a{level}: &a{level} [*a{0}, *a{0}]\n", level - 1));
+            writeln!(bomb, "a{level}: &a{level} [*a{0}, *a{0}]", level - 1).unwrap();
         }
         assert!(matches!(
             read("f.yaml", bomb.as_bytes()),
@@ -278,7 +280,10 @@ mod tests {
             read("f.yaml", deep.as_bytes()),
             Err(ManifestError::Syntax { .. })
         ));
-        let blocks: String = (0..5_000).map(|level| format!("{}a:\n", " ".repeat(level))).collect();
+        let mut blocks = String::new();
+        for level in 0..5_000 {
+            writeln!(blocks, "{}a:", " ".repeat(level)).unwrap();
+        }
         assert!(read("f.yaml", blocks.as_bytes()).is_err());
     }
 

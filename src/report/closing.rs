@@ -2,7 +2,7 @@
 //!
 //! Pure: from the record to lines.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::{
     record::{Decision, DeviationKind, RunRecord, Stage},
@@ -17,7 +17,7 @@ use crate::{
 const NAMED: usize = 10;
 
 /// Columns of the words at the left.
-const WORD: usize = 9;
+const WORD: usize = 10;
 
 /// The block, an empty line before it left to the caller.
 pub(super) fn closing(record: &RunRecord, reports: &[PathBuf]) -> Vec<Line> {
@@ -26,7 +26,7 @@ pub(super) fn closing(record: &RunRecord, reports: &[PathBuf]) -> Vec<Line> {
         (Some(signal), _) => lines.push(said(
             "stopped",
             Tone::Warn,
-            &format!("by {signal}, before it was decided"),
+            &format!("by {signal}; what was open then stays open"),
         )),
         (None, None) => lines.push(said(
             "stopped",
@@ -38,10 +38,16 @@ pub(super) fn closing(record: &RunRecord, reports: &[PathBuf]) -> Vec<Line> {
     lines.extend(named(record, "broken", Tone::Bad, |decision| {
         decision.weight == Weight::Gate && matches!(decision.finding, Finding::Broken { .. })
     }));
-    lines.extend(named(record, "open", Tone::Warn, |decision| {
+    let open = named(record, "open", Tone::Warn, |decision| {
         decision.weight == Weight::Gate && matches!(decision.finding, Finding::Undecided { .. })
+    });
+    let word = if open.is_empty() { "open" } else { "" };
+    lines.extend(open);
+    lines.extend(never_decided(record, word));
+    lines.extend(named(record, "degraded", Tone::Warn, |decision| {
+        decision.weight == Weight::Advisory
+            && matches!(decision.finding, Finding::Broken { .. } | Finding::Undecided { .. })
     }));
-    lines.extend(never_decided(record));
     lines.extend(ledger(record));
     if !record.left_behind.is_empty() {
         lines.push(said("left", Tone::Bad, &record.left_behind.join(", ")));
@@ -53,8 +59,7 @@ pub(super) fn closing(record: &RunRecord, reports: &[PathBuf]) -> Vec<Line> {
     }
     lines.extend(time(record));
     if !reports.is_empty() {
-        let paths: Vec<String> = reports.iter().map(|path| path.display().to_string()).collect();
-        lines.push(said("report", Tone::Plain, &paths.join("  ")).unbroken());
+        lines.push(said("report", Tone::Plain, &places(reports)).unbroken());
     }
     if !record.command.is_empty() {
         lines.push(said("again", Tone::Plain, &record.command).unbroken());
@@ -87,6 +92,7 @@ fn verdict(record: &RunRecord) -> Line {
     .map(|(count, word)| format!("{count} {word}"))
     .collect();
     let line = Line::indented(0)
+        .hanging(2)
         .with(tone, outcome.word())
         .with(Tone::Bold, format!("  {subject}"))
         .with(Tone::Plain, format!(": {}", counts.join(", ")));
@@ -96,9 +102,26 @@ fn verdict(record: &RunRecord) -> Line {
     }
 }
 
+/// The paths in a row; those beside the first by their file names alone.
+fn places(reports: &[PathBuf]) -> String {
+    let beside = reports.first().and_then(|path| path.parent());
+    let places: Vec<String> = reports
+        .iter()
+        .enumerate()
+        .map(|(index, path)| match path.file_name() {
+            Some(name) if index > 0 && path.parent() == beside => Path::new(name).display().to_string(),
+            _ => path.display().to_string(),
+        })
+        .collect();
+    places.join("  ")
+}
+
 fn said(word: &str, tone: Tone, text: &str) -> Line {
     let word = format!("{word:<WORD$}");
-    Line::indented(2).with(Tone::Dim, word).with(tone, one_line(text))
+    Line::indented(2)
+        .hanging(WORD)
+        .with(Tone::Dim, word)
+        .with(tone, one_line(text))
 }
 
 fn named(record: &RunRecord, word: &str, tone: Tone, wanted: fn(&Decision) -> bool) -> Vec<Line> {
@@ -123,7 +146,7 @@ fn named(record: &RunRecord, word: &str, tone: Tone, wanted: fn(&Decision) -> bo
     lines
 }
 
-fn never_decided(record: &RunRecord) -> Option<Line> {
+fn never_decided(record: &RunRecord, word: &str) -> Option<Line> {
     let names = record.never_decided();
     if names.is_empty() {
         return None;
@@ -132,7 +155,7 @@ fn never_decided(record: &RunRecord) -> Option<Line> {
     if names.len() > NAMED {
         text = format!("{text} and {} more", names.len() - NAMED);
     }
-    Some(said("never", Tone::Warn, &format!("decided: {text}")))
+    Some(said(word, Tone::Warn, &format!("never decided: {text}")))
 }
 
 fn ledger(record: &RunRecord) -> Vec<Line> {
@@ -180,15 +203,15 @@ fn time(record: &RunRecord) -> Option<Line> {
     Some(said("time", Tone::Plain, &parts.join(" · ")))
 }
 
-/// Milliseconds by stage, and under `between` what no stage accounts for, once the run ended. Stages may overlap: then
-/// nothing is left between them.
+/// Milliseconds by stage, and under `other` what no stage accounts for, once the run ended. Stages may overlap: then
+/// there is nothing else.
 pub(super) fn where_the_time_went(record: &RunRecord) -> Vec<(&'static str, u64)> {
     let mut spent: Vec<(Stage, u64)> = record.spent.clone();
     spent.sort_by_key(|(stage, _)| *stage);
     let sum: u64 = spent.iter().map(|(_, ms)| ms).sum();
     let mut parts: Vec<(&'static str, u64)> = spent.into_iter().map(|(stage, ms)| (stage.word(), ms)).collect();
-    if let Some(between) = record.took_ms.map(|took| took.saturating_sub(sum)).filter(|ms| *ms > 0) {
-        parts.push(("between", between));
+    if let Some(other) = record.took_ms.map(|took| took.saturating_sub(sum)).filter(|ms| *ms > 0) {
+        parts.push(("other", other));
     }
     parts
 }

@@ -60,6 +60,7 @@ pub(super) fn section(word: &str) -> Line {
 /// A fact.
 pub(super) fn note(sentence: &str) -> Line {
     Line::indented(2)
+        .hanging(2)
         .with(Tone::Dim, "· ")
         .with(Tone::Plain, one_line(sentence))
 }
@@ -78,21 +79,32 @@ pub(super) fn deviation_word(kind: DeviationKind) -> &'static str {
 /// A deviation as it is entered into the ledger under `number`.
 pub(super) fn deviation(number: usize, deviation: &Deviation) -> Line {
     let line = Line::indented(2)
+        .hanging(2)
         .with(
             Tone::Warn,
             format!("ledger {number} · {}", deviation_word(deviation.kind)),
         )
-        .with(Tone::Plain, format!(" · {}", one_line(&deviation.what)));
+        .with(Tone::Plain, format!(" · {}", what_was_done(deviation)));
     match &deviation.from {
         Some(from) => line.at_right(from.to_string()),
         None => line,
     }
 }
 
+/// What was done, and to what where the sentence does not say it itself.
+fn what_was_done(deviation: &Deviation) -> String {
+    let what = one_line(&deviation.what);
+    if what.contains(&deviation.subject) {
+        return what;
+    }
+    format!("{}: {what}", deviation.subject)
+}
+
 /// Several images built in a row, as one line.
 pub(super) fn built(first: usize, subjects: &[String]) -> Line {
     let last = first + subjects.len() - 1;
     Line::indented(2)
+        .hanging(2)
         .with(Tone::Warn, format!("ledger {first}-{last} · built"))
         .with(
             Tone::Plain,
@@ -106,7 +118,7 @@ pub(super) fn built(first: usize, subjects: &[String]) -> Line {
 
 /// A deviation in full, with its reason, as the ledger of a text report has it.
 pub(super) fn deviation_in_full(number: usize, entry: &Deviation) -> [Line; 2] {
-    let why = Line::indented(DETAIL).with(Tone::Dim, format!("{}: {}", entry.subject, one_line(&entry.why)));
+    let why = Line::indented(DETAIL).with(Tone::Dim, format!("why: {}", one_line(&entry.why)));
     [deviation(number, entry), why]
 }
 
@@ -121,6 +133,7 @@ pub(super) fn decision(decision: &Decision, ledger: &[Deviation], verbosity: Ver
         Finding::Skipped { .. } => (Tone::Dim, "-"),
     };
     let mut first = Line::indented(2)
+        .hanging(2)
         .with(tone, format!("{glyph} "))
         .with(Tone::Plain, one_line(&decision.sentence));
     if let Some(from) = &decision.from {
@@ -145,6 +158,7 @@ pub(super) fn decision(decision: &Decision, ledger: &[Deviation], verbosity: Ver
                 lines.extend(exchanged(exchange, cause.evidence.is_empty(), verbosity));
             }
         }
+        Finding::Undecided { why } if advisory => lines.extend(why_not("undecided, advisory", why)),
         Finding::Undecided { why } => lines.extend(why_not("undecided", why)),
         Finding::Skipped { why } if why.trim().is_empty() => lines.extend(why_not("skipped", "no reason was given")),
         Finding::Skipped { why } => lines.extend(why_not("skipped", why)),
@@ -157,7 +171,12 @@ fn because(expected: &str, actual: &str, cause: &Cause, sent: bool, verbosity: V
     for (word, text) in [("expected ", expected), ("actual   ", actual)] {
         for (index, part) in text.trim().lines().enumerate() {
             let word = if index == 0 { word } else { "         " };
-            lines.push(Line::indented(DETAIL).with(Tone::Dim, word).with(Tone::Plain, part));
+            lines.push(
+                Line::indented(DETAIL)
+                    .hanging(9)
+                    .with(Tone::Dim, word)
+                    .with(Tone::Plain, part),
+            );
         }
     }
     let evidence: Vec<&str> = cause.evidence.iter().flat_map(|text| text.trim_end().lines()).collect();
@@ -177,6 +196,7 @@ fn because(expected: &str, actual: &str, cause: &Cause, sent: bool, verbosity: V
     }
     lines.push(
         Line::indented(DETAIL)
+            .hanging(2)
             .with(Tone::Bold, "→ ")
             .with(Tone::Plain, cause.code.next_step()),
     );

@@ -79,6 +79,8 @@ enum Breaks {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
     indent: usize,
+    /// Columns by which rows after the first are indented further.
+    hang: usize,
     pieces: Vec<(Tone, String)>,
     right: Vec<String>,
     breaks: Breaks,
@@ -89,10 +91,17 @@ impl Line {
     pub(super) fn indented(indent: usize) -> Self {
         Self {
             indent,
+            hang: 0,
             pieces: Vec::new(),
             right: Vec::new(),
             breaks: Breaks::Words,
         }
+    }
+
+    /// With rows after the first, where it has to be broken, indented so much further.
+    pub(super) fn hanging(mut self, hang: usize) -> Self {
+        self.hang = hang;
+        self
     }
 
     /// With a piece of text.
@@ -131,7 +140,7 @@ impl Look {
         }
     }
 
-    /// The line as text, without a line feed at its end; more than one line where it had to be broken.
+    /// The line as text, without a line feed at its end; more than one row where it had to be broken.
     pub(super) fn paint(&self, line: &Line) -> String {
         let columns = (self.columns)();
         let pieces: Vec<(Tone, String)> = line
@@ -140,41 +149,48 @@ impl Look {
             .map(|(tone, text)| (*tone, self.spell(text)))
             .collect();
         let right = self.spell(&line.right.join("  "));
-        let left_width = line.indent + pieces.iter().map(|(_, text)| text.width()).sum::<usize>();
-        let mut painted = " ".repeat(line.indent);
-        if !right.is_empty() {
-            for (tone, text) in &pieces {
-                self.put(&mut painted, *tone, text);
-            }
-            let free = columns
-                .unwrap_or(DEFAULT_COLUMNS)
-                .saturating_sub(left_width + right.width());
-            painted.push_str(&" ".repeat(free.max(2)));
-            self.put(&mut painted, Tone::Dim, &right);
-            return painted;
-        }
         let room = match (columns, line.breaks) {
-            (Some(columns), Breaks::Words) if left_width > columns && columns >= FEWEST_COLUMNS => columns,
+            (Some(columns), Breaks::Words) if columns >= FEWEST_COLUMNS => columns,
             _ => usize::MAX,
         };
+        let mut painted = " ".repeat(line.indent);
+        let mut at = self.flow(&mut painted, line, &pieces, room);
+        if right.is_empty() {
+            return painted;
+        }
+        let edge = columns.unwrap_or(DEFAULT_COLUMNS);
+        if room != usize::MAX && at + 2 + right.width() > edge {
+            painted.push('\n');
+            at = 0;
+        }
+        let free = edge.saturating_sub(at + right.width()).max(2);
+        painted.push_str(&" ".repeat(free));
+        self.put(&mut painted, Tone::Dim, &right);
+        painted
+    }
+
+    /// Appends the pieces, in rows of `room` columns; returns the column at which the last row ends.
+    fn flow(&self, painted: &mut String, line: &Line, pieces: &[(Tone, String)], room: usize) -> usize {
+        let hang = line.indent + line.hang;
         let mut at = line.indent;
-        for (tone, text) in &pieces {
-            if room == usize::MAX {
-                self.put(&mut painted, *tone, text);
+        for (tone, text) in pieces {
+            if at + text.width() <= room {
+                self.put(painted, *tone, text);
+                at += text.width();
                 continue;
             }
             for word in text.split_inclusive(' ') {
-                if at + word.trim_end().width() > room && at > line.indent {
+                if at + word.trim_end().width() > room && at > hang {
                     painted.truncate(painted.trim_end_matches(' ').len());
                     painted.push('\n');
-                    painted.push_str(&" ".repeat(line.indent));
-                    at = line.indent;
+                    painted.push_str(&" ".repeat(hang));
+                    at = hang;
                 }
-                self.put(&mut painted, *tone, word);
+                self.put(painted, *tone, word);
                 at += word.width();
             }
         }
-        painted
+        at
     }
 
     /// The line cut to one row of the terminal, so that it can be cleared again.
@@ -278,6 +294,12 @@ mod tests {
         let line = Line::indented(2).with(Tone::Plain, "√ it holds").at_right("1.3 s");
         assert_eq!(look(|| Some(40)).paint(&line).width(), 40);
         assert!(look(|| Some(5)).paint(&line).ends_with("holds  1.3 s"));
+        let long = Line::indented(2)
+            .with(Tone::Plain, "word ".repeat(7) + "end")
+            .at_right("file.md:10");
+        let painted = look(|| Some(42)).paint(&long);
+        assert_eq!(painted.lines().last().unwrap().trim_start(), "file.md:10");
+        assert!(painted.lines().all(|row| row.width() <= 42), "{painted}");
     }
 
     #[test]

@@ -216,7 +216,10 @@ impl Reporter for Terminal {
                     writeln!(self.out)?;
                 }
             }
-            Event::Entered { stage } => self.enter(*stage),
+            Event::Entered { stage } => {
+                self.print_built()?;
+                self.enter(*stage);
+            }
             Event::Deviated { .. } if change == Change::Telling => self.deviated()?,
             Event::Noted { stage, sentence } if !self.quiet() => self.print_in(*stage, &[page::note(sentence)])?,
             Event::Waiting { stage, on, seen } => {

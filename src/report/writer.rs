@@ -11,9 +11,9 @@ use std::{
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 
 use crate::{
-    record::{Change, Decision, Event, Reporter, RunRecord, Stage},
+    record::{Change, Decision, Event, Reporter, RunRecord, Sink, Stage},
     report::{
-        Outputs, Sink,
+        Outputs,
         outputs::{Draft, WriteError},
     },
     verdict::{Cause, CauseCode, Finding},

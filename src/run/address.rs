@@ -8,7 +8,10 @@ use std::{sync::Arc, time::Duration};
 use k8s_openapi::api::core::v1::Service;
 
 use crate::{
-    cluster::{self, Cluster, watching::{Progress, Watches}},
+    cluster::{
+        self, Cluster,
+        watching::{Progress, Watches},
+    },
     host::Host,
     record::{Deviation, DeviationKind, Events, Stage},
 };
@@ -26,13 +29,19 @@ pub(super) async fn stand_in(host: Host, cluster: Cluster, watches: Arc<Watches>
     let mut given: Vec<String> = Vec::new();
     loop {
         let question = |watches: &Watches| {
-            let waiting = watches.services.all().into_iter().find(|service| is_waiting(service) && !given.contains(&title(service)));
+            let waiting = watches
+                .services
+                .all()
+                .into_iter()
+                .find(|service| is_waiting(service) && !given.contains(&title(service)));
             match waiting {
                 Some(service) => Progress::<_, ()>::Ready(service),
                 None => Progress::NotYet(String::new()),
             }
         };
-        let Ok(service) = watches.until(Duration::from_hours(1), question, |_| ()).await else { continue };
+        let Ok(service) = watches.until(Duration::from_hours(1), question, |_| ()).await else {
+            continue;
+        };
         let name = title(&service);
         // A provider of the cluster that answers in this time has done our work.
         let answered = |watches: &Watches| {
@@ -54,7 +63,10 @@ pub(super) async fn stand_in(host: Host, cluster: Cluster, watches: Arc<Watches>
                 why: "the cluster has no provider for Services of type LoadBalancer, which the guide requires".into(),
                 from: None,
             }),
-            Err(error) => events.note(Stage::Deployment, format!("no address could be given to Service {name}: {error}")),
+            Err(error) => events.note(
+                Stage::Deployment,
+                format!("no address could be given to Service {name}: {error}"),
+            ),
         }
     }
 }
@@ -96,7 +108,8 @@ mod tests {
     #[case::has_one(json!({"type": "LoadBalancer"}), json!({"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}}), false)]
     #[case::not_balanced(json!({"type": "ClusterIP"}), json!({}), false)]
     fn only_a_gateways_service_without_address_waits(#[case] spec: Value, #[case] status: Value, #[case] waits: bool) {
-        let mut service = json!({"metadata": {"name": "s", "labels": {GATEWAY_LABEL: "g"}}, "spec": spec, "status": status});
+        let mut service =
+            json!({"metadata": {"name": "s", "labels": {GATEWAY_LABEL: "g"}}, "spec": spec, "status": status});
         assert_eq!(is_waiting(&serde_json::from_value(service.clone()).unwrap()), waits);
         service["metadata"]["labels"] = json!({});
         assert!(!is_waiting(&serde_json::from_value(service).unwrap()));

@@ -24,7 +24,14 @@ pub(super) async fn look_for_engine(host: &Host) -> Result<(), OrderError> {
     })
 }
 
-fn broken(context: &Context, stage: Stage, check: &str, sentence: &str, code: CauseCode, error: &dyn std::error::Error) {
+fn broken(
+    context: &Context,
+    stage: Stage,
+    check: &str,
+    sentence: &str,
+    code: CauseCode,
+    error: &dyn std::error::Error,
+) {
     let mut actual = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {
@@ -65,7 +72,14 @@ impl Context {
                 }
                 Err(error) => {
                     let sentence = format!("{name} is on this machine");
-                    broken(self, Stage::Images, &format!("program:{name}"), &sentence, CauseCode::HostToolFailed, &error);
+                    broken(
+                        self,
+                        Stage::Images,
+                        &format!("program:{name}"),
+                        &sentence,
+                        CauseCode::HostToolFailed,
+                        &error,
+                    );
                     return None;
                 }
             }
@@ -91,14 +105,23 @@ impl Context {
                     }
                 }
                 for missing in &provided.missing {
-                    self.events
-                        .note(Stage::Images, format!("{missing} is not to be had here; the cluster will say what comes of it"));
+                    self.events.note(
+                        Stage::Images,
+                        format!("{missing} is not to be had here; the cluster will say what comes of it"),
+                    );
                 }
                 Some(provided)
             }
             Err(error) => {
                 let sentence = "the images that the plan names are ready";
-                broken(self, Stage::Images, "images", sentence, CauseCode::ImagesNotReady, &error);
+                broken(
+                    self,
+                    Stage::Images,
+                    "images",
+                    sentence,
+                    CauseCode::ImagesNotReady,
+                    &error,
+                );
                 None
             }
         }
@@ -123,12 +146,11 @@ impl Context {
     pub(super) async fn open_cluster(&self, provided: Option<&Provided>) -> Option<Cluster> {
         let began = Instant::now();
         self.events.send(Event::Entered { stage: Stage::Cluster });
-        let opened = match &self.order.cluster {
-            Some(which) => cluster::open(&self.host, which, self.order.kubeconfig.as_deref()).await,
-            None => {
-                let image = provided.and_then(|provided| provided.node_image.as_deref());
-                cluster::create(&self.host, &self.id, image, &self.inventory, &self.events).await
-            }
+        let opened = if let Some(which) = &self.order.cluster {
+            cluster::open(&self.host, which, self.order.kubeconfig.as_deref()).await
+        } else {
+            let image = provided.and_then(|provided| provided.node_image.as_deref());
+            cluster::create(&self.host, &self.id, image, &self.inventory, &self.events).await
         };
         let cluster = match opened {
             Ok(cluster) => cluster,
@@ -145,7 +167,14 @@ impl Context {
         if let Some(provided) = provided.filter(|provided| !provided.load.is_empty())
             && let Err(error) = images::load(&self.host, provided, &cluster.name, &self.events).await
         {
-            broken(self, Stage::Cluster, "images-loaded", "images are loaded into the node", CauseCode::ImagesNotReady, &error);
+            broken(
+                self,
+                Stage::Cluster,
+                "images-loaded",
+                "images are loaded into the node",
+                CauseCode::ImagesNotReady,
+                &error,
+            );
             return None;
         }
         let what = match &self.order.cluster {

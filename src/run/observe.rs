@@ -7,7 +7,10 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Context, workloads::{has_labels, is_ready}};
+use super::{
+    Context,
+    workloads::{has_labels, is_ready},
+};
 use crate::{
     check::{
         Observation, PoolPod,
@@ -42,7 +45,12 @@ impl Context {
             inference_pools: deployed.of_kind("InferencePool").cloned().collect(),
         });
         let mut watched = BTreeMap::new();
-        for object in looked.gateways.iter().chain(&looked.http_routes).chain(&looked.inference_pools) {
+        for object in looked
+            .gateways
+            .iter()
+            .chain(&looked.http_routes)
+            .chain(&looked.inference_pools)
+        {
             let key = (object.api_version().to_owned(), object.kind().to_owned());
             if watched.contains_key(&key) {
                 continue;
@@ -59,7 +67,9 @@ impl Context {
                     let found = watched
                         .get(&key)
                         .and_then(|watched| watched.get(object.namespace().unwrap_or_default(), object.name()));
-                    found.and_then(|found| serde_json::to_value(&*found).ok()).unwrap_or_else(|| object.value.clone())
+                    found
+                        .and_then(|found| serde_json::to_value(&*found).ok())
+                        .unwrap_or_else(|| object.value.clone())
                 })
                 .collect()
         };
@@ -71,7 +81,9 @@ impl Context {
             seen.inference_pools = current(&looked.inference_pools);
             seen.pool_pods = pool_pods(watches, &seen.inference_pools);
             let unmet = first_unmet(seen, gatewayless);
-            let Some(unmet) = unmet else { return Progress::<(), ()>::Ready(()) };
+            let Some(unmet) = unmet else {
+                return Progress::<(), ()>::Ready(());
+            };
             if unmet.said_no {
                 let (_, since) = no_since
                     .take()
@@ -105,7 +117,11 @@ impl Context {
 fn first_unmet(seen: &Observation, gatewayless: bool) -> Option<Unmet> {
     let gateways = seen.gateways.iter().map(conditions::gateway);
     let routes = seen.http_routes.iter().map(conditions::http_route);
-    let pools = seen.inference_pools.iter().filter(|_| !gatewayless).map(conditions::inference_pool);
+    let pools = seen
+        .inference_pools
+        .iter()
+        .filter(|_| !gatewayless)
+        .map(conditions::inference_pool);
     // A route that was refused will not get better by waiting for the pool that it hides: the refusal goes first.
     let mut unmet: Vec<Unmet> = gateways.chain(routes).chain(pools).filter_map(Result::err).collect();
     unmet.sort_by_key(|unmet| !unmet.said_no);

@@ -21,11 +21,20 @@ const SCRAPE_LIMIT: Duration = Duration::from_secs(10);
 
 /// The pods that the pool's endpoint picker reference leads to.
 pub(super) fn pods(deployer: &Deployer, seen: &Observation) -> Vec<Arc<Pod>> {
-    let Some(pool) = seen.inference_pools.first() else { return Vec::new() };
-    let namespace = pool.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default();
+    let Some(pool) = seen.inference_pools.first() else {
+        return Vec::new();
+    };
+    let namespace = pool
+        .pointer("/metadata/namespace")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     // v1 says `endpointPickerRef`, v1alpha2 `extensionRef`.
-    let reference = pool["spec"].get("endpointPickerRef").or_else(|| pool["spec"].get("extensionRef"));
-    let service = reference.and_then(|reference| reference["name"].as_str()).unwrap_or_default();
+    let reference = pool["spec"]
+        .get("endpointPickerRef")
+        .or_else(|| pool["spec"].get("extensionRef"));
+    let service = reference
+        .and_then(|reference| reference["name"].as_str())
+        .unwrap_or_default();
     let watches = &deployer.site.watches;
     let selector = watches
         .services
@@ -40,7 +49,10 @@ pub(super) fn pods(deployer: &Deployer, seen: &Observation) -> Vec<Arc<Pod>> {
 /// The image of the container that is the endpoint picker: the one that listens on its ports, by name or position.
 pub(super) fn image(pod: &Pod) -> Option<String> {
     let containers = &pod.spec.as_ref()?.containers;
-    let picker = containers.iter().find(|container| container.name == "epp").or_else(|| containers.first())?;
+    let picker = containers
+        .iter()
+        .find(|container| container.name == "epp")
+        .or_else(|| containers.first())?;
     picker.image.clone()
 }
 
@@ -58,9 +70,16 @@ impl Scraper {
     /// In words, why not.
     pub(super) async fn open(deployer: &Deployer, seen: &Observation, sink: &Sink) -> Result<Self, String> {
         let pods = pods(deployer, seen);
-        let pod = pods.iter().find(|pod| is_ready(pod)).ok_or("the endpoint picker has no Ready pod")?;
+        let pod = pods
+            .iter()
+            .find(|pod| is_ready(pod))
+            .ok_or("the endpoint picker has no Ready pod")?;
         let namespace = pod.metadata.namespace.clone().unwrap_or_default();
-        let account = pod.spec.as_ref().and_then(|spec| spec.service_account_name.clone()).unwrap_or_else(|| "default".into());
+        let account = pod
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.service_account_name.clone())
+            .unwrap_or_else(|| "default".into());
         let access = deployer
             .grant_metrics_access(&namespace, &account)
             .await
@@ -99,7 +118,11 @@ impl Scraper {
             }
             tries += 1;
             if tries >= 10 {
-                let why = self.forward.last_failure().map(|why| format!(" ({why})")).unwrap_or_default();
+                let why = self
+                    .forward
+                    .last_failure()
+                    .map(|why| format!(" ({why})"))
+                    .unwrap_or_default();
                 return Err(format!("{}{why}", answer.brief()));
             }
             tokio::time::sleep(Duration::from_millis(300)).await;

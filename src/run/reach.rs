@@ -7,7 +7,10 @@ use kube::{Api, api::ListParams};
 use tokio::net::TcpStream;
 use url::Url;
 
-use super::{Context, workloads::{has_labels, is_ready}};
+use super::{
+    Context,
+    workloads::{has_labels, is_ready},
+};
 use crate::{
     cluster::forward::forward,
     deploy::Deployer,
@@ -40,16 +43,22 @@ impl Context {
         };
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let port = url.port_or_known_default().unwrap_or(80);
-        self.events.waiting(Stage::Request, format!("{host}:{port}"), "connecting");
+        self.events
+            .waiting(Stage::Request, format!("{host}:{port}"), "connecting");
         if accepts(&host, port, ADDRESS_GETS).await {
-            self.events.note(Stage::Request, format!("the gateway is reached at its address {host}:{port}"));
+            self.events.note(
+                Stage::Request,
+                format!("the gateway is reached at its address {host}:{port}"),
+            );
             return Some(outgoing);
         }
         let other = match self.node_port(deployer, port).await {
             Some(found) => Some(found),
             None => self.port_forward(deployer, port).await,
         };
-        let Some((authority, way)) = other else { return Some(outgoing) };
+        let Some((authority, way)) = other else {
+            return Some(outgoing);
+        };
         self.events.deviate(Deviation {
             kind: DeviationKind::Substituted,
             subject: format!("{host}:{port}"),
@@ -65,7 +74,12 @@ impl Context {
     }
 
     fn gateway_service(deployer: &Deployer) -> Option<std::sync::Arc<Service>> {
-        let gateway = deployer.deployed(|deployed| deployed.of_kind("Gateway").next().map(|object| object.name().to_owned()))?;
+        let gateway = deployer.deployed(|deployed| {
+            deployed
+                .of_kind("Gateway")
+                .next()
+                .map(|object| object.name().to_owned())
+        })?;
         deployer.site.watches.services.all().into_iter().find(|service| {
             let labels = service.metadata.labels.as_ref();
             labels.and_then(|labels| labels.get("gateway.networking.k8s.io/gateway-name")) == Some(&gateway)
@@ -77,7 +91,10 @@ impl Context {
         let ports = service.spec.as_ref()?.ports.as_ref()?;
         let node_port = ports.iter().find(|entry| entry.port == i32::from(port))?.node_port?;
         let node_port = u16::try_from(node_port).ok()?;
-        let nodes = Api::<Node>::all(deployer.site.client.clone()).list(&ListParams::default()).await.ok()?;
+        let nodes = Api::<Node>::all(deployer.site.client.clone())
+            .list(&ListParams::default())
+            .await
+            .ok()?;
         for node in nodes {
             let addresses = node.status.and_then(|status| status.addresses).unwrap_or_default();
             for address in addresses.iter().filter(|address| address.type_ == "InternalIP") {
@@ -98,16 +115,26 @@ impl Context {
         let pod = pods.iter().find(|pod| {
             pod.metadata.namespace.as_deref() == Some(namespace.as_str()) && has_labels(pod, &selector) && is_ready(pod)
         })?;
-        let target = spec.ports.as_ref()?.iter().find(|entry| entry.port == i32::from(port))?;
+        let target = spec
+            .ports
+            .as_ref()?
+            .iter()
+            .find(|entry| entry.port == i32::from(port))?;
         let target = target_port(pod, target.target_port.as_ref(), port)?;
-        let forwarded = forward(&deployer.site.client, &namespace, pod.metadata.name.as_deref()?, target).await.ok()?;
+        let forwarded = forward(&deployer.site.client, &namespace, pod.metadata.name.as_deref()?, target)
+            .await
+            .ok()?;
         let authority = forwarded.address().to_string();
         self.hold(|held| held.forwards.push(forwarded));
         Some((authority, "port-forward"))
     }
 }
 
-fn target_port(pod: &Pod, target: Option<&k8s_openapi::apimachinery::pkg::util::intstr::IntOrString>, port: u16) -> Option<u16> {
+fn target_port(
+    pod: &Pod,
+    target: Option<&k8s_openapi::apimachinery::pkg::util::intstr::IntOrString>,
+    port: u16,
+) -> Option<u16> {
     use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
     match target {
         None => Some(port),

@@ -51,7 +51,12 @@ impl Context {
                     actual: format!("no step before the request sets {variable}"),
                     cause: Cause::new(CauseCode::ShellVariableUnset),
                 };
-                let decision = Decision::new(Stage::Request, "request-status", "the guide's request can be sent", finding);
+                let decision = Decision::new(
+                    Stage::Request,
+                    "request-status",
+                    "the guide's request can be sent",
+                    finding,
+                );
                 self.events.decide(decision.from_line(step.from.clone()));
                 None
             }
@@ -73,13 +78,17 @@ impl Context {
                 break answer;
             }
             if settling {
-                self.events.waiting(Stage::Request, "the guide's request", answer.brief());
+                self.events
+                    .waiting(Stage::Request, "the guide's request", answer.brief());
                 tokio::time::sleep(BETWEEN_TRIES).await;
             }
         };
         if tries > REQUIRED_CONSECUTIVE_SUCCESSES {
             let took = began.elapsed().as_secs_f64();
-            self.events.note(Stage::Request, format!("the answer settled after {tries} tries in {took:.1} s"));
+            self.events.note(
+                Stage::Request,
+                format!("the answer settled after {tries} tries in {took:.1} s"),
+            );
         }
         Self::refresh_pods(deployer, seen);
         if answer.status() != Some(200) {
@@ -107,7 +116,8 @@ impl Context {
     /// Sends the requests of the proof, each with a prompt of its own, between two looks at the endpoint picker's metrics.
     pub(super) async fn prove(&self, deployer: &Deployer, outgoing: &Outgoing, seen: &mut Observation) {
         seen.endpoint_picker.image = picker::pods(deployer, seen).first().and_then(|pod| picker::image(pod));
-        self.events.waiting(Stage::Proof, "the endpoint picker's metrics", "reading");
+        self.events
+            .waiting(Stage::Proof, "the endpoint picker's metrics", "reading");
         let scraper = picker::Scraper::open(deployer, seen, &self.sink).await;
         seen.endpoint_picker.before = Some(match &scraper {
             Ok(scraper) => scraper.scrape().await,
@@ -120,7 +130,11 @@ impl Context {
         let mut proof: Vec<Answer> = Vec::new();
         while let Some(answer) = answers.next().await {
             proof.push(answer);
-            events.waiting(Stage::Proof, "requests", format!("{} of {}", proof.len(), self.order.requests));
+            events.waiting(
+                Stage::Proof,
+                "requests",
+                format!("{} of {}", proof.len(), self.order.requests),
+            );
         }
         seen.proof = proof;
         seen.endpoint_picker.after = Some(match &scraper {
@@ -137,10 +151,17 @@ impl Context {
     /// cluster is to blame for the endpoint picker's absence, and says so elsewhere.
     pub(super) async fn say_bypass(&self, deployer: &Deployer, seen: &mut Observation, absent: &str) {
         self.await_conditions(deployer, seen).await;
-        let address = seen.gateways.first().and_then(|gateway| gateway.pointer("/status/addresses/0/value").and_then(Value::as_str));
+        let address = seen
+            .gateways
+            .first()
+            .and_then(|gateway| gateway.pointer("/status/addresses/0/value").and_then(Value::as_str));
         let Some(address) = address else { return };
-        let Some(outgoing) = self.guide_request_at(address) else { return };
-        let Ok(probe) = Probe::new(Duration::from_secs(5)) else { return };
+        let Some(outgoing) = self.guide_request_at(address) else {
+            return;
+        };
+        let Ok(probe) = Probe::new(Duration::from_secs(5)) else {
+            return;
+        };
         let began = Instant::now();
         while began.elapsed() < SETTLES_WITHIN {
             let answer = probe.send(outgoing.clone()).await;
@@ -148,8 +169,10 @@ impl Context {
                 let finding = Finding::Broken {
                     expected: "no answer goes around the endpoint picker".into(),
                     actual: answer.brief(),
-                    cause: Cause::new(CauseCode::EndpointPickerBypassed)
-                        .because(format!("{absent} is not running, and the gateway answers {} all the same", answer.brief())),
+                    cause: Cause::new(CauseCode::EndpointPickerBypassed).because(format!(
+                        "{absent} is not running, and the gateway answers {} all the same",
+                        answer.brief()
+                    )),
                 };
                 let decision = Decision::new(
                     Stage::Request,
@@ -176,7 +199,12 @@ impl Context {
                 variables.insert(name.clone(), address.to_owned());
             }
         }
-        let body = request.body.as_ref().map(|body| body.resolve(&variables)).transpose().ok()?;
+        let body = request
+            .body
+            .as_ref()
+            .map(|body| body.resolve(&variables))
+            .transpose()
+            .ok()?;
         Some(Outgoing {
             method: request.method.clone(),
             url: request.url.resolve(&variables).ok()?,
@@ -195,7 +223,10 @@ impl Context {
 fn varied(outgoing: &Outgoing, number: usize) -> Outgoing {
     let mut request = outgoing.clone();
     if let Some(mut body) = outgoing.json()
-        && let Some(prompt) = body.get("prompt").and_then(Value::as_str).map(|prompt| format!("{number}. {prompt}"))
+        && let Some(prompt) = body
+            .get("prompt")
+            .and_then(Value::as_str)
+            .map(|prompt| format!("{number}. {prompt}"))
     {
         body["prompt"] = Value::String(prompt);
         request.body = Some(body.to_string());

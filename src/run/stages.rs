@@ -50,7 +50,17 @@ pub(super) async fn run(context: &Context, release: &Release) -> Onward<()> {
             let cause = Cause::new(CauseCode::HostToolFailed).because(format!("{:#}", anyhow::Error::from(error)));
             let actual = cause.evidence[0].clone();
             let expected = "the Gateway API CRDs that the provider needs".to_owned();
-            say(context, Stage::Images, "schemas", "CRDs can be had", Finding::Broken { expected, actual, cause });
+            say(
+                context,
+                Stage::Images,
+                "schemas",
+                "CRDs can be had",
+                Finding::Broken {
+                    expected,
+                    actual,
+                    cause,
+                },
+            );
             return None;
         }
     }
@@ -91,7 +101,10 @@ fn say_release(context: &Context) {
         },
     };
     let subject = &plan.subject;
-    let sentence = format!("the guide is {commands} commands for {} on {}, all understood", subject.variant, subject.provider);
+    let sentence = format!(
+        "the guide is {commands} commands for {} on {}, all understood",
+        subject.variant, subject.provider
+    );
     say(context, Stage::Release, GUIDE_UNDERSTOOD, &sentence, finding);
 }
 
@@ -110,8 +123,17 @@ fn redraw(context: &Context, release: &Release, built: bool) -> Onward<Plan> {
     }
 }
 
-fn site(context: &Context, cluster: &Cluster, programs: std::collections::BTreeMap<String, std::path::PathBuf>) -> Site {
-    let namespace = context.order.options.namespace.clone().unwrap_or_else(|| "default".into());
+fn site(
+    context: &Context,
+    cluster: &Cluster,
+    programs: std::collections::BTreeMap<String, std::path::PathBuf>,
+) -> Site {
+    let namespace = context
+        .order
+        .options
+        .namespace
+        .clone()
+        .unwrap_or_else(|| "default".into());
     let (ownership, scope) = match cluster.origin {
         Origin::Made => (Ownership::Ours, Scope::Everything),
         Origin::Existing => (Ownership::Shared, Scope::Namespace(namespace.clone())),
@@ -126,6 +148,8 @@ fn site(context: &Context, cluster: &Cluster, programs: std::collections::BTreeM
         run: context.id.clone(),
         watches: Arc::new(Watches::start(&cluster.client, scope)),
         events: context.events.clone(),
+        inventory: context.inventory.clone(),
+        reach: cluster.reach(),
         programs,
         step_limit: context.order.limit,
         scratch: context.scratch.path().to_owned(),
@@ -134,16 +158,32 @@ fn site(context: &Context, cluster: &Cluster, programs: std::collections::BTreeM
 
 /// Puts the charts of the tree on disk, where helm can read them.
 fn materialise(context: &Context, release: &Release, plan: &Plan) -> Onward<()> {
-    let needed = plan.steps.iter().any(|step| matches!(&step.action, Action::Helm { chart: plan::Chart::Tree { .. }, .. }));
+    let needed = plan.steps.iter().any(|step| {
+        matches!(
+            &step.action,
+            Action::Helm {
+                chart: plan::Chart::Tree { .. },
+                ..
+            }
+        )
+    });
     if !needed {
         return Some(());
     }
     let result = "config/charts"
         .parse()
-        .map_err(|error| anyhow::Error::from(error))
-        .and_then(|directory| Ok(release.tree.materialize(&directory, &context.scratch.path().join("tree").join("config/charts"))?));
+        .map_err(anyhow::Error::from)
+        .and_then(|directory| {
+            Ok(release
+                .tree
+                .materialize(&directory, &context.scratch.path().join("tree").join("config/charts"))?)
+        });
     if let Err(error) = result {
-        super::harness_error(&context.events, "the charts of the tree can be written to disk", &format!("{error:#}"));
+        super::harness_error(
+            &context.events,
+            "the charts of the tree can be written to disk",
+            &format!("{error:#}"),
+        );
         return None;
     }
     Some(())
@@ -154,7 +194,19 @@ type Dns = Option<AbortOnDropHandle<Result<(), cluster::ClusterError>>>;
 
 async fn deploy_and_judge(context: &Context, deployer: &Arc<Deployer>, plan: &Plan, mut dns: Dns) -> Onward<()> {
     let began = Instant::now();
-    context.events.send(Event::Entered { stage: Stage::Deployment });
+    context.events.send(Event::Entered {
+        stage: Stage::Deployment,
+    });
+    if let Err(failed) = deployer.ensure_namespace().await {
+        say(
+            context,
+            Stage::Deployment,
+            "namespace",
+            "the namespace exists",
+            broken(failed),
+        );
+        return None;
+    }
     let requirements = &plan.requirements;
     if !requirements.is_empty() {
         let applied = deployer.apply(requirements, None).await;
@@ -164,12 +216,24 @@ async fn deploy_and_judge(context: &Context, deployer: &Arc<Deployer>, plan: &Pl
         say(context, Stage::Deployment, "requirements", &sentence, finding);
         goes_on.then_some(())?;
     }
-    let requests: Vec<&Step> = plan.steps.iter().filter(|step| matches!(step.action, Action::Request(_))).collect();
+    let requests: Vec<&Step> = plan
+        .steps
+        .iter()
+        .filter(|step| matches!(step.action, Action::Request(_)))
+        .collect();
     let Some((first_request, _)) = requests.split_first() else {
-        super::harness_error(&context.events, "the guide sends a request", "no command of the guide sends one");
+        super::harness_error(
+            &context.events,
+            "the guide sends a request",
+            "no command of the guide sends one",
+        );
         return None;
     };
-    let position = plan.steps.iter().position(|step| std::ptr::eq(step, *first_request)).unwrap_or(plan.steps.len());
+    let position = plan
+        .steps
+        .iter()
+        .position(|step| std::ptr::eq(step, *first_request))
+        .unwrap_or(plan.steps.len());
     let mut settled = false;
     let mut seen = Observation {
         build_ref: plan.build_ref.clone(),
@@ -195,8 +259,12 @@ async fn deploy_and_judge(context: &Context, deployer: &Arc<Deployer>, plan: &Pl
             return None;
         }
     }
-    let Action::Request(request) = &first_request.action else { return None };
-    context.request_and_prove(deployer, first_request, request, &mut seen).await;
+    let Action::Request(request) = &first_request.action else {
+        return None;
+    };
+    context
+        .request_and_prove(deployer, first_request, request, &mut seen)
+        .await;
     Some(())
 }
 
@@ -209,7 +277,17 @@ async fn await_dns(context: &Context, dns: Dns) -> Onward<()> {
     };
     let cause = Cause::new(CauseCode::ClusterNotCreated).because(actual.clone());
     let expected = "CoreDNS is available".to_owned();
-    say(context, Stage::Cluster, "cluster-dns", "CoreDNS is available", Finding::Broken { expected, actual, cause });
+    say(
+        context,
+        Stage::Cluster,
+        "cluster-dns",
+        "CoreDNS is available",
+        Finding::Broken {
+            expected,
+            actual,
+            cause,
+        },
+    );
     None
 }
 
@@ -223,14 +301,21 @@ fn broken(failed: StepFailed) -> Finding {
 
 /// Carries out one step and says what it came to. A gate step that fails ends the deployment.
 async fn carry_out(context: &Context, deployer: &Deployer, step: &Step) -> Onward<()> {
-    if matches!(step.action, Action::Variables | Action::LeftOut { .. } | Action::Unsupported { .. }) {
+    if matches!(
+        step.action,
+        Action::Variables | Action::LeftOut { .. } | Action::Unsupported { .. }
+    ) {
         return Some(());
     }
     let began = Instant::now();
     context.events.waiting(Stage::Deployment, step.command.clone(), "");
     // What is known without running it is not run.
     let carried = match &step.known {
-        Some(Finding::Broken { expected, actual, cause }) => Err(StepFailed {
+        Some(Finding::Broken {
+            expected,
+            actual,
+            cause,
+        }) => Err(StepFailed {
             expected: expected.clone(),
             actual: actual.clone(),
             cause: cause.clone(),
@@ -238,7 +323,10 @@ async fn carry_out(context: &Context, deployer: &Deployer, step: &Step) -> Onwar
         _ => deployer.carry_out(step).await,
     };
     let (sentence, finding) = match carried {
-        Ok(carried) => (carried.sentence.unwrap_or_else(|| step.sentence.clone()), Finding::Holds),
+        Ok(carried) => (
+            carried.sentence.unwrap_or_else(|| step.sentence.clone()),
+            Finding::Holds,
+        ),
         Err(failed) => (format!("`{}` fails", step.command), broken(failed)),
     };
     let failed = finding != Finding::Holds;
@@ -255,7 +343,9 @@ impl Context {
     async fn await_ready(&self, deployer: &Deployer, seen: &mut Observation) -> bool {
         let failed = self.await_workloads(deployer).await;
         let began = Instant::now();
-        self.events.send(Event::Entered { stage: Stage::Conditions });
+        self.events.send(Event::Entered {
+            stage: Stage::Conditions,
+        });
         if let Some(first) = failed.first() {
             // Where the cluster is to blame, requests that are answered all the same show that the pool fails open:
             // worth saying, though it is not what decides.
@@ -291,8 +381,12 @@ impl Context {
         let began = Instant::now();
         self.events.send(Event::Entered { stage: Stage::Request });
         seen.unexpanded.clone_from(&request.unexpanded);
-        let Some(outgoing) = self.resolve_request(deployer, step, request) else { return };
-        let Some(outgoing) = self.reachable(deployer, outgoing).await else { return };
+        let Some(outgoing) = self.resolve_request(deployer, step, request) else {
+            return;
+        };
+        let Some(outgoing) = self.reachable(deployer, outgoing).await else {
+            return;
+        };
         self.send_guide_request(deployer, &outgoing, seen).await;
         let exchange = seen.guide_answer.as_ref().map(crate::probe::Answer::exchange);
         let goes_on = self.judge(Stage::Request, seen, |_, decision| {

@@ -22,9 +22,16 @@ pub(super) async fn run(context: Context) {
         (held.deployer.take(), held.cluster.take())
     });
     if let Some(deployer) = &deployer {
-        let gathered = evidence::gather(&deployer.site.client, &deployer.site.namespace, &context.evidence, &context.sink);
+        let gathered = evidence::gather(
+            &deployer.site.client,
+            &deployer.site.namespace,
+            &context.evidence,
+            &context.sink,
+        );
         if let Ok(Err(error)) = tokio::time::timeout(EVIDENCE_BUDGET, gathered).await {
-            context.events.note(Stage::Cleanup, format!("evidence could not be written: {error}"));
+            context
+                .events
+                .note(Stage::Cleanup, format!("evidence could not be written: {error}"));
         }
     }
     let began = Instant::now();
@@ -35,7 +42,11 @@ pub(super) async fn run(context: Context) {
     }
     let taking = async {
         let mut left = Vec::new();
-        if let Some(deployer) = deployer.filter(|_| cluster.as_ref().is_none_or(|cluster| cluster.origin == Origin::Existing)) {
+        if let Some(deployer) = deployer.filter(|_| {
+            cluster
+                .as_ref()
+                .is_none_or(|cluster| cluster.origin == Origin::Existing)
+        }) {
             left.extend(deployer.take_away().await);
         }
         for made in context.inventory.made() {
@@ -47,6 +58,8 @@ pub(super) async fn run(context: Context) {
                         Err(error) => left.push(format!("{made}: {error}")),
                     }
                 }
+                // Objects in somebody else's cluster: what could not be deleted has been said.
+                Made::Object { .. } => {}
                 other => left.push(other.to_string()),
             }
         }
@@ -57,9 +70,11 @@ pub(super) async fn run(context: Context) {
         _ = signals::first() => still_there(&context),
     };
     if left.is_empty() {
-        context
-            .events
-            .decide(Decision::new(Stage::Cleanup, "cleanup", "everything made was removed", Finding::Holds).took(began.elapsed()).advisory());
+        context.events.decide(
+            Decision::new(Stage::Cleanup, "cleanup", "everything made was removed", Finding::Holds)
+                .took(began.elapsed())
+                .advisory(),
+        );
     } else {
         context.events.send(Event::LeftBehind { what: left });
     }

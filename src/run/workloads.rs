@@ -9,7 +9,10 @@ use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{Node, Pod},
 };
-use kube::{Api, api::{ListParams, LogParams}};
+use kube::{
+    Api,
+    api::{ListParams, LogParams},
+};
 
 use super::Context;
 use crate::{
@@ -29,15 +32,20 @@ const STABLE: Duration = Duration::from_millis(1500);
 /// Whether a pod is Ready by its condition and not on its way out.
 pub(super) fn is_ready(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_none()
-        && pod.status.iter().flat_map(|status| status.conditions.iter().flatten()).any(|condition| {
-            condition.type_ == "Ready" && condition.status == "True"
-        })
+        && pod
+            .status
+            .iter()
+            .flat_map(|status| status.conditions.iter().flatten())
+            .any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 /// Whether a pod has all of these labels.
 pub(super) fn has_labels(pod: &Pod, wanted: &BTreeMap<String, String>) -> bool {
     let labels = pod.metadata.labels.as_ref();
-    !wanted.is_empty() && wanted.iter().all(|(name, value)| labels.is_some_and(|labels| labels.get(name) == Some(value)))
+    !wanted.is_empty()
+        && wanted
+            .iter()
+            .all(|(name, value)| labels.is_some_and(|labels| labels.get(name) == Some(value)))
 }
 
 fn pods_of(watches: &Watches, deployment: &Deployment) -> Vec<std::sync::Arc<Pod>> {
@@ -57,16 +65,24 @@ enum Hopeless {
 }
 
 /// How a Deployment stands: how many of how many are ready, once they are stable.
-fn standing(watches: &Watches, deployment: &Deployment, judge: &mut Judge, since: &mut Option<Instant>) -> Progress<i32, Hopeless> {
+fn standing(
+    watches: &Watches,
+    deployment: &Deployment,
+    judge: &mut Judge,
+    since: &mut Option<Instant>,
+) -> Progress<i32, Hopeless> {
     let now = Instant::now();
     let pods = pods_of(watches, deployment);
     if let Some(doom) = judge.judge(pods.iter().map(AsRef::as_ref), now) {
         return Progress::Never(Hopeless::Pod(doom));
     }
     let status = deployment.status.as_ref();
-    let failure = status.iter().flat_map(|status| status.conditions.iter().flatten()).find(|condition| {
-        condition.type_.as_deref() == Some("ReplicaFailure") && condition.status.as_deref() == Some("True")
-    });
+    let failure = status
+        .iter()
+        .flat_map(|status| status.conditions.iter().flatten())
+        .find(|condition| {
+            condition.type_.as_deref() == Some("ReplicaFailure") && condition.status.as_deref() == Some("True")
+        });
     if let Some(failure) = failure {
         return Progress::Never(Hopeless::Refused(failure.message.clone().unwrap_or_default()));
     }
@@ -109,14 +125,21 @@ impl Context {
             Some(deployment) => standing(watches, &deployment, &mut judge, &mut since),
         };
         let waited = watches
-            .until(self.order.limit, question, |seen| self.events.waiting(Stage::Deployment, title.clone(), seen))
+            .until(self.order.limit, question, |seen| {
+                self.events.waiting(Stage::Deployment, title.clone(), seen);
+            })
             .await;
         let check = format!("workload:{namespace}/{name}");
-        let decision = |sentence: String, finding| Decision::new(Stage::Deployment, check.clone(), sentence, finding).took(began.elapsed());
+        let decision = |sentence: String, finding| {
+            Decision::new(Stage::Deployment, check.clone(), sentence, finding).took(began.elapsed())
+        };
         let expected = format!("{title} becomes ready and stays so");
         let cause = match waited {
             Ok(ready) => {
-                self.events.decide(decision(format!("{title} has {ready} of {ready} pods ready"), Finding::Holds));
+                self.events.decide(decision(
+                    format!("{title} has {ready} of {ready} pods ready"),
+                    Finding::Holds,
+                ));
                 return None;
             }
             Err(WaitError::Never(Hopeless::Pod(doom))) => self.explain(deployer, doom).await,
@@ -128,7 +151,14 @@ impl Context {
         let code = cause.code;
         let actual = cause.evidence.first().cloned().unwrap_or_default();
         let sentence = format!("{title} will never be ready");
-        self.events.decide(decision(sentence, Finding::Broken { expected, actual, cause }));
+        self.events.decide(decision(
+            sentence,
+            Finding::Broken {
+                expected,
+                actual,
+                cause,
+            },
+        ));
         Some(Failed {
             name: name.to_owned(),
             cause: code,
@@ -158,7 +188,9 @@ impl Context {
                     tail_lines: Some(200),
                     ..LogParams::default()
                 };
-                let Ok(log) = pods.logs(&doom.pod, &parameters).await else { continue };
+                let Ok(log) = pods.logs(&doom.pod, &parameters).await else {
+                    continue;
+                };
                 let Some(line) = last_words(&log) else { continue };
                 // Cobra's and Go's flag package's words; an unknown flag is the manifest's fault, not the image's.
                 if line.contains("unknown flag") || line.contains("flag provided but not defined") {
@@ -175,10 +207,11 @@ impl Context {
 /// The line of a log that says why it ended: the last that speaks of an error, else the last.
 fn last_words(log: &str) -> Option<String> {
     let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let telling = lines
-        .iter()
-        .rev()
-        .find(|line| ["unknown flag", "not defined", "error", "fatal", "panic"].iter().any(|word| line.to_lowercase().contains(word)));
+    let telling = lines.iter().rev().find(|line| {
+        ["unknown flag", "not defined", "error", "fatal", "panic"]
+            .iter()
+            .any(|word| line.to_lowercase().contains(word))
+    });
     telling.or(lines.last()).map(|line| line.chars().take(400).collect())
 }
 

@@ -121,13 +121,24 @@ pub(crate) fn replace(file: &Path, from: &str, to: &str) {
 pub(crate) fn left_in_the_engine() -> Vec<String> {
     let mut lines = Vec::new();
     for arguments in [
-        &["ps", "--all", "--format", "container {{.Names}}", "--filter", "name=quickproof-"][..],
+        &[
+            "ps",
+            "--all",
+            "--format",
+            "container {{.Names}}",
+            "--filter",
+            "name=quickproof-",
+        ][..],
         &["volume", "ls", "--format", "volume {{.Name}}"],
         &["network", "ls", "--format", "network {{.Name}}"],
     ] {
         lines.extend(output("docker", arguments).lines().map(str::to_owned));
     }
-    lines.extend(output("kind", &["get", "clusters", "--quiet"]).lines().map(|name| format!("cluster {name}")));
+    lines.extend(
+        output("kind", &["get", "clusters", "--quiet"])
+            .lines()
+            .map(|name| format!("cluster {name}")),
+    );
     lines.sort();
     lines
 }
@@ -137,6 +148,10 @@ pub(crate) fn left_in_the_engine() -> Vec<String> {
 pub(crate) fn output(program: &str, arguments: &[&str]) -> String {
     #[expect(clippy::disallowed_methods, reason = "tests look at the machine with its own tools")]
     let output = Command::new(program).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{program} {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap()
 }

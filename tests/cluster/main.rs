@@ -2,6 +2,9 @@
 //!
 //! These need a container engine and fail without one. They run one after another (`--test-threads=1`).
 
+// Lints then know that all of it is tests, helpers too.
+#![cfg(test)]
+
 mod bench;
 mod existing;
 mod faults;

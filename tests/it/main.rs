@@ -1,3 +1,9 @@
-//! Tests without a network: one module a subject.
+//! Tests without network or cluster: the whole crate seen from outside.
 
+// Lints then know that all of it is tests, helpers too.
+#![cfg(test)]
+
+mod architecture;
+mod cli;
 mod plan;
+mod report;

@@ -5,8 +5,8 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::{Decision, Deviation, Event, Exchange, Provenance, Subject};
 use crate::{
-    record::{Decision, Deviation, Event, Exchange, Provenance, Subject},
     redact::{PLACEHOLDER, Redactor},
     verdict::{Cause, Finding},
 };
