@@ -180,24 +180,23 @@ impl Context {
     ) -> Option<Cluster> {
         let began = Instant::now();
         self.events.send(Event::Entered { stage: Stage::Cluster });
-        let cluster = match existing {
-            Some(cluster) => cluster,
-            None => {
-                let image = provided.and_then(|provided| provided.node_image.as_deref());
-                match cluster::create(&self.host, &self.id, image, &self.inventory, &self.events).await {
-                    Ok(cluster) => cluster,
-                    Err(error) => {
-                        let sentence = "the cluster is ready";
-                        broken(
-                            self,
-                            Stage::Cluster,
-                            "cluster",
-                            sentence,
-                            CauseCode::ClusterNotCreated,
-                            &error,
-                        );
-                        return None;
-                    }
+        let cluster = if let Some(cluster) = existing {
+            cluster
+        } else {
+            let image = provided.and_then(|provided| provided.node_image.as_deref());
+            match cluster::create(&self.host, &self.id, image, &self.inventory, &self.events).await {
+                Ok(cluster) => cluster,
+                Err(error) => {
+                    let sentence = "the cluster is ready";
+                    broken(
+                        self,
+                        Stage::Cluster,
+                        "cluster",
+                        sentence,
+                        CauseCode::ClusterNotCreated,
+                        &error,
+                    );
+                    return None;
                 }
             }
         };
