@@ -32,9 +32,14 @@ struct Silence {
     at: Timestamp,
 }
 
+/// Where kind's own node images are published.
+const STOCK_NODE_REGISTRY: &str = "docker.io";
+
 /// Pulls where the registries of all wanted images answer, builds where one does not.
 pub(super) async fn choose(host: &Host, wanted: &[ImageRef], events: &Events) -> Result<Way, ImagesError> {
-    let hosts: BTreeSet<String> = wanted.iter().map(|image| image.host().to_owned()).collect();
+    // The stock node image comes from the default registry, whatever else is wanted.
+    let node = [STOCK_NODE_REGISTRY.to_owned()];
+    let hosts: BTreeSet<String> = wanted.iter().map(|image| image.host().to_owned()).chain(node).collect();
     let store = Store::of(host);
     let silence: Option<Silence> = store.recall("seen", "silence");
     if silence.is_some_and(|silence| silence.hosts == hosts && host.now().duration_since(silence.at) < MEMORY) {
