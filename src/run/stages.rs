@@ -6,7 +6,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{Context, Strictness, address, ground};
 use crate::{
-    check::{Check, Observation},
+    check::Observation,
     cluster::{
         self, Cluster, Origin,
         watching::{Scope, Watches},
