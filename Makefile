@@ -34,6 +34,7 @@ lint:
 	@set -x
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	.ci/setup cargo-deny
 	cargo deny --all-features --config .deny.toml check --hide-inclusion-graph bans licenses sources
 
 # Everything that needs neither network nor container engine.

@@ -17,7 +17,7 @@ pub mod inventory;
 mod kind;
 mod ready;
 pub mod reap;
-pub mod wait;
+mod wait;
 pub mod watching;
 
 pub use capacity::{Capacity, capacity};

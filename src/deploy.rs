@@ -12,7 +12,10 @@ use std::{
 use kube::Client;
 
 use crate::{
-    cluster::watching::Watches,
+    cluster::{
+        inventory::{Inventory, Reach},
+        watching::Watches,
+    },
     host::Host,
     manifest::Object,
     plan::Variables,
@@ -56,6 +59,10 @@ pub struct Site {
     pub watches: Arc<Watches>,
     /// The run's events.
     pub events: Events,
+    /// Where objects in somebody else's cluster are written down before they are made.
+    pub inventory: Inventory,
+    /// How the cluster is reached again by another process.
+    pub reach: Reach,
     /// Programs that are not on PATH, by name: `helm`, `istioctl`.
     pub programs: std::collections::BTreeMap<String, PathBuf>,
     /// How long one step may take.

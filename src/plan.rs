@@ -28,7 +28,7 @@ mod tools;
 mod variables;
 
 pub use draw::draw;
-pub use provider::{Installer, Profile, Provider};
+pub use provider::{Installer, Profile, Provider, Witness};
 
 /// Values of shell variables that are known so far.
 pub type Variables = BTreeMap<String, String>;
@@ -136,6 +136,8 @@ pub enum Action {
         program: String,
         /// Its arguments, the additions of the provider's definition included.
         arguments: Vec<String>,
+        /// What says that it is installed already.
+        witness: Witness,
     },
     /// `VARIABLE=$(kubectl get KIND NAME -o jsonpath=…)`.
     Read {

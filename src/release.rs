@@ -71,6 +71,16 @@ pub enum ReleaseError {
         /// The tag.
         tag: Tag,
     },
+    /// A directory without a release holds no quickstart.
+    #[error(
+        "`{directory}` holds no `{guide}`; a quickstart of your own has one, for a release's tree add `--release TAG`"
+    )]
+    NoQuickstart {
+        /// The directory as named.
+        directory: String,
+        /// The guide's path.
+        guide: String,
+    },
     /// The tree is that of another release.
     #[error(
         "the tree `{directory}` is of {found}, not of {wanted} (`{file}` says so); \
@@ -113,6 +123,31 @@ impl Release {
             commit: None,
             tree: Box::new(EmbeddedTree),
         }
+    }
+
+    /// A quickstart in `directory`, in the form of the embedded one; no release is tested with it.
+    ///
+    /// # Errors
+    /// The directory cannot be read, or holds no guide.
+    pub fn open_quickstart(directory: &Path) -> Result<Self, ReleaseError> {
+        let named = directory.display().to_string();
+        let tree = DirectoryTree::open(directory).map_err(|source| ReleaseError::Unreadable {
+            directory: named.clone(),
+            source,
+        })?;
+        let layout = Layout::named("embedded")?;
+        if !tree.exists(&layout.guide) {
+            return Err(ReleaseError::NoQuickstart {
+                directory: named,
+                guide: layout.guide.to_string(),
+            });
+        }
+        Ok(Self {
+            repository: format!("quickstart in {named}"),
+            tag: None,
+            commit: git::commit(tree.root()),
+            tree: Box::new(tree),
+        })
     }
 
     /// The release `tag` from the files in `directory`.

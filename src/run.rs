@@ -38,8 +38,8 @@ mod workloads;
 /// What is asked for, checked for form but not yet against the release.
 #[derive(Debug, Clone)]
 pub struct Order {
-    /// A release's tree on disk, or `None` for the embedded quickstart.
-    pub tree: Option<(PathBuf, Tag)>,
+    /// What is tested.
+    pub source: Source,
     /// What the plan is drawn with, apart from how images are had.
     pub options: plan::Options,
     /// How images are had.
@@ -58,6 +58,17 @@ pub struct Order {
     pub requests: usize,
     /// The command line, to type again.
     pub command: String,
+}
+
+/// Where the guide comes from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// The quickstart that is part of this program.
+    Embedded,
+    /// A quickstart of the same form in a directory; no release is tested.
+    Own(PathBuf),
+    /// A release's tree on disk.
+    Tree(PathBuf, Tag),
 }
 
 /// Whether what was made stays after the run.
@@ -150,9 +161,10 @@ impl Run {
     /// # Errors
     /// Something of the order is wrong or missing; each is a sentence with the way out.
     pub async fn prepare(host: Host, order: Order, sink: Sink) -> Result<Self, OrderError> {
-        let release = match &order.tree {
-            Some((directory, tag)) => Release::open_tree(directory, tag.clone())?,
-            None => Release::embedded(),
+        let release = match &order.source {
+            Source::Embedded => Release::embedded(),
+            Source::Own(directory) => Release::open_quickstart(directory)?,
+            Source::Tree(directory, tag) => Release::open_tree(directory, tag.clone())?,
         };
         let plan = plan::draw(&release, &order.options)?;
         if order.cluster.is_none() {

@@ -137,6 +137,9 @@ impl Check for ProofAnswersAreCompletions {
     }
 
     fn sentence(&self, seen: &Observation) -> String {
+        if seen.proof.is_empty() {
+            return "further requests are answered with completions, through the endpoint picker".into();
+        }
         format!(
             "{} of {} requests are answered with a completion, through the endpoint picker",
             seen.proof.iter().filter(|answer| fault(answer).is_none()).count(),

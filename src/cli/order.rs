@@ -10,7 +10,7 @@ use crate::{
     plan,
     redact::Redactor,
     report::Sink,
-    run::{Keep, Order, Run, Strictness},
+    run::{Keep, Order, Run, Source, Strictness},
     verdict::ExitCode,
 };
 
@@ -18,9 +18,10 @@ use crate::{
 const SECRETS: &[&str] = &["HF_TOKEN", "GITHUB_TOKEN", "HUGGING_FACE_HUB_TOKEN"];
 
 fn order(wanted: &Verify, caller: &Caller) -> Result<Order, Usage> {
-    let tree = match &wanted.target {
-        Target::Embedded => None,
-        Target::Tree { directory, tag } => Some((directory.clone(), tag.parse().map_err(Usage::new)?)),
+    let source = match &wanted.target {
+        Target::Embedded => Source::Embedded,
+        Target::Own { directory } => Source::Own(directory.clone()),
+        Target::Tree { directory, tag } => Source::Tree(directory.clone(), tag.parse().map_err(Usage::new)?),
         Target::Fetched { tag } => {
             let _: crate::release::Tag = tag.parse().map_err(Usage::new)?;
             return Err(Usage::new(anyhow::anyhow!(
@@ -34,7 +35,7 @@ fn order(wanted: &Verify, caller: &Caller) -> Result<Order, Usage> {
         ClusterChoice::Named { context, kubeconfig } => (Some(ExistingCluster::Named(context)), kubeconfig),
     };
     Ok(Order {
-        tree,
+        source,
         options: plan::Options {
             variant: wanted.variant.clone(),
             provider: wanted.provider.clone(),

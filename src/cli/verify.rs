@@ -26,8 +26,9 @@ pub struct VerifyArguments {
     /// The release's tag, such as `v1.5.0` or `v1.5.0-rc.2`
     #[arg(long, value_name = "TAG", help_heading = "What is tested")]
     release: Option<String>,
-    /// A checkout of the release's repository at that tag
-    #[arg(long, value_name = "DIR", requires = "release", help_heading = "What is tested")]
+    /// A checkout of the release's repository at that tag; without `--release`, a quickstart of your own in the form of
+    /// the embedded one
+    #[arg(long, value_name = "DIR", help_heading = "What is tested")]
     tree: Option<PathBuf>,
     /// The model-server tab of the guide
     #[arg(long, value_name = "NAME", default_value = "sim", help_heading = "What is tested")]
@@ -184,6 +185,11 @@ pub struct Verify {
 pub enum Target {
     /// The quickstart that comes with quickproof; no release.
     Embedded,
+    /// A quickstart of one's own, in the form of the embedded one; no release.
+    Own {
+        /// Its directory, with a `guide.md`.
+        directory: PathBuf,
+    },
     /// A release from a checkout.
     Tree {
         /// Its directory.
@@ -240,8 +246,8 @@ impl From<VerifyArguments> for Verify {
         let target = match (typed.tree, typed.release) {
             (Some(directory), Some(tag)) => Target::Tree { directory, tag },
             (None, Some(tag)) => Target::Fetched { tag },
-            // A tree without a tag is refused by `requires`.
-            (_, None) => Target::Embedded,
+            (Some(directory), None) => Target::Own { directory },
+            (None, None) => Target::Embedded,
         };
         let kubeconfig = typed.kubeconfig;
         let cluster = match typed.cluster {
@@ -355,7 +361,6 @@ mod tests {
     }
 
     #[rstest]
-    #[case::a_tree_of_no_release(&["--tree", "."])]
     #[case::a_kubeconfig_for_no_cluster(&["--kubeconfig", "x"])]
     #[case::a_setting_without_a_value(&["--set", "key"])]
     #[case::a_setting_without_a_key(&["--set", "=value"])]

@@ -109,32 +109,32 @@ mod tests {
     }
 
     #[test]
-    fn an_ordinary_machine_gets_kinds_defaults() {
+    fn an_ordinary_machine_gets_kinds_defaults_but_no_leases() {
         let configuration = rendered(Cgroup::V2, &NodeImage::Default);
         assert_eq!(configuration["name"], "quickproof-ab12");
         assert_eq!(configuration["nodes"][0]["role"], "control-plane");
         assert_eq!(configuration["networking"], Value::Null);
-        assert!(patches(&configuration).is_empty());
+        assert!(matches!(patches(&configuration)[..], [only] if only.contains("leader-elect")));
     }
 
     #[test]
     fn on_cgroup_v1_only_the_kubelet_is_told() {
         let configuration = rendered(Cgroup::V1, &NodeImage::Default);
         assert_eq!(configuration["networking"], Value::Null);
-        assert!(matches!(patches(&configuration)[..], [only] if only.contains("failCgroupV1: false")));
+        assert!(matches!(patches(&configuration)[..], [_, last] if last.contains("failCgroupV1: false")));
     }
 
     #[test]
     fn our_node_image_on_cgroup_v1_adds_up_both() {
         let configuration = rendered(Cgroup::V1, &NodeImage::Own("node:1".into()));
         assert_eq!(configuration["networking"]["kubeProxyMode"], "nftables");
-        assert_eq!(patches(&configuration).len(), 2);
+        assert_eq!(patches(&configuration).len(), 3);
     }
 
     #[test]
     fn our_node_image_on_cgroup_v2_leaves_the_kubelet_alone() {
         let configuration = rendered(Cgroup::V2, &NodeImage::Own("node:1".into()));
         assert_eq!(configuration["networking"]["disableDefaultCNI"], true);
-        assert!(matches!(patches(&configuration)[..], [only] if only.contains("preflight")));
+        assert!(matches!(patches(&configuration)[..], [_, last] if last.contains("preflight")));
     }
 }

@@ -10,7 +10,7 @@ use kube::{Api, Client};
 
 use super::{
     Cluster, ClusterError,
-    wait::{Patience, Progress, Readiness, Waited, wait},
+    wait::{Patience, State, Waited, wait},
 };
 use crate::record::{Events, Stage};
 
@@ -22,7 +22,7 @@ pub(super) async fn usable(client: &Client, cluster: &str, node: &str, events: &
     let nodes = Api::<Node>::all(client.clone());
     let accounts = Api::<ServiceAccount>::namespaced(client.clone(), "default");
     tokio::try_join!(
-        one(nodes, node, "node", cluster, &node_is_ready, patience, events),
+        one(nodes, node, "node", cluster, node_is_ready, patience, events),
         one(
             accounts,
             "default",
@@ -48,7 +48,7 @@ pub async fn dns_ready(cluster: &Cluster, events: &Events) -> Result<(), Cluster
         "coredns",
         "Deployment",
         &cluster.name,
-        &deployment_is_available,
+        deployment_is_available,
         patience,
         events,
     )
@@ -60,7 +60,7 @@ async fn one<K>(
     name: &str,
     kind: &str,
     cluster: &str,
-    readiness: &impl Readiness<K>,
+    judge: impl Fn(Option<&K>) -> State,
     patience: Patience,
     events: &Events,
 ) -> Result<(), ClusterError>
@@ -70,9 +70,8 @@ where
     let object = format!("{kind} {name}");
     events.waiting(Stage::Cluster, &object, "");
     let on_change = &mut |seen: &str| events.waiting(Stage::Cluster, &object, seen);
-    let seen = match wait(api, name, readiness, patience, on_change).await? {
-        Waited::Ready(_) => return Ok(()),
-        Waited::Never(cause) => cause.code.sentence().to_owned(),
+    let seen = match wait(api, name, judge, patience, on_change).await? {
+        Waited::Ready => return Ok(()),
         Waited::TimedOut { seen } => seen,
     };
     Err(ClusterError::NotReady {
@@ -83,16 +82,16 @@ where
     })
 }
 
-fn exists<K>(object: Option<&K>) -> Progress {
+fn exists<K>(object: Option<&K>) -> State {
     match object {
-        Some(_) => Progress::Ready,
-        None => Progress::NotYet("not there".into()),
+        Some(_) => State::Ready,
+        None => State::NotYet("not there".into()),
     }
 }
 
-fn node_is_ready(node: Option<&Node>) -> Progress {
+fn node_is_ready(node: Option<&Node>) -> State {
     let Some(node) = node else {
-        return Progress::NotYet("not registered".into());
+        return State::NotYet("not registered".into());
     };
     let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref());
     let ready = conditions
@@ -100,31 +99,31 @@ fn node_is_ready(node: Option<&Node>) -> Progress {
         .iter()
         .find(|condition| condition.type_ == "Ready");
     match ready {
-        Some(condition) if condition.status == "True" => Progress::Ready,
-        Some(condition) => Progress::NotYet(condition.message.clone().unwrap_or_else(|| "not Ready".into())),
-        None => Progress::NotYet("without a Ready condition".into()),
+        Some(condition) if condition.status == "True" => State::Ready,
+        Some(condition) => State::NotYet(condition.message.clone().unwrap_or_else(|| "not Ready".into())),
+        None => State::NotYet("without a Ready condition".into()),
     }
 }
 
-fn deployment_is_available(deployment: Option<&Deployment>) -> Progress {
+fn deployment_is_available(deployment: Option<&Deployment>) -> State {
     let Some(deployment) = deployment else {
-        return Progress::NotYet("not there".into());
+        return State::NotYet("not there".into());
     };
     let Some(status) = &deployment.status else {
-        return Progress::NotYet("without a status".into());
+        return State::NotYet("without a status".into());
     };
     // Conditions speak of the generation observed, which may be an older one.
     if status.observed_generation < deployment.metadata.generation {
-        return Progress::NotYet("not yet observed".into());
+        return State::NotYet("not yet observed".into());
     }
     let available = status.conditions.iter().flatten().any(|condition| {
         condition.type_.as_deref() == Some("Available") && condition.status.as_deref() == Some("True")
     });
     if available {
-        return Progress::Ready;
+        return State::Ready;
     }
     let (up, of) = (status.available_replicas.unwrap_or(0), status.replicas.unwrap_or(0));
-    Progress::NotYet(format!("{up} of {of} pods available"))
+    State::NotYet(format!("{up} of {of} pods available"))
 }
 
 #[cfg(test)]
@@ -134,8 +133,8 @@ mod tests {
 
     use super::*;
 
-    fn is_ready(progress: &Progress) -> bool {
-        *progress == Progress::Ready
+    fn is_ready(state: &State) -> bool {
+        *state == State::Ready
     }
 
     #[rstest]

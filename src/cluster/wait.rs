@@ -1,7 +1,7 @@
-//! Waiting for one object: it is watched, never polled, and what it says is judged each time it changes.
+//! Waiting for one object of a new cluster: it is watched, never polled, and judged each time it changes.
 //!
 //! Errors of the API server do not end a wait (unless it says that we may not look); the limit does, and then what was
-//! last seen is told. What counts as ready is the caller's.
+//! last seen is told. The product under test is waited for elsewhere: [`super::watching`].
 
 use std::{fmt::Debug, time::Duration};
 
@@ -17,38 +17,21 @@ use kube::{
 use serde::de::DeserializeOwned;
 
 use super::ClusterError;
-use crate::verdict::Cause;
 
 /// What an object's state means to the one who waits for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Progress {
+pub(super) enum State {
     /// It is as it should be.
     Ready,
     /// Not yet; what it says now, in a few words.
     NotYet(String),
-    /// It never will be, and why: waiting on is pointless.
-    Never(Cause),
-}
-
-/// Judges an object each time it changes. `None` means that it does not exist.
-pub trait Readiness<K> {
-    /// What its state means.
-    fn observe(&self, object: Option<&K>) -> Progress;
-}
-
-impl<K, F: Fn(Option<&K>) -> Progress> Readiness<K> for F {
-    fn observe(&self, object: Option<&K>) -> Progress {
-        self(object)
-    }
 }
 
 /// How a wait ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Waited<K> {
-    /// It is ready; the object as it then was, `None` where readiness means that it is gone.
-    Ready(Option<K>),
-    /// It never will be.
-    Never(Cause),
+pub(super) enum Waited {
+    /// It is ready.
+    Ready,
     /// The limit was reached.
     TimedOut {
         /// What was last seen: of the object, or of the API server where that did not answer.
@@ -58,17 +41,17 @@ pub enum Waited<K> {
 
 /// How long to wait, and how fast to ask again after an error.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub(super) struct Patience {
     /// Ends the wait.
-    pub limit: Duration,
+    pub(super) limit: Duration,
     /// The pause after the first error; it doubles with each one that follows, up to five seconds.
-    pub first_pause: Duration,
+    pub(super) first_pause: Duration,
 }
 
 impl Patience {
     /// Waits up to `limit`. An API server that has just come up is asked again soon, unlike with kube's own back-off,
     /// which begins at 0.8 s.
-    pub fn of(limit: Duration) -> Self {
+    pub(super) fn of(limit: Duration) -> Self {
         Self {
             limit,
             first_pause: Duration::from_millis(100),
@@ -97,18 +80,18 @@ impl Backoff for Doubling {
     }
 }
 
-/// Watches the object called `name` until it is ready, never will be, or the limit is reached. Each new state is
-/// passed to `on_change` in words.
+/// Watches the object called `name` until `judge` calls it ready or the limit is reached. `judge` sees `None` where the
+/// object does not exist. Each new state is passed to `on_change` in words.
 ///
 /// # Errors
 /// The API server says that we may not look (401, 403). Every other answer may change, so it is waited out.
-pub async fn wait<K>(
+pub(super) async fn wait<K>(
     api: Api<K>,
     name: &str,
-    readiness: &impl Readiness<K>,
+    judge: impl Fn(Option<&K>) -> State,
     patience: Patience,
     on_change: &mut (dyn FnMut(&str) + Send),
-) -> Result<Waited<K>, ClusterError>
+) -> Result<Waited, ClusterError>
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
@@ -122,10 +105,9 @@ where
     let watch = async {
         while let Some(state) = states.next().await {
             let now = match state {
-                Ok(object) => match readiness.observe(object.as_ref()) {
-                    Progress::Ready => return Ok(Some(Waited::Ready(object))),
-                    Progress::Never(cause) => return Ok(Some(Waited::Never(cause))),
-                    Progress::NotYet(words) => words,
+                Ok(object) => match judge(object.as_ref()) {
+                    State::Ready => return Ok(true),
+                    State::NotYet(words) => words,
                 },
                 Err(error) => match refusal(error) {
                     Ok(refused) => return Err(ClusterError::api(name, refused)),
@@ -137,13 +119,13 @@ where
                 seen = now;
             }
         }
-        Ok(None)
+        Ok(false)
     };
     match tokio::time::timeout(patience.limit, watch).await {
-        Ok(Ok(Some(waited))) => Ok(waited),
+        Ok(Ok(true)) => Ok(Waited::Ready),
         Ok(Err(error)) => Err(error),
         // The watch goes on for ever by itself; should it end, what was last seen is still the truth.
-        Ok(Ok(None)) | Err(_) => Ok(Waited::TimedOut { seen }),
+        Ok(Ok(false)) | Err(_) => Ok(Waited::TimedOut { seen }),
     }
 }
 

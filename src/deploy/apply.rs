@@ -2,18 +2,22 @@
 
 use std::time::{Duration, Instant};
 
+use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, ResourceExt as _,
     api::{DynamicObject, Patch, PatchParams},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Deployer, Made, Ownership, StepFailed,
     resources::{Resource, Trouble, persistently},
 };
 use crate::{
-    cluster::watching::{Placement, Progress},
+    cluster::{
+        inventory,
+        watching::{Placement, Progress},
+    },
     manifest::Object,
     record::{Deviation, DeviationKind, Stage},
     verdict::{Cause, CauseCode},
@@ -69,11 +73,13 @@ impl Deployer {
         if self.site.ownership == Ownership::Shared && self.is_somebody_elses(&api, object, &expected).await? {
             return Ok(());
         }
+        self.write_down(&resource, namespace, object.name(), None, &expected)?;
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         let patch = Patch::Apply(&object.value);
         let (stored, _) = persistently(AWAY_LIMIT, || api.patch(object.name(), &parameters, &patch))
             .await
-            .map_err(|trouble| refused(trouble, expected, &at))?;
+            .map_err(|trouble| refused(trouble, expected.clone(), &at))?;
+        self.write_down(&resource, namespace, object.name(), stored.uid(), &expected)?;
         let made = Made::Object {
             api_version: resource.api.api_version.clone(),
             kind: resource.api.kind.clone(),
@@ -93,6 +99,59 @@ impl Deployer {
             deployed.objects.push(sent);
         });
         Ok(())
+    }
+
+    /// Notes an object of somebody else's cluster in the inventory: before it is made, and again with its uid.
+    fn write_down(
+        &self,
+        resource: &Resource,
+        namespace: Option<&str>,
+        name: &str,
+        uid: Option<String>,
+        expected: &str,
+    ) -> Result<(), StepFailed> {
+        if self.site.ownership == Ownership::Ours {
+            // It goes with the cluster, which is in the inventory.
+            return Ok(());
+        }
+        let namespaced = resource.placement == Placement::Namespaced;
+        let made = inventory::Made::Object {
+            cluster: self.site.reach.clone(),
+            api_version: resource.api.api_version.clone(),
+            object_kind: resource.api.kind.clone(),
+            namespace: namespaced.then(|| namespace.unwrap_or(&self.site.namespace).to_owned()),
+            name: name.to_owned(),
+            uid,
+        };
+        self.site.inventory.add(made).map_err(|error| {
+            StepFailed::new(
+                CauseCode::HostToolFailed,
+                expected,
+                format!("the inventory cannot be written: {error}"),
+            )
+        })
+    }
+
+    /// The namespace of the run, made where it is not there. An existing one is used as it is.
+    ///
+    /// # Errors
+    /// It is refused, or the API server is away.
+    pub async fn ensure_namespace(&self) -> Result<(), StepFailed> {
+        let name = self.site.namespace.clone();
+        let expected = format!("namespace {name} exists");
+        let namespaces: Api<Namespace> = Api::all(self.site.client.clone());
+        let (found, _) = persistently(AWAY_LIMIT, || namespaces.get_metadata_opt(&name))
+            .await
+            .map_err(|trouble| refused(trouble, expected, &name))?;
+        if found.is_some() {
+            return Ok(());
+        }
+        let namespace = Object {
+            value: json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
+            file: "quickproof".into(),
+            line: 0,
+        };
+        self.apply(&[namespace], None).await
     }
 
     /// In somebody else's cluster, an object that is there already stays as it is. A CRD is shared by everybody: it
@@ -241,7 +300,6 @@ pub(super) fn refused(trouble: Trouble, expected: String, at: &str) -> StepFaile
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
-    use serde_json::json;
 
     use super::*;
 

@@ -6,11 +6,15 @@ use std::{
 };
 
 use jsonpath_rust::JsonPath as _;
-use kube::api::{DynamicObject, ListParams};
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::{
+    Api,
+    api::{DynamicObject, ListParams},
+};
 use serde_json::{Value, json};
 
 use super::{
-    Carried, Deployer, Made, StepFailed,
+    Carried, Deployer, Made, Ownership, StepFailed,
     apply::{AWAY_LIMIT, refused},
     resources::persistently,
 };
@@ -21,8 +25,8 @@ use crate::{
     },
     host::{Call, HostError},
     manifest::Object,
-    plan::{Action, Step},
-    record::Stage,
+    plan::{Action, Step, Witness},
+    record::{Deviation, DeviationKind, Stage},
     verdict::{Cause, CauseCode},
 };
 
@@ -64,7 +68,11 @@ impl Deployer {
                 plain
             }
             Action::Helm { .. } => self.install_chart(step).await,
-            Action::InstallProvider { program, arguments } => self.install_provider(program, arguments).await,
+            Action::InstallProvider {
+                program,
+                arguments,
+                witness,
+            } => self.install_provider(program, arguments, witness).await,
             Action::Read {
                 resource,
                 name,
@@ -100,8 +108,16 @@ impl Deployer {
         }
     }
 
-    async fn install_provider(&self, program: &str, arguments: &[String]) -> Result<Carried, StepFailed> {
+    async fn install_provider(
+        &self,
+        program: &str,
+        arguments: &[String],
+        witness: &Witness,
+    ) -> Result<Carried, StepFailed> {
         let expected = format!("`{program} {}` succeeds", arguments.first().map_or("", String::as_str));
+        if self.site.ownership == Ownership::Shared && self.is_installed(witness, &expected).await? {
+            return Ok(self.use_installed(program, witness));
+        }
         let path = self
             .site
             .programs
@@ -143,6 +159,33 @@ impl Deployer {
                 actual: format!("pod {} of the provider will never be ready", doom.pod),
                 cause: doom.cause,
             }),
+        }
+    }
+
+    /// Whether somebody else's cluster has the provider already: a second installation would change theirs.
+    async fn is_installed(&self, witness: &Witness, expected: &str) -> Result<bool, StepFailed> {
+        let deployments: Api<Deployment> = Api::namespaced(self.site.client.clone(), &witness.namespace);
+        let (found, _) = persistently(AWAY_LIMIT, || deployments.get_metadata_opt(&witness.deployment))
+            .await
+            .map_err(|trouble| refused(trouble, expected.to_owned(), &witness.deployment))?;
+        Ok(found.is_some())
+    }
+
+    fn use_installed(&self, program: &str, witness: &Witness) -> Carried {
+        self.site.events.deviate(Deviation {
+            kind: DeviationKind::LeftOut,
+            subject: program.to_owned(),
+            what: format!(
+                "the cluster's own installation is used (Deployment {}/{})",
+                witness.namespace, witness.deployment
+            ),
+            why: "the cluster belongs to somebody else and has the provider already".into(),
+            from: None,
+        });
+        Carried {
+            sentence: Some(format!(
+                "{program} has nothing to do: the provider is installed already"
+            )),
         }
     }
 

@@ -8,7 +8,7 @@ use kube::{
 };
 
 use super::{Deployer, Made, apply::AWAY_LIMIT, resources::persistently};
-use crate::record::Stage;
+use crate::{cluster::inventory, record::Stage};
 
 /// How long an object may take to be gone after its deletion was accepted.
 const GONE_LIMIT: Duration = Duration::from_mins(1);
@@ -21,11 +21,33 @@ impl Deployer {
         while let Some(thing) = made.pop() {
             let title = thing.title();
             self.site.events.waiting(Stage::Cleanup, title.clone(), "deleting");
-            if let Err(why) = self.take_one_away(&thing).await {
-                left.push(format!("{title}: {why}"));
+            match self.take_one_away(&thing).await {
+                Ok(()) => self.strike_out(&thing),
+                Err(why) => left.push(format!("{title}: {why}")),
             }
         }
         left
+    }
+
+    fn strike_out(&self, thing: &Made) {
+        if let Made::Object {
+            api_version,
+            kind,
+            namespace,
+            name,
+            ..
+        } = thing
+        {
+            // What stays noted although it is gone costs `reap` one look.
+            let _ = self.site.inventory.remove(&inventory::Made::Object {
+                cluster: self.site.reach.clone(),
+                api_version: api_version.clone(),
+                object_kind: kind.clone(),
+                namespace: namespace.clone(),
+                name: name.clone(),
+                uid: None,
+            });
+        }
     }
 
     async fn take_one_away(&self, thing: &Made) -> Result<(), String> {

@@ -39,12 +39,24 @@ pub struct Installer {
     pub version_variable: String,
     /// The version where the guide says none.
     pub version: String,
+    /// The Deployment that says that it is installed already.
+    pub witness: Witness,
     /// The images it installs; `{version}` stands for the version.
     pub images: Vec<String>,
     /// Arguments that an unattended run needs.
     pub always: Vec<Addition>,
     /// Arguments that are needed when images are built from packages.
     pub when_built: Vec<Addition>,
+}
+
+/// A Deployment that exists where a provider is installed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Witness {
+    /// Its namespace, which the installer makes.
+    pub namespace: String,
+    /// Its name.
+    pub deployment: String,
 }
 
 /// Arguments that are added to a command of the guide.

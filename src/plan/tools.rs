@@ -106,6 +106,7 @@ impl Draft<'_> {
             Action::InstallProvider {
                 program: installer.program.clone(),
                 arguments,
+                witness: installer.witness.clone(),
             },
         ))
     }

@@ -2,7 +2,7 @@
 //!
 //! Pure: from the record to lines.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::{
     record::{Decision, DeviationKind, RunRecord, Stage},
@@ -59,8 +59,7 @@ pub(super) fn closing(record: &RunRecord, reports: &[PathBuf]) -> Vec<Line> {
     }
     lines.extend(time(record));
     if !reports.is_empty() {
-        let paths: Vec<String> = reports.iter().map(|path| path.display().to_string()).collect();
-        lines.push(said("report", Tone::Plain, &paths.join("  ")).unbroken());
+        lines.push(said("report", Tone::Plain, &places(reports)).unbroken());
     }
     if !record.command.is_empty() {
         lines.push(said("again", Tone::Plain, &record.command).unbroken());
@@ -101,6 +100,20 @@ fn verdict(record: &RunRecord) -> Line {
         Some(ms) => line.at_right(seconds(ms)),
         None => line,
     }
+}
+
+/// The paths in a row; those beside the first by their file names alone.
+fn places(reports: &[PathBuf]) -> String {
+    let beside = reports.first().and_then(|path| path.parent());
+    let places: Vec<String> = reports
+        .iter()
+        .enumerate()
+        .map(|(index, path)| match path.file_name() {
+            Some(name) if index > 0 && path.parent() == beside => Path::new(name).display().to_string(),
+            _ => path.display().to_string(),
+        })
+        .collect();
+    places.join("  ")
 }
 
 fn said(word: &str, tone: Tone, text: &str) -> Line {

@@ -150,6 +150,15 @@ impl Terminal {
         self.print_under(self.stage, &[line])
     }
 
+    /// Whether the last decision is a skip of the same stage and for the same reason as the one before it: the reason
+    /// has been told, and one line of it is enough.
+    fn is_skipped_as_the_one_before(&self) -> bool {
+        let [.., before, last] = self.record.decisions.as_slice() else {
+            return false;
+        };
+        matches!(last.finding, Finding::Skipped { .. }) && before.finding == last.finding && before.stage == last.stage
+    }
+
     fn enter(&mut self, stage: Stage) {
         if self.stage != Some(stage) {
             self.stage = Some(stage);
@@ -235,7 +244,7 @@ impl Reporter for Terminal {
                 self.waiting = None;
                 let tells = decision.weight == Weight::Gate
                     && matches!(decision.finding, Finding::Broken { .. } | Finding::Undecided { .. });
-                if tells || !self.quiet() {
+                if tells || !(self.quiet() || self.is_skipped_as_the_one_before()) {
                     let lines = page::decision(decision, &self.record.ledger, self.live.verbosity);
                     self.print_in(decision.stage, &lines)?;
                 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Instant};
 
 use super::{Context, OrderError, engine_answers};
 use crate::{
-    cluster::{self, Cluster, ExistingCluster},
+    cluster::{self, Cluster, ExistingCluster, Origin},
     host::Host,
     images::{self, How, ImageRef, Provided, Way},
     plan::Action,
@@ -22,6 +22,15 @@ pub(super) async fn look_for_engine(host: &Host) -> Result<(), OrderError> {
     engine_answers(host).await.map_err(|what| OrderError::Host {
         what: format!("{what} (a cluster of our own needs one; `.ci/setup engine-up` starts it, or name a cluster with `--cluster`)"),
     })
+}
+
+/// Whose nodes run the images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Nodes {
+    /// Nodes of a kind cluster that quickproof made, in this run or an earlier one: they ask our registry.
+    Ours,
+    /// Somebody else's.
+    Theirs,
 }
 
 fn broken(
@@ -52,17 +61,18 @@ fn broken(
 
 impl Context {
     /// Sees to images and programs. `None`: it failed, which has been said.
-    pub(super) async fn provide_images(&self) -> Option<(Option<Provided>, BTreeMap<String, PathBuf>)> {
+    pub(super) async fn provide_images(&self, nodes: Nodes) -> Option<(Option<Provided>, BTreeMap<String, PathBuf>)> {
         let began = Instant::now();
         self.events.send(Event::Entered { stage: Stage::Images });
-        let provided = if self.order.cluster.is_some() {
-            self.events.note(
-                Stage::Images,
-                "the cluster is somebody else's: its nodes pull images as they are set up to",
-            );
-            None
-        } else {
-            Some(self.images().await?)
+        let provided = match nodes {
+            Nodes::Theirs => {
+                self.events.note(
+                    Stage::Images,
+                    "the cluster is somebody else's: its nodes pull images as they are set up to",
+                );
+                None
+            }
+            Nodes::Ours => Some(self.images().await?),
         };
         let mut programs = BTreeMap::new();
         for name in self.programs_needed() {
@@ -142,25 +152,52 @@ impl Context {
         names
     }
 
-    /// Opens or makes the cluster. `None`: it failed, which has been said.
-    pub(super) async fn open_cluster(&self, provided: Option<&Provided>) -> Option<Cluster> {
+    /// Opens a cluster that was named. `None`: it failed, which has been said.
+    pub(super) async fn open_existing(&self, which: &ExistingCluster) -> Option<Cluster> {
+        self.events.send(Event::Entered { stage: Stage::Cluster });
+        match cluster::open(&self.host, which, self.order.kubeconfig.as_deref()).await {
+            Ok(cluster) => Some(cluster),
+            Err(error) => {
+                let sentence = "the cluster answers";
+                broken(
+                    self,
+                    Stage::Cluster,
+                    "cluster",
+                    sentence,
+                    CauseCode::ApiServerAway,
+                    &error,
+                );
+                None
+            }
+        }
+    }
+
+    /// Makes the cluster unless there is one, and puts images into its nodes. `None`: it failed, which has been said.
+    pub(super) async fn ready_cluster(
+        &self,
+        existing: Option<Cluster>,
+        provided: Option<&Provided>,
+    ) -> Option<Cluster> {
         let began = Instant::now();
         self.events.send(Event::Entered { stage: Stage::Cluster });
-        let opened = if let Some(which) = &self.order.cluster {
-            cluster::open(&self.host, which, self.order.kubeconfig.as_deref()).await
+        let cluster = if let Some(cluster) = existing {
+            cluster
         } else {
             let image = provided.and_then(|provided| provided.node_image.as_deref());
-            cluster::create(&self.host, &self.id, image, &self.inventory, &self.events).await
-        };
-        let cluster = match opened {
-            Ok(cluster) => cluster,
-            Err(error) => {
-                let code = match &self.order.cluster {
-                    Some(_) => CauseCode::ApiServerAway,
-                    None => CauseCode::ClusterNotCreated,
-                };
-                broken(self, Stage::Cluster, "cluster", "the cluster is ready", code, &error);
-                return None;
+            match cluster::create(&self.host, &self.id, image, &self.inventory, &self.events).await {
+                Ok(cluster) => cluster,
+                Err(error) => {
+                    let sentence = "the cluster is ready";
+                    broken(
+                        self,
+                        Stage::Cluster,
+                        "cluster",
+                        sentence,
+                        CauseCode::ClusterNotCreated,
+                        &error,
+                    );
+                    return None;
+                }
             }
         };
         self.hold(|held| held.cluster = Some(cluster.clone()));
@@ -177,9 +214,9 @@ impl Context {
             );
             return None;
         }
-        let what = match &self.order.cluster {
-            None => format!("kind cluster {} is ready", cluster.name),
-            Some(ExistingCluster::Named(_) | ExistingCluster::Current) => format!("cluster {} answers", cluster.name),
+        let what = match cluster.origin {
+            Origin::Made => format!("kind cluster {} is ready", cluster.name),
+            Origin::Existing => format!("cluster {} answers", cluster.name),
         };
         self.events
             .decide(Decision::new(Stage::Cluster, "cluster", what, Finding::Holds).took(began.elapsed()));

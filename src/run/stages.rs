@@ -27,7 +27,16 @@ pub(super) type Onward<T> = Option<T>;
 /// Runs the middle. Every way it ends early has been said through events.
 pub(super) async fn run(context: &Context, release: &Release) -> Onward<()> {
     say_release(context);
-    let (provided, programs) = context.provide_images().await?;
+    // Somebody else's cluster is opened first: whether its nodes ask our registry decides how images are had.
+    let existing = match &context.order.cluster {
+        Some(which) => Some(context.open_existing(which).await?),
+        None => None,
+    };
+    let nodes = match existing.as_ref().map(Cluster::node_container) {
+        Some(None) => ground::Nodes::Theirs,
+        Some(Some(_)) | None => ground::Nodes::Ours,
+    };
+    let (provided, programs) = context.provide_images(nodes).await?;
     // Only now is it known whether images are built, which the provider's settings depend on.
     let mut plan = redraw(context, release, ground::are_built(provided.as_ref()))?;
     for deviation in &plan.ledger {
@@ -64,7 +73,7 @@ pub(super) async fn run(context: &Context, release: &Release) -> Onward<()> {
             return None;
         }
     }
-    let cluster = context.open_cluster(provided.as_ref()).await?;
+    let cluster = context.ready_cluster(existing, provided.as_ref()).await?;
     let deployer = Arc::new(Deployer::new(site(context, &cluster, programs)));
     context.hold(|held| held.deployer = Some(Arc::clone(&deployer)));
     materialise(context, release, &plan)?;
@@ -148,6 +157,8 @@ fn site(
         run: context.id.clone(),
         watches: Arc::new(Watches::start(&cluster.client, scope)),
         events: context.events.clone(),
+        inventory: context.inventory.clone(),
+        reach: cluster.reach(),
         programs,
         step_limit: context.order.limit,
         scratch: context.scratch.path().to_owned(),
@@ -195,6 +206,16 @@ async fn deploy_and_judge(context: &Context, deployer: &Arc<Deployer>, plan: &Pl
     context.events.send(Event::Entered {
         stage: Stage::Deployment,
     });
+    if let Err(failed) = deployer.ensure_namespace().await {
+        say(
+            context,
+            Stage::Deployment,
+            "namespace",
+            "the namespace exists",
+            broken(failed),
+        );
+        return None;
+    }
     let requirements = &plan.requirements;
     if !requirements.is_empty() {
         let applied = deployer.apply(requirements, None).await;

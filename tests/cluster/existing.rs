@@ -1,1 +1,125 @@
-//! existing
+//! Somebody else's cluster: what is there stays as it is, what was made goes. Also the faults that are seeded into a
+//! quickstart, since a cluster that has its gateway already shows each within seconds.
+
+use std::{path::Path, sync::OnceLock};
+
+use serde_json::Value;
+
+use crate::bench::{Ran, output, quickproof, verify};
+
+/// A cluster with CRDs and gateway provider installed, for all tests of this process; deleted by [`gone`].
+pub(crate) struct Existing {
+    pub(crate) name: &'static str,
+    pub(crate) kubeconfig: String,
+}
+
+const NAME: &str = "quickproof-tests";
+
+/// The cluster; made at the first call.
+pub(crate) fn cluster() -> &'static Existing {
+    static CLUSTER: OnceLock<Existing> = OnceLock::new();
+    CLUSTER.get_or_init(|| {
+        let here = tempfile::tempdir().unwrap();
+        // What an earlier, killed run of these tests left.
+        let _ = quickproof(here.path()).args(["cluster", "down", NAME]).output();
+        let up = quickproof(here.path())
+            .args(["cluster", "up", "tests"])
+            .output()
+            .unwrap();
+        assert!(up.status.success(), "{}", String::from_utf8_lossy(&up.stderr));
+        let said = String::from_utf8(up.stdout).unwrap();
+        let kubeconfig = said
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("export KUBECONFIG="))
+            .unwrap()
+            .to_owned();
+        // Run once and kept: from now on the provider and the CRDs are somebody else's.
+        let first = verify(&["--cluster", NAME, "-n", "first", "--keep"]);
+        first.expect(0, "passed", None);
+        let existing = Existing { name: NAME, kubeconfig };
+        existing.kubectl(&["delete", "namespace", "first", "--wait=true"]);
+        existing
+    })
+}
+
+impl Existing {
+    /// Standard output of kubectl.
+    #[track_caller]
+    pub(crate) fn kubectl(&self, arguments: &[&str]) -> String {
+        let mut all = vec!["--kubeconfig", &self.kubeconfig];
+        all.extend(arguments);
+        output("kubectl", &all)
+    }
+
+    /// Runs a quickstart in a namespace of its own.
+    pub(crate) fn verify(&self, tree: &Path, namespace: &str) -> Ran {
+        verify(&[
+            "--cluster",
+            self.name,
+            "-n",
+            namespace,
+            "--tree",
+            tree.to_str().unwrap(),
+        ])
+    }
+}
+
+/// Everything of a kind in the cluster, by namespace, name, uid and resourceVersion.
+fn listed(cluster: &Existing, kind: &str, namespace: &str) -> Vec<String> {
+    let text = cluster.kubectl(&["get", kind, "-n", namespace, "-o", "json"]);
+    let list: Value = serde_json::from_str(&text).unwrap();
+    let line = |object: &Value| {
+        let metadata = &object["metadata"];
+        format!(
+            "{} {} {}",
+            metadata["name"], metadata["uid"], metadata["resourceVersion"]
+        )
+    };
+    list["items"].as_array().unwrap().iter().map(line).collect()
+}
+
+#[test]
+fn another_users_deployment_of_the_same_name_stays_untouched() {
+    let cluster = cluster();
+    cluster.kubectl(&["create", "namespace", "theirs"]);
+    cluster.kubectl(&[
+        "create",
+        "deployment",
+        "quickstart-sim",
+        "-n",
+        "theirs",
+        "--image",
+        "quickproof.invalid/none:1",
+        "--replicas=0",
+    ]);
+    let theirs = || listed(cluster, "deployment,configmap,serviceaccount", "theirs");
+    // The Deployment controller writes a status shortly after.
+    cluster.kubectl(&[
+        "wait",
+        "-n",
+        "theirs",
+        "deployment/quickstart-sim",
+        "--for=condition=Available",
+        "--timeout=30s",
+    ]);
+    let before = theirs();
+
+    // In their namespace: refused, and nothing of it changed.
+    let ran = verify(&["--cluster", cluster.name, "-n", "theirs"]);
+    ran.expect(3, "errored", Some("object-conflict"));
+    assert_eq!(theirs(), before);
+
+    // Beside it: works, and nothing of theirs changed.
+    let ran = verify(&["--cluster", cluster.name, "-n", "ours"]);
+    ran.expect(0, "passed", None);
+    assert_eq!(theirs(), before);
+    assert_eq!(
+        cluster
+            .kubectl(&["get", "namespaces", "-o", "name"])
+            .matches("namespace/ours\n")
+            .count(),
+        0,
+        "what was made is gone"
+    );
+    cluster.kubectl(&["delete", "namespace", "theirs"]);
+}

@@ -1,1 +1,191 @@
-//! faults
+//! Faults seeded into a copy of the embedded quickstart: each has the right outcome, blame and cause, well before any
+//! time limit.
+
+use std::{fs, path::Path, time::Duration};
+
+use crate::{
+    bench::{Ran, copied, output, replace, repository, verify},
+    existing::cluster,
+};
+
+/// Runs the embedded quickstart with a change to its files.
+fn with(namespace: &str, change: impl FnOnce(&Path)) -> Ran {
+    let tree = copied(&repository().join("manifests/quickstart"));
+    change(tree.path());
+    cluster().verify(tree.path(), namespace)
+}
+
+/// The decision that carries the cause.
+#[track_caller]
+fn evidence(ran: &Ran, cause: &str) -> String {
+    let decisions = ran.decisions().iter();
+    let found = decisions
+        .map(|decision| &decision["finding"]["cause"])
+        .find(|found| found["code"] == cause);
+    found.unwrap_or_else(|| panic!("no {cause} in {:?}", ran.causes()))["evidence"].to_string()
+}
+
+/// Far below the ten minutes that a wait may take.
+#[track_caller]
+fn was_quick(ran: &Ran) {
+    assert!(ran.took < Duration::from_secs(90), "took {:?}", ran.took);
+}
+
+#[test]
+fn an_endpoint_picker_image_that_does_not_exist() {
+    let ran = with("no-image", |tree| {
+        replace(&tree.join("endpoint-picker.yaml"), "epp:v1.5.0", "epp:v9.9.9")
+    });
+    ran.expect(1, "failed", Some("pod-image-not-found"));
+    assert!(evidence(&ran, "pod-image-not-found").contains("epp:v9.9.9"));
+    was_quick(&ran);
+}
+
+#[test]
+fn a_simulator_flag_that_it_does_not_know() {
+    let ran = with("no-flag", |tree| {
+        replace(
+            &tree.join("model-server.yaml"),
+            "- --port\n",
+            "- --no-such-flag\n            - --port\n",
+        )
+    });
+    ran.expect(1, "failed", Some("pod-argument-unknown"));
+    assert!(evidence(&ran, "pod-argument-unknown").contains("no-such-flag"));
+    was_quick(&ran);
+}
+
+#[test]
+fn a_pool_selector_that_matches_nothing() {
+    let ran = with("no-match", |tree| {
+        let file = tree.join("pool.yaml");
+        let text = fs::read_to_string(&file).unwrap();
+        let (head, tail) = text.split_once("matchLabels:\n").unwrap();
+        let (label, rest) = tail.split_once('\n').unwrap();
+        let (name, _) = label.split_once(':').unwrap();
+        fs::write(&file, format!("{head}matchLabels:\n{name}: nothing-has-this\n{rest}")).unwrap();
+    });
+    ran.expect(1, "failed", Some("pool-selects-no-pod"));
+    was_quick(&ran);
+}
+
+#[test]
+fn a_route_to_a_wrong_api_group() {
+    let ran = with("wrong-group", |tree| {
+        let file = tree.join("pool.yaml");
+        let text = fs::read_to_string(&file).unwrap();
+        let wrong = text.replace(
+            "group: inference.networking.k8s.io",
+            "group: inference.networking.x-k8s.io",
+        );
+        assert_ne!(text, wrong);
+        fs::write(&file, wrong).unwrap();
+    });
+    ran.expect(1, "failed", Some("route-backend-unresolved"));
+    was_quick(&ran);
+}
+
+#[test]
+fn an_endpoint_picker_that_asks_for_64_cpus_is_pending_while_the_pool_fails_open() {
+    let ran = with("too-large", |tree| {
+        let file = tree.join("endpoint-picker.yaml");
+        let text = fs::read_to_string(&file).unwrap();
+        let large = text.replacen("cpu: 100m", "cpu: \"64\"", 1);
+        assert_ne!(text, large);
+        fs::write(&file, large).unwrap();
+    });
+    // The cluster is too small: that is not the release's failure, yet never a pass.
+    ran.expect(3, "errored", Some("pod-unschedulable"));
+    let evidence = evidence(&ran, "pod-unschedulable");
+    assert!(
+        evidence.contains("requests cpu 64") && evidence.contains("can give cpu"),
+        "{evidence}"
+    );
+    assert!(
+        ran.causes().contains(&"endpoint-picker-bypassed"),
+        "every answer was a 200: {:?}",
+        ran.causes()
+    );
+    was_quick(&ran);
+}
+
+#[test]
+fn an_endpoint_picker_scaled_to_zero_while_the_pool_fails_open() {
+    let ran = with("scaled-zero", |tree| {
+        let file = tree.join("endpoint-picker.yaml");
+        let text = fs::read_to_string(&file).unwrap();
+        let none = text.replacen("replicas: 1", "replicas: 0", 1);
+        assert_ne!(text, none);
+        fs::write(&file, none).unwrap();
+    });
+    ran.expect(1, "failed", Some("endpoint-picker-bypassed"));
+    let status = ran.decision("request-status").unwrap();
+    assert_eq!(
+        status["finding"]["finding"], "holds",
+        "the answer is a 200 all the same"
+    );
+    for condition in ["gateway-programmed", "http-route-resolved", "inference-pool-accepted"] {
+        assert_eq!(
+            ran.decision(condition).unwrap()["finding"]["finding"],
+            "holds",
+            "{condition}"
+        );
+    }
+    was_quick(&ran);
+}
+
+#[test]
+fn a_missing_destination_rule() {
+    let ran = with("no-rule", |tree| {
+        let guide = tree.join("guide.md");
+        let text = fs::read_to_string(&guide).unwrap();
+        let (head, tail) = text.rsplit_once("=== \"Istio\"").unwrap();
+        assert!(tail.contains("kind: DestinationRule"));
+        let (_, rest) = tail.split_once("### ").unwrap();
+        fs::write(&guide, format!("{head}### {rest}")).unwrap();
+    });
+    ran.expect(1, "failed", Some("endpoint-picker-unreachable"));
+    for condition in ["gateway-programmed", "http-route-resolved", "inference-pool-accepted"] {
+        assert_eq!(
+            ran.decision(condition).unwrap()["finding"]["finding"],
+            "holds",
+            "{condition}"
+        );
+    }
+    was_quick(&ran);
+}
+
+#[test]
+fn an_api_server_paused_for_20_seconds_is_never_the_releases_failure() {
+    let cluster = cluster();
+    let node = format!("{}-control-plane", cluster.name);
+    let container = output(
+        "docker",
+        &[
+            "exec",
+            &node,
+            "sh",
+            "-c",
+            "ctr -n k8s.io containers ls | awk '/kube-apiserver/ {print $1}' | while read c; do ctr -n k8s.io tasks ls | grep -q \"^$c .*RUNNING\" && echo $c; done",
+        ],
+    );
+    let container = container.trim().to_owned();
+    assert!(!container.is_empty(), "the API server's container is found");
+    let pausing = std::thread::spawn(move || {
+        // Somewhere in the deployment of a run that takes about ten seconds.
+        std::thread::park_timeout(Duration::from_secs(4));
+        output(
+            "docker",
+            &["exec", &node, "ctr", "-n", "k8s.io", "tasks", "pause", &container],
+        );
+        std::thread::park_timeout(Duration::from_secs(20));
+        output(
+            "docker",
+            &["exec", &node, "ctr", "-n", "k8s.io", "tasks", "resume", &container],
+        );
+    });
+    let ran = verify(&["--cluster", cluster.name, "-n", "paused"]);
+    pausing.join().unwrap();
+    assert_ne!(ran.code, Some(1), "{}", ran.stderr);
+    assert_ne!(ran.report["outcome"], "failed");
+}

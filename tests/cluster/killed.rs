@@ -1,1 +1,72 @@
-//! killed
+//! `kill -9` in the middle: reports parse, do not say passed, and `reap` leaves nothing.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    process::Stdio,
+};
+
+use serde_json::Value;
+
+use crate::bench::{left_in_the_engine, quickproof};
+
+#[test]
+fn a_killed_run_leaves_true_reports_and_reap_leaves_nothing() {
+    let before = left_in_the_engine();
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path().join("state");
+    let mut run = quickproof(directory.path())
+        .args(["verify", "--json-file", "record.json", "--junit-file", "junit.xml"])
+        .env("XDG_STATE_HOME", &state)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // In the middle of the deployment: the cluster is there, something was decided, nothing has passed.
+    let mut lines = BufReader::new(run.stderr.take().unwrap()).lines();
+    let seen = lines
+        .by_ref()
+        .map_while(Result::ok)
+        .find(|line| line.contains("is applied"));
+    assert!(seen.is_some(), "the run ended before it was killed");
+    run.kill().unwrap();
+    run.wait().unwrap();
+
+    let record: Value =
+        serde_json::from_str(&fs::read_to_string(directory.path().join("record.json")).unwrap()).unwrap();
+    assert_ne!(record["outcome"], "passed");
+    assert!(
+        !record["decisions"].as_array().unwrap().is_empty(),
+        "what was decided is in the report"
+    );
+    let junit = fs::read_to_string(directory.path().join("junit.xml")).unwrap();
+    assert!(junit.contains("</testsuites>") && junit.contains("<error"), "{junit}");
+    assert_ne!(left_in_the_engine(), before, "a killed run leaves its cluster");
+
+    let reaped = quickproof(directory.path())
+        .arg("reap")
+        .env("XDG_STATE_HOME", &state)
+        .output()
+        .unwrap();
+    assert!(reaped.status.success(), "{}", String::from_utf8_lossy(&reaped.stderr));
+    let mut after = left_in_the_engine();
+    after.retain(|line| before.contains(line) || !line.contains("quickproof-registry") && line != "network kind");
+    assert_eq!(after, before);
+    let left: Vec<_> = files(&state);
+    assert_eq!(left, Vec::<String>::new(), "no inventory, no kubeconfig");
+}
+
+fn files(directory: &std::path::Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .flat_map(|entry| {
+            if entry.path().is_dir() {
+                files(&entry.path())
+            } else {
+                vec![entry.path().display().to_string()]
+            }
+        })
+        .collect()
+}

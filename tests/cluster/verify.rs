@@ -1,1 +1,48 @@
-//! verify
+//! The embedded quickstart, in a cluster of its own.
+
+use crate::bench::{left_in_the_engine, verify};
+
+/// Checks that must have been decided, and hold, for the embedded quickstart to have passed.
+const MUST_HOLD: &[&str] = &[
+    "guide-understood",
+    "cluster",
+    "gateway-programmed",
+    "http-route-resolved",
+    "inference-pool-accepted",
+    "pool-selects-pods",
+    "request-status",
+    "request-completion",
+    "request-passed-endpoint-picker",
+    "request-served-by-pool",
+    "proof-answers",
+    "proof-served-by-pool",
+    "proof-several-pods",
+    "proof-counter",
+    "proof-build-ref",
+    "cleanup",
+];
+
+#[test]
+fn the_embedded_quickstart_passes_and_leaves_nothing() {
+    let before = left_in_the_engine();
+    let ran = verify(&[]);
+    ran.expect(0, "passed", None);
+    for check in MUST_HOLD {
+        let decision = ran.decision(check).unwrap_or_else(|| panic!("{check} was not decided"));
+        assert_eq!(decision["finding"]["finding"], "holds", "{decision}");
+    }
+    assert!(
+        ran.stderr
+            .contains("PASSED  embedded quickstart (no release was tested)")
+    );
+    let ledger = ran.report["ledger"].as_array().unwrap();
+    let built = ledger.iter().filter(|entry| entry["kind"] == "built").count();
+    assert!(
+        built == 0 || ran.stderr.contains("no proof of those"),
+        "built images never count as proof"
+    );
+    let mut after = left_in_the_engine();
+    // The registry is a cache that outlives runs; it may have been started by this one.
+    after.retain(|line| before.contains(line) || !line.contains("quickproof-registry") && line != "network kind");
+    assert_eq!(after, before);
+}

@@ -95,3 +95,14 @@ fn a_reader_who_has_enough_is_no_error() {
         assert!(output.stderr.is_empty(), "{arguments:?}");
     }
 }
+
+#[test]
+fn the_readme_names_every_exit_code() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let table: String = readme.lines().filter(|line| line.starts_with("| ")).collect();
+    for code in quickproof::verdict::ExitCode::ALL {
+        let number = code.number().to_string();
+        let named = table.split(|c: char| !c.is_ascii_digit()).any(|word| word == number);
+        assert!(named, "{number}");
+    }
+}

@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use tower_test::mock;
 
 use super::*;
-use crate::verdict::CauseCode;
 
 type Server = mock::Handle<Request<Body>, Response<Said>>;
 
@@ -79,29 +78,28 @@ fn refuse(code: u16) -> Say {
     Say::Answer(code, status(code, "Reason"))
 }
 
-fn says_done(object: Option<&ConfigMap>) -> Progress {
+fn says_done(object: Option<&ConfigMap>) -> State {
     let says = object.and_then(|map| map.data.as_ref()?.get("is").cloned());
     match says.as_deref() {
-        Some("done") => Progress::Ready,
-        Some("doomed") => Progress::Never(Cause::new(CauseCode::StepTimedOut)),
-        Some(other) => Progress::NotYet(other.to_owned()),
-        None => Progress::NotYet("absent".to_owned()),
+        Some("done") => State::Ready,
+        Some(other) => State::NotYet(other.to_owned()),
+        None => State::NotYet("absent".to_owned()),
     }
 }
 
-async fn waited(answers: Vec<Say>, limit: Duration) -> (Result<Waited<ConfigMap>, ClusterError>, Vec<String>) {
+async fn waited(answers: Vec<Say>, limit: Duration) -> (Result<Waited, ClusterError>, Vec<String>) {
     let (api, server) = maps();
     let mut seen = Vec::new();
     let mut note = |state: &str| seen.push(state.to_owned());
     let result = tokio::select! {
         _ = serve(server, answers) => unreachable!("the server never ends"),
-        result = wait(api, "a", &says_done, patience(limit), &mut note) => result,
+        result = wait(api, "a", says_done, patience(limit), &mut note) => result,
     };
     (result, seen)
 }
 
-fn is_ready(result: &Result<Waited<ConfigMap>, ClusterError>) -> bool {
-    matches!(result, Ok(Waited::Ready(Some(_))))
+fn is_ready(result: &Result<Waited, ClusterError>) -> bool {
+    matches!(result, Ok(Waited::Ready))
 }
 
 #[tokio::test]
@@ -162,12 +160,6 @@ async fn a_server_in_trouble_is_named_at_the_limit() {
 }
 
 #[tokio::test]
-async fn what_never_will_be_ends_at_once() {
-    let (result, _) = waited(vec![listed(&[map("doomed")])], LONG).await;
-    assert!(matches!(result, Ok(Waited::Never(cause)) if cause.code == CauseCode::StepTimedOut));
-}
-
-#[tokio::test]
 async fn being_forbidden_to_look_is_an_error() {
     let (result, _) = waited(vec![refuse(403)], LONG).await;
     assert!(matches!(result, Err(ClusterError::Api { object, .. }) if object == "a"));
@@ -181,7 +173,7 @@ async fn what_is_known_goes_on_from_where_it_was() {
     let mut ignore = |_: &str| ();
     let (answered, _) = tokio::join!(
         tokio::time::timeout(Duration::from_millis(50), serve(server, answers)),
-        wait(api, "a", &says_done, limit, &mut ignore),
+        wait(api, "a", says_done, limit, &mut ignore),
     );
     assert!(answered.is_err(), "the list was asked for once, then only watches");
 }
