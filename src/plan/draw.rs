@@ -30,7 +30,10 @@ pub fn draw(release: &Release, options: &Options) -> Result<Plan, PlanError> {
         return Err(PlanError::NotAValue { value: value.clone() });
     }
     let layout = release.layout(options.layout.as_deref())?;
-    let provider = Provider::named(layout.only_provider.as_deref().unwrap_or(&options.provider))?;
+    let provider = match &layout.only_provider {
+        Some(only) => Provider::named(only)?,
+        None => Provider::with_tab(&options.provider)?,
+    };
     let profile = options.profile.as_deref().map(Profile::named).transpose()?;
     let choice = Choice {
         variant: &options.variant,
