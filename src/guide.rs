@@ -4,7 +4,7 @@
 
 use crate::{
     record::Provenance,
-    release::{Layout, RepoPath, TabPattern, Tree, TreeError},
+    release::{Layout, Placeholder, RepoPath, TabPattern, Tree, TreeError},
 };
 
 mod pages;
@@ -49,6 +49,8 @@ pub struct Block {
     pub role: Role,
     /// Why the layout leaves it out, or `None`.
     pub left_out: Option<String>,
+    /// Placeholders that were replaced in it, and where.
+    pub filled: Vec<(Provenance, Placeholder)>,
     /// Its commands. Expected output that a prompt block shows is not among them.
     pub commands: Vec<Command>,
 }
@@ -280,12 +282,25 @@ fn role(layout: &Layout, headings: &[String]) -> Role {
 
 fn read_block(layout: &Layout, block: &scan::Block) -> Block {
     let skip = layout.skip_after.iter().find(|skip| block.lead.contains(&skip.text));
+    let mut filled = Vec::new();
+    let mut typed = block.clone();
+    for (index, line) in typed.lines.iter_mut().enumerate() {
+        for placeholder in layout
+            .placeholders
+            .iter()
+            .filter(|one| block.lines[index].text.contains(&one.text))
+        {
+            line.text = line.text.replace(&placeholder.text, &placeholder.value);
+            filled.push((block.at(index), placeholder.clone()));
+        }
+    }
     Block {
         at: block.at(0),
         tabs: block.tabs.iter().map(|(_, title)| title.clone()).collect(),
         role: role(layout, &block.headings),
         left_out: skip.map(|skip| skip.why.clone()),
-        commands: shell::commands(block),
+        filled,
+        commands: shell::commands(&typed),
     }
 }
 

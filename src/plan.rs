@@ -237,8 +237,15 @@ impl Plan {
                 .find(|schema| object.file.starts_with(&schema.source()));
             let check = schema.and_then(|schema| schema.step.as_deref());
             let step = self.steps.iter_mut().find(|step| Some(step.check.as_str()) == check);
-            match step.map(|step| &mut step.action) {
-                Some(Action::Apply { objects, .. }) => objects.push(object),
+            match step {
+                Some(Step {
+                    action: Action::Apply { objects, .. },
+                    sentence,
+                    ..
+                }) => {
+                    objects.push(object);
+                    *sentence = kubectl::applied(objects);
+                }
                 _ => self.requirements.push(object),
             }
         }

@@ -14,7 +14,7 @@ mod tag;
 mod tree;
 
 pub use crds::{BundleError, crd_bundle};
-pub use layout::{Layout, LayoutSchema, Sections, Skip, TabPattern};
+pub use layout::{Layout, LayoutSchema, Placeholder, Sections, Skip, TabPattern};
 pub use path::{PathError, RepoPath};
 pub use tag::{Tag, TagError};
 pub use tree::{DirectoryTree, EmbeddedTree, Tree, TreeError};

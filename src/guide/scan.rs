@@ -26,7 +26,7 @@ pub(super) struct TabSet {
 }
 
 /// A fenced block of a shell language, its margin taken off.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Block {
     pub(super) lines: Vec<Line>,
     /// The headings it stands under, outermost first.

@@ -30,7 +30,10 @@ pub fn draw(release: &Release, options: &Options) -> Result<Plan, PlanError> {
         return Err(PlanError::NotAValue { value: value.clone() });
     }
     let layout = release.layout(options.layout.as_deref())?;
-    let provider = Provider::named(layout.only_provider.as_deref().unwrap_or(&options.provider))?;
+    let provider = match &layout.only_provider {
+        Some(only) => Provider::named(only)?,
+        None => Provider::with_tab(&options.provider)?,
+    };
     let profile = options.profile.as_deref().map(Profile::named).transpose()?;
     let choice = Choice {
         variant: &options.variant,
@@ -101,6 +104,20 @@ impl Draft<'_> {
         if let Some(why) = &block.left_out {
             self.leave_out(block, block.commands.len(), why);
             return;
+        }
+        for (at, placeholder) in &block.filled {
+            let value = if placeholder.value.is_empty() {
+                "nothing"
+            } else {
+                &placeholder.value
+            };
+            self.deviate(
+                DeviationKind::Substituted,
+                placeholder.text.clone(),
+                format!("{value} is put in place of `{}`", placeholder.text),
+                placeholder.why.clone(),
+                Some(at),
+            );
         }
         for command in &block.commands {
             let drawn = match &command.body {
@@ -211,7 +228,9 @@ impl Draft<'_> {
                 let filter = shell::texts(&shell::arguments(&mut self.environment, filter)?)?;
                 let filter: Vec<&str> = filter.iter().map(String::as_str).collect();
                 match (program.as_deref(), filter.as_slice()) {
-                    (Some("kubectl"), ["grep", text]) if !text.starts_with('-') => self.kubectl(&run, Some(text)),
+                    (Some("kubectl"), ["grep", text]) if !text.starts_with('-') => {
+                        self.kubectl(&run, first, Some(text))
+                    }
                     // It only lays the answer out for a reader.
                     (Some("curl"), ["jq", ..]) => self.run(&run, first),
                     _ => Err(Stop::Unsupported(format!(
@@ -237,7 +256,7 @@ impl Draft<'_> {
             return self.tool(run);
         }
         match program {
-            "kubectl" => self.kubectl(run, None),
+            "kubectl" => self.kubectl(run, simple, None),
             "helm" => self.helm(run),
             "curl" => self.curl(run, simple),
             _ if self

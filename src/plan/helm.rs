@@ -79,16 +79,11 @@ impl Draft<'_> {
             return Err(source::missing(reference));
         }
         if reference.contains("://") {
-            self.deviate(
-                DeviationKind::Substituted,
-                reference,
-                format!(
-                    "`{directory}` of the tree is packaged as {}",
-                    tag.as_deref().unwrap_or_default()
-                ),
-                "before the release is published, its own files stand in for its charts",
-                Some(run.at),
+            let what = format!(
+                "`{directory}` of the tree is packaged as {}",
+                tag.as_deref().unwrap_or_default()
             );
+            self.serve(reference, what, version.as_deref().unwrap_or("latest"), run);
         }
         let directory = directory.to_string();
         Ok((Chart::Tree { directory }, tag))

@@ -8,7 +8,7 @@ use super::{
     draft::{Draft, Drawn, Run, Stop},
     shell,
 };
-use crate::manifest::Object;
+use crate::{guide::Simple, manifest::Object, record::DeviationKind};
 
 const GRAMMAR: Grammar<'static> = Grammar {
     valued: &[
@@ -23,7 +23,10 @@ const GRAMMAR: Grammar<'static> = Grammar {
 };
 
 impl Draft<'_> {
-    pub(super) fn kubectl(&mut self, run: &Run<'_>, containing: Option<&str>) -> Result<Drawn, Stop> {
+    pub(super) fn kubectl(&mut self, run: &Run<'_>, simple: &Simple, containing: Option<&str>) -> Result<Drawn, Stop> {
+        if let Some(inner) = run.words.iter().position(|word| *word == Word::text("--")) {
+            return self.executed(run, inner + 1, simple);
+        }
         let arguments = Arguments::read(&run.words[1..], &GRAMMAR)?;
         let positional = shell::texts(&arguments.positional)?;
         let positional: Vec<&str> = positional.iter().map(String::as_str).collect();
@@ -81,6 +84,29 @@ impl Draft<'_> {
                 positional.join(" ")
             ))),
         }
+    }
+
+    /// `kubectl exec POD -- curl …`: a request that is sent from inside the cluster.
+    fn executed(&mut self, run: &Run<'_>, inner: usize, simple: &Simple) -> Result<Drawn, Stop> {
+        let outer = Arguments::read(&run.words[1..inner - 1], &GRAMMAR)?;
+        let outer = shell::texts(&outer.positional)?;
+        let words = run.words[inner..].to_vec();
+        if outer.first().is_none_or(|verb| verb != "exec") || words.first() != Some(&Word::text("curl")) {
+            return Err(Stop::Unsupported("it runs a program in a pod".into()));
+        }
+        self.deviate(
+            DeviationKind::Substituted,
+            outer.join(" "),
+            "the request is sent by quickproof and not by a pod",
+            "a pod that only sends a request adds an image and nothing to what is tested",
+            Some(run.at),
+        );
+        let request = Run {
+            at: run.at,
+            words,
+            input: None,
+        };
+        self.curl(&request, simple)
     }
 
     fn apply(&mut self, run: &Run<'_>, arguments: &Arguments, namespace: Option<String>) -> Result<Drawn, Stop> {
@@ -147,7 +173,7 @@ pub(super) fn read(words: &[Word], into: &str) -> Result<Action, Stop> {
 }
 
 /// What is applied, as a sentence.
-fn applied(objects: &[Object]) -> String {
+pub(super) fn applied(objects: &[Object]) -> String {
     let is_crd = |object: &Object| object.kind() == "CustomResourceDefinition";
     match objects {
         [] => "the CRDs are applied".into(),

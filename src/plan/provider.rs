@@ -124,10 +124,26 @@ impl Provider {
     /// # Errors
     /// There is none.
     pub fn named(name: &str) -> Result<Self, PlanError> {
-        find::<ProviderFiles, _>("manifests/providers", name)?.ok_or_else(|| PlanError::UnknownProvider {
+        find::<ProviderFiles, _>("manifests/providers", name)?.ok_or_else(|| Self::unknown(name))
+    }
+
+    /// The provider of this name among those that guides have tabs for.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn with_tab(name: &str) -> Result<Self, PlanError> {
+        let found: Option<Self> = find::<ProviderFiles, _>("manifests/providers", name)?;
+        found
+            .filter(|provider| provider.tab.is_some())
+            .ok_or_else(|| Self::unknown(name))
+    }
+
+    fn unknown(name: &str) -> PlanError {
+        let has_tab = |name: &str| Self::named(name).is_ok_and(|provider| provider.tab.is_some());
+        PlanError::UnknownProvider {
             name: name.chars().take(80).collect(),
-            known: known::<ProviderFiles>(),
-        })
+            known: known::<ProviderFiles>(has_tab),
+        }
     }
 }
 
@@ -139,7 +155,7 @@ impl Profile {
     pub fn named(name: &str) -> Result<Self, PlanError> {
         find::<ProfileFiles, _>("manifests/profiles", name)?.ok_or_else(|| PlanError::UnknownProfile {
             name: name.chars().take(80).collect(),
-            known: known::<ProfileFiles>(),
+            known: known::<ProfileFiles>(|_| true),
         })
     }
 }
@@ -150,10 +166,13 @@ fn find<E: rust_embed::RustEmbed, T: DeserializeOwned>(folder: &str, name: &str)
     Ok(found.transpose()?)
 }
 
-fn known<E: rust_embed::RustEmbed>() -> String {
-    let mut names: Vec<String> = E::iter()
-        .map(|file| format!("`{}`", file.trim_end_matches(".yaml")))
-        .collect();
+fn known<E: rust_embed::RustEmbed>(counts: impl Fn(&str) -> bool) -> String {
+    let files: Vec<_> = E::iter().collect();
+    let names = files
+        .iter()
+        .map(|file| file.trim_end_matches(".yaml"))
+        .filter(|name| counts(name));
+    let mut names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
     names.sort();
     names.join(", ")
 }
@@ -182,6 +201,8 @@ mod tests {
                 .to_string()
                 .contains("`istio`")
         );
+        let no_tab = Provider::with_tab("none").unwrap_err().to_string();
+        assert!(no_tab.contains("known are `istio`;"), "{no_tab}");
         assert!(Profile::named("../x").unwrap_err().to_string().contains("`small`"));
     }
 }

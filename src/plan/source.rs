@@ -14,9 +14,6 @@ use crate::{
 /// The asset of a release that holds its CRDs.
 const BUNDLE: &str = "manifests.yaml";
 
-/// Why the tree stands in for an address.
-const UNPUBLISHED: &str = "before the release is published, its own files stand in for its addresses";
-
 impl Draft<'_> {
     /// The objects of one `-f`. `check` is the name of the step that applies them.
     pub(super) fn objects(&mut self, source: &str, run: &Run<'_>, check: &str) -> Result<Vec<Object>, Stop> {
@@ -47,13 +44,7 @@ impl Draft<'_> {
                 self.belongs(&repository, &at, source)?;
                 let path: RepoPath = path.parse().map_err(|_| missing(source))?;
                 let objects = self.of_tree(&path, source)?;
-                self.deviate(
-                    DeviationKind::Substituted,
-                    source,
-                    format!("`{path}` of the tree is used"),
-                    UNPUBLISHED,
-                    Some(run.at),
-                );
+                self.serve(source, format!("`{path}` of the tree is used"), &at, run);
                 Ok(objects)
             }
             Reference::Asset { repository, at, name } => {
@@ -64,13 +55,7 @@ impl Draft<'_> {
                     )));
                 }
                 let objects = self.bundle()?;
-                self.deviate(
-                    DeviationKind::Substituted,
-                    source,
-                    "the bundle is built from `config/crd`",
-                    UNPUBLISHED,
-                    Some(run.at),
-                );
+                self.serve(source, "the bundle is built from `config/crd`", &at, run);
                 Ok(objects)
             }
             Reference::Directory { .. } | Reference::Releases { .. } | Reference::Elsewhere => Err(Stop::Unsupported(
@@ -84,13 +69,7 @@ impl Draft<'_> {
         let path = match classify(source) {
             Reference::Directory { repository, at, path } => {
                 self.belongs(&repository, &at, source)?;
-                self.deviate(
-                    DeviationKind::Substituted,
-                    source,
-                    format!("`{path}` of the tree is used"),
-                    UNPUBLISHED,
-                    Some(run.at),
-                );
+                self.serve(source, format!("`{path}` of the tree is used"), &at, run);
                 path
             }
             Reference::Path(path) => path,
@@ -131,6 +110,19 @@ impl Draft<'_> {
             format!("what the guide names is of {tag}"),
             actual,
         ))
+    }
+
+    /// Notes that the tree stands in for an address.
+    pub(super) fn serve(&mut self, source: &str, what: impl Into<String>, at: &str, run: &Run<'_>) {
+        let is_tag = self.release.tag.as_ref().is_some_and(|tag| tag.to_string() == at);
+        let why = if is_tag {
+            "before the release is published, its own files stand in for its addresses".to_owned()
+        } else {
+            format!(
+                "this page of the guide names `{at}` in every release, and the release's own files are what is tested"
+            )
+        };
+        self.deviate(DeviationKind::Substituted, source, what, why, Some(run.at));
     }
 
     fn bundle(&self) -> Result<Vec<Object>, Stop> {

@@ -35,11 +35,12 @@ impl Draft<'_> {
             self.environment.set(name, value);
         }
         let names: Vec<&str> = assignments.iter().map(|(name, _)| name.as_str()).collect();
+        let list = names.join(", ");
         let (verb, sentence) = if let Action::Read { resource, name, .. } = &action {
-            ("read", format!("{} is read from {resource} {name}", names.join(", ")))
+            ("read", format!("{list} is read from {resource} {name}"))
         } else {
             let are = if names.len() == 1 { "is" } else { "are" };
-            ("variables", format!("{} {are} set", names.join(", ")))
+            ("variables", format!("{list} {are} set"))
         };
         let check = self.check(verb, at);
         Ok(Drawn::new(check, sentence, action))

@@ -44,6 +44,9 @@ pub struct Layout {
     /// Branches and versions in the guide's addresses that stand for the tag, for guides that were never brought to it.
     #[serde(default)]
     pub stands_for_tag: Vec<String>,
+    /// Texts that a reader replaces by hand, such as `<YOUR_PROVIDER>`.
+    #[serde(default)]
+    pub placeholders: Vec<Placeholder>,
     /// Assets that are had from a Go module because the tree does not hold them.
     #[serde(default)]
     pub schemas: Vec<LayoutSchema>,
@@ -78,6 +81,18 @@ pub struct Sections {
 pub struct Skip {
     /// The text.
     pub text: String,
+    /// The reason, for the ledger.
+    pub why: String,
+}
+
+/// A text in commands that a reader replaces by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Placeholder {
+    /// The text.
+    pub text: String,
+    /// What is put in its place; may be empty.
+    pub value: String,
     /// The reason, for the ledger.
     pub why: String,
 }

@@ -5,5 +5,7 @@
 
 mod architecture;
 mod cli;
+mod commands;
 mod plan;
 mod report;
+mod schemas;

@@ -314,3 +314,40 @@ fn a_real_tree_of_another_release_is_refused(#[case] other: &str) {
         "{error}"
     );
 }
+
+#[test]
+fn the_standalone_page_is_drawn_with_what_stands_in_for_its_branch() {
+    let Some(tree) = upstream("v1.5.0") else { return };
+    let options = Options {
+        layout: Some("standalone".into()),
+        ..options()
+    };
+    let plan = plan::draw(&release(&tree, "v1.5.0").unwrap(), &options).unwrap();
+    println!("{}", printed(&plan));
+    assert!(
+        !plan
+            .steps
+            .iter()
+            .any(|step| matches!(step.action, Action::Unsupported { .. }))
+    );
+    assert_eq!(causes(&plan), []);
+    assert_eq!(plan.subject.provider, "none");
+    assert!(plan.schemas.is_empty());
+    assert!(plan.images.iter().any(|image| image.contains("envoyproxy/envoy")));
+    let Some(Action::Helm {
+        chart, version, set, ..
+    }) = plan
+        .steps
+        .iter()
+        .map(|step| &step.action)
+        .find(|action| matches!(action, Action::Helm { .. }))
+    else {
+        panic!("the page installs a chart");
+    };
+    let directory = "config/charts/standalone".to_owned();
+    assert_eq!(
+        (chart, version.as_deref()),
+        (&Chart::Tree { directory }, Some("v1.5.0"))
+    );
+    assert!(set.contains(&"provider.name=".to_owned()));
+}

@@ -1,0 +1,96 @@
+//! Blocks read from text.
+
+use proptest::prelude::*;
+use rstest::rstest;
+
+use super::*;
+use crate::guide::{pages::Line, scan};
+
+/// The commands of a block with this text, whose first line is line 1 of `g.md`.
+pub(crate) fn read(text: &str) -> Vec<Command> {
+    let fence = "~".repeat(9);
+    let lines = [fence.as_str()].into_iter().chain(text.lines()).chain([fence.as_str()]);
+    let line = |(number, text): (u32, &str)| Line {
+        text: text.into(),
+        file: "g.md".into(),
+        number,
+    };
+    let lines: Vec<Line> = (0..).zip(lines).map(line).collect();
+    scan::scan(&lines).blocks.iter().flat_map(commands).collect()
+}
+
+fn seen(text: &str) -> Vec<(u32, String)> {
+    let what = |command: &Command| match &command.body {
+        Body::Pipeline(_) => command.raw.clone(),
+        Body::NotUnderstood(_) => format!("? {}", command.raw),
+    };
+    read(text)
+        .iter()
+        .map(|command| (command.at.line, what(command)))
+        .collect()
+}
+
+#[rstest]
+#[case::one("a b", &[(1, "a b")])]
+#[case::comments("# first\na b # why\n\n# last\nc", &[(2, "a b # why"), (5, "c")])]
+#[case::continued("a \\\n  --b c \\\n  d\ne", &[(1, "a --b c d"), (4, "e")])]
+#[case::joined("a && b; c", &[(1, "a"), (1, "b"), (1, "c")])]
+#[case::quotes_over_lines("a '{\n  x\n}'\nb", &[(1, "a '{ x }'"), (4, "b")])]
+#[case::substitution("A=$(b \\\n  | c)\nd", &[(1, "A=$(b | c)"), (3, "d")])]
+#[case::here_document("cat <<'E' | a -f -\nx: ${Y}\nE\nb", &[(1, "cat <<'E' | a -f -"), (4, "b")])]
+#[case::session("$ a b\nNAME  AGE\n$ c \\\n>   d\nout", &[(1, "a b"), (3, "c d")])]
+#[case::alternative("a || b", &[(1, "a"), (1, "? b")])]
+#[case::background("a &", &[(1, "? a")])]
+#[case::a_loop("for i in 1 2; do\n  a\ndone\nb", &[(1, "? for i in 1 2; do a done"), (4, "b")])]
+#[case::to_a_file("a > b", &[(1, "? a > b")])]
+#[case::an_error_hides_nothing("a\nexport P=<P> # why\nb \\\n  c", &[(1, "a"), (2, "? export P=<P> # why"), (3, "b c")])]
+#[case::never_closed("a\nb 'c\nd", &[(1, "a"), (2, "? b 'c"), (3, "d")])]
+#[case::nothing("\n# only a comment\n", &[])]
+fn commands_are_told_apart_and_know_their_lines(#[case] text: &str, #[case] wanted: &[(u32, &str)]) {
+    let wanted: Vec<(u32, String)> = wanted.iter().map(|(line, raw)| (*line, (*raw).to_owned())).collect();
+    assert_eq!(seen(text), wanted);
+}
+
+#[test]
+fn text_in_single_quotes_knows_its_line() {
+    let commands = read("a \\\n  -d '{\n  \"m\": \"${M}\"\n}'");
+    let Body::Pipeline(pipeline) = &commands[0].body else {
+        panic!("{commands:?}")
+    };
+    let ShellPiece::SingleQuoted { text, line } = &pipeline.0[0].words[2].pieces[0] else {
+        panic!("{pipeline:?}")
+    };
+    assert_eq!((text.as_str(), *line), ("{\n  \"m\": \"${M}\"\n}", 2));
+}
+
+#[test]
+fn a_block_that_nobody_could_type_is_not_read() {
+    for text in [
+        "(".repeat(5_000),
+        format!("a {}", "b ".repeat(40_000)),
+        "$(".repeat(2_000),
+    ] {
+        assert!(
+            read(&text)
+                .iter()
+                .all(|command| matches!(command.body, Body::NotUnderstood(_)))
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic_and_every_command_has_a_line(text in "[ab=$(){}<>|&;'\"`#\\\\\n E-]{0,80}") {
+        let count = u32::try_from(text.lines().count()).unwrap();
+        for command in read(&text) {
+            prop_assert!((1..=count).contains(&command.at.line));
+        }
+    }
+
+    #[test]
+    fn no_words_of_a_guide_make_it_panic(
+        words in proptest::collection::vec("(kubectl|curl|-f|<<EOF|EOF|\\$\\{X\\}|\\$\\(a|\\)|'|\"|\\||\n|\\\\\n|é)", 0..20)
+    ) {
+        read(&words.join(" "));
+    }
+}

@@ -1,0 +1,245 @@
+//! What single commands of a guide become.
+
+use quickproof::{
+    manifest::Object,
+    plan::{self, Action, Chart, Options, Piece, Request, Step, Variables, Word},
+    release::Release,
+    verdict::{CauseCode, Finding},
+};
+use rstest::rstest;
+
+/// The step of the last command in a guide with these commands, in a tree with one manifest and one chart.
+fn last(commands: &str) -> Step {
+    let tree = tempfile::tempdir().unwrap();
+    let guide = format!(
+        "=== \"Simulator\"\n\n    x\n\nthen\n\n=== \"Istio\"\n\n    x\n\n```bash\nM=model\nIP=$(kubectl get gateway g -o jsonpath='{{.a}}')\n{commands}\n```\n"
+    );
+    let object = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n");
+    for (name, text) in [
+        ("site-src/guides/index.md", guide),
+        ("a/one.yaml", object("one")),
+        ("a/two.yml", format!("---\n{}---\n{}", object("two"), object("three"))),
+        ("a/readme.txt", "no manifest".into()),
+        ("a/broken.yaml.txt", "a: [".into()),
+        ("bad/x.yaml", "a: [".into()),
+        ("config/charts/inferencepool/Chart.yaml", "name: inferencepool".into()),
+    ] {
+        let path = tree.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let release = Release::open_tree(tree.path(), "v1.5.0".parse().unwrap()).unwrap();
+    let options = Options {
+        variant: "sim".into(),
+        provider: "istio".into(),
+        ..Options::default()
+    };
+    plan::draw(&release, &options).unwrap().steps.pop().unwrap()
+}
+
+fn request(command: &str) -> Request {
+    match last(command).action {
+        Action::Request(request) => request,
+        action => panic!("{action:?}"),
+    }
+}
+
+fn text(word: &Word) -> String {
+    let variables = Variables::from([("IP".to_owned(), "192.0.2.1".to_owned())]);
+    word.resolve(&variables).unwrap()
+}
+
+#[rstest]
+#[case::bare("curl ${IP}:80/x", "GET", "http://192.0.2.1:80/x", &[], None)]
+#[case::data("curl -i $IP/x -d '{}'", "POST", "http://192.0.2.1/x", &[], Some("{}"))]
+#[case::long("curl --request PUT --url https://${IP}/x --header \"A: $M\" --data ab --data cd", "PUT", "https://192.0.2.1/x",
+    &[("A", "model")], Some("ab&cd"))]
+#[case::joined("curl -sSi -XPOST -H'A:b:c' \"http://$IP\"", "POST", "http://192.0.2.1", &[("A", "b:c")], None)]
+#[case::laid_out("curl -s $IP/x | jq .", "GET", "http://192.0.2.1/x", &[], None)]
+#[case::from_a_pod("kubectl exec curl -- curl -i http://s:8081/x -d a", "POST", "http://s:8081/x", &[], Some("a"))]
+#[case::mended("curl $IP -d '{\"m\": \"'\"${M}\"'\"}'", "POST", "http://192.0.2.1", &[], Some("{\"m\": \"model\"}"))]
+fn curl_sends_what_bash_gives_it(
+    #[case] command: &str,
+    #[case] method: &str,
+    #[case] url: &str,
+    #[case] headers: &[(&str, &str)],
+    #[case] body: Option<&str>,
+) {
+    let request = request(command);
+    assert_eq!((request.method.as_str(), text(&request.url).as_str()), (method, url));
+    let sent: Vec<(String, String)> = request
+        .headers
+        .iter()
+        .map(|(name, value)| (name.clone(), text(value)))
+        .collect();
+    let wanted: Vec<(String, String)> = headers
+        .iter()
+        .map(|(name, value)| ((*name).into(), (*value).into()))
+        .collect();
+    assert_eq!(sent, wanted);
+    assert_eq!(request.body.as_ref().map(text).as_deref(), body);
+    assert!(request.unexpanded.is_empty());
+}
+
+#[test]
+fn a_request_with_a_name_in_single_quotes_points_at_the_line_of_the_name() {
+    let step = last("curl $IP -d '{\n  \"p\": 1,\n  \"m\": \"${M}\"\n}'");
+    assert_eq!(
+        (step.check.as_str(), step.from.line),
+        ("request:site-src/guides/index.md:14", 16)
+    );
+    let step = last("curl $IP -d '{\n  \"p\": 1,\n  \"m\": \"'${M}'\"\n}'");
+    assert_eq!(step.from.line, 14);
+}
+
+#[rstest]
+#[case("kubectl apply -f a/one.yaml", &["one"], None)]
+#[case("kubectl create -f a/one.yaml -n here", &["one"], Some("here"))]
+#[case("kubectl apply --namespace=here --server-side -f a", &["one", "two", "three"], Some("here"))]
+#[case("kubectl apply -f a/two.yml -f ./a/one.yaml", &["two", "three", "one"], None)]
+#[case("kubectl apply -f https://raw.githubusercontent.com/kubernetes-sigs/gateway-api-inference-extension/v1.5.0/a/one.yaml",
+    &["one"], None)]
+#[case("kubectl create ns here", &["here"], None)]
+#[case("kubectl apply -f - <<EOF\napiVersion: v1\nkind: A\nmetadata: {name: x-$M}\nEOF", &["x-model"], None)]
+#[case("cat <<'EOF' | kubectl apply -f -\napiVersion: v1\nkind: A\nmetadata: {name: x-$M}\nEOF", &["x-$M"], None)]
+fn objects_come_from_the_tree_or_from_the_guide(
+    #[case] command: &str,
+    #[case] names: &[&str],
+    #[case] namespace: Option<&str>,
+) {
+    let Action::Apply {
+        objects,
+        namespace: given,
+    } = last(command).action
+    else {
+        panic!("{command}")
+    };
+    assert_eq!(objects.iter().map(Object::name).collect::<Vec<_>>(), names);
+    assert_eq!(given.as_deref(), namespace);
+}
+
+#[rstest]
+#[case("kubectl get nodes", "nodes", None, None)]
+#[case("kubectl get gateway/g -o yaml", "gateway", Some("g"), None)]
+#[case("kubectl get gateway g -n x -owide", "gateway", Some("g"), None)]
+#[case("kubectl get crds | grep some.text", "crds", None, Some("some.text"))]
+fn objects_are_looked_at(
+    #[case] command: &str,
+    #[case] resource: &str,
+    #[case] name: Option<&str>,
+    #[case] containing: Option<&str>,
+) {
+    let Action::Inspect {
+        resource: seen,
+        name: named,
+        containing: holds,
+        ..
+    } = last(command).action
+    else {
+        panic!("{command}")
+    };
+    assert_eq!(
+        (seen.as_str(), named.as_deref(), holds.as_deref()),
+        (resource, name, containing)
+    );
+}
+
+#[rstest]
+#[case(
+    "helm install r oci://registry.k8s.io/gateway-api-inference-extension/charts/inferencepool --version v1.5.0 --set a=$M",
+    true
+)]
+#[case("helm upgrade -i r config/charts/inferencepool --set a=$M", true)]
+#[case("helm upgrade --install r -n x oci://a.example/charts/other --set a=$M", false)]
+fn charts_of_the_release_come_from_its_tree(#[case] command: &str, #[case] own: bool) {
+    let Action::Helm {
+        release,
+        chart,
+        version,
+        set,
+        ..
+    } = last(command).action
+    else {
+        panic!("{command}")
+    };
+    assert_eq!(
+        (release.as_str(), set.as_slice()),
+        ("r", ["a=model".to_owned()].as_slice())
+    );
+    assert_eq!(matches!(chart, Chart::Tree { .. }), own);
+    assert_eq!(version.as_deref(), own.then_some("v1.5.0"));
+}
+
+#[test]
+fn a_value_read_at_run_time_stays_open_in_what_is_set_from_it() {
+    let Action::Request(request) = last("HOST=${IP}:80\ncurl $HOST/x").action else {
+        panic!("no request")
+    };
+    let wanted = [
+        Piece::Text("http://".into()),
+        Piece::Variable("IP".into()),
+        Piece::Text(":80/x".into()),
+    ];
+    assert_eq!(request.url.0, wanted);
+}
+
+#[rstest]
+#[case::missing("kubectl apply -f a/none.yaml", CauseCode::GuideReferenceMissing)]
+#[case::out_of_the_tree("kubectl apply -f ../x.yaml", CauseCode::GuideReferenceMissing)]
+#[case::broken("kubectl apply -f bad/x.yaml", CauseCode::ManifestUnreadable)]
+#[case::branch(
+    "kubectl apply -f https://github.com/kubernetes-sigs/gateway-api-inference-extension/raw/main/a/one.yaml",
+    CauseCode::GuideReferenceElsewhere
+)]
+#[case::newest(
+    "kubectl apply -f https://github.com/kubernetes-sigs/gateway-api-inference-extension/releases/latest/download/manifests.yaml",
+    CauseCode::GuideReferenceElsewhere
+)]
+#[case::chart_of_another(
+    "helm install r oci://registry.k8s.io/gateway-api-inference-extension/charts/inferencepool --version v1.4.0",
+    CauseCode::GuideReferenceElsewhere
+)]
+#[case::no_chart(
+    "helm install r oci://registry.k8s.io/gateway-api-inference-extension/charts/none --version v1.5.0",
+    CauseCode::GuideReferenceMissing
+)]
+#[case::no_bundle(
+    "kubectl apply -f https://github.com/kubernetes-sigs/gateway-api-inference-extension/releases/download/v1.5.0/manifests.yaml",
+    CauseCode::ManifestUnreadable
+)]
+#[case::unset("kubectl get gateway $NONE", CauseCode::ShellVariableUnset)]
+#[case::flag_gone("kubectl version --short", CauseCode::ToolFlagRemoved)]
+fn what_is_known_to_fail_names_its_cause_and_is_not_called_unsupported(#[case] command: &str, #[case] code: CauseCode) {
+    let step = last(command);
+    let Some(Finding::Broken { cause, .. }) = &step.known else {
+        panic!("{step:?}")
+    };
+    assert_eq!(cause.code, code);
+    assert!(!matches!(step.action, Action::Unsupported { .. }));
+}
+
+#[rstest]
+#[case("rm -rf /")]
+#[case("kubectl delete ns x")]
+#[case("kubectl apply -f https://a.example/x.yaml")]
+#[case("kubectl apply --prune -f a/one.yaml")]
+#[case("kubectl get pods | awk x")]
+#[case("kubectl exec p -- ls")]
+#[case("kubectl get pods -o jsonpath={.x}")]
+#[case("X=$(date)")]
+#[case("X=$(kubectl get pods -o jsonpath={.x})")]
+#[case("export X=a Y=$(kubectl get gateway g -o jsonpath={.x})")]
+#[case("helm install r c -f values.yaml")]
+#[case("curl -d @file $IP")]
+#[case("curl -o out $IP")]
+#[case("curl $IP $IP")]
+#[case("istioctl uninstall --purge")]
+#[case("A=b kubectl get nodes")]
+#[case("kubectl get nodes || true")]
+#[case("for i in 1; do kubectl get nodes; done")]
+#[case("kubectl get 'nodes")]
+fn what_is_not_understood_says_so(#[case] command: &str) {
+    let step = last(command);
+    assert!(matches!(step.action, Action::Unsupported { .. }), "{step:?}");
+    assert!(step.check.starts_with("not-understood:"), "{}", step.check);
+}
