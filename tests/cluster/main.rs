@@ -10,4 +10,5 @@ mod existing;
 mod faults;
 mod killed;
 mod release;
+mod room;
 mod verify;
