@@ -8,7 +8,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
-.PHONY: verify test setup lint test-offline test-cluster
+.PHONY: verify test setup lint test-offline images test-cluster
 
 # What .ci/setup unpacked, Go where its installer puts it, and root's programs.
 export PATH := $(shell .ci/setup path):$(PATH):/usr/local/go/bin:/usr/sbin:/sbin
@@ -27,7 +27,7 @@ verify: setup
 test: setup
 	@trap '.ci/setup engine-down --for make-$$$$' EXIT
 	.ci/setup engine-up --for make-$$$$
-	$(MAKE) --no-print-directory lint test-offline test-cluster
+	$(MAKE) --no-print-directory lint test-offline images test-cluster
 
 # Formatting, lints, licences and sources of dependencies.
 lint:
@@ -36,13 +36,23 @@ lint:
 	cargo clippy --locked --all-targets -- -D warnings
 	.ci/setup cargo-deny
 	cargo deny --all-features --config .deny.toml check --hide-inclusion-graph bans licenses sources
+	{ echo "== lint: $$SECONDS s"; } 2>/dev/null
 
 # Everything that needs neither network nor container engine.
 test-offline:
 	@set -x
-	cargo test --locked
+	cargo test --locked --lib --bins --test it
+	{ echo "== test-offline: $$SECONDS s"; } 2>/dev/null
+
+# Container images for the cluster tests; nothing to do where image registries answer or they were made before.
+images:
+	@set -x
+	cargo build --locked
+	$(TARGET)/debug/quickproof images build
+	{ echo "== images: $$SECONDS s"; } 2>/dev/null
 
 # The real thing: cluster, endpoint picker, simulator, gateway. One after another, since they share the machine.
 test-cluster:
 	@set -x
 	cargo test --locked --test cluster -- --test-threads=1
+	{ echo "== test-cluster: $$SECONDS s"; } 2>/dev/null

@@ -26,6 +26,7 @@ use crate::{
 mod apply;
 pub mod helm;
 pub mod metrics_access;
+mod provider;
 pub mod resources;
 mod steps;
 pub mod takeaway;

@@ -26,6 +26,7 @@ use crate::{
 
 mod address;
 mod ground;
+mod judging;
 mod observe;
 mod picker;
 mod reach;

@@ -27,6 +27,20 @@ use crate::{
 pub(super) const FIELD_MANAGER: &str = "quickproof";
 /// How long the API server may be away before a step gives up.
 pub(super) const AWAY_LIMIT: Duration = Duration::from_secs(90);
+/// Whether objects are a run's own, or belong to an API that everybody in the cluster shares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    Own,
+    Api,
+}
+
+/// What became of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Applied {
+    Made,
+    LeftAsFound,
+}
+
 /// How long a kind may take to be served after its CRD was applied.
 const SERVED_LIMIT: Duration = Duration::from_secs(20);
 
@@ -51,19 +65,46 @@ impl Deployer {
         let (definitions, others): (Vec<&Object>, Vec<&Object>) = objects
             .iter()
             .partition(|object| object.kind() == "CustomResourceDefinition");
+        // What comes in one file with CRDs belongs to the API, and is shared by everybody as they are.
+        let sharing = if definitions.is_empty() {
+            Sharing::Own
+        } else {
+            Sharing::Api
+        };
+        let mut as_found = Vec::new();
         // CRDs do not depend on one another; one after the other they would cost seconds.
-        let applied = definitions.iter().map(|object| self.apply_one(object, namespace));
-        for result in futures::future::join_all(applied).await {
-            result?;
+        let applied = definitions
+            .iter()
+            .map(|object| self.apply_one(object, namespace, sharing));
+        for (object, result) in definitions.iter().zip(futures::future::join_all(applied).await) {
+            if result? == Applied::LeftAsFound {
+                as_found.push(object.title());
+            }
         }
         self.await_established(&definitions).await?;
         for object in others {
-            self.apply_one(object, namespace).await?;
+            if self.apply_one(object, namespace, sharing).await? == Applied::LeftAsFound {
+                as_found.push(object.title());
+            }
+        }
+        if let Some(first) = as_found.first() {
+            self.site.events.deviate(Deviation {
+                kind: DeviationKind::Substituted,
+                subject: format!("{first} and {} more", as_found.len() - 1),
+                what: "the cluster has them already; they are used as found and left untouched".into(),
+                why: "the cluster belongs to somebody else, and an API's CRDs are shared by all who use it".into(),
+                from: None,
+            });
         }
         Ok(())
     }
 
-    async fn apply_one(&self, object: &Object, namespace: Option<&str>) -> Result<(), StepFailed> {
+    async fn apply_one(
+        &self,
+        object: &Object,
+        namespace: Option<&str>,
+        sharing: Sharing,
+    ) -> Result<Applied, StepFailed> {
         let expected = format!("{} is applied", object.title());
         let at = format!("{}:{}", object.file, object.line);
         let resource = self.served(object, &expected).await?;
@@ -71,7 +112,17 @@ impl Deployer {
         let api = self.api(&resource, namespace);
         self.site.events.waiting(Stage::Deployment, object.title(), "applying");
         if self.site.ownership == Ownership::Shared && self.is_somebody_elses(&api, object, &expected).await? {
-            return Ok(());
+            if sharing == Sharing::Api && resource.placement == Placement::Cluster {
+                return Ok(Applied::LeftAsFound);
+            }
+            return Err(StepFailed::new(
+                CauseCode::ObjectConflict,
+                expected,
+                format!(
+                    "{} exists and was not made by this run; it was left untouched",
+                    object.title()
+                ),
+            ));
         }
         self.write_down(&resource, namespace, object.name(), None, &expected)?;
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
@@ -98,7 +149,7 @@ impl Deployer {
             }
             deployed.objects.push(sent);
         });
-        Ok(())
+        Ok(Applied::Made)
     }
 
     /// Notes an object of somebody else's cluster in the inventory: before it is made, and again with its uid.
@@ -154,46 +205,24 @@ impl Deployer {
         self.apply(&[namespace], None).await
     }
 
-    /// In somebody else's cluster, an object that is there already stays as it is. A CRD is shared by everybody: it
-    /// is used as found, which stands in the ledger. Anything else is a conflict.
+    /// Whether an object of this name is there that this run did not make.
     async fn is_somebody_elses(
         &self,
         api: &Api<DynamicObject>,
         object: &Object,
         expected: &str,
     ) -> Result<bool, StepFailed> {
-        let (found, _) = persistently(AWAY_LIMIT, || api.get_opt(object.name()))
+        let (found, _) = persistently(AWAY_LIMIT, || api.get_metadata_opt(object.name()))
             .await
             .map_err(|trouble| refused(trouble, expected.to_owned(), &object.title()))?;
         let Some(found) = found else { return Ok(false) };
         let uid = found.uid().unwrap_or_default();
-        let ours = self.deployed(|deployed| {
+        Ok(!self.deployed(|deployed| {
             deployed
                 .made
                 .iter()
                 .any(|made| matches!(made, Made::Object { uid: own, .. } if *own == uid))
-        });
-        if ours {
-            return Ok(false);
-        }
-        if object.kind() == "CustomResourceDefinition" {
-            self.site.events.deviate(Deviation {
-                kind: DeviationKind::Substituted,
-                subject: object.title(),
-                what: "the cluster has it already; it is used as found and left untouched".into(),
-                why: "the cluster belongs to somebody else".into(),
-                from: None,
-            });
-            return Ok(true);
-        }
-        Err(StepFailed {
-            expected: expected.to_owned(),
-            actual: format!("{} exists and was not made by this run", object.title()),
-            cause: Cause::new(CauseCode::ObjectConflict).because(format!(
-                "uid {uid}, resourceVersion {}",
-                found.resource_version().unwrap_or_default()
-            )),
-        })
+        }))
     }
 
     /// The resource of an object's kind; waits where its CRD was applied by this run and is not served yet.

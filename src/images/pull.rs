@@ -25,9 +25,6 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// How long it is remembered that registries do not answer. That they do is asked anew each time.
 const MEMORY: SignedDuration = SignedDuration::from_mins(10);
 
-/// Where kind's default node image is, as its `pkg/apis/config/defaults/image.go` says.
-const KIND_NODE_HOST: &str = "docker.io";
-
 /// What was seen of registries.
 #[derive(Debug, Serialize, Deserialize)]
 struct Silence {
@@ -35,11 +32,14 @@ struct Silence {
     at: Timestamp,
 }
 
+/// Where kind's own node images are published.
+const STOCK_NODE_REGISTRY: &str = "docker.io";
+
 /// Pulls where the registries of all wanted images answer, builds where one does not.
 pub(super) async fn choose(host: &Host, wanted: &[ImageRef], events: &Events) -> Result<Way, ImagesError> {
-    let mut hosts: BTreeSet<String> = wanted.iter().map(|image| image.host().to_owned()).collect();
-    // Who pulls takes kind's own node image, so that one is wanted too, also where nothing else is.
-    hosts.insert(KIND_NODE_HOST.to_owned());
+    // The stock node image comes from the default registry, whatever else is wanted.
+    let node = [STOCK_NODE_REGISTRY.to_owned()];
+    let hosts: BTreeSet<String> = wanted.iter().map(|image| image.host().to_owned()).chain(node).collect();
     let store = Store::of(host);
     let silence: Option<Silence> = store.recall("seen", "silence");
     if silence.is_some_and(|silence| silence.hosts == hosts && host.now().duration_since(silence.at) < MEMORY) {

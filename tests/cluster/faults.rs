@@ -34,7 +34,7 @@ fn was_quick(ran: &Ran) {
 #[test]
 fn an_endpoint_picker_image_that_does_not_exist() {
     let ran = with("no-image", |tree| {
-        replace(&tree.join("endpoint-picker.yaml"), "epp:v1.5.0", "epp:v9.9.9")
+        replace(&tree.join("endpoint-picker.yaml"), "epp:v1.5.0", "epp:v9.9.9");
     });
     ran.expect(1, "failed", Some("pod-image-not-found"));
     assert!(evidence(&ran, "pod-image-not-found").contains("epp:v9.9.9"));
@@ -48,7 +48,7 @@ fn a_simulator_flag_that_it_does_not_know() {
             &tree.join("model-server.yaml"),
             "- --port\n",
             "- --no-such-flag\n            - --port\n",
-        )
+        );
     });
     ran.expect(1, "failed", Some("pod-argument-unknown"));
     assert!(evidence(&ran, "pod-argument-unknown").contains("no-such-flag"));

@@ -11,4 +11,5 @@ mod faults;
 mod killed;
 mod release;
 mod room;
+mod simulator;
 mod verify;

@@ -272,7 +272,7 @@ fn the_real_guide_is_understood_to_its_last_command() {
                     chart: Chart::Tree { directory },
                     ..
                 } => format!("{release} from {directory}"),
-                Action::InstallProvider { program, arguments } => format!("{program} {}", arguments[..4].join(" ")),
+                Action::InstallProvider { program, arguments, .. } => format!("{program} {}", arguments[..4].join(" ")),
                 Action::Read { into, .. } => into.clone(),
                 _ => return None,
             };

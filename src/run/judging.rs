@@ -1,0 +1,92 @@
+//! Judging: after the wait, after the request, after the proof.
+
+use std::time::Instant;
+
+use super::Context;
+use crate::{
+    check::{self, Check, Observation},
+    deploy::Deployer,
+    plan::{Request, Step},
+    probe::Answer,
+    record::{Decision, Event, Stage},
+    verdict::{Blame, CauseCode, Finding},
+};
+
+impl Context {
+    /// Waits for workloads and conditions and judges them. Whether the request is to be sent.
+    pub(super) async fn await_ready(&self, deployer: &Deployer, seen: &mut Observation) -> bool {
+        let failed = self.await_workloads(deployer).await;
+        let began = Instant::now();
+        self.events.send(Event::Entered {
+            stage: Stage::Conditions,
+        });
+        if let Some(first) = failed.first() {
+            // Where the cluster is to blame, requests that are answered all the same show that the pool fails open:
+            // worth saying, though it is not what decides.
+            if failed.iter().all(|failed| is_infrastructure(failed.cause)) {
+                self.say_bypass(deployer, seen, &first.name).await;
+            }
+            return false;
+        }
+        self.await_conditions(deployer, seen).await;
+        let goes_on = self.judge(Stage::Conditions, seen, |_, decision| decision);
+        self.spent(Stage::Conditions, began);
+        goes_on
+    }
+
+    /// Judges all checks of a stage. Whether none of them is broken.
+    pub(super) fn judge(
+        &self,
+        stage: Stage,
+        seen: &Observation,
+        adorn: impl Fn(&dyn Check, Decision) -> Decision,
+    ) -> bool {
+        let mut goes_on = true;
+        for check in check::of_stage(stage) {
+            let finding = check.judge(seen);
+            goes_on &= !matches!(finding, Finding::Broken { .. } | Finding::Undecided { .. });
+            let decision = Decision::new(stage, check.name(), check.sentence(seen), finding);
+            self.events.decide(adorn(check, decision));
+        }
+        goes_on
+    }
+
+    pub(super) async fn request_and_prove(
+        &self,
+        deployer: &Deployer,
+        step: &Step,
+        request: &Request,
+        seen: &mut Observation,
+    ) {
+        let began = Instant::now();
+        self.events.send(Event::Entered { stage: Stage::Request });
+        seen.unexpanded.clone_from(&request.unexpanded);
+        let Some(outgoing) = self.resolve_request(deployer, step, request) else {
+            return;
+        };
+        let Some(outgoing) = self.reachable(deployer, outgoing).await else {
+            return;
+        };
+        self.send_guide_request(deployer, &outgoing, seen).await;
+        let exchange = seen.guide_answer.as_ref().map(Answer::exchange);
+        let goes_on = self.judge(Stage::Request, seen, |_, decision| {
+            let decision = decision.from_line(step.from.clone());
+            match (&decision.finding, &exchange) {
+                (Finding::Broken { .. }, Some(exchange)) => decision.shown_by(exchange.clone()),
+                _ => decision,
+            }
+        });
+        self.spent(Stage::Request, began);
+        let began = Instant::now();
+        self.events.send(Event::Entered { stage: Stage::Proof });
+        if goes_on {
+            self.prove(deployer, &outgoing, seen).await;
+        }
+        self.judge(Stage::Proof, seen, |_, decision| decision);
+        self.spent(Stage::Proof, began);
+    }
+}
+
+fn is_infrastructure(code: CauseCode) -> bool {
+    matches!(code.blame(), Blame::Cluster | Blame::Host | Blame::Harness)
+}
