@@ -34,6 +34,7 @@ lint:
 	@set -x
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --test cluster -- -D warnings    # not among "all targets": it is no default test
 	.ci/setup cargo-deny
 	cargo deny --all-features --config .deny.toml check --hide-inclusion-graph bans licenses sources
 	{ echo "== lint: $$SECONDS s"; } 2>/dev/null

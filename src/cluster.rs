@@ -17,6 +17,7 @@ pub mod inventory;
 mod kind;
 mod ready;
 pub mod reap;
+mod thaw;
 mod wait;
 pub mod watching;
 

@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use futures::future;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, Client};
 use tokio::{
@@ -63,18 +64,19 @@ pub async fn forward(client: &Client, namespace: &str, pod: &str, port: u16) -> 
 async fn accept(listener: TcpListener, pods: Api<Pod>, pod: String, port: u16, failure: Arc<Mutex<Option<String>>>) {
     // Dropped with this future, and every connection with it.
     let mut connections = JoinSet::new();
-    while let Ok((connection, _)) = listener.accept().await {
+    while let Ok((mut connection, _)) = listener.accept().await {
         while connections.try_join_next().is_some() {}
         let (pods, pod, failure) = (pods.clone(), pod.clone(), Arc::clone(&failure));
         connections.spawn(async move {
-            if let Err(why) = pipe(connection, &pods, &pod, port).await {
+            // The one who connected sees the end when `connection` is dropped, and may ask at once why.
+            if let Err(why) = pipe(&mut connection, &pods, &pod, port).await {
                 *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
             }
         });
     }
 }
 
-async fn pipe(mut connection: TcpStream, pods: &Api<Pod>, pod: &str, port: u16) -> Result<(), String> {
+async fn pipe(connection: &mut TcpStream, pods: &Api<Pod>, pod: &str, port: u16) -> Result<(), String> {
     let mut forwarder = pods
         .portforward(pod, &[port])
         .await
@@ -83,20 +85,22 @@ async fn pipe(mut connection: TcpStream, pods: &Api<Pod>, pod: &str, port: u16) 
     let mut stream = forwarder
         .take_stream(port)
         .ok_or_else(|| "the API server gave no stream".to_owned())?;
-    let copied = copy_bidirectional(&mut connection, &mut stream).await;
-    drop(stream);
     // What the kubelet says comes on a channel of its own and tells more than a closed stream does.
-    let said = match told {
-        Some(told) => tokio::time::timeout(std::time::Duration::from_millis(200), told)
-            .await
-            .ok()
-            .flatten(),
-        None => None,
+    let said = async {
+        let said = match told {
+            Some(told) => told.await,
+            None => None,
+        };
+        match said {
+            Some(said) => said,
+            None => future::pending().await,
+        }
+    };
+    let outcome = tokio::select! {
+        biased;
+        said = said => Err(said),
+        copied = copy_bidirectional(connection, &mut stream) => copied.map(drop).map_err(|error| error.to_string()),
     };
     forwarder.abort();
-    match (said, copied) {
-        (Some(said), _) => Err(said),
-        (None, Err(error)) => Err(error.to_string()),
-        (None, Ok(_)) => Ok(()),
-    }
+    outcome
 }

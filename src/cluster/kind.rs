@@ -2,7 +2,11 @@
 //!
 //! kind is not asked to wait: it looks every half second and only at the node. [`super::ready`] watches instead.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{
     Cluster, ClusterError, Origin, SHORT,
@@ -10,6 +14,7 @@ use super::{
     existing,
     inventory::{Inventory, Listing, Made},
     ready,
+    thaw::thawing,
 };
 use crate::{
     host::{Call, Host, HostError},
@@ -208,10 +213,12 @@ pub async fn delete(host: &Host, name: &str) -> Result<(), ClusterError> {
         return Err(ClusterError::Name { name: name.to_owned() });
     }
     let kubeconfig = kubeconfig_path(host, name);
+    end_makers(host, &kubeconfig).await;
     let call = Call::new("kind")
         .args(["delete", "cluster", "--name", name, "--kubeconfig"])
         .arg(kubeconfig.to_string_lossy());
-    host.run_ok(&call.time_limit(Duration::from_mins(2))).await?;
+    let call = call.time_limit(Duration::from_mins(2));
+    thawing(host, &node_container(name), host.run_ok(&call)).await?;
     for path in [kubeconfig.clone(), kubeconfig.with_extension("kubeconfig.lock")] {
         match fs::remove_file(&path) {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
@@ -225,6 +232,22 @@ pub async fn delete(host: &Host, name: &str) -> Result<(), ClusterError> {
         }
     }
     Ok(())
+}
+
+/// Ends a `kind create` that outlived a killed run: it would make the cluster anew after it was deleted. It is known by
+/// the kubeconfig file on its command line, which is ours alone.
+async fn end_makers(host: &Host, kubeconfig: &Path) {
+    let kubeconfig = kubeconfig.to_string_lossy();
+    for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line);
+        let words: Vec<&str> = line.split('\0').collect();
+        if words.contains(&"create") && words.contains(&kubeconfig.as_ref()) {
+            let pid = process.file_name().to_string_lossy().into_owned();
+            // It may have ended by now, which is what was wanted.
+            let _ = host.run(&Call::new("kill").arg(pid).time_limit(SHORT)).await;
+        }
+    }
 }
 
 /// The kind clusters that bear our name, in order of name.

@@ -148,8 +148,9 @@ pub fn forget(host: &Host, is_it: impl Fn(&Made) -> bool) -> Result<(), ClusterE
 /// Removes one thing; `all` is everything of its run, since an object goes with the cluster it is in.
 async fn remove(host: &Host, made: &Made, all: &[Made]) -> Fate {
     let result = match made {
-        Made::KindCluster { name, .. } => match kind::delete(host, name).await {
-            Ok(()) => Ok(Fate::Removed),
+        Made::KindCluster { name, kubeconfig } => match kind::delete(host, name).await {
+            // Deleted already, unless the state directory was another one then.
+            Ok(()) => remove_file(kubeconfig).map(|_| Fate::Removed),
             Err(error) => Err(error),
         },
         Made::Container { name } => engine(host, "container", &["--force", "--volumes"], name).await,

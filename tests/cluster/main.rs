@@ -10,5 +10,6 @@ mod existing;
 mod faults;
 mod killed;
 mod release;
+mod room;
 mod simulator;
 mod verify;
