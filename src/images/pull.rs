@@ -206,7 +206,7 @@ mod tests {
         let host = Host::with_variables([("XDG_CACHE_HOME", directory.path().to_str().unwrap())]);
         let wanted: [ImageRef; 1] = ["registry.example/x:1".parse().unwrap()];
         let silence = Silence {
-            hosts: BTreeSet::from(["registry.example".to_owned()]),
+            hosts: BTreeSet::from(["registry.example", STOCK_NODE_REGISTRY].map(str::to_owned)),
             at: host.now(),
         };
         Store::of(&host).remember("seen", "silence", &silence).unwrap();

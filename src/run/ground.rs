@@ -104,6 +104,10 @@ impl Context {
             Ok(provided) => {
                 self.events.note(Stage::Images, provided.sentence.clone());
                 for image in &provided.images {
+                    if matches!(image.how, How::Pulled | How::Present) {
+                        self.events
+                            .note(Stage::Images, format!("{} is {}", image.image, image.digest));
+                    }
                     if let How::Built { note } = &image.how {
                         self.events.deviate(Deviation {
                             kind: DeviationKind::Built,

@@ -15,13 +15,25 @@ use crate::{
     cluster::forward::forward,
     deploy::Deployer,
     probe::Outgoing,
-    record::{Deviation, DeviationKind, Stage},
+    record::{Decision, Deviation, DeviationKind, Stage},
+    verdict::{Cause, CauseCode, Finding},
 };
 
 /// How long an address may take to accept a connection: it was programmed a moment ago.
 const ADDRESS_GETS: Duration = Duration::from_secs(10);
 /// The same for the further ways, which need nothing to be programmed.
 const OTHERS_GET: Duration = Duration::from_secs(2);
+
+/// Whether a URL's host is a name that only the cluster knows: no address, and no name of the outside.
+fn is_name_in_cluster(host: &str) -> bool {
+    host.parse::<std::net::IpAddr>().is_err()
+        && host != "localhost"
+        && match host.split_once('.') {
+            None => true,
+            // SERVICE.NAMESPACE.svc, with or without the cluster's domain.
+            Some((_, domain)) => domain.split('.').nth(1) == Some("svc"),
+        }
+}
 
 /// Whether something accepts connections there, tried until `limit`.
 async fn accepts(host: &str, port: u16, limit: Duration) -> bool {
@@ -43,6 +55,9 @@ impl Context {
         };
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let port = url.port_or_known_default().unwrap_or(80);
+        if is_name_in_cluster(&host) {
+            return self.through_service(deployer, outgoing, &host, port).await;
+        }
         self.events
             .waiting(Stage::Request, format!("{host}:{port}"), "connecting");
         if accepts(&host, port, ADDRESS_GETS).await {
@@ -69,6 +84,53 @@ impl Context {
         Some(Outgoing {
             url: outgoing.url.replacen(&format!("{host}:{port}"), &authority, 1),
             headers: outgoing.headers,
+            ..outgoing
+        })
+    }
+
+    /// A request that the guide sends from inside the cluster, to a Service by name: through a port-forward to one of
+    /// its pods. A Service that does not exist is the guide's fault.
+    async fn through_service(
+        &self,
+        deployer: &Deployer,
+        outgoing: Outgoing,
+        name: &str,
+        port: u16,
+    ) -> Option<Outgoing> {
+        let namespace = &deployer.site.namespace;
+        let services = &deployer.site.watches.services;
+        let Some(service) = services.get(namespace, name.split('.').next().unwrap_or(name)) else {
+            let there: Vec<String> = services
+                .all()
+                .iter()
+                .filter(|service| service.metadata.namespace.as_deref() == Some(namespace))
+                .filter_map(|service| service.metadata.name.clone())
+                .collect();
+            let finding = Finding::Broken {
+                expected: format!("Service {name} exists in namespace {namespace}"),
+                actual: format!("there is none; there are {}", there.join(", ")),
+                cause: Cause::new(CauseCode::GuideReferenceMissing)
+                    .because(format!("the guide sends to {}", outgoing.url)),
+            };
+            let sentence = format!("the guide sends its request to Service {name}, which does not exist");
+            self.events
+                .decide(Decision::new(Stage::Request, "request-status", sentence, finding));
+            return None;
+        };
+        let Some((authority, way)) = self.port_forward_to(deployer, &service, port).await else {
+            self.events
+                .note(Stage::Request, format!("no pod of Service {name} can be forwarded to"));
+            return Some(outgoing);
+        };
+        self.events.deviate(Deviation {
+            kind: DeviationKind::Substituted,
+            subject: format!("{name}:{port}"),
+            what: format!("the request is sent to {authority} ({way} to a pod of that Service)"),
+            why: "the guide sends it from inside the cluster, quickproof from this machine".into(),
+            from: None,
+        });
+        Some(Outgoing {
+            url: outgoing.url.replacen(&format!("{name}:{port}"), &authority, 1),
             ..outgoing
         })
     }
@@ -108,6 +170,15 @@ impl Context {
 
     async fn port_forward(&self, deployer: &Deployer, port: u16) -> Option<(String, &'static str)> {
         let service = Self::gateway_service(deployer)?;
+        self.port_forward_to(deployer, &service, port).await
+    }
+
+    async fn port_forward_to(
+        &self,
+        deployer: &Deployer,
+        service: &Service,
+        port: u16,
+    ) -> Option<(String, &'static str)> {
         let namespace = service.metadata.namespace.clone()?;
         let spec = service.spec.as_ref()?;
         let selector: BTreeMap<String, String> = spec.selector.clone()?;
@@ -152,6 +223,18 @@ fn target_port(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[rstest::rstest]
+    #[case("vllm-qwen3-32b-epp", true)]
+    #[case("epp.default.svc", true)]
+    #[case("epp.default.svc.cluster.local", true)]
+    #[case("172.18.255.201", false)]
+    #[case("::1", false)]
+    #[case("localhost", false)]
+    #[case("gateway.example.com", false)]
+    fn names_of_the_cluster_are_told_from_addresses(#[case] host: &str, #[case] inside: bool) {
+        assert_eq!(is_name_in_cluster(host), inside);
+    }
 
     #[tokio::test]
     async fn a_listening_port_accepts_and_a_closed_one_does_not() {

@@ -8,4 +8,6 @@ mod cli;
 mod commands;
 mod plan;
 mod report;
+
 mod schemas;
+mod usage;
