@@ -4,7 +4,13 @@
 //! (`report::write`) appends each to the [`Journal`], folds it into the [`RunRecord`], and feeds the reporters. Nothing here
 //! decides anything: the outcome is added up by [`crate::verdict::add_up`].
 
-use std::{fmt, io};
+use std::{
+    fmt, io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -273,13 +279,15 @@ pub enum Event {
 #[derive(Debug, Clone)]
 pub struct Events {
     sender: mpsc::UnboundedSender<Event>,
+    deviations: Arc<AtomicUsize>,
 }
 
 impl Events {
     /// A channel of events: the sending end for the stages, the receiving end for the one writer.
     pub fn channel() -> (Self, mpsc::UnboundedReceiver<Event>) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Self { sender }, receiver)
+        let deviations = Arc::default();
+        (Self { sender, deviations }, receiver)
     }
 
     /// Events that nobody hears, for tests and for calls outside a run.
@@ -311,7 +319,13 @@ impl Events {
 
     /// Adds a deviation to the ledger.
     pub fn deviate(&self, deviation: Deviation) {
+        self.deviations.fetch_add(1, Ordering::Relaxed);
         self.send(Event::Deviated { deviation });
+    }
+
+    /// How many deviations were added so far, by any clone.
+    pub fn deviations(&self) -> usize {
+        self.deviations.load(Ordering::Relaxed)
     }
 
     /// Sends a decision.

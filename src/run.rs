@@ -223,6 +223,7 @@ impl Run {
                     held: Mutex::default(),
                 };
                 guarded(&context, &self.release).await;
+                judge_strictness(&context);
                 teardown::run(context).await;
             }
         }
@@ -239,6 +240,19 @@ impl Run {
             });
             record
         })
+    }
+}
+
+/// With `--strict`, a run that deviated anywhere cannot pass, however well it went.
+fn judge_strictness(context: &Context) {
+    let deviations = context.events.deviations();
+    if context.order.strictness == Strictness::Strict && deviations > 0 {
+        let why = format!("`--strict` allows no deviation from the guide, and the ledger has {deviations}");
+        let sentence = "the run follows the guide to the letter";
+        let finding = Finding::Undecided { why };
+        context
+            .events
+            .decide(Decision::new(Stage::Release, "strict", sentence, finding));
     }
 }
 

@@ -205,8 +205,12 @@ fn judge(kind: &str, objects: &[Value], expected: &str, met: impl Fn(&Value) -> 
     Finding::Holds
 }
 
-fn names(objects: &[Value]) -> String {
-    objects.iter().map(name).collect::<Vec<_>>().join(", ")
+/// The objects by kind and name, or all of a kind where there is none.
+fn subject(kind: &str, objects: &[Value]) -> String {
+    if objects.is_empty() {
+        return format!("every {kind}");
+    }
+    format!("{kind} {}", objects.iter().map(name).collect::<Vec<_>>().join(", "))
 }
 
 /// Gateway: Accepted and Programmed, with an address.
@@ -223,8 +227,8 @@ impl Check for GatewayProgrammed {
 
     fn sentence(&self, seen: &Observation) -> String {
         format!(
-            "Gateway {} is programmed at its current generation",
-            names(&seen.gateways)
+            "{} is programmed at its current generation",
+            subject("Gateway", &seen.gateways)
         )
     }
 
@@ -252,8 +256,8 @@ impl Check for HttpRouteResolved {
 
     fn sentence(&self, seen: &Observation) -> String {
         format!(
-            "HTTPRoute {} is accepted and its references resolve",
-            names(&seen.http_routes)
+            "{} is accepted and its references resolve",
+            subject("HTTPRoute", &seen.http_routes)
         )
     }
 
@@ -286,8 +290,8 @@ impl Check for InferencePoolAccepted {
             .map(|pool| pool["status"]["parents"].as_array().map_or(0, Vec::len))
             .sum();
         format!(
-            "InferencePool {} is accepted by {parents} of {parents} parents",
-            names(&seen.inference_pools)
+            "{} is accepted by {parents} of {parents} parents",
+            subject("InferencePool", &seen.inference_pools)
         )
     }
 

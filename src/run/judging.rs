@@ -64,7 +64,7 @@ impl Context {
         let Some(outgoing) = self.resolve_request(deployer, step, request) else {
             return;
         };
-        let Some(outgoing) = self.reachable(deployer, outgoing).await else {
+        let Some(outgoing) = self.reachable(deployer, step, outgoing).await else {
             return;
         };
         self.send_guide_request(deployer, &outgoing, seen).await;

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     cluster::forward::forward,
     deploy::Deployer,
+    plan::Step,
     probe::Outgoing,
     record::{Decision, Deviation, DeviationKind, Stage},
     verdict::{Cause, CauseCode, Finding},
@@ -48,7 +49,7 @@ async fn accepts(host: &str, port: u16, limit: Duration) -> bool {
 impl Context {
     /// The request, sent to the first way that answers. Where none does, it goes to the address all the same, and the
     /// answer says so.
-    pub(super) async fn reachable(&self, deployer: &Deployer, outgoing: Outgoing) -> Option<Outgoing> {
+    pub(super) async fn reachable(&self, deployer: &Deployer, step: &Step, outgoing: Outgoing) -> Option<Outgoing> {
         let Ok(url) = Url::parse(&outgoing.url) else {
             super::harness_error(&self.events, "the guide's request has a URL", &outgoing.url);
             return None;
@@ -56,7 +57,7 @@ impl Context {
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let port = url.port_or_known_default().unwrap_or(80);
         if is_name_in_cluster(&host) {
-            return self.through_service(deployer, outgoing, &host, port).await;
+            return self.through_service(deployer, step, outgoing, (&host, port)).await;
         }
         self.events
             .waiting(Stage::Request, format!("{host}:{port}"), "connecting");
@@ -93,9 +94,9 @@ impl Context {
     async fn through_service(
         &self,
         deployer: &Deployer,
+        step: &Step,
         outgoing: Outgoing,
-        name: &str,
-        port: u16,
+        (name, port): (&str, u16),
     ) -> Option<Outgoing> {
         let namespace = &deployer.site.namespace;
         let services = &deployer.site.watches.services;
@@ -113,8 +114,8 @@ impl Context {
                     .because(format!("the guide sends to {}", outgoing.url)),
             };
             let sentence = format!("the guide sends its request to Service {name}, which does not exist");
-            self.events
-                .decide(Decision::new(Stage::Request, "request-status", sentence, finding));
+            let decision = Decision::new(Stage::Request, "request-status", sentence, finding);
+            self.events.decide(decision.from_line(step.from.clone()));
             return None;
         };
         let Some((authority, way)) = self.port_forward_to(deployer, &service, port).await else {

@@ -75,3 +75,33 @@ fn v1_5_0_with_its_request_mended_passes() {
         "the prerequisite is degraded, nothing else is found"
     );
 }
+
+/// The standalone page: the endpoint picker with an Envoy beside it, and no Gateway API.
+const STANDALONE: [&str; 6] = ["--release", "v1.5.0", "--layout", "standalone", "--provider", "none"];
+
+#[test]
+fn v1_5_0_standalone_fails_at_the_service_that_does_not_exist() {
+    let Some(tree) = tree() else { return };
+    let ran = verify(&[&STANDALONE[..], &["--tree", tree.to_str().unwrap()]].concat());
+    ran.expect(1, "failed", Some("guide-reference-missing"));
+    let broken = ran.broken();
+    assert_eq!(broken.len(), 1, "{broken:?}");
+    assert_eq!(broken[0]["from"]["file"], "site-src/guides/standalone.md");
+    assert!(
+        broken[0]["finding"]["actual"]
+            .as_str()
+            .unwrap()
+            .contains("vllm-qwen3-32b-standalone-epp")
+    );
+}
+
+#[test]
+fn v1_5_0_standalone_with_its_service_named_rightly_passes() {
+    let Some(tree) = tree() else { return };
+    let mended = copied(&tree);
+    let page = mended.path().join("site-src/guides/standalone.md");
+    replace(&page, "vllm-qwen3-32b-epp:8081", "vllm-qwen3-32b-standalone-epp:8081");
+    let ran = verify(&[&STANDALONE[..], &["--tree", mended.path().to_str().unwrap()]].concat());
+    ran.expect(0, "passed", None);
+    assert_eq!(ran.causes(), Vec::<&str>::new());
+}

@@ -46,3 +46,12 @@ fn the_embedded_quickstart_passes_and_leaves_nothing() {
     after.retain(|line| before.contains(line) || !line.contains("quickproof-registry") && line != "network kind");
     assert_eq!(after, before);
 }
+
+#[test]
+fn strict_allows_no_deviation_and_makes_no_cluster_for_it() {
+    let ran = verify(&["--strict"]);
+    ran.expect(4, "inconclusive", None);
+    let strict = ran.decision("strict").unwrap();
+    assert_eq!(strict["finding"]["finding"], "undecided");
+    assert!(ran.decision("cluster").is_none(), "nothing was made");
+}
