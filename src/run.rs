@@ -146,6 +146,8 @@ struct Context {
 struct Held {
     cluster: Option<Cluster>,
     deployer: Option<Arc<Deployer>>,
+    /// Addresses of the kind network that were put on the node.
+    addresses: address::Addresses,
     /// Port-forwards that requests go through.
     forwards: Vec<crate::cluster::forward::LocalForward>,
 }

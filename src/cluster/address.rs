@@ -108,6 +108,29 @@ pub async fn stand_in(host: &Host, cluster: &Cluster, namespace: &str, service: 
     Ok(IpAddr::V4(address))
 }
 
+/// Takes an address that [`stand_in`] gave off the node again.
+///
+/// # Errors
+/// The engine or the node does not do it.
+pub async fn take_back(host: &Host, cluster: &Cluster, address: IpAddr) -> Result<(), ClusterError> {
+    let Some(node) = cluster.node_container() else {
+        return Ok(());
+    };
+    let of_node = [
+        "exec",
+        &node,
+        "ip",
+        "address",
+        "del",
+        &format!("{address}/32"),
+        "dev",
+        "eth0",
+    ];
+    host.run_ok(&Call::new("docker").args(of_node).time_limit(SHORT))
+        .await?;
+    Ok(())
+}
+
 fn address_of(service: &Service) -> Option<IpAddr> {
     let ingress = service.status.as_ref()?.load_balancer.as_ref()?.ingress.as_ref()?;
     ingress.iter().find_map(|entry| entry.ip.as_ref()?.parse().ok())

@@ -3,7 +3,11 @@
 //! A LoadBalancer provider of the cluster gets a few seconds. In a kind cluster of our own we then stand in for it: an
 //! address of the kind network on the node, and the Service's status.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use k8s_openapi::api::core::v1::Service;
 
@@ -21,8 +25,11 @@ const PROVIDER_GETS: Duration = Duration::from_secs(2);
 /// The label that Gateway API implementations put on a Gateway's Service.
 const GATEWAY_LABEL: &str = "gateway.networking.k8s.io/gateway-name";
 
+/// Addresses that were given, for teardown to take back.
+pub(super) type Addresses = Arc<Mutex<Vec<IpAddr>>>;
+
 /// Stands in for a LoadBalancer provider, for each Gateway's Service, until it is dropped.
-pub(super) async fn stand_in(host: Host, cluster: Cluster, watches: Arc<Watches>, events: Events) {
+pub(super) async fn stand_in(host: Host, cluster: Cluster, watches: Arc<Watches>, events: Events, stood_in: Addresses) {
     if cluster.node_container().is_none() {
         return std::future::pending().await;
     }
@@ -56,13 +63,19 @@ pub(super) async fn stand_in(host: Host, cluster: Cluster, watches: Arc<Watches>
             continue;
         }
         match cluster::address::stand_in(&host, &cluster, namespace_of(&service), name_of(&service)).await {
-            Ok(address) => events.deviate(Deviation {
-                kind: DeviationKind::Added,
-                subject: format!("Service {name}"),
-                what: format!("address {address} of the kind network, put on the node and into the Service's status"),
-                why: "the cluster has no provider for Services of type LoadBalancer, which the guide requires".into(),
-                from: None,
-            }),
+            Ok(address) => {
+                stood_in.lock().unwrap_or_else(PoisonError::into_inner).push(address);
+                events.deviate(Deviation {
+                    kind: DeviationKind::Added,
+                    subject: format!("Service {name}"),
+                    what: format!(
+                        "address {address} of the kind network, put on the node and into the Service's status"
+                    ),
+                    why: "the cluster has no provider for Services of type LoadBalancer, which the guide requires"
+                        .into(),
+                    from: None,
+                });
+            }
             Err(error) => events.note(
                 Stage::Deployment,
                 format!("no address could be given to Service {name}: {error}"),

@@ -75,6 +75,7 @@ pub(super) async fn run(context: &Context, release: &Release) -> Onward<()> {
         cluster.clone(),
         Arc::clone(&deployer.site.watches),
         context.events.clone(),
+        context.hold(|held| Arc::clone(&held.addresses)),
     ));
     let _standing_in = AbortOnDropHandle::new(standing_in);
     // CoreDNS comes up while the first steps are carried out; only what talks inside the cluster needs it.

@@ -1,6 +1,9 @@
 //! Teardown: always, in reverse, on its own time budget; and the evidence gathered before it.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::PoisonError,
+    time::{Duration, Instant},
+};
 
 use super::{Context, Keep, signals};
 use crate::{
@@ -48,6 +51,7 @@ pub(super) async fn run(context: Context) {
                 .is_none_or(|cluster| cluster.origin == Origin::Existing)
         }) {
             left.extend(deployer.take_away().await);
+            left.extend(take_addresses_back(&context, cluster.as_ref()).await);
         }
         for made in context.inventory.made() {
             match &made {
@@ -81,6 +85,20 @@ pub(super) async fn run(context: Context) {
     context.spent(Stage::Cleanup, began);
     // A file that stays is what `reap` finds the rest by.
     let _ = context.inventory.close();
+}
+
+/// In a cluster that stays, the node gives back what stood in for a load balancer.
+async fn take_addresses_back(context: &Context, cluster: Option<&Cluster>) -> Vec<String> {
+    let addresses =
+        context.hold(|held| std::mem::take(&mut *held.addresses.lock().unwrap_or_else(PoisonError::into_inner)));
+    let mut left = Vec::new();
+    for address in addresses {
+        let Some(cluster) = cluster else { break };
+        if let Err(error) = cluster::address::take_back(&context.host, cluster, address).await {
+            left.push(format!("address {address} on the node: {error}"));
+        }
+    }
+    left
 }
 
 fn still_there(context: &Context) -> Vec<String> {

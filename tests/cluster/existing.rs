@@ -109,6 +109,10 @@ fn another_users_deployment_of_the_same_name_stays_untouched() {
     ran.expect(3, "errored", Some("object-conflict"));
     assert_eq!(theirs(), before);
 
+    let node = format!("{}-control-plane", cluster.name);
+    let addresses = || output("docker", &["exec", &node, "ip", "-oneline", "address", "show", "eth0"]);
+    let addresses_before = addresses();
+
     // Beside it: works, and nothing of theirs changed.
     let ran = verify(&["--cluster", cluster.name, "-n", "ours"]);
     ran.expect(0, "passed", None);
@@ -120,6 +124,11 @@ fn another_users_deployment_of_the_same_name_stays_untouched() {
             .count(),
         0,
         "what was made is gone"
+    );
+    assert_eq!(
+        addresses(),
+        addresses_before,
+        "the node gave back what stood in for a load balancer"
     );
     cluster.kubectl(&["delete", "namespace", "theirs"]);
 }

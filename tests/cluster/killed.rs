@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::bench::{left_in_the_engine, quickproof};
+use crate::bench::{left_in_the_engine, output, quickproof};
 
 #[test]
 fn a_killed_run_leaves_true_reports_and_reap_leaves_nothing() {
@@ -53,6 +53,32 @@ fn a_killed_run_leaves_true_reports_and_reap_leaves_nothing() {
     assert_eq!(after, before);
     let left: Vec<_> = files(&state);
     assert_eq!(left, Vec::<String>::new(), "no inventory, no kubeconfig");
+}
+
+#[test]
+fn an_interrupted_run_takes_everything_away_and_says_so() {
+    let before = left_in_the_engine();
+    let directory = tempfile::tempdir().unwrap();
+    let mut run = quickproof(directory.path())
+        .args(["verify", "--json-file", "record.json"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(run.stderr.take().unwrap()).lines();
+    let seen = lines
+        .by_ref()
+        .map_while(Result::ok)
+        .find(|line| line.contains("is applied"));
+    assert!(seen.is_some(), "the run ended before it was interrupted");
+    output("kill", &["-INT", &run.id().to_string()]);
+    let rest: Vec<String> = lines.map_while(Result::ok).collect();
+    assert_eq!(run.wait().unwrap().code(), Some(130), "{rest:?}");
+    let record: Value =
+        serde_json::from_str(&fs::read_to_string(directory.path().join("record.json")).unwrap()).unwrap();
+    assert_eq!(record["outcome"], "inconclusive");
+    let mut after = left_in_the_engine();
+    after.retain(|line| before.contains(line) || !line.contains("quickproof-registry") && line != "network kind");
+    assert_eq!(after, before);
 }
 
 fn files(directory: &std::path::Path) -> Vec<String> {
