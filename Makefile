@@ -54,6 +54,7 @@ images:
 
 # The real thing: cluster, endpoint picker, simulator, gateway. One after another, since they share the machine.
 test-cluster:
-	@set -x
+	@trap '$(TARGET)/debug/quickproof cluster down quickproof-tests 2>/dev/null || true' EXIT    # what the tests share
+	set -x
 	cargo test --locked --test cluster -- --test-threads=1
 	{ echo "== test-cluster: $$SECONDS s"; } 2>/dev/null

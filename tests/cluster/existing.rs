@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::bench::{Ran, output, quickproof, verify};
 
-/// A cluster with CRDs and gateway provider installed, for all tests of this process; deleted by [`gone`].
+/// A cluster with CRDs and gateway provider installed, for all tests of this process. `make test-cluster` deletes it when
+/// they are done; the next run of the tests does so too.
 pub(crate) struct Existing {
     pub(crate) name: &'static str,
     pub(crate) kubeconfig: String,
