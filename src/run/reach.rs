@@ -25,6 +25,10 @@ const ADDRESS_GETS: Duration = Duration::from_secs(10);
 /// The same for the further ways, which need nothing to be programmed.
 const OTHERS_GET: Duration = Duration::from_secs(2);
 
+/// How long one try may take. A packet that was dropped because the address was not programmed yet is sent again by the
+/// kernel after 1, 3 and 7 seconds: a new try sees much sooner that it is.
+const ONE_TRY: Duration = Duration::from_millis(400);
+
 /// Whether a URL's host is a name that only the cluster knows: no address, and no name of the outside.
 fn is_name_in_cluster(host: &str) -> bool {
     host.parse::<std::net::IpAddr>().is_err()
@@ -39,7 +43,10 @@ fn is_name_in_cluster(host: &str) -> bool {
 /// Whether something accepts connections there, tried until `limit`.
 async fn accepts(host: &str, port: u16, limit: Duration) -> bool {
     let tries = async {
-        while TcpStream::connect((host, port)).await.is_err() {
+        while !matches!(
+            tokio::time::timeout(ONE_TRY, TcpStream::connect((host, port))).await,
+            Ok(Ok(_))
+        ) {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
