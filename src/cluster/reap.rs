@@ -218,9 +218,24 @@ async fn object(host: &Host, made: &Made) -> Result<Fate, ClusterError> {
             "its uid was never learned, so it cannot be proven to be ours".into(),
         ));
     };
+    if went_with_its_cluster(host, cluster).await? {
+        return Ok(Fate::Absent);
+    }
     let named = ExistingCluster::Named(cluster.context.clone());
     let opened = existing::open(host, &named, cluster.kubeconfig.as_deref()).await?;
     delete_object(&opened.client, made, uid).await
+}
+
+/// Whether the object was in a kind cluster of ours that is gone, and its kubeconfig file with it.
+async fn went_with_its_cluster(host: &Host, reach: &Reach) -> Result<bool, ClusterError> {
+    let Some(name) = reach.context.strip_prefix("kind-") else {
+        return Ok(false);
+    };
+    let ours = kind::kubeconfig_path(host, name);
+    if reach.kubeconfig.as_ref() != Some(&ours) || ours.is_file() {
+        return Ok(false);
+    }
+    Ok(!kind::list(host).await?.iter().any(|listed| listed.name == name))
 }
 
 /// Deletes an object if it still has the uid that it had when it was made.
