@@ -18,7 +18,7 @@ use super::{
     kind,
 };
 use crate::{
-    host::{Call, Host},
+    host::{Call, Host, in_words},
     record::{Events, Stage},
 };
 
@@ -161,17 +161,6 @@ async fn remove(host: &Host, made: &Made, all: &[Made]) -> Fate {
         Made::Object { .. } => object(host, made).await,
     };
     result.unwrap_or_else(|error| Fate::Left(in_words(&error)))
-}
-
-/// An error with its causes, in one line.
-fn in_words(error: &ClusterError) -> String {
-    let mut words = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        words = format!("{words}: {error}");
-        cause = error.source();
-    }
-    words
 }
 
 /// Whether this is the kind cluster that the object is in.

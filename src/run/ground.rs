@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Instant};
 use super::{Context, OrderError, engine_answers};
 use crate::{
     cluster::{self, Cluster, ExistingCluster, Origin},
-    host::Host,
+    host::{Host, in_words},
     images::{self, How, ImageRef, Provided, Way},
     plan::Action,
     record::{Decision, Deviation, DeviationKind, Event, Stage},
@@ -41,12 +41,7 @@ fn broken(
     code: CauseCode,
     error: &dyn std::error::Error,
 ) {
-    let mut actual = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        actual = format!("{actual}: {source}");
-        next = source.source();
-    }
+    let actual = in_words(error);
     context.events.decide(Decision::new(
         stage,
         check,

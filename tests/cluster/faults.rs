@@ -25,6 +25,18 @@ fn evidence(ran: &Ran, cause: &str) -> String {
     found.unwrap_or_else(|| panic!("no {cause} in {:?}", ran.causes()))["evidence"].to_string()
 }
 
+/// Every condition is True all the same: conditions do not show this fault.
+#[track_caller]
+fn conditions_hold(ran: &Ran) {
+    for condition in ["gateway-programmed", "http-route-resolved", "inference-pool-accepted"] {
+        assert_eq!(
+            ran.decision(condition).unwrap()["finding"]["finding"],
+            "holds",
+            "{condition}"
+        );
+    }
+}
+
 /// Far below the ten minutes that a wait may take.
 #[track_caller]
 fn was_quick(ran: &Ran) {
@@ -72,14 +84,11 @@ fn a_pool_selector_that_matches_nothing() {
 #[test]
 fn a_route_to_a_wrong_api_group() {
     let ran = with("wrong-group", |tree| {
-        let file = tree.join("pool.yaml");
-        let text = fs::read_to_string(&file).unwrap();
-        let wrong = text.replace(
+        replace(
+            &tree.join("pool.yaml"),
             "group: inference.networking.k8s.io",
             "group: inference.networking.x-k8s.io",
         );
-        assert_ne!(text, wrong);
-        fs::write(&file, wrong).unwrap();
     });
     ran.expect(1, "failed", Some("route-backend-unresolved"));
     was_quick(&ran);
@@ -88,11 +97,7 @@ fn a_route_to_a_wrong_api_group() {
 #[test]
 fn an_endpoint_picker_that_asks_for_64_cpus_is_pending_while_the_pool_fails_open() {
     let ran = with("too-large", |tree| {
-        let file = tree.join("endpoint-picker.yaml");
-        let text = fs::read_to_string(&file).unwrap();
-        let large = text.replacen("cpu: 100m", "cpu: \"64\"", 1);
-        assert_ne!(text, large);
-        fs::write(&file, large).unwrap();
+        replace(&tree.join("endpoint-picker.yaml"), "cpu: 100m", "cpu: \"64\"");
     });
     // The cluster is too small: that is not the release's failure, yet never a pass.
     ran.expect(3, "errored", Some("pod-unschedulable"));
@@ -112,11 +117,7 @@ fn an_endpoint_picker_that_asks_for_64_cpus_is_pending_while_the_pool_fails_open
 #[test]
 fn an_endpoint_picker_scaled_to_zero_while_the_pool_fails_open() {
     let ran = with("scaled-zero", |tree| {
-        let file = tree.join("endpoint-picker.yaml");
-        let text = fs::read_to_string(&file).unwrap();
-        let none = text.replacen("replicas: 1", "replicas: 0", 1);
-        assert_ne!(text, none);
-        fs::write(&file, none).unwrap();
+        replace(&tree.join("endpoint-picker.yaml"), "replicas: 1", "replicas: 0");
     });
     ran.expect(1, "failed", Some("endpoint-picker-bypassed"));
     let status = ran.decision("request-status").unwrap();
@@ -124,13 +125,7 @@ fn an_endpoint_picker_scaled_to_zero_while_the_pool_fails_open() {
         status["finding"]["finding"], "holds",
         "the answer is a 200 all the same"
     );
-    for condition in ["gateway-programmed", "http-route-resolved", "inference-pool-accepted"] {
-        assert_eq!(
-            ran.decision(condition).unwrap()["finding"]["finding"],
-            "holds",
-            "{condition}"
-        );
-    }
+    conditions_hold(&ran);
     was_quick(&ran);
 }
 
@@ -145,13 +140,7 @@ fn a_missing_destination_rule() {
         fs::write(&guide, format!("{head}### {rest}")).unwrap();
     });
     ran.expect(1, "failed", Some("endpoint-picker-unreachable"));
-    for condition in ["gateway-programmed", "http-route-resolved", "inference-pool-accepted"] {
-        assert_eq!(
-            ran.decision(condition).unwrap()["finding"]["finding"],
-            "holds",
-            "{condition}"
-        );
-    }
+    conditions_hold(&ran);
     was_quick(&ran);
 }
 

@@ -2,13 +2,26 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
-    process::Stdio,
+    io::{BufRead as _, BufReader, Lines},
+    process::{Child, ChildStderr, Stdio},
 };
 
 use serde_json::Value;
 
-use crate::bench::{left_in_the_engine, output, quickproof};
+use crate::bench::{left_in_the_engine, nothing_is_left, output, quickproof};
+
+/// Reads what a run says until it is in the middle of the deployment: the cluster is there, something was decided, nothing
+/// has passed. Returns what it goes on to say.
+#[track_caller]
+fn in_the_middle(run: &mut Child) -> Lines<BufReader<ChildStderr>> {
+    let mut lines = BufReader::new(run.stderr.take().unwrap()).lines();
+    let seen = lines
+        .by_ref()
+        .map_while(Result::ok)
+        .find(|line| line.contains("is applied"));
+    assert!(seen.is_some(), "the run ended before its middle");
+    lines
+}
 
 #[test]
 fn a_killed_run_leaves_true_reports_and_reap_leaves_nothing() {
@@ -21,13 +34,8 @@ fn a_killed_run_leaves_true_reports_and_reap_leaves_nothing() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // In the middle of the deployment: the cluster is there, something was decided, nothing has passed.
-    let mut lines = BufReader::new(run.stderr.take().unwrap()).lines();
-    let seen = lines
-        .by_ref()
-        .map_while(Result::ok)
-        .find(|line| line.contains("is applied"));
-    assert!(seen.is_some(), "the run ended before it was killed");
+    // Its pipe stays open until it is killed: a run that cannot say anything is another test.
+    let _lines = in_the_middle(&mut run);
     run.kill().unwrap();
     run.wait().unwrap();
 
@@ -48,9 +56,7 @@ fn a_killed_run_leaves_true_reports_and_reap_leaves_nothing() {
         .output()
         .unwrap();
     assert!(reaped.status.success(), "{}", String::from_utf8_lossy(&reaped.stderr));
-    let mut after = left_in_the_engine();
-    after.retain(|line| before.contains(line) || !line.contains("quickproof-registry") && line != "network kind");
-    assert_eq!(after, before);
+    nothing_is_left(&before);
     let left: Vec<_> = files(&state);
     assert_eq!(left, Vec::<String>::new(), "no inventory, no kubeconfig");
 }
@@ -64,21 +70,14 @@ fn an_interrupted_run_takes_everything_away_and_says_so() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(run.stderr.take().unwrap()).lines();
-    let seen = lines
-        .by_ref()
-        .map_while(Result::ok)
-        .find(|line| line.contains("is applied"));
-    assert!(seen.is_some(), "the run ended before it was interrupted");
+    let lines = in_the_middle(&mut run);
     output("kill", &["-INT", &run.id().to_string()]);
     let rest: Vec<String> = lines.map_while(Result::ok).collect();
     assert_eq!(run.wait().unwrap().code(), Some(130), "{rest:?}");
     let record: Value =
         serde_json::from_str(&fs::read_to_string(directory.path().join("record.json")).unwrap()).unwrap();
     assert_eq!(record["outcome"], "inconclusive");
-    let mut after = left_in_the_engine();
-    after.retain(|line| before.contains(line) || !line.contains("quickproof-registry") && line != "network kind");
-    assert_eq!(after, before);
+    nothing_is_left(&before);
 }
 
 fn files(directory: &std::path::Path) -> Vec<String> {

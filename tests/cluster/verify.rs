@@ -1,6 +1,6 @@
 //! The embedded quickstart, in a cluster of its own.
 
-use crate::bench::{left_in_the_engine, verify};
+use crate::bench::{left_in_the_engine, nothing_is_left, verify};
 
 /// Checks that must have been decided, and hold, for the embedded quickstart to have passed.
 const MUST_HOLD: &[&str] = &[
@@ -41,10 +41,7 @@ fn the_embedded_quickstart_passes_and_leaves_nothing() {
         built == 0 || ran.stderr.contains("no proof of those"),
         "built images never count as proof"
     );
-    let mut after = left_in_the_engine();
-    // The registry is a cache that outlives runs; it may have been started by this one.
-    after.retain(|line| before.contains(line) || !line.contains("quickproof-registry") && line != "network kind");
-    assert_eq!(after, before);
+    nothing_is_left(&before);
 }
 
 #[test]
