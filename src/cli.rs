@@ -26,6 +26,7 @@ pub mod images;
 mod order;
 pub mod plan;
 pub mod reap;
+pub mod source;
 pub mod verify;
 pub mod version;
 

@@ -163,6 +163,16 @@ pub enum GuideError {
 }
 
 impl Guide {
+    /// The titles of all tabs of a layout's guide, in order, whichever is chosen.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn tabs(tree: &dyn Tree, layout: &Layout) -> Result<Vec<String>, GuideError> {
+        let lines = pages::expand(tree, &layout.guide, &mut Vec::new())?;
+        let sets = scan::scan(&lines).sets;
+        Ok(sets.into_iter().flat_map(|set| set.titles).collect())
+    }
+
     /// Reads the guide of a layout for one choice of tabs.
     ///
     /// # Errors

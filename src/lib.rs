@@ -11,6 +11,7 @@ pub mod evidence;
 pub mod guide;
 pub mod host;
 pub mod images;
+pub mod lint;
 pub mod manifest;
 pub mod plan;
 pub mod probe;

@@ -20,6 +20,7 @@ mod draw;
 mod helm;
 mod images;
 mod kubectl;
+mod offered;
 mod provider;
 mod reference;
 mod shell;
@@ -28,6 +29,7 @@ mod tools;
 mod variables;
 
 pub use draw::draw;
+pub use offered::{Offer, offered};
 pub use provider::{Installer, Profile, Provider, Witness};
 
 /// Values of shell variables that are known so far.

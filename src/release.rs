@@ -2,13 +2,18 @@
 //!
 //! The tag is fixed before anything else. Nothing here reads a guide or knows what a command means.
 
-use std::path::Path;
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 mod crds;
 mod git;
 mod identity;
 mod layout;
 mod path;
+mod published;
 pub mod schemas;
 mod tag;
 mod tree;
@@ -16,10 +21,11 @@ mod tree;
 pub use crds::{BundleError, crd_bundle};
 pub use layout::{Layout, LayoutSchema, Placeholder, Sections, Skip, TabPattern};
 pub use path::{PathError, RepoPath};
+pub use published::{Address, Found, Published};
 pub use tag::{Tag, TagError};
-pub use tree::{DirectoryTree, EmbeddedTree, Tree, TreeError};
+pub use tree::{DirectoryTree, EmbeddedTree, MemoryTree, Tree, TreeError};
 
-use crate::manifest::ManifestError;
+use crate::manifest::{self, ManifestError, Object};
 
 /// The repository whose releases are tested.
 pub const REPOSITORY: &str = "kubernetes-sigs/gateway-api-inference-extension";
@@ -35,6 +41,8 @@ pub struct Release {
     pub commit: Option<String>,
     /// Its files.
     pub tree: Box<dyn Tree>,
+    /// Manifests of the tree that were read before: one plan after another asks for the same ones.
+    read: Mutex<BTreeMap<RepoPath, Arc<[Object]>>>,
 }
 
 /// Why a release cannot be tested. Each is an error of use, found before anything is made.
@@ -70,6 +78,12 @@ pub enum ReleaseError {
         guide: String,
         /// The tag.
         tag: Tag,
+    },
+    /// No file of the tree says which release it is of.
+    #[error("no file of `{directory}` says which release it is of; add `--release TAG`")]
+    TagUnknown {
+        /// The directory as named.
+        directory: String,
     },
     /// A directory without a release holds no quickstart.
     #[error(
@@ -115,14 +129,34 @@ pub enum ReleaseError {
 }
 
 impl Release {
+    /// A release from its parts.
+    pub fn new(repository: impl Into<String>, tag: Option<Tag>, commit: Option<String>, tree: Box<dyn Tree>) -> Self {
+        Self {
+            repository: repository.into(),
+            tag,
+            commit,
+            tree,
+            read: Mutex::default(),
+        }
+    }
+
+    /// The objects of one manifest of the tree, in order.
+    ///
+    /// # Errors
+    /// The file is missing or no manifest.
+    pub fn objects(&self, path: &RepoPath) -> Result<Arc<[Object]>, ReleaseError> {
+        let known = || self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(objects) = known().get(path) {
+            return Ok(objects.clone());
+        }
+        let objects: Arc<[Object]> = manifest::read(path.as_str(), &self.tree.read(path)?)?.into();
+        known().insert(path.clone(), objects.clone());
+        Ok(objects)
+    }
+
     /// The quickstart that is part of this program; no release is tested with it.
     pub fn embedded() -> Self {
-        Self {
-            repository: "embedded quickstart".into(),
-            tag: None,
-            commit: None,
-            tree: Box::new(EmbeddedTree),
-        }
+        Self::new("embedded quickstart", None, None, Box::new(EmbeddedTree))
     }
 
     /// A quickstart in `directory`, in the form of the embedded one; no release is tested with it.
@@ -142,12 +176,32 @@ impl Release {
                 guide: layout.guide.to_string(),
             });
         }
-        Ok(Self {
-            repository: format!("quickstart in {named}"),
-            tag: None,
-            commit: git::commit(tree.root()),
-            tree: Box::new(tree),
-        })
+        let commit = git::commit(tree.root());
+        Ok(Self::new(
+            format!("quickstart in {named}"),
+            None,
+            commit,
+            Box::new(tree),
+        ))
+    }
+
+    /// What `directory` holds: a release, whose tag its files name, or a quickstart in the form of the embedded one.
+    ///
+    /// # Errors
+    /// As [`Release::open_tree`] and [`Release::open_quickstart`]; no file names the tag.
+    pub fn open_any(directory: &Path) -> Result<Self, ReleaseError> {
+        let named = directory.display().to_string();
+        let tree = DirectoryTree::open(directory).map_err(|source| ReleaseError::Unreadable {
+            directory: named.clone(),
+            source,
+        })?;
+        if tree.exists(&Layout::named("embedded")?.guide) {
+            return Self::open_quickstart(directory);
+        }
+        match identity::tag_of(&tree)? {
+            Some(tag) => Self::open_tree(directory, tag),
+            None => Err(ReleaseError::TagUnknown { directory: named }),
+        }
     }
 
     /// The release `tag` from the files in `directory`.
@@ -176,12 +230,8 @@ impl Release {
                 tag,
             });
         }
-        Ok(Self {
-            repository: REPOSITORY.into(),
-            commit: git::commit(tree.root()),
-            tag: Some(tag),
-            tree: Box::new(tree),
-        })
+        let commit = git::commit(tree.root());
+        Ok(Self::new(REPOSITORY, Some(tag), commit, Box::new(tree)))
     }
 
     /// The layout `name`, or without a name the one that the tag falls in.

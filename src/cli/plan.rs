@@ -1,17 +1,13 @@
 //! `quickproof plan`: the steps of a run and their ledger, printed and not carried out. Needs no cluster.
 
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-};
+use std::io::{self, Write};
 
 use clap::Args;
 
 use crate::{
-    cli::Usage,
+    cli::{Usage, source::SourceArguments},
     plan::{self, Action, Options, Plan, Step},
     record::DeviationKind,
-    release::Release,
     verdict::{ExitCode, Finding, Weight},
 };
 
@@ -21,12 +17,8 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  quickproof plan\n  quickproof plan --tree . --release v1.5.0 --profile small")]
 pub struct PlanArguments {
-    /// The release's tag, such as `v1.5.0` or `v1.5.0-rc.2`
-    #[arg(long, value_name = "TAG", requires = "tree")]
-    release: Option<String>,
-    /// A checkout of the release's repository at that tag
-    #[arg(long, value_name = "DIR", requires = "release")]
-    tree: Option<PathBuf>,
+    #[command(flatten)]
+    source: SourceArguments,
     /// The model-server tab of the guide
     #[arg(long, value_name = "NAME", default_value = "sim")]
     variant: String,
@@ -55,10 +47,7 @@ pub struct PlanArguments {
 /// # Errors
 /// Something that was typed does not exist, or `out` cannot be written.
 pub fn run(arguments: PlanArguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let release = match (&arguments.tree, &arguments.release) {
-        (Some(tree), Some(tag)) => Release::open_tree(tree, tag.parse().map_err(Usage::new)?).map_err(Usage::new)?,
-        _ => Release::embedded(),
-    };
+    let release = arguments.source.open()?;
     let options = Options {
         variant: arguments.variant,
         provider: arguments.provider,

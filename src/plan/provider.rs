@@ -119,6 +119,17 @@ struct ProviderFiles;
 struct ProfileFiles;
 
 impl Provider {
+    /// Every provider there is, by name.
+    ///
+    /// # Errors
+    /// A file of ours is broken, which a test rules out.
+    pub fn all() -> Result<Vec<Self>, PlanError> {
+        let mut files: Vec<_> = ProviderFiles::iter().collect();
+        files.sort();
+        let named = files.iter().map(|file| Self::named(file.trim_end_matches(".yaml")));
+        named.collect()
+    }
+
     /// The provider of this name.
     ///
     /// # Errors

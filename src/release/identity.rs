@@ -1,5 +1,7 @@
 //! Which release a tree is of, told from facts in it.
 
+use std::collections::BTreeMap;
+
 use super::{RepoPath, Tag, Tree, TreeError};
 use crate::manifest;
 
@@ -12,6 +14,27 @@ const BUNDLE_VERSION: &str = "inference.networking.k8s.io/bundle-version:";
 /// brought up to date among others that were is a defect of the release, to be found by running it, and no reason to
 /// refuse the tree; so is a tree that names no tag at all. A candidate's files may already name its release.
 pub(super) fn other_release(tree: &dyn Tree, wanted: &Tag) -> Result<Option<(Tag, RepoPath)>, TreeError> {
+    let claims = claims(tree)?;
+    if claims.iter().any(|(tag, _)| tag.numbers() == wanted.numbers()) {
+        return Ok(None);
+    }
+    Ok(claims.into_iter().next())
+}
+
+/// The tag that the files of a tree name most often; of tags named equally often the highest, `None` where none is named.
+pub(super) fn tag_of(tree: &dyn Tree) -> Result<Option<Tag>, TreeError> {
+    let mut counts: BTreeMap<String, (usize, Tag)> = BTreeMap::new();
+    for (tag, _) in claims(tree)? {
+        counts.entry(tag.to_string()).or_insert((0, tag)).0 += 1;
+    }
+    let most = counts
+        .into_values()
+        .max_by(|(count, tag), (other, than)| count.cmp(other).then_with(|| tag.numbers().cmp(&than.numbers())));
+    Ok(most.map(|(_, tag)| tag))
+}
+
+/// The tags that files of a tree name as their own.
+fn claims(tree: &dyn Tree) -> Result<Vec<(Tag, RepoPath)>, TreeError> {
     let mut claims = Vec::new();
     claims.extend(
         files(tree, "config/crd")?
@@ -22,10 +45,7 @@ pub(super) fn other_release(tree: &dyn Tree, wanted: &Tag) -> Result<Option<(Tag
         let is_values = path.as_str().ends_with("/values.yaml");
         is_values.then(|| claim(tree, path, image_tag))?
     }));
-    if claims.iter().any(|(tag, _)| tag.numbers() == wanted.numbers()) {
-        return Ok(None);
-    }
-    Ok(claims.into_iter().next())
+    Ok(claims)
 }
 
 fn files(tree: &dyn Tree, directory: &str) -> Result<Vec<RepoPath>, TreeError> {

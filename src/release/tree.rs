@@ -1,6 +1,7 @@
 //! The files of a release, wherever they are kept.
 
 use std::{
+    collections::BTreeMap,
     fmt, fs, io,
     path::{Path, PathBuf},
 };
@@ -200,6 +201,46 @@ impl Tree for DirectoryTree {
     }
 }
 
+/// A tree that is held in memory, such as one that was fetched, or one that a test writes.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryTree(BTreeMap<RepoPath, Vec<u8>>);
+
+impl MemoryTree {
+    /// Puts a file in; one of the same name is replaced.
+    pub fn insert(&mut self, path: RepoPath, bytes: impl Into<Vec<u8>>) {
+        self.0.insert(path, bytes.into());
+    }
+}
+
+impl Tree for MemoryTree {
+    fn read(&self, path: &RepoPath) -> Result<Vec<u8>, TreeError> {
+        self.0
+            .get(path)
+            .cloned()
+            .ok_or_else(|| TreeError::Missing { path: path.clone() })
+    }
+
+    fn list(&self, directory: &RepoPath) -> Result<Vec<RepoPath>, TreeError> {
+        let below = format!("{directory}/");
+        let found: Vec<RepoPath> = self
+            .0
+            .keys()
+            .filter(|path| path.as_str().starts_with(&below))
+            .cloned()
+            .collect();
+        if found.is_empty() {
+            return Err(TreeError::Missing {
+                path: directory.clone(),
+            });
+        }
+        Ok(found)
+    }
+
+    fn exists(&self, path: &RepoPath) -> bool {
+        self.0.contains_key(path)
+    }
+}
+
 /// The files of the quickstart that is part of this program.
 #[derive(Debug)]
 pub struct EmbeddedTree;
@@ -268,6 +309,18 @@ mod tests {
         let copy = tempfile::tempdir().unwrap();
         tree.materialize(&path("a"), &copy.path().join("c")).unwrap();
         assert_eq!(fs::read(copy.path().join("c/b/one")).unwrap(), b"1");
+    }
+
+    #[test]
+    fn a_tree_in_memory_is_read_and_listed_as_one_on_disk_is() {
+        let mut tree = MemoryTree::default();
+        tree.insert(path("a/b/one"), "1");
+        tree.insert(path("ab/two"), "2");
+        assert_eq!(tree.list(&path("a")).unwrap(), [path("a/b/one")]);
+        assert!(matches!(tree.list(&path("b")), Err(TreeError::Missing { .. })));
+        assert!(matches!(tree.read(&path("a/b")), Err(TreeError::Missing { .. })));
+        assert_eq!(tree.read(&path("ab/two")).unwrap(), b"2");
+        assert!(tree.exists(&path("a/b/one")) && !tree.exists(&path("a")));
     }
 
     #[test]

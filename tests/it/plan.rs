@@ -351,3 +351,20 @@ fn the_standalone_page_is_drawn_with_what_stands_in_for_its_branch() {
     );
     assert!(set.contains(&"provider.name=".to_owned()));
 }
+
+#[test]
+fn a_guide_offers_the_combinations_that_it_has_tabs_for() {
+    let release = release(&mini(), "v1.5.0").unwrap();
+    let offered = plan::offered(&release, &release.layout(None).unwrap()).unwrap();
+    let offered: Vec<String> = offered
+        .iter()
+        .map(|offer| format!("{} {}", offer.variant, offer.provider))
+        .collect();
+    assert_eq!(offered, ["gpu istio", "sim istio"]);
+}
+
+#[test]
+fn a_tree_says_itself_which_release_it_is_of() {
+    let release = Release::open_any(&mini()).unwrap();
+    assert_eq!(release.tag.as_ref().map(ToString::to_string).as_deref(), Some("v1.5.0"));
+}
