@@ -138,7 +138,7 @@ impl Command {
                     reap::Cleanness::Clean => ExitCode::Passed,
                 })
             }
-            Self::Plan(arguments) => plan::run(arguments, &mut io::stdout().lock()),
+            Self::Plan(arguments) => plan::run(arguments, caller, &mut io::stdout().lock()),
             Self::Explain(arguments) => explain::run(&arguments, &mut io::stdout().lock()),
             Self::Version(arguments) => version::run(&arguments, &mut io::stdout().lock()),
         }

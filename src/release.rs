@@ -14,20 +14,29 @@ mod identity;
 mod layout;
 mod path;
 mod published;
+mod repository;
 pub mod schemas;
+mod source;
 mod tag;
 mod tree;
 
 pub use crds::{BundleError, crd_bundle};
+pub use git::{Answer, CompanionTag, GitFacts, GitTag, Signature, TagKind, TagObject};
 pub use layout::{Layout, LayoutSchema, Placeholder, Sections, Skip, TabPattern};
 pub use path::{PathError, RepoPath};
 pub use published::{Address, Found, Published};
+pub use repository::{Companion, Repository};
+pub use source::Source;
 pub use tag::{Tag, TagError};
 pub use tree::{DirectoryTree, EmbeddedTree, MemoryTree, Tree, TreeError};
 
-use crate::manifest::{self, ManifestError, Object};
+use crate::{
+    manifest::{self, ManifestError, Object},
+    record::Deviation,
+};
+use identity::Identity;
 
-/// The repository whose releases are tested.
+/// The repository whose releases are tested where no other is named.
 pub const REPOSITORY: &str = "kubernetes-sigs/gateway-api-inference-extension";
 
 /// A release that is open for reading.
@@ -37,10 +46,16 @@ pub struct Release {
     pub repository: String,
     /// The tag under test, or `None` for the embedded quickstart.
     pub tag: Option<Tag>,
-    /// The commit, where the tree is a git checkout.
+    /// The commit, where the tree is a git checkout or was fetched.
     pub commit: Option<String>,
+    /// What git knows of the tag; `None` for a tree without git, or where git does not answer (a note then says why).
+    pub git: Option<GitFacts>,
     /// Its files.
     pub tree: Box<dyn Tree>,
+    /// Where the tree is not what its tag says it is, for the ledger of every plan.
+    pub deviations: Vec<Deviation>,
+    /// What a reader should know of how the release was found, such as what told its tag; each a sentence.
+    pub notes: Vec<String>,
     /// Manifests of the tree that were read before: one plan after another asks for the same ones.
     read: Mutex<BTreeMap<RepoPath, Arc<[Object]>>>,
 }
@@ -79,11 +94,44 @@ pub enum ReleaseError {
         /// The tag.
         tag: Tag,
     },
-    /// No file of the tree says which release it is of.
-    #[error("no file of `{directory}` says which release it is of; add `--release TAG`")]
+    /// Nothing says which release the tree is of.
+    #[error(
+        "nothing says which release `{directory}` is of: no tag of git, no file, not its name; add `--release TAG` \
+         (a quickstart of your own has a `{quickstart}`)"
+    )]
     TagUnknown {
         /// The directory as named.
         directory: String,
+        /// The guide's path in a quickstart of one's own.
+        quickstart: String,
+    },
+    /// The directory's name is a tag that none of its files agrees with.
+    #[error(
+        "the name of `{directory}` says {tag}, and its files say {found} (such as `{file}`); say with `--release TAG` which it is"
+    )]
+    NameContradicts {
+        /// The directory as named.
+        directory: String,
+        /// The tag of its name.
+        tag: String,
+        /// The tag that most of its files name.
+        found: String,
+        /// A file that names it.
+        file: RepoPath,
+    },
+    /// The checkout is not at the tag.
+    #[error(
+        "`{directory}` is at commit {head}, and {tag} is {commit}; check {tag} out, or leave `--release` out to test the commit as it is"
+    )]
+    NotTheTag {
+        /// The directory as named.
+        directory: String,
+        /// The tag that was asked for.
+        tag: Tag,
+        /// The tag's commit.
+        commit: String,
+        /// The commit that is checked out.
+        head: String,
     },
     /// A directory without a release holds no quickstart.
     #[error(
@@ -135,7 +183,10 @@ impl Release {
             repository: repository.into(),
             tag,
             commit,
+            git: None,
             tree,
+            deviations: Vec::new(),
+            notes: Vec::new(),
             read: Mutex::default(),
         }
     }
@@ -165,10 +216,7 @@ impl Release {
     /// The directory cannot be read, or holds no guide.
     pub fn open_quickstart(directory: &Path) -> Result<Self, ReleaseError> {
         let named = directory.display().to_string();
-        let tree = DirectoryTree::open(directory).map_err(|source| ReleaseError::Unreadable {
-            directory: named.clone(),
-            source,
-        })?;
+        let tree = open_directory(directory)?;
         let layout = Layout::named("embedded")?;
         if !tree.exists(&layout.guide) {
             return Err(ReleaseError::NoQuickstart {
@@ -185,36 +233,39 @@ impl Release {
         ))
     }
 
-    /// What `directory` holds: a release, whose tag its files name, or a quickstart in the form of the embedded one.
+    /// What `directory` holds, by its files and its name: a release, or a quickstart in the form of the embedded one. Git
+    /// is not asked; [`Source::open`] does.
     ///
     /// # Errors
-    /// As [`Release::open_tree`] and [`Release::open_quickstart`]; no file names the tag.
+    /// As [`Release::open_tree`] and [`Release::open_quickstart`]; nothing names the tag.
     pub fn open_any(directory: &Path) -> Result<Self, ReleaseError> {
-        let named = directory.display().to_string();
-        let tree = DirectoryTree::open(directory).map_err(|source| ReleaseError::Unreadable {
-            directory: named.clone(),
-            source,
-        })?;
-        if tree.exists(&Layout::named("embedded")?.guide) {
+        let tree = open_directory(directory)?;
+        let quickstart = Layout::named("embedded")?.guide;
+        if tree.exists(&quickstart) {
             return Self::open_quickstart(directory);
         }
-        match identity::tag_of(&tree)? {
-            Some(tag) => Self::open_tree(directory, tag),
-            None => Err(ReleaseError::TagUnknown { directory: named }),
+        match Identity::of(&tree)?.tag(directory)? {
+            Some(told) => {
+                let mut release = Self::open_tree(directory, told.tag)?;
+                release.notes.push(told.by);
+                Ok(release)
+            }
+            None => Err(ReleaseError::TagUnknown {
+                directory: directory.display().to_string(),
+                quickstart: quickstart.to_string(),
+            }),
         }
     }
 
-    /// The release `tag` from the files in `directory`.
+    /// The release `tag` from the files in `directory`. Git is not asked but for the commit; [`Source::open`] does.
     ///
     /// # Errors
     /// The directory cannot be read, is of another release, or holds no guide; the tag has no known layout.
     pub fn open_tree(directory: &Path, tag: Tag) -> Result<Self, ReleaseError> {
         let named = directory.display().to_string();
-        let tree = DirectoryTree::open(directory).map_err(|source| ReleaseError::Unreadable {
-            directory: named.clone(),
-            source,
-        })?;
-        if let Some((found, file)) = identity::other_release(&tree, &tag)? {
+        let tree = open_directory(directory)?;
+        let identity = Identity::of(&tree)?;
+        if let Some((found, file)) = identity.other_release(&tag) {
             return Err(ReleaseError::OtherRelease {
                 directory: named,
                 wanted: tag.to_string(),
@@ -222,16 +273,34 @@ impl Release {
                 file,
             });
         }
+        let commit = git::commit(tree.root());
+        let repository = identity.repository.map(|known| known.repository);
+        Self::with_guide(
+            repository.unwrap_or_else(|| REPOSITORY.to_owned()),
+            tag,
+            commit,
+            &named,
+            Box::new(tree),
+        )
+    }
+
+    /// A release whose files are known to be the wanted ones; `named` is how the tree is called in errors.
+    fn with_guide(
+        repository: String,
+        tag: Tag,
+        commit: Option<String>,
+        named: &str,
+        tree: Box<dyn Tree>,
+    ) -> Result<Self, ReleaseError> {
         let layout = Layout::of_tag(&tag)?;
         if !tree.exists(&layout.guide) {
             return Err(ReleaseError::NoGuide {
-                directory: named,
+                directory: named.to_owned(),
                 guide: layout.guide.to_string(),
                 tag,
             });
         }
-        let commit = git::commit(tree.root());
-        Ok(Self::new(REPOSITORY, Some(tag), commit, Box::new(tree)))
+        Ok(Self::new(repository, Some(tag), commit, tree))
     }
 
     /// The layout `name`, or without a name the one that the tag falls in.
@@ -245,4 +314,11 @@ impl Release {
             (None, None) => Layout::named("embedded"),
         }
     }
+}
+
+fn open_directory(directory: &Path) -> Result<DirectoryTree, ReleaseError> {
+    DirectoryTree::open(directory).map_err(|source| ReleaseError::Unreadable {
+        directory: directory.display().to_string(),
+        source,
+    })
 }

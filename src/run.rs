@@ -19,7 +19,7 @@ use crate::{
     images::Way,
     plan::{self, Action, Plan},
     record::{Decision, Event, Events, RunRecord, Stage},
-    release::{Release, Tag},
+    release::{Release, Source},
     report::{self, Outputs, Sink},
     verdict::{Cause, CauseCode, Finding, Weight},
 };
@@ -59,17 +59,6 @@ pub struct Order {
     pub requests: usize,
     /// The command line, to type again.
     pub command: String,
-}
-
-/// Where the guide comes from.
-#[derive(Debug, Clone)]
-pub enum Source {
-    /// The quickstart that is part of this program.
-    Embedded,
-    /// A quickstart of the same form in a directory; no release is tested.
-    Own(PathBuf),
-    /// A release's tree on disk.
-    Tree(PathBuf, Tag),
 }
 
 /// Whether what was made stays after the run.
@@ -164,11 +153,7 @@ impl Run {
     /// # Errors
     /// Something of the order is wrong or missing; each is a sentence with the way out.
     pub async fn prepare(host: Host, order: Order, sink: Sink) -> Result<Self, OrderError> {
-        let release = match &order.source {
-            Source::Embedded => Release::embedded(),
-            Source::Own(directory) => Release::open_quickstart(directory)?,
-            Source::Tree(directory, tag) => Release::open_tree(directory, tag.clone())?,
-        };
+        let release = order.source.open(&host).await?;
         let plan = plan::draw(&release, &order.options)?;
         if order.cluster.is_none() {
             ground::look_for_engine(&host).await?;

@@ -3,14 +3,14 @@
 use crate::{
     cli::{
         Caller, Usage,
-        verify::{Afterwards, ClusterChoice, ImagesArgument, LedgerRule, PhaseArgument, Target, Verify},
+        verify::{Afterwards, ClusterChoice, ImagesArgument, LedgerRule, PhaseArgument, Verify},
     },
     cluster::ExistingCluster,
     images::Way,
     plan,
     redact::Redactor,
     report::Sink,
-    run::{Keep, Order, Run, Source, Strictness},
+    run::{Keep, Order, Run, Strictness},
     verdict::ExitCode,
 };
 
@@ -18,24 +18,13 @@ use crate::{
 const SECRETS: &[&str] = &["HF_TOKEN", "GITHUB_TOKEN", "HUGGING_FACE_HUB_TOKEN"];
 
 fn order(wanted: &Verify, caller: &Caller) -> Result<Order, Usage> {
-    let source = match &wanted.target {
-        Target::Embedded => Source::Embedded,
-        Target::Own { directory } => Source::Own(directory.clone()),
-        Target::Tree { directory, tag } => Source::Tree(directory.clone(), tag.parse().map_err(Usage::new)?),
-        Target::Fetched { tag } => {
-            let _: crate::release::Tag = tag.parse().map_err(Usage::new)?;
-            return Err(Usage::new(anyhow::anyhow!(
-                "releases are not fetched yet: check out {tag} and name the directory with `--tree DIR`"
-            )));
-        }
-    };
     let (cluster, kubeconfig) = match wanted.cluster.clone() {
         ClusterChoice::Own => (None, None),
         ClusterChoice::Current { kubeconfig } => (Some(ExistingCluster::Current), kubeconfig),
         ClusterChoice::Named { context, kubeconfig } => (Some(ExistingCluster::Named(context)), kubeconfig),
     };
     Ok(Order {
-        source,
+        source: wanted.source.meant()?,
         options: plan::Options {
             variant: wanted.variant.clone(),
             provider: wanted.provider.clone(),

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::Args;
 
 use crate::{
-    cli::{Usage, source::SourceArguments},
+    cli::{Caller, Usage, source::SourceArguments},
     plan::{self, Action, Options, Plan, Step},
     record::DeviationKind,
     verdict::{ExitCode, Finding, Weight},
@@ -46,8 +46,8 @@ pub struct PlanArguments {
 ///
 /// # Errors
 /// Something that was typed does not exist, or `out` cannot be written.
-pub fn run(arguments: PlanArguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let release = arguments.source.open()?;
+pub fn run(arguments: PlanArguments, caller: &Caller, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let release = arguments.source.open(caller)?;
     let options = Options {
         variant: arguments.variant,
         provider: arguments.provider,

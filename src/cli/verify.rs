@@ -12,7 +12,7 @@ use std::{
 use clap::{Args, ValueEnum};
 
 use crate::{
-    cli::{Caller, Usage},
+    cli::{Caller, Usage, source::SourceArguments},
     report::{Live, Outputs, Terminal},
     verdict::ExitCode,
 };
@@ -23,13 +23,8 @@ use crate::{
 /// and tests no release. A kind cluster is made for the run and taken away after it, unless `--cluster` names one.
 #[derive(Debug, Clone, Args)]
 pub struct VerifyArguments {
-    /// The release's tag, such as `v1.5.0` or `v1.5.0-rc.2`
-    #[arg(long, value_name = "TAG", help_heading = "What is tested")]
-    release: Option<String>,
-    /// A checkout of the release's repository at that tag; without `--release`, a quickstart of your own in the form of
-    /// the embedded one
-    #[arg(long, value_name = "DIR", help_heading = "What is tested")]
-    tree: Option<PathBuf>,
+    #[command(flatten)]
+    source: SourceArguments,
     /// The model-server tab of the guide
     #[arg(long, value_name = "NAME", default_value = "sim", help_heading = "What is tested")]
     variant: String,
@@ -144,8 +139,8 @@ pub struct Setting {
 /// What a run is asked to do.
 #[derive(Debug, Clone)]
 pub struct Verify {
-    /// What is tested.
-    pub target: Target,
+    /// What is tested, as typed.
+    pub source: SourceArguments,
     /// The model-server variant.
     pub variant: String,
     /// The gateway provider.
@@ -178,30 +173,6 @@ pub struct Verify {
     pub junit_file: Option<PathBuf>,
     /// A further JSON report.
     pub json_file: Option<PathBuf>,
-}
-
-/// What is tested.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// The quickstart that comes with quickproof; no release.
-    Embedded,
-    /// A quickstart of one's own, in the form of the embedded one; no release.
-    Own {
-        /// Its directory, with a `guide.md`.
-        directory: PathBuf,
-    },
-    /// A release from a checkout.
-    Tree {
-        /// Its directory.
-        directory: PathBuf,
-        /// The tag it is of, as typed.
-        tag: String,
-    },
-    /// A release whose files are fetched.
-    Fetched {
-        /// The tag, as typed.
-        tag: String,
-    },
 }
 
 /// Whether deviations from the guide are allowed.
@@ -243,12 +214,6 @@ pub enum Afterwards {
 
 impl From<VerifyArguments> for Verify {
     fn from(typed: VerifyArguments) -> Self {
-        let target = match (typed.tree, typed.release) {
-            (Some(directory), Some(tag)) => Target::Tree { directory, tag },
-            (None, Some(tag)) => Target::Fetched { tag },
-            (Some(directory), None) => Target::Own { directory },
-            (None, None) => Target::Embedded,
-        };
         let kubeconfig = typed.kubeconfig;
         let cluster = match typed.cluster {
             None => ClusterChoice::Own,
@@ -256,7 +221,7 @@ impl From<VerifyArguments> for Verify {
             Some(context) => ClusterChoice::Named { context, kubeconfig },
         };
         Self {
-            target,
+            source: typed.source,
             variant: typed.variant,
             provider: typed.provider,
             layout: typed.layout,
@@ -341,6 +306,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::release::Source;
 
     #[derive(Parser)]
     struct Alone {
@@ -356,7 +322,8 @@ mod tests {
     #[test]
     fn nothing_means_the_embedded_quickstart_in_a_cluster_of_its_own() {
         let verify = meant(&[]).unwrap();
-        assert_eq!((verify.target, verify.cluster), (Target::Embedded, ClusterChoice::Own));
+        assert_eq!(verify.source.meant().unwrap(), Source::Embedded);
+        assert_eq!(verify.cluster, ClusterChoice::Own);
         assert_eq!((verify.requests.get(), verify.timeout.as_secs()), (20, 600));
     }
 

@@ -94,7 +94,7 @@ impl<'a> Draft<'a> {
             options,
             environment: Environment::new(&layout.environment),
             steps: Vec::new(),
-            ledger: Vec::new(),
+            ledger: release.deviations.clone(),
             schemas: Vec::new(),
             images: Vec::new(),
             names: BTreeMap::new(),

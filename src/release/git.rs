@@ -1,9 +1,17 @@
-//! The commit of a checkout, read from git's own files; git itself need not be installed.
+//! What git knows of a tree.
+//!
+//! The commit of a checkout is read from git's own files, git itself need not be installed. Everything else, such as tags
+//! and ancestry, is asked of the `git` program where it is there: objects lie in packs that are not worth reading ourselves.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
+
+mod facts;
+
+pub use facts::{Answer, CompanionTag, GitFacts, GitTag, Signature, TagKind, TagObject};
+pub(super) use facts::{Checkout, Reference};
 
 /// The commit that is checked out in `root`; `None` where it is no git checkout or cannot be told.
 ///
@@ -18,12 +26,21 @@ pub(super) fn commit(root: &Path) -> Option<String> {
     if reference.split('/').any(|part| part == "..") {
         return None;
     }
-    // A linked worktree keeps its own HEAD and shares the references of the main one.
-    let common = short_file(&directory.join("commondir")).map_or_else(|| directory.clone(), |to| directory.join(to));
+    let common = common_directory(&directory);
     [&directory, &common]
         .into_iter()
         .find_map(|place| object_id(&short_file(&place.join(reference))?))
         .or_else(|| packed(&common, reference))
+}
+
+/// Whether the checkout's history is cut off.
+fn is_shallow(root: &Path) -> bool {
+    git_directory(root).is_some_and(|directory| common_directory(&directory).join("shallow").exists())
+}
+
+/// A linked worktree keeps its own HEAD and shares everything else with the main one.
+fn common_directory(directory: &Path) -> PathBuf {
+    short_file(&directory.join("commondir")).map_or_else(|| directory.to_owned(), |to| directory.join(to))
 }
 
 fn git_directory(root: &Path) -> Option<PathBuf> {

@@ -26,7 +26,7 @@ pub(super) type Onward<T> = Option<T>;
 
 /// Runs the middle. Every way it ends early has been said through events.
 pub(super) async fn run(context: &Context, release: &Release) -> Onward<()> {
-    say_release(context);
+    say_release(context, release);
     // Somebody else's cluster is opened first: whether its nodes ask our registry decides how images are had.
     let existing = match &context.order.cluster {
         Some(which) => Some(context.open_existing(which).await?),
@@ -90,8 +90,11 @@ fn say(context: &Context, stage: Stage, check: &str, sentence: &str, finding: Fi
     context.events.decide(Decision::new(stage, check, sentence, finding));
 }
 
-fn say_release(context: &Context) {
+fn say_release(context: &Context, release: &Release) {
     context.events.send(Event::Entered { stage: Stage::Release });
+    for note in &release.notes {
+        context.events.note(Stage::Release, note.clone());
+    }
     let plan = &context.plan;
     let commands = plan.steps.len();
     let finding = match plan.steps.iter().find_map(|step| match &step.action {

@@ -10,4 +10,5 @@ mod plan;
 mod report;
 
 mod schemas;
+mod sources;
 mod usage;

@@ -52,7 +52,7 @@ const MINI: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/trees/mini")
 #[case::an_unknown_profile(&["--profile", "tiny"], &["`tiny`", "small"])]
 #[case::an_unknown_layout(&["--layout", "e99"], &["e99"])]
 #[case::no_directory(&["--release", "v1.5.0", "--tree", "no/such/directory"], &["no/such/directory"])]
-#[case::no_guide_there(&["--tree", "."], &["guide.md", "--release"])]
+#[case::nothing_there(&["--tree", "."], &["guide.md", "--release"])]
 fn what_is_wrong_with_an_order_is_said(#[case] arguments: &[&str], #[case] words: &[&str]) {
     let directory = tempfile::tempdir().unwrap();
     let all: Vec<&str> = ["verify"].iter().chain(arguments).copied().collect();

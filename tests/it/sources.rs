@@ -1,0 +1,3 @@
+//! Where releases come from: checkouts, archives, and a server that plays GitHub.
+
+mod checkout;

@@ -1,0 +1,246 @@
+//! Trees that are git checkouts, made by git itself, and trees whose name or files say what they are.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use quickproof::{
+    host::Host,
+    release::{Answer, Release, ReleaseError, Source, TagKind},
+};
+use rstest::rstest;
+
+const MINI: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/trees/mini");
+
+/// Runs git in a directory, with nothing of this machine's configuration.
+#[track_caller]
+fn git(directory: &Path, arguments: &[&str]) -> String {
+    let output = assert_cmd::Command::new("git")
+        .current_dir(directory)
+        .args(["-c", "user.name=Somebody", "-c", "user.email=somebody@example.com"])
+        .args(arguments)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_SYSTEM", "/dev/null")
+        .env_remove("GIT_DIR")
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "git {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// A checkout of the miniature release with two commits: the first on `release-1.5`, the second on `main`.
+fn checkout(root: &Path) -> PathBuf {
+    let directory = root.join("checkout");
+    copy(Path::new(MINI), &directory);
+    git(&directory, &["init", "--quiet", "--initial-branch=main"]);
+    git(&directory, &["add", "."]);
+    git(&directory, &["commit", "--quiet", "--message=one"]);
+    git(&directory, &["branch", "release-1.5"]);
+    fs::write(directory.join("more"), "more").unwrap();
+    git(&directory, &["add", "."]);
+    git(&directory, &["commit", "--quiet", "--message=two"]);
+    directory
+}
+
+async fn open(directory: &Path, tag: Option<&str>) -> Result<Release, ReleaseError> {
+    let source = Source::Directory {
+        directory: directory.to_owned(),
+        tag: tag.map(|tag| tag.parse().unwrap()),
+        repository: None,
+    };
+    source.open(&Host::real()).await
+}
+
+fn tag(release: &Release) -> Option<String> {
+    release.tag.as_ref().map(ToString::to_string)
+}
+
+#[tokio::test]
+async fn a_checkout_tells_its_tag_its_signature_its_branch_and_its_companions() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = checkout(root.path());
+    git(&directory, &["checkout", "--quiet", "release-1.5"]);
+    let message = "v1.5.0-rc.1 of ${NAME}\n-----BEGIN SSH SIGNATURE-----\nabc\n-----END SSH SIGNATURE-----\n";
+    fs::write(root.path().join("message"), message).unwrap();
+    let file = format!("--file={}", root.path().join("message").display());
+    git(
+        &directory,
+        &["tag", "--annotate", "--cleanup=verbatim", &file, "v1.5.0-rc.1"],
+    );
+    git(&directory, &["tag", "conformance/v1.5.0-rc.1"]);
+
+    let release = open(&directory, None).await.unwrap();
+    // Its files say v1.5.0; the tag at HEAD is the stronger witness.
+    assert_eq!(tag(&release).as_deref(), Some("v1.5.0-rc.1"));
+    assert_eq!(
+        (release.deviations.len(), release.notes.len()),
+        (0, 1),
+        "{:?}",
+        release.notes
+    );
+    let facts = release.git.unwrap();
+    assert_eq!(facts.tags_at_head, ["conformance/v1.5.0-rc.1", "v1.5.0-rc.1"]);
+    assert_eq!(facts.release_branch.as_deref(), Some("release-1.5"));
+    assert_eq!(facts.on_release_branch, Answer::Yes);
+    assert_eq!(facts.changed_files, Some(0));
+    assert_eq!(facts.companions[0].commit.as_ref(), Some(&facts.head));
+    let own = facts.tag.unwrap();
+    assert_eq!(own.commit, facts.head);
+    let TagKind::Annotated(Some(object)) = own.kind else {
+        panic!("{:?}", own.kind)
+    };
+    assert_eq!(object.message, "v1.5.0-rc.1 of ${NAME}");
+    assert_eq!(object.tagger, "Somebody <somebody@example.com>");
+    assert_eq!(object.signature, Some(quickproof::release::Signature::Ssh));
+}
+
+#[tokio::test]
+async fn a_light_tag_off_its_branch_and_without_companion_is_told_as_that() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = checkout(root.path());
+    git(&directory, &["tag", "v1.5.0"]);
+    let facts = open(&directory, Some("v1.5.0")).await.unwrap().git.unwrap();
+    assert_eq!(facts.tag.unwrap().kind, TagKind::Lightweight);
+    assert_eq!(facts.on_release_branch, Answer::No);
+    assert_eq!(facts.companions[0].commit, None);
+
+    git(&directory, &["branch", "--delete", "--force", "release-1.5"]);
+    let facts = open(&directory, Some("v1.5.0")).await.unwrap().git.unwrap();
+    assert!(matches!(facts.on_release_branch, Answer::Undecided(_)));
+}
+
+#[tokio::test]
+async fn a_history_that_is_cut_off_decides_nothing_about_branches() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = checkout(root.path());
+    git(&directory, &["tag", "v1.5.0", "release-1.5"]);
+    git(&directory, &["checkout", "--quiet", "release-1.5"]);
+    git(&directory, &["commit", "--quiet", "--allow-empty", "--message=three"]);
+    let url = format!("file://{}", directory.display());
+    git(
+        root.path(),
+        &["clone", "--quiet", "--depth=1", "--branch=v1.5.0", &url, "shallow"],
+    );
+    let shallow = root.path().join("shallow");
+    git(
+        &shallow,
+        &[
+            "fetch",
+            "--quiet",
+            "--depth=1",
+            "origin",
+            "release-1.5:refs/remotes/origin/release-1.5",
+        ],
+    );
+    let facts = open(&shallow, Some("v1.5.0")).await.unwrap().git.unwrap();
+    assert!(
+        matches!(&facts.on_release_branch, Answer::Undecided(why) if why.contains("shallow")),
+        "{facts:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_checkout_that_is_not_at_the_tag_does_not_pass_as_it() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = checkout(root.path());
+    git(&directory, &["tag", "v1.5.0", "release-1.5"]);
+    let refused = open(&directory, Some("v1.5.0")).await.unwrap_err();
+    assert!(matches!(refused, ReleaseError::NotTheTag { .. }), "{refused}");
+    // Not asked for by name, it is tested as what its files say, and the ledger says that it is not that.
+    let release = open(&directory, None).await.unwrap();
+    assert_eq!(tag(&release).as_deref(), Some("v1.5.0"));
+    assert_eq!(release.deviations.len(), 1);
+    assert!(release.deviations[0].what.contains(&release.commit.unwrap()[..7]));
+}
+
+#[tokio::test]
+async fn changed_files_and_a_missing_tag_are_in_the_ledger() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = checkout(root.path());
+    fs::write(directory.join("more"), "changed").unwrap();
+    let release = open(&directory, Some("v1.5.0")).await.unwrap();
+    let said: Vec<&str> = release
+        .deviations
+        .iter()
+        .map(|deviation| deviation.what.as_str())
+        .collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(
+        said[0].contains("not known") && said[1].starts_with("1 file differs"),
+        "{said:?}"
+    );
+}
+
+#[tokio::test]
+async fn files_that_name_another_tag_do_not_outweigh_git() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = checkout(root.path());
+    git(&directory, &["tag", "v1.5.7"]);
+    let release = open(&directory, Some("v1.5.7")).await.unwrap();
+    assert_eq!(tag(&release).as_deref(), Some("v1.5.7"));
+    // Without git they do: nothing proves that it is the tag.
+    let plain = root.path().join("plain");
+    copy(Path::new(MINI), &plain);
+    let refused = open(&plain, Some("v1.5.7")).await.unwrap_err();
+    assert!(matches!(refused, ReleaseError::OtherRelease { .. }), "{refused}");
+}
+
+#[rstest]
+#[case::the_name_agrees("v1.5.0-rc.3", Some("v1.5.0-rc.3"))]
+#[case::the_name_says_nothing("tree", Some("v1.5.0"))]
+#[case::the_name_contradicts("v1.4.0", None)]
+#[tokio::test]
+async fn the_name_of_a_plain_tree_is_a_witness(#[case] name: &str, #[case] told: Option<&str>) {
+    let root = tempfile::tempdir().unwrap();
+    let directory = root.path().join(name);
+    copy(Path::new(MINI), &directory);
+    let opened = open(&directory, None).await;
+    assert_eq!(opened.as_ref().ok().and_then(tag).as_deref(), told, "{opened:?}");
+}
+
+#[tokio::test]
+async fn real_trees_say_which_tag_and_repository_they_are_of() {
+    let upstream = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/upstream");
+    if !upstream.is_dir() {
+        eprintln!("skipped: there are no real trees in {}", upstream.display());
+        return;
+    }
+    for repository in fs::read_dir(upstream).unwrap().map(|entry| entry.unwrap().path()) {
+        if !repository.is_dir() {
+            continue;
+        }
+        for tree in fs::read_dir(&repository).unwrap().map(|entry| entry.unwrap().path()) {
+            let name = tree.file_name().unwrap().to_str().unwrap();
+            match open(&tree, None).await {
+                Ok(release) => {
+                    assert_eq!(tag(&release).as_deref(), Some(name));
+                    let bare = repository.file_name().unwrap().to_str().unwrap();
+                    assert!(release.repository.ends_with(bare), "{}", release.repository);
+                }
+                // Its tag was told, and that is all that is asked here.
+                Err(ReleaseError::NoLayoutFor { tag, .. } | ReleaseError::NoGuide { tag, .. }) => {
+                    assert_eq!(tag.to_string(), name);
+                }
+                Err(error) => panic!("{}: {error}", tree.display()),
+            }
+        }
+    }
+}
