@@ -83,9 +83,17 @@ impl Progress {
         let Some(longest) = jobs.values().max_by_key(|job| job.estimate) else {
             return;
         };
-        let mut seen = spoken(longest.since.elapsed());
-        if let Some(estimate) = longest.estimate {
-            seen = format!("{seen} of at most about {}", spoken(estimate));
+        let elapsed = longest.since.elapsed();
+        let mut seen = spoken(elapsed);
+        if let Some(alone) = longest.estimate {
+            // An estimate is for a job that has the machine to itself; those that compile now share it.
+            let sharing = jobs.values().filter(|job| job.estimate.is_some()).count();
+            let estimate = alone.saturating_mul(u32::try_from(sharing).unwrap_or(u32::MAX));
+            seen = if elapsed > estimate {
+                format!("{seen}, longer than the {} expected", spoken(estimate))
+            } else {
+                format!("{seen} of about {}", spoken(estimate))
+            };
         }
         if !longest.seen.is_empty() {
             seen = format!("{seen}, {}", longest.seen);
@@ -123,6 +131,32 @@ mod tests {
     use super::*;
     use crate::record::Event;
 
+    async fn last_said(estimates_s: &[u64], waited_s: u64) -> String {
+        let (events, mut receiver) = Events::channel();
+        let progress = Progress::new(&events);
+        let jobs: Vec<_> = (0_u8..)
+            .zip(estimates_s)
+            .map(|(number, seconds)| progress.begin(format!("job {number}"), Some(Duration::from_secs(*seconds))))
+            .collect();
+        tokio::time::advance(Duration::from_secs(waited_s)).await;
+        progress.say();
+        drop(jobs);
+        drop((progress, events));
+        let mut last = String::new();
+        while let Some(event) = receiver.recv().await {
+            if let Event::Waiting { seen, .. } = event {
+                last = seen;
+            }
+        }
+        last
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn jobs_that_share_the_machine_are_expected_later_and_one_that_is_late_is_called_late() {
+        assert_eq!(last_said(&[300, 60], 360).await, "6 min of about 10 min");
+        assert_eq!(last_said(&[60], 61).await, "61 s, longer than the 60 s expected");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn it_says_what_is_on_with_an_estimate_and_nothing_once_all_is_done() {
         let (events, mut receiver) = Events::channel();
@@ -141,6 +175,6 @@ mod tests {
             panic!("nothing said")
         };
         assert_eq!(on, "compiling etcd");
-        assert_eq!(seen, "1 s of at most about 5 min, 12 packages");
+        assert_eq!(seen, "1 s of about 5 min, 12 packages");
     }
 }

@@ -162,7 +162,7 @@ impl<'a> Serving<'a> {
             let names: Vec<&str> = unmade.iter().map(|recipe| recipe.name.as_str()).collect();
             let longest: Duration = unmade.iter().filter_map(|recipe| cost(recipe)).sum();
             self.maker.workshop.progress.note(format!(
-                "making from packages: {}; at most about {}, less where compilers find earlier work",
+                "making from packages: {}; about {} on an idle machine, less where compilers find earlier work",
                 names.join(", "),
                 spoken(longest)
             ));
