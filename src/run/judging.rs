@@ -15,11 +15,21 @@ use crate::{
 impl Context {
     /// Waits for workloads and conditions and judges them. Whether the request is to be sent.
     pub(super) async fn await_ready(&self, deployer: &Deployer, seen: &mut Observation) -> bool {
-        let failed = self.await_workloads(deployer).await;
+        let mut failed = self.await_workloads(deployer).await;
         let began = Instant::now();
         self.events.send(Event::Entered {
             stage: Stage::Conditions,
         });
+        if failed.is_empty() {
+            self.await_conditions(deployer, seen).await;
+            // Pods that crash slowly were Ready for a while; what became of them says more than that none is left.
+            if Self::has_fallen(deployer) {
+                failed = self.await_workloads(deployer).await;
+                if failed.is_empty() {
+                    self.await_conditions(deployer, seen).await;
+                }
+            }
+        }
         if let Some(first) = failed.first() {
             // Where the cluster is to blame, requests that are answered all the same show that the pool fails open:
             // worth saying, though it is not what decides.
@@ -28,7 +38,6 @@ impl Context {
             }
             return false;
         }
-        self.await_conditions(deployer, seen).await;
         let goes_on = self.judge(Stage::Conditions, seen, |_, decision| decision);
         self.spent(Stage::Conditions, began);
         goes_on

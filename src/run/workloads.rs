@@ -29,6 +29,13 @@ use crate::{
 /// How long pods must have been Ready without a restart: a crash-looping simulator is Ready for a moment, twice.
 const STABLE: Duration = Duration::from_millis(1500);
 
+/// The same where a container has no readiness probe: Ready then says only that its process was started, and on a busy
+/// machine a simulator takes seconds to read its arguments and refuse them.
+const STABLE_UNPROBED: Duration = Duration::from_secs(4);
+
+/// How often Deployments that were ready and fell back are waited for again.
+const MOST_FALLS: usize = 3;
+
 /// Whether a pod is Ready by its condition and not on its way out.
 pub(super) fn is_ready(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_none()
@@ -86,18 +93,50 @@ fn standing(
     if let Some(failure) = failure {
         return Progress::Never(Hopeless::Refused(failure.message.clone().unwrap_or_default()));
     }
-    let wanted = deployment.spec.replicas.unwrap_or(1);
+    let (ready, wanted) = ready_of(deployment, pods.iter().map(AsRef::as_ref));
     let current = status.and_then(|status| status.observed_generation) >= deployment.metadata.generation;
-    let ready = i32::try_from(pods.iter().filter(|pod| is_ready(pod)).count()).unwrap_or(i32::MAX);
     if !current || ready < wanted {
         *since = None;
         return Progress::NotYet(format!("{ready} of {wanted} pods ready"));
     }
     let stable_since = *since.get_or_insert(now);
-    if wanted > 0 && now.duration_since(stable_since) < STABLE {
+    if wanted > 0 && now.duration_since(stable_since) < steady_for(deployment) {
         return Progress::NotYet(format!("{ready} of {wanted} pods ready; seeing whether they stay so"));
     }
     Progress::Ready(wanted)
+}
+
+/// How many of a Deployment's pods are ready, and how many it wants.
+fn ready_of<'a>(deployment: &Deployment, pods: impl IntoIterator<Item = &'a Pod>) -> (i32, i32) {
+    let ready = pods.into_iter().filter(|pod| is_ready(pod)).count();
+    (
+        i32::try_from(ready).unwrap_or(i32::MAX),
+        deployment.spec.replicas.unwrap_or(1),
+    )
+}
+
+/// How long a Deployment's pods must have been Ready.
+fn steady_for(deployment: &Deployment) -> Duration {
+    let containers = deployment.spec.template.spec.iter().flat_map(|spec| &spec.containers);
+    let is_probed = containers
+        .into_iter()
+        .all(|container| container.readiness_probe.is_some());
+    if is_probed { STABLE } else { STABLE_UNPROBED }
+}
+
+/// The Deployments that have fewer ready pods than they want, right now.
+fn fallen(watches: &Watches, wanted: &[Object]) -> Vec<Object> {
+    let stands = |object: &&Object| {
+        let found = watches
+            .deployments
+            .get(object.namespace().unwrap_or_default(), object.name());
+        found.is_some_and(|deployment| {
+            let pods = pods_of(watches, &deployment);
+            let (ready, wanted) = ready_of(&deployment, pods.iter().map(AsRef::as_ref));
+            ready >= wanted
+        })
+    };
+    wanted.iter().filter(|object| !stands(object)).cloned().collect()
 }
 
 /// A workload that will never be ready, and why.
@@ -107,11 +146,27 @@ pub(super) struct Failed {
 }
 
 impl Context {
-    /// Waits for every Deployment that the steps made; says each. Returns those that failed.
+    /// Waits until every Deployment that the steps made is ready at the same time; says each. Returns those that failed.
+    ///
+    /// One that was ready and fell back while others were waited for is waited for again, and says so in its place.
     pub(super) async fn await_workloads(&self, deployer: &Deployer) -> Vec<Failed> {
         let wanted: Vec<Object> = deployer.deployed(|deployed| deployed.of_kind("Deployment").cloned().collect());
-        let waits = wanted.iter().map(|object| self.await_one(deployer, object));
-        futures::future::join_all(waits).await.into_iter().flatten().collect()
+        let mut open = wanted.clone();
+        for _ in 0..=MOST_FALLS {
+            let waits = open.iter().map(|object| self.await_one(deployer, object));
+            let failed: Vec<Failed> = futures::future::join_all(waits).await.into_iter().flatten().collect();
+            open = fallen(&deployer.site.watches, &wanted);
+            if !failed.is_empty() || open.is_empty() {
+                return failed;
+            }
+        }
+        Vec::new()
+    }
+
+    /// Whether a Deployment that was ready has fallen back since.
+    pub(super) fn has_fallen(deployer: &Deployer) -> bool {
+        let wanted: Vec<Object> = deployer.deployed(|deployed| deployed.of_kind("Deployment").cloned().collect());
+        !fallen(&deployer.site.watches, &wanted).is_empty()
     }
 
     async fn await_one(&self, deployer: &Deployer, object: &Object) -> Option<Failed> {
@@ -220,6 +275,37 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn deployment(replicas: i32, containers: &serde_json::Value) -> Deployment {
+        serde_json::from_value(
+            json!({"metadata": {"name": "d"}, "spec": {"replicas": replicas, "selector": {},
+            "template": {"spec": {"containers": containers}}}}),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn ready_without_a_probe_says_less_and_is_watched_for_longer() {
+        let probed = json!({"name": "a", "readinessProbe": {"httpGet": {"port": 1}}});
+        assert_eq!(steady_for(&deployment(1, &json!([probed]))), STABLE);
+        assert_eq!(
+            steady_for(&deployment(1, &json!([probed, {"name": "b"}]))),
+            STABLE_UNPROBED
+        );
+    }
+
+    #[test]
+    fn pods_that_are_on_their_way_out_are_not_counted_as_ready() {
+        let ready = json!({"conditions": [{"type": "Ready", "status": "True"}]});
+        let pod = |metadata: serde_json::Value| -> Pod {
+            serde_json::from_value(json!({"metadata": metadata, "status": ready})).unwrap()
+        };
+        let pods = [
+            pod(json!({"name": "a"})),
+            pod(json!({"name": "b", "deletionTimestamp": "2026-01-01T00:00:00Z"})),
+        ];
+        assert_eq!(ready_of(&deployment(2, &json!([{"name": "c"}])), &pods), (1, 2));
+    }
 
     #[test]
     fn the_telling_line_of_a_log_is_found_before_usage_text() {
