@@ -8,9 +8,66 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     manifest::Object,
-    plan::{Offer, Plan, PlanError},
+    plan::{Action, Chart, Offer, Plan, PlanError},
     release::{Layout, Release, RepoPath},
 };
+
+mod charts;
+mod examine;
+#[cfg(test)]
+mod examples;
+mod files;
+mod finding;
+mod images;
+mod pods;
+
+pub use charts::rendered;
+pub use examine::{draw, examine};
+pub use files::{ChartFiles, Files};
+pub use finding::{Diagnostic, Findings, Place, Undecided};
+
+/// Every family of rules: one line each.
+pub static FAMILIES: &[Family] = &[images::FAMILY];
+
+/// Rules that look at the same thing.
+pub struct Family {
+    /// What it looks at, such as `images`.
+    pub name: &'static str,
+    /// Its rules.
+    pub rules: &'static [&'static Rule],
+    /// Looks for what all of its rules name, in one go over the release.
+    pub look: fn(&Examined<'_>, &mut Findings),
+}
+
+/// One thing that is looked for.
+#[derive(Debug)]
+pub struct Rule {
+    /// The stable code, such as `route-backend-unknown`.
+    pub code: &'static str,
+    /// How bad it is at worst; a finding of it may be milder, where it stands in a file that no command of the guide
+    /// asks for.
+    pub severity: Severity,
+    /// What is wrong where it is found, and for whom, in one or a few sentences; the source of the fact it leans on.
+    pub about: &'static str,
+    /// Changes to the example release (`tests/data/trees/lint`) after which it is found. See [`Change`].
+    pub bad: &'static [Change],
+    /// Changes to the same files after which it is not found.
+    pub good: &'static [Change],
+}
+
+impl std::fmt::Debug for Family {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("Family").field(&self.name).finish()
+    }
+}
+
+/// A file of an example, and its text.
+///
+/// A text that begins with `@@` and a line feed is a patch of the example release's own file: lines that begin with `-`
+/// are replaced by those that begin with `+`, those that begin with a space are there to say where. The lines that a
+/// patch takes away or only names follow each other in the file, and nowhere else in it. A path `-PATH` removes a file.
+/// A path `rendered/DIRECTORY` is what `helm template` makes of the chart in that directory.
+pub type Change = (&'static str, &'static str);
 
 /// How bad a finding is. From the mildest to the worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,6 +85,15 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// Every severity, from the worst to the mildest.
+    pub const ALL: [Self; 5] = [
+        Self::Break,
+        Self::BreakLater,
+        Self::Degraded,
+        Self::Drift,
+        Self::Hygiene,
+    ];
+
     /// Its name in output and on the command line.
     pub fn word(self) -> &'static str {
         match self {
@@ -40,73 +106,8 @@ impl Severity {
     }
 }
 
-/// One thing that a rule looks for.
-pub struct Rule {
-    /// The stable code, such as `route-backend-unknown`.
-    pub code: &'static str,
-    /// How bad it is.
-    pub severity: Severity,
-    /// What is wrong where it is found, and for whom, in one or a few sentences.
-    pub about: &'static str,
-    /// Files of a small release in which it is found.
-    pub bad: &'static [(&'static str, &'static str)],
-    /// The same files put right.
-    pub good: &'static [(&'static str, &'static str)],
-    /// Looks for it.
-    pub look: fn(&Examined<'_>, &mut Findings),
-}
-
-/// Where something was found: a file of the tree, a line, and where it is known a column, both counted from 1.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// The file.
-    pub file: String,
-    /// The line.
-    pub line: u32,
-    /// The column, or `None` for the line as a whole.
-    pub column: Option<u32>,
-}
-
-/// Something that a rule found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Diagnostic {
-    /// The rule's code.
-    pub code: &'static str,
-    /// How bad it is.
-    pub severity: Severity,
-    /// Where.
-    pub place: Place,
-    /// What is wrong, one sentence without a full stop.
-    pub message: String,
-    /// What it was compared with, and other facts that prove it.
-    pub why: Vec<String>,
-    /// What to do.
-    pub way_out: String,
-    /// The variant it holds for; `None` where it holds for each.
-    pub variant: Option<String>,
-    /// The provider it holds for; `None` where it holds for each.
-    pub provider: Option<String>,
-}
-
-/// Something that a rule could not decide.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Undecided {
-    /// The rule's code.
-    pub code: &'static str,
-    /// What was not decided, and what would be needed.
-    pub why: String,
-}
-
-/// What rules found.
-#[derive(Debug, Default)]
-pub struct Findings {
-    /// What is wrong.
-    pub diagnostics: Vec<Diagnostic>,
-    /// What could not be decided.
-    pub undecided: Vec<Undecided>,
-}
-
-/// Objects of charts that were rendered beforehand, by [`ChartUse`]; a chart that is not here was not rendered.
+/// Objects of charts that were rendered beforehand, by [`ChartUse`], or why one could not be; a chart that is not here
+/// was not rendered. The file of an object is that of its template.
 pub type Rendered = BTreeMap<ChartUse, Result<Arc<[Object]>, String>>;
 
 /// A chart with the values it is installed with; what `helm template` is asked.
@@ -133,6 +134,37 @@ pub struct Combination {
     pub plan: Result<Plan, PlanError>,
 }
 
+impl ChartUse {
+    /// What a step installs, where that is a chart of the tree.
+    pub fn of(action: &Action) -> Option<Self> {
+        let Action::Helm {
+            release,
+            chart: Chart::Tree { directory },
+            version,
+            set,
+            namespace,
+        } = action
+        else {
+            return None;
+        };
+        Some(Self {
+            directory: directory.parse().ok()?,
+            release: release.clone(),
+            version: version.clone(),
+            set: set.clone(),
+            namespace: namespace.clone(),
+        })
+    }
+}
+
+impl Combination {
+    /// The charts of the tree that its plan installs, in order.
+    pub fn charts(&self) -> Vec<ChartUse> {
+        let steps = self.plan.iter().flat_map(|plan| &plan.steps);
+        steps.filter_map(|step| ChartUse::of(&step.action)).collect()
+    }
+}
+
 /// What rules look at.
 #[derive(Debug)]
 pub struct Examined<'a> {
@@ -141,7 +173,26 @@ pub struct Examined<'a> {
     /// Its layout.
     pub layout: &'a Layout,
     /// The plan of every combination that the guide offers.
-    pub combinations: Vec<Combination>,
+    pub combinations: &'a [Combination],
     /// Charts that were rendered.
     pub rendered: &'a Rendered,
+    /// The files of the release.
+    pub files: Files,
+}
+
+impl Examined<'_> {
+    /// Where a field of an object stands, by JSON pointer; see [`Files::place`].
+    pub fn place(&self, object: &Object, pointer: &str) -> Place {
+        self.files.place(self.release, object, pointer)
+    }
+}
+
+/// The rule of a code.
+pub fn rule(code: &str) -> Option<&'static Rule> {
+    rules().find(|rule| rule.code == code)
+}
+
+/// Every rule, family by family.
+pub fn rules() -> impl Iterator<Item = &'static Rule> {
+    FAMILIES.iter().flat_map(|family| family.rules).copied()
 }

@@ -6,8 +6,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+mod locate;
 mod read;
 
+pub use locate::{Position, locate};
 pub use read::{ManifestError, document, read};
 
 /// One object of a manifest, and where it stands.

@@ -20,6 +20,11 @@ impl RepoPath {
         &self.0
     }
 
+    /// What errors call the root of a tree, which itself has no path.
+    pub(super) fn root() -> Self {
+        Self(".".to_owned())
+    }
+
     /// The directory it stands in; `None` for a path of one part.
     pub fn parent(&self) -> Option<Self> {
         self.0.rsplit_once('/').map(|(directory, _)| Self(directory.to_owned()))

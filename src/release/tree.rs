@@ -28,6 +28,12 @@ pub trait Tree: fmt::Debug + Send + Sync {
     /// It does not exist or cannot be read.
     fn list(&self, directory: &RepoPath) -> Result<Vec<RepoPath>, TreeError>;
 
+    /// Every file of the tree, at any depth, sorted; what git keeps for itself (`.git`) is left out.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn all(&self) -> Result<Vec<RepoPath>, TreeError>;
+
     /// Whether there is a file of this name.
     fn exists(&self, path: &RepoPath) -> bool;
 
@@ -144,13 +150,29 @@ impl DirectoryTree {
     }
 
     fn walk(&self, directory: &RepoPath, found: &mut Vec<RepoPath>) -> Result<(), TreeError> {
+        self.enter(
+            &self.locate(directory)?,
+            directory,
+            &|name| directory.join(name).ok(),
+            found,
+        )
+    }
+
+    /// Adds every file below a directory; `named` is the path of an entry, `directory` is what errors name.
+    fn enter(
+        &self,
+        real: &Path,
+        directory: &RepoPath,
+        named: &dyn Fn(&str) -> Option<RepoPath>,
+        found: &mut Vec<RepoPath>,
+    ) -> Result<(), TreeError> {
         let broken = |source| TreeError::Read {
             path: directory.clone(),
             source,
         };
-        for entry in fs::read_dir(self.locate(directory)?).map_err(broken)? {
+        for entry in fs::read_dir(real).map_err(broken)? {
             let entry = entry.map_err(broken)?;
-            let Some(path) = entry.file_name().to_str().and_then(|name| directory.join(name).ok()) else {
+            let Some(path) = entry.file_name().to_str().and_then(named) else {
                 continue;
             };
             if found.len() >= MOST_FILES {
@@ -196,6 +218,14 @@ impl Tree for DirectoryTree {
         Ok(found)
     }
 
+    fn all(&self) -> Result<Vec<RepoPath>, TreeError> {
+        let mut found = Vec::new();
+        let named = |name: &str| (name != ".git").then(|| name.parse().ok())?;
+        self.enter(&self.root, &RepoPath::root(), &named, &mut found)?;
+        found.sort();
+        Ok(found)
+    }
+
     fn exists(&self, path: &RepoPath) -> bool {
         self.locate(path).is_ok_and(|real| real.is_file())
     }
@@ -236,6 +266,10 @@ impl Tree for MemoryTree {
         Ok(found)
     }
 
+    fn all(&self) -> Result<Vec<RepoPath>, TreeError> {
+        Ok(self.0.keys().cloned().collect())
+    }
+
     fn exists(&self, path: &RepoPath) -> bool {
         self.0.contains_key(path)
     }
@@ -270,6 +304,12 @@ impl Tree for EmbeddedTree {
         Ok(found)
     }
 
+    fn all(&self) -> Result<Vec<RepoPath>, TreeError> {
+        let mut found: Vec<RepoPath> = Quickstart::iter().filter_map(|name| name.parse().ok()).collect();
+        found.sort();
+        Ok(found)
+    }
+
     fn exists(&self, path: &RepoPath) -> bool {
         Quickstart::get(path.as_str()).is_some()
     }
@@ -297,6 +337,11 @@ mod tests {
 
         let names: Vec<String> = tree.list(&path("a")).unwrap().iter().map(RepoPath::to_string).collect();
         assert_eq!(names, ["a/b/one", "a/two", "a/within"]);
+        fs::create_dir(directory.path().join(".git")).unwrap();
+        fs::write(directory.path().join(".git/HEAD"), "h").unwrap();
+        fs::write(directory.path().join("top"), "t").unwrap();
+        let all: Vec<String> = tree.all().unwrap().iter().map(RepoPath::to_string).collect();
+        assert_eq!(all, ["a/b/one", "a/two", "a/within", "top"]);
         assert_eq!(tree.read(&path("a/within")).unwrap(), b"2");
         assert!(matches!(
             tree.read(&path("a/out/secret")),

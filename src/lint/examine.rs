@@ -1,0 +1,50 @@
+//! All rules over one release.
+
+use super::{Combination, Examined, FAMILIES, Files, Findings, Rendered};
+use crate::{
+    plan::{self, Options, PlanError},
+    release::{Layout, Release},
+};
+
+/// Draws the plan of every combination of variant and provider that the guide of a layout offers.
+///
+/// A combination whose plan cannot be drawn is among them, with the reason.
+///
+/// # Errors
+/// The guide cannot be read, so that not even the combinations are known.
+pub fn draw(release: &Release, layout: &Layout) -> Result<Vec<Combination>, PlanError> {
+    let offers = plan::offered(release, layout)?;
+    let combination = |offer: plan::Offer| {
+        let options = Options {
+            variant: offer.variant.clone(),
+            provider: offer.provider.clone(),
+            layout: Some(layout.name.clone()),
+            ..Options::default()
+        };
+        let plan = plan::draw(release, &options);
+        Combination { offer, plan }
+    };
+    Ok(offers.into_iter().map(combination).collect())
+}
+
+/// Looks for everything that a rule knows, in the files of a release and in the plans of `combinations`.
+///
+/// Findings are sorted by file, line and code; what holds alike for several combinations is said once.
+pub fn examine(release: &Release, layout: &Layout, combinations: &[Combination], rendered: &Rendered) -> Findings {
+    let examined = Examined {
+        release,
+        layout,
+        combinations,
+        rendered,
+        files: Files::of(release, combinations, rendered),
+    };
+    let mut findings = Findings::default();
+    for family in FAMILIES {
+        (family.look)(&examined, &mut findings);
+    }
+    let offers: Vec<plan::Offer> = combinations
+        .iter()
+        .map(|combination| combination.offer.clone())
+        .collect();
+    findings.joined(&offers)
+}

@@ -1,0 +1,162 @@
+//! Every rule over its own examples.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use super::{Change, ChartUse, Findings, Rendered, Rule, charts, draw, examine, rules};
+use crate::release::{MemoryTree, Release};
+
+/// The release that examples change.
+const BASE: &str = "tests/data/trees/lint";
+
+/// Its files by path.
+fn base() -> BTreeMap<String, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(BASE);
+    let mut files = BTreeMap::new();
+    let mut directories = vec![root.clone()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+            } else {
+                let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+                files.insert(name, fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    files
+}
+
+/// The base with some changes.
+fn changed(changes: &[Change]) -> BTreeMap<String, String> {
+    let mut files = base();
+    for (path, text) in changes {
+        if let Some(path) = path.strip_prefix('-') {
+            files.remove(path).unwrap_or_else(|| panic!("the base has no {path}"));
+        } else if let Some(patch) = text.strip_prefix("@@\n") {
+            let file = files.get_mut(*path).unwrap_or_else(|| panic!("the base has no {path}"));
+            *file = patched(file, patch);
+        } else {
+            files.insert((*path).to_owned(), (*text).to_owned());
+        }
+    }
+    files
+}
+
+fn patched(file: &str, patch: &str) -> String {
+    let lines_with = |sign: char| -> String {
+        let kept = patch
+            .lines()
+            .filter(|line| line.starts_with(sign) || line.starts_with(' '));
+        kept.flat_map(|line| [&line[1..], "\n"]).collect()
+    };
+    let (old, new) = (lines_with('-'), lines_with('+'));
+    assert_eq!(
+        file.matches(&old).count(),
+        1,
+        "the patch says where, once in the file:\n{old}\n--- in\n{file}"
+    );
+    file.replacen(&old, &new, 1)
+}
+
+/// What all rules find in the base with some changes.
+pub(super) fn found(changes: &[Change]) -> Findings {
+    let mut tree = MemoryTree::default();
+    let mut charts_of: BTreeMap<String, String> = BTreeMap::new();
+    for (path, text) in changed(changes) {
+        match path.strip_prefix("rendered/") {
+            Some(directory) => {
+                charts_of.insert(directory.to_owned(), text);
+            }
+            None => tree.insert(path.parse().unwrap(), text),
+        }
+    }
+    let tag = Some("v1.5.0".parse().unwrap());
+    let release = Release::new(crate::release::REPOSITORY, tag, None, Box::new(tree));
+    let layout = release.layout(None).unwrap();
+    let combinations = draw(&release, &layout).unwrap();
+    let uses = combinations.iter().flat_map(super::Combination::charts);
+    let render = |chart: ChartUse| {
+        let text = charts_of.get(chart.directory.as_str())?;
+        let objects = charts::rendered(&chart.directory, text).map_err(|error| error.to_string());
+        Some((chart, objects))
+    };
+    let rendered: Rendered = uses.filter_map(render).collect();
+    examine(&release, &layout, &combinations, &rendered)
+}
+
+fn said(findings: &Findings) -> String {
+    let lines = findings.diagnostics.iter().map(|found| {
+        format!(
+            "{} {}:{} {} {:?} {:?} {:?}\n",
+            found.code, found.place.file, found.place.line, found.message, found.why, found.variant, found.provider
+        )
+    });
+    lines.collect()
+}
+
+#[test]
+fn the_base_release_is_free_of_findings() {
+    let found = found(&[]);
+    assert!(found.diagnostics.is_empty(), "\n{}", said(&found));
+    assert!(found.undecided.is_empty(), "{:?}", found.undecided);
+}
+
+#[test]
+fn the_base_release_offers_more_than_one_combination_and_every_plan_can_be_drawn() {
+    let mut tree = MemoryTree::default();
+    for (path, text) in base() {
+        tree.insert(path.parse().unwrap(), text);
+    }
+    let tag = Some("v1.5.0".parse().unwrap());
+    let release = Release::new(crate::release::REPOSITORY, tag, None, Box::new(tree));
+    let combinations = draw(&release, &release.layout(None).unwrap()).unwrap();
+    assert!(combinations.len() > 1);
+    for combination in combinations {
+        let plan = combination.plan.unwrap();
+        let bad = plan
+            .steps
+            .iter()
+            .find(|step| step.known.is_some() || matches!(step.action, crate::plan::Action::Unsupported { .. }));
+        assert_eq!(bad, None, "{:?}", combination.offer);
+    }
+}
+
+/// Whether a rule is found in an example.
+fn is_found(rule: &Rule, findings: &Findings) -> bool {
+    findings.diagnostics.iter().any(|found| found.code == rule.code)
+}
+
+#[test]
+fn every_rule_is_found_in_its_bad_example_and_not_in_its_good_one() {
+    let mut wrong = Vec::new();
+    for rule in rules() {
+        let (bad, good) = (found(rule.bad), found(rule.good));
+        if !is_found(rule, &bad) {
+            wrong.push(format!(
+                "{} is not found in its bad example, but\n{}{:?}",
+                rule.code,
+                said(&bad),
+                bad.undecided
+            ));
+        }
+        if is_found(rule, &good) {
+            wrong.push(format!("{} is found in its good example:\n{}", rule.code, said(&good)));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_rule_has_its_own_code_and_says_what_it_is_about() {
+    let mut codes: Vec<&str> = rules().map(|rule| rule.code).collect();
+    codes.sort_unstable();
+    let count = codes.len();
+    codes.dedup();
+    assert_eq!(codes.len(), count);
+    for rule in rules() {
+        let is_plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+        assert!(rule.code.chars().all(is_plain), "{}", rule.code);
+        assert!(rule.about.ends_with('.') && !rule.bad.is_empty(), "{}", rule.code);
+    }
+}

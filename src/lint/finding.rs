@@ -1,0 +1,245 @@
+//! What rules find, and how findings of several combinations become one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Rule, Severity};
+use crate::plan::Offer;
+
+/// Where something was found: a file of the tree, a line, and where it is known a column, both counted from 1.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The file.
+    pub file: String,
+    /// The line.
+    pub line: u32,
+    /// The column, or `None` for the line as a whole.
+    pub column: Option<u32>,
+}
+
+impl Place {
+    /// A whole line of a file.
+    pub fn line(file: impl Into<String>, line: u32) -> Self {
+        Self {
+            file: file.into(),
+            line,
+            column: None,
+        }
+    }
+}
+
+/// Something that a rule found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// The rule's code.
+    pub code: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Where.
+    pub place: Place,
+    /// What is wrong, one sentence without a full stop.
+    pub message: String,
+    /// What it was compared with, and other facts that prove it.
+    pub why: Vec<String>,
+    /// What to do; may be empty.
+    pub way_out: String,
+    /// The variant it holds for, or several joined by `, `; `None` where it holds for each.
+    pub variant: Option<String>,
+    /// The provider it holds for, or several joined by `, `; `None` where it holds for each.
+    pub provider: Option<String>,
+}
+
+impl Diagnostic {
+    /// Adds a fact that proves it.
+    pub fn because(&mut self, fact: impl Into<String>) -> &mut Self {
+        self.why.push(fact.into());
+        self
+    }
+
+    /// Says what to do.
+    pub fn way_out(&mut self, way_out: impl Into<String>) -> &mut Self {
+        self.way_out = way_out.into();
+        self
+    }
+
+    /// Says that it holds for one combination. The same finding for others is joined with it later.
+    pub fn only_for(&mut self, offer: &Offer) -> &mut Self {
+        self.variant = Some(offer.variant.clone());
+        self.provider = Some(offer.provider.clone());
+        self
+    }
+
+    /// Makes it at most as bad as this.
+    pub fn at_most(&mut self, severity: Severity) -> &mut Self {
+        self.severity = self.severity.min(severity);
+        self
+    }
+}
+
+/// Something that a rule could not decide.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Undecided {
+    /// The rule's code.
+    pub code: &'static str,
+    /// What was not decided, and what would be needed.
+    pub why: String,
+}
+
+/// What rules found.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// What is wrong.
+    pub diagnostics: Vec<Diagnostic>,
+    /// What could not be decided.
+    pub undecided: Vec<Undecided>,
+}
+
+impl Findings {
+    /// Adds a finding; what it was compared with, the way out and the combination are said of what this returns.
+    pub fn add(&mut self, rule: &Rule, place: Place, message: impl Into<String>) -> &mut Diagnostic {
+        self.diagnostics.push(Diagnostic {
+            code: rule.code,
+            severity: rule.severity,
+            place,
+            message: message.into(),
+            why: Vec::new(),
+            way_out: String::new(),
+            variant: None,
+            provider: None,
+        });
+        let last = self.diagnostics.len() - 1;
+        &mut self.diagnostics[last]
+    }
+
+    /// Says that a rule could not decide something.
+    pub fn undecided(&mut self, rule: &Rule, why: impl Into<String>) {
+        self.undecided.push(Undecided {
+            code: rule.code,
+            why: why.into(),
+        });
+    }
+
+    /// Joins what was found alike for several combinations of `offers`, and sorts by file, line and code.
+    ///
+    /// What holds for each combination names none; what holds for some variants with the same providers each names
+    /// both; anything else becomes one finding a variant.
+    pub(super) fn joined(self, offers: &[Offer]) -> Self {
+        type Key = (Place, &'static str, String, Severity);
+        let mut alike: BTreeMap<Key, (Diagnostic, BTreeSet<Offer>)> = BTreeMap::new();
+        for diagnostic in self.diagnostics {
+            let holds_for: BTreeSet<Offer> = match (&diagnostic.variant, &diagnostic.provider) {
+                (Some(variant), Some(provider)) => BTreeSet::from([Offer {
+                    variant: variant.clone(),
+                    provider: provider.clone(),
+                }]),
+                _ => offers.iter().cloned().collect(),
+            };
+            let key = (
+                diagnostic.place.clone(),
+                diagnostic.code,
+                diagnostic.message.clone(),
+                diagnostic.severity,
+            );
+            let (_, known) = alike.entry(key).or_insert_with(|| (diagnostic, BTreeSet::new()));
+            known.extend(holds_for);
+        }
+        let diagnostics = alike
+            .into_values()
+            .flat_map(|(diagnostic, holds_for)| named(&diagnostic, &holds_for, offers))
+            .collect();
+        let undecided: BTreeSet<Undecided> = self.undecided.into_iter().collect();
+        Self {
+            diagnostics,
+            undecided: undecided.into_iter().collect(),
+        }
+    }
+}
+
+/// A finding with the names of the combinations it holds for; several where no one says it exactly.
+fn named(diagnostic: &Diagnostic, holds_for: &BTreeSet<Offer>, offers: &[Offer]) -> Vec<Diagnostic> {
+    let of = |variant: &str, offers: &mut dyn Iterator<Item = &Offer>| -> BTreeSet<String> {
+        let of_variant = offers.filter(|offer| offer.variant == variant);
+        of_variant.map(|offer| offer.provider.clone()).collect()
+    };
+    let all: BTreeSet<&str> = offers.iter().map(|offer| offer.variant.as_str()).collect();
+    // Providers by which variants share them; a variant's own whole set counts as "each".
+    let mut by_providers: BTreeMap<Option<BTreeSet<String>>, Vec<&str>> = BTreeMap::new();
+    for variant in &all {
+        let held = of(variant, &mut holds_for.iter());
+        let each = held == of(variant, &mut offers.iter());
+        if !held.is_empty() {
+            by_providers.entry((!each).then_some(held)).or_default().push(variant);
+        }
+    }
+    let joined = |names: &mut dyn Iterator<Item = &str>| names.collect::<Vec<_>>().join(", ");
+    let one = |(providers, variants): (Option<BTreeSet<String>>, Vec<&str>)| Diagnostic {
+        variant: (variants.len() < all.len()).then(|| joined(&mut variants.iter().copied())),
+        provider: providers.map(|providers| joined(&mut providers.iter().map(String::as_str))),
+        ..diagnostic.clone()
+    };
+    if by_providers.is_empty() {
+        return vec![diagnostic.clone()];
+    }
+    by_providers.into_iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    static RULE: Rule = Rule {
+        code: "some",
+        severity: Severity::Break,
+        about: "",
+        bad: &[],
+        good: &[],
+    };
+
+    fn offer(text: &str) -> Offer {
+        let (variant, provider) = text.split_once('/').unwrap();
+        Offer {
+            variant: variant.into(),
+            provider: provider.into(),
+        }
+    }
+
+    #[rstest]
+    #[case::each(&["a/x", "a/y", "b/x", "b/y"], &[(None, None)])]
+    #[case::a_variant(&["a/x", "a/y"], &[(Some("a"), None)])]
+    #[case::a_provider(&["a/x", "b/x"], &[(None, Some("x"))])]
+    #[case::one(&["b/y"], &[(Some("b"), Some("y"))])]
+    #[case::no_rectangle(&["a/x", "b/x", "b/y"], &[(Some("b"), None), (Some("a"), Some("x"))])]
+    fn what_was_found_alike_is_said_once(#[case] found: &[&str], #[case] said: &[(Option<&str>, Option<&str>)]) {
+        let offers: Vec<Offer> = ["a/x", "a/y", "b/x", "b/y"].into_iter().map(offer).collect();
+        let mut findings = Findings::default();
+        for text in found {
+            findings.add(&RULE, Place::line("f", 1), "m").only_for(&offer(text));
+        }
+        let joined = findings.joined(&offers);
+        let names: Vec<_> = joined
+            .diagnostics
+            .iter()
+            .map(|found| (found.variant.as_deref(), found.provider.as_deref()))
+            .collect();
+        assert_eq!(names, said);
+    }
+
+    #[test]
+    fn findings_are_sorted_and_those_of_no_combination_hold_for_each() {
+        let mut findings = Findings::default();
+        findings.add(&RULE, Place::line("b", 1), "m").only_for(&offer("a/x"));
+        findings.add(&RULE, Place::line("b", 1), "m");
+        findings.add(&RULE, Place::line("a", 9), "m").at_most(Severity::Drift);
+        findings.undecided(&RULE, "w");
+        findings.undecided(&RULE, "w");
+        let joined = findings.joined(&[offer("a/x"), offer("a/y")]);
+        let seen: Vec<_> = joined
+            .diagnostics
+            .iter()
+            .map(|found| (found.place.file.as_str(), found.severity, found.provider.clone()))
+            .collect();
+        assert_eq!(seen, [("a", Severity::Drift, None), ("b", Severity::Break, None)]);
+        assert_eq!(joined.undecided.len(), 1);
+    }
+}
