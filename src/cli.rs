@@ -48,7 +48,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Verify(Box<verify::VerifyArguments>),
-    Plan(plan::PlanArguments),
+    Plan(Box<plan::PlanArguments>),
     Images(images::ImagesCommand),
     /// Make, list and delete kind clusters of our own
     #[command(subcommand)]
@@ -101,6 +101,20 @@ pub struct Caller {
 #[error("{0:#}")]
 pub struct Usage(anyhow::Error);
 
+/// Environment variables whose values are secrets that must appear nowhere.
+const SECRETS: &[&str] = &["HF_TOKEN", "GITHUB_TOKEN", "HUGGING_FACE_HUB_TOKEN"];
+
+impl Caller {
+    /// What takes secrets out of everything that is said: it knows those of the environment.
+    pub fn redactor(&self) -> Redactor {
+        let mut redactor = Redactor::new();
+        for secret in SECRETS.iter().filter_map(|name| self.host.variable(name)) {
+            redactor.learn(secret);
+        }
+        redactor
+    }
+}
+
 impl Usage {
     /// A usage error; its message ends with the way out.
     pub fn new(error: impl Into<anyhow::Error>) -> Self {
@@ -138,7 +152,7 @@ impl Command {
                     reap::Cleanness::Clean => ExitCode::Passed,
                 })
             }
-            Self::Plan(arguments) => plan::run(arguments, caller, &mut io::stdout().lock()),
+            Self::Plan(arguments) => plan::run(*arguments, caller, &mut io::stdout().lock()),
             Self::Explain(arguments) => explain::run(&arguments, &mut io::stdout().lock()),
             Self::Version(arguments) => version::run(&arguments, &mut io::stdout().lock()),
         }
@@ -203,7 +217,7 @@ pub fn main() -> std::process::ExitCode {
     // A panic has said what it is on standard error; what remains is to end with a code that is in the table.
     catch_unwind(AssertUnwindSafe(|| command.run(&caller)))
         .map_or(ExitCode::Errored, |result| {
-            result.unwrap_or_else(|error| exit_code_of(&error, &mut io::stderr().lock()))
+            result.unwrap_or_else(|error| exit_code_of(&error, &caller.redactor(), &mut io::stderr().lock()))
         })
         .into()
 }
@@ -221,7 +235,7 @@ fn parse(typed: &[OsString]) -> Result<Arguments, clap::Error> {
 }
 
 /// Tells an error in one line, and returns its exit code.
-fn exit_code_of(error: &anyhow::Error, out: &mut dyn Write) -> ExitCode {
+fn exit_code_of(error: &anyhow::Error, redactor: &Redactor, out: &mut dyn Write) -> ExitCode {
     let closed = |cause: &(dyn std::error::Error + 'static)| {
         cause
             .downcast_ref::<io::Error>()
@@ -230,7 +244,7 @@ fn exit_code_of(error: &anyhow::Error, out: &mut dyn Write) -> ExitCode {
     if error.chain().any(closed) {
         return ExitCode::Passed;
     }
-    let _ = writeln!(out, "error: {}", Redactor::new().redact(&format!("{error:#}")));
+    let _ = writeln!(out, "error: {}", redactor.redact(&format!("{error:#}")));
     if error.chain().any(<dyn std::error::Error>::is::<Usage>) {
         ExitCode::Usage
     } else {
@@ -363,11 +377,17 @@ mod tests {
     fn errors_have_the_exit_code_of_their_kind_and_lose_their_secrets() {
         let mut out = Vec::new();
         let usage = anyhow::Error::new(Usage::new(anyhow::anyhow!("no such tag hf_abcdefghijklmnop")));
-        assert_eq!(exit_code_of(&usage, &mut out), ExitCode::Usage);
+        assert_eq!(exit_code_of(&usage, &Redactor::new(), &mut out), ExitCode::Usage);
         assert_eq!(String::from_utf8(out).unwrap(), "error: no such tag [redacted]\n");
         let other = anyhow::anyhow!("no cluster");
-        assert_eq!(exit_code_of(&other, &mut Vec::new()), ExitCode::Errored);
+        assert_eq!(
+            exit_code_of(&other, &Redactor::new(), &mut Vec::new()),
+            ExitCode::Errored
+        );
         let closed = anyhow::Error::new(io::Error::from(io::ErrorKind::BrokenPipe)).context("printing");
-        assert_eq!(exit_code_of(&closed, &mut Vec::new()), ExitCode::Passed);
+        assert_eq!(
+            exit_code_of(&closed, &Redactor::new(), &mut Vec::new()),
+            ExitCode::Passed
+        );
     }
 }

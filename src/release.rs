@@ -8,8 +8,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+mod archive;
+mod cache;
 mod crds;
 mod git;
+mod github;
 mod identity;
 mod layout;
 mod path;
@@ -19,16 +22,20 @@ pub mod schemas;
 mod source;
 mod tag;
 mod tree;
+mod web;
 
+pub use archive::ArchiveError;
 pub use crds::{BundleError, crd_bundle};
 pub use git::{Answer, CompanionTag, GitFacts, GitTag, Signature, TagKind, TagObject};
+pub use github::{PacketError, RemoteError};
 pub use layout::{Layout, LayoutSchema, Placeholder, Sections, Skip, TabPattern};
 pub use path::{PathError, RepoPath};
-pub use published::{Address, Found, Published};
+pub use published::{Address, Fetcher, Found, Published};
 pub use repository::{Companion, Repository};
-pub use source::Source;
+pub use source::{Access, Point, Remote, Source};
 pub use tag::{Tag, TagError};
 pub use tree::{DirectoryTree, EmbeddedTree, MemoryTree, Tree, TreeError};
+pub use web::WebError;
 
 use crate::{
     manifest::{self, ManifestError, Object},
@@ -60,13 +67,16 @@ pub struct Release {
     read: Mutex<BTreeMap<RepoPath, Arc<[Object]>>>,
 }
 
-/// Why a release cannot be tested. Each is an error of use, found before anything is made.
+/// Why a release cannot be tested. Found before anything is made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReleaseError {
     /// The tag is not a release's tag.
     #[error(transparent)]
     Tag(#[from] TagError),
+    /// It cannot be had from GitHub.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     /// The tree cannot be read.
     #[error("cannot read the tree `{directory}`; give `--tree` a directory that holds the release's files")]
     Unreadable {
@@ -174,6 +184,13 @@ pub enum ReleaseError {
         /// The names there are.
         known: String,
     },
+}
+
+impl ReleaseError {
+    /// Whether the network or a server failed; anything else is an error of use.
+    pub fn is_infrastructure(&self) -> bool {
+        matches!(self, Self::Remote(error) if error.is_infrastructure())
+    }
 }
 
 impl Release {

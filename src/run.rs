@@ -108,10 +108,11 @@ pub enum OrderError {
 }
 
 impl OrderError {
-    /// The exit code: 3 where this machine is at fault, else 2.
+    /// The exit code: 3 where this machine or the network is at fault, else 2.
     pub fn exit_code(&self) -> crate::verdict::ExitCode {
         match self {
             Self::Host { .. } => crate::verdict::ExitCode::Errored,
+            Self::Release(error) if error.is_infrastructure() => crate::verdict::ExitCode::Errored,
             _ => crate::verdict::ExitCode::Usage,
         }
     }

@@ -8,14 +8,10 @@ use crate::{
     cluster::ExistingCluster,
     images::Way,
     plan,
-    redact::Redactor,
     report::Sink,
     run::{Keep, Order, Run, Strictness},
     verdict::ExitCode,
 };
-
-/// Environment variables whose values are secrets that must appear nowhere.
-const SECRETS: &[&str] = &["HF_TOKEN", "GITHUB_TOKEN", "HUGGING_FACE_HUB_TOKEN"];
 
 fn order(wanted: &Verify, caller: &Caller) -> Result<Order, Usage> {
     let (cluster, kubeconfig) = match wanted.cluster.clone() {
@@ -70,13 +66,9 @@ fn order(wanted: &Verify, caller: &Caller) -> Result<Order, Usage> {
 /// Something of the order is wrong, or this machine lacks what it needs; nothing was made.
 pub(super) fn carry_out(wanted: &Verify, caller: &Caller) -> anyhow::Result<ExitCode> {
     let order = order(wanted, caller)?;
-    let mut redactor = Redactor::new();
-    for secret in SECRETS.iter().filter_map(|name| caller.host.variable(name)) {
-        redactor.learn(secret);
-    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let run = match Run::prepare(caller.host.clone(), order, Sink::new(redactor)).await {
+        let run = match Run::prepare(caller.host.clone(), order, Sink::new(caller.redactor())).await {
             Ok(run) => run,
             Err(error) if error.exit_code() == ExitCode::Usage => return Err(Usage::new(error).into()),
             Err(error) => return Err(error.into()),

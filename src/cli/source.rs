@@ -6,8 +6,7 @@ use clap::Args;
 
 use super::{Caller, Usage, block_on};
 use crate::{
-    redact::Redactor,
-    release::{Release, Source, Tag},
+    release::{Access, Point, REPOSITORY, Release, Remote, Source, Tag, TagError},
     report::Verbosity,
 };
 
@@ -21,9 +20,20 @@ pub struct SourceArguments {
     /// the embedded one
     #[arg(long, value_name = "DIR", help_heading = "What is tested")]
     pub tree: Option<PathBuf>,
-    /// The repository that it is a release of; without it the files of `--tree` say so
+    /// The tip of a branch, such as `main` for a nightly run: pinned to its commit first, and read as the newest release or
+    /// as what `--release` says
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["tree", "commit"], help_heading = "What is tested")]
+    pub branch: Option<String>,
+    /// A commit, by all of its digits: read as its tag, as the newest release, or as what `--release` says
+    #[arg(long, value_name = "SHA", conflicts_with = "tree", help_heading = "What is tested")]
+    pub commit: Option<String>,
+    /// The repository that it is a release of; without it the files of `--tree` say so, and what is fetched is of
+    /// `kubernetes-sigs/gateway-api-inference-extension`
     #[arg(long, value_name = "OWNER/NAME", help_heading = "What is tested")]
     pub repository: Option<String>,
+    /// Fetch nothing: use only what was fetched before
+    #[arg(long, help_heading = "What is tested")]
+    pub offline: bool,
 }
 
 impl SourceArguments {
@@ -32,22 +42,41 @@ impl SourceArguments {
     /// # Errors
     /// They contradict each other, or name no tag.
     pub fn meant(&self) -> Result<Source, Usage> {
-        let tag: Option<Tag> = self
-            .release
-            .as_deref()
-            .map(str::parse)
-            .transpose()
-            .map_err(Usage::new)?;
-        match (&self.tree, tag) {
-            (Some(directory), tag) => Ok(Source::Directory {
+        let tag = self.release.as_deref().map(tag).transpose()?;
+        if let Some(directory) = &self.tree {
+            return Ok(Source::Directory {
                 directory: directory.clone(),
                 tag,
                 repository: self.repository.clone(),
-            }),
-            (None, Some(tag)) => Err(Usage::new(anyhow::anyhow!(
-                "releases are not fetched yet: check out {tag} and name the directory with `--tree DIR`"
+            });
+        }
+        let (point, read_as) = match (&self.branch, &self.commit, tag) {
+            (Some(branch), _, tag) => (Point::Branch(branch.clone()), tag),
+            (None, Some(commit), tag) => (Point::Commit(commit.clone()), tag),
+            (None, None, Some(tag)) => (Point::Tag(tag), None),
+            (None, None, None) => return self.embedded(),
+        };
+        Ok(Source::Remote(Remote {
+            repository: self.repository.clone().unwrap_or_else(|| REPOSITORY.to_owned()),
+            point,
+            read_as,
+            access: self.access(),
+        }))
+    }
+
+    /// Whether the network may be used.
+    pub fn access(&self) -> Access {
+        if self.offline { Access::Offline } else { Access::Online }
+    }
+
+    /// The quickstart that comes with quickproof: nothing can be said of it.
+    fn embedded(&self) -> Result<Source, Usage> {
+        let said = [("--repository", self.repository.is_some()), ("--offline", self.offline)];
+        match said.iter().find(|(_, is_said)| *is_said) {
+            None => Ok(Source::Embedded),
+            Some((flag, _)) => Err(Usage::new(anyhow::anyhow!(
+                "`{flag}` says something of a release, and none is named; add `--release TAG`, `--branch NAME`, `--commit SHA` or `--tree DIR`"
             ))),
-            (None, None) => Ok(Source::Embedded),
         }
     }
 
@@ -64,9 +93,12 @@ impl SourceArguments {
         } else {
             block_on(opening)?
         };
-        let release = opened.map_err(Usage::new)?;
+        let release = match opened {
+            Err(error) if !error.is_infrastructure() => return Err(Usage::new(error).into()),
+            opened => opened?,
+        };
         if caller.manner.verbosity() != Verbosity::Quiet {
-            let redactor = Redactor::new();
+            let redactor = caller.redactor();
             for note in &release.notes {
                 // Whoever closed standard error does not want to read it.
                 let _ = writeln!(anstream::stderr(), "{}", redactor.redact(note));
@@ -74,4 +106,17 @@ impl SourceArguments {
         }
         Ok(release)
     }
+}
+
+/// Reads a tag; for what may be a branch, the way to name one is added.
+fn tag(text: &str) -> Result<Tag, Usage> {
+    text.parse().map_err(|error: TagError| {
+        let may_be_branch =
+            !text.starts_with('v') && text != "latest" && !text.starts_with(|c: char| c.is_ascii_digit());
+        if may_be_branch {
+            Usage::new(anyhow::anyhow!("{error}; a branch as it is now is `--branch NAME`"))
+        } else {
+            Usage::new(error)
+        }
+    })
 }

@@ -99,7 +99,9 @@ Examples:
     quickproof verify
   A release that is tagged and not published yet, from its checkout:
     quickproof verify --tree . --release v1.5.0 --variant sim --provider istio
-  The same on a machine with two processors; what is lowered stands in the ledger:
+  A release as it is on GitHub:
+    quickproof verify --release v1.5.0
+  One from its checkout, on a machine with two processors; what is lowered stands in the ledger:
     quickproof verify --tree . --release v1.5.0 --profile small
   In a cluster that exists, keeping what was made:
     quickproof verify --tree . --release v1.5.0 --cluster kind-demo -n quickstart --keep";

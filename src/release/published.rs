@@ -5,6 +5,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+mod fetch;
+
+pub use fetch::Fetcher;
+
 /// Something on the web that a plan cannot be drawn without.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Address {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{
     GitFacts, Layout, REPOSITORY, Release, ReleaseError, Repository, Tag, Tree,
     git::Checkout,
+    github,
     identity::{Identity, Told},
     open_directory,
 };
@@ -27,6 +28,42 @@ pub enum Source {
         /// The repository it is of (`owner/name`), or `None` to have it told by its files.
         repository: Option<String>,
     },
+    /// A repository on GitHub.
+    Remote(Remote),
+}
+
+/// A point of a repository on GitHub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remote {
+    /// The repository, `owner/name`.
+    pub repository: String,
+    /// The point.
+    pub point: Point,
+    /// The tag that a branch or a commit is read as; `None` for the tag at its commit, else the newest release.
+    pub read_as: Option<Tag>,
+    /// Whether the network may be used.
+    pub access: Access,
+}
+
+/// What names a commit. A branch is pinned to one before anything else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Point {
+    /// A release's tag.
+    Tag(Tag),
+    /// A branch, by its name.
+    Branch(String),
+    /// A commit, by all of its digits.
+    Commit(String),
+}
+
+/// Whether the network may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Access {
+    /// It may, and what is fetched is kept.
+    #[default]
+    Online,
+    /// Only what was fetched before is used.
+    Offline,
 }
 
 impl Source {
@@ -42,6 +79,7 @@ impl Source {
                 tag,
                 repository,
             } => open_tree(host, directory, tag.as_ref(), repository.as_deref()).await,
+            Self::Remote(remote) => github::open(host, remote).await,
         }
     }
 
@@ -50,6 +88,7 @@ impl Source {
         match self {
             Self::Embedded => true,
             Self::Directory { directory, .. } => !directory.join(".git").exists(),
+            Self::Remote(_) => false,
         }
     }
 }
@@ -98,6 +137,12 @@ async fn open_tree(
         Some(checkout) => Some(checkout.facts(known.as_ref(), Some(&tag)).await),
         None => None,
     };
+    if facts.as_ref().is_some_and(|facts| facts.changed_files.is_none()) {
+        let why = "its configuration names filters, which are not run";
+        notes.push(format!(
+            "whether files differ from the commit was not looked at: git failed, or {why}"
+        ));
+    }
     let own_commit = facts
         .as_ref()
         .and_then(|facts| facts.tag.as_ref())
@@ -151,7 +196,7 @@ fn tag_at_head(checkout: &Checkout<'_>) -> Option<Told> {
 }
 
 /// The highest release's tag of some references.
-fn highest_tag<'a>(references: impl Iterator<Item = &'a super::git::Reference>) -> Option<Tag> {
+pub(super) fn highest_tag<'a>(references: impl Iterator<Item = &'a super::git::Reference>) -> Option<Tag> {
     references.filter_map(|found| found.tag()?.parse().ok()).max()
 }
 
@@ -194,6 +239,6 @@ fn deviations(facts: &GitFacts, tag: &Tag) -> Vec<Deviation> {
 }
 
 /// The first characters of a commit, as git shows it.
-fn short(commit: &str) -> &str {
+pub(super) fn short(commit: &str) -> &str {
     commit.get(..7).unwrap_or(commit)
 }

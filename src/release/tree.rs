@@ -9,7 +9,7 @@ use std::{
 use super::RepoPath;
 
 /// The most bytes of one file that are read.
-const MOST_BYTES: u64 = 32 << 20;
+pub(super) const MOST_BYTES: u64 = 32 << 20;
 
 /// The most files that are listed below one directory.
 const MOST_FILES: usize = 20_000;

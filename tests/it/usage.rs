@@ -46,7 +46,7 @@ const MINI: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/trees/mini")
 #[case::a_word_for_the_newest(&["--release", "latest", "--tree", MINI], &["`latest`", "vMAJOR.MINOR.PATCH"])]
 #[case::a_branch(&["--release", "main", "--tree", MINI], &["`main`"])]
 #[case::a_tag_of_no_layout(&["--release", "v0.0.9", "--tree", MINI], &["v0.0.9"])]
-#[case::a_release_without_its_files(&["--release", "v1.5.0"], &["--tree"])]
+#[case::a_release_that_was_never_fetched(&["--release", "v1.5.0", "--offline"], &["--tree", "--offline"])]
 #[case::an_unknown_provider(&["--provider", "nobody"], &["`nobody`", "istio"])]
 #[case::an_unknown_variant(&["--variant", "abacus"], &["abacus", "sim"])]
 #[case::an_unknown_profile(&["--profile", "tiny"], &["`tiny`", "small"])]

@@ -1,7 +1,8 @@
 //! What git knows of the tag under test, asked of the `git` program.
 //!
-//! Only commands that read are run, without hooks, file monitors or fetching. Git itself refuses a checkout that belongs
-//! to somebody else; that refusal is kept, and said.
+//! Only commands that read are run, without hooks, file monitors or fetching: a checkout may bring a configuration of its
+//! own that names programs to run. Git itself refuses a checkout that belongs to somebody else; that refusal is kept, and
+//! said.
 
 use std::{path::Path, time::Duration};
 
@@ -28,7 +29,8 @@ pub struct GitFacts {
     pub on_release_branch: Answer,
     /// Tags that should stand at the tag's commit, such as `conformance/v1.5.0`.
     pub companions: Vec<CompanionTag>,
-    /// Files that differ from the commit, counted; `None` where nobody looked, because the files come from the commit.
+    /// Files that differ from the commit, counted; `None` where nobody looked: the files come from the commit, or the
+    /// checkout names programs of its own that git would run to look.
     pub changed_files: Option<usize>,
 }
 
@@ -241,6 +243,9 @@ impl<'a> Checkout<'a> {
     }
 
     async fn changed_files(&self) -> Option<usize> {
+        if self.names_filters().await {
+            return None;
+        }
         let arguments = [
             "status",
             "--porcelain",
@@ -249,6 +254,30 @@ impl<'a> Checkout<'a> {
         ];
         let ended = self.ask(&arguments).await.ok()?;
         ended.status.success().then(|| ended.text().lines().count())
+    }
+
+    /// Whether the checkout's own configuration names filters, which git runs over files to compare them.
+    async fn names_filters(&self) -> bool {
+        let arguments = [
+            "config",
+            "--includes",
+            "--show-scope",
+            "--name-only",
+            "--get-regexp",
+            r"^filter\.",
+        ];
+        let Ok(listed) = self.ask(&arguments).await else {
+            return true;
+        };
+        // 1 says that there is none (git-config(1)).
+        match listed.status.code() {
+            Some(0) => listed
+                .text()
+                .lines()
+                .any(|line| line.starts_with("local") || line.starts_with("worktree")),
+            Some(1) => false,
+            _ => true,
+        }
     }
 
     async fn ask(&self, arguments: &[&str]) -> Result<Ended, String> {
@@ -264,6 +293,8 @@ impl<'a> Checkout<'a> {
             .directory(self.root)
             .variable("GIT_OPTIONAL_LOCKS", "0")
             .variable("GIT_NO_LAZY_FETCH", "1")
+            // Git before 2.45 does not know the line above; no protocol has this name.
+            .variable("GIT_ALLOW_PROTOCOL", "none")
             .variable("GIT_NO_REPLACE_OBJECTS", "1")
             .variable("GIT_TERMINAL_PROMPT", "0")
             .variable("LC_ALL", "C")

@@ -190,6 +190,26 @@ async fn changed_files_and_a_missing_tag_are_in_the_ledger() {
 }
 
 #[tokio::test]
+async fn programs_that_a_checkout_names_are_not_run() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = checkout(root.path());
+    git(&directory, &["tag", "v1.5.0"]);
+    let ran = root.path().join("ran");
+    let program = format!("touch {}; cat", ran.display());
+    for key in ["filter.x.clean", "core.fsmonitor", "core.pager", "diff.external"] {
+        git(&directory, &["config", key, &program]);
+    }
+    fs::write(directory.join(".git/info/attributes"), "* filter=x\n").unwrap();
+    fs::write(directory.join("more"), "changed").unwrap();
+    let facts = open(&directory, None).await.unwrap().git.unwrap();
+    assert_eq!(facts.changed_files, None);
+    assert!(!ran.exists());
+    // It is the filter that the test is about: git runs it.
+    git(&directory, &["-c", "core.fsmonitor=false", "status", "--porcelain"]);
+    assert!(ran.exists());
+}
+
+#[tokio::test]
 async fn files_that_name_another_tag_do_not_outweigh_git() {
     let root = tempfile::tempdir().unwrap();
     let directory = checkout(root.path());

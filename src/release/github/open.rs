@@ -1,0 +1,195 @@
+//! From a tag, a branch or a commit on GitHub to a release that is open for reading.
+
+use super::{GitHub, RemoteError, references::is_object};
+use crate::{
+    host::Host,
+    record::{Deviation, DeviationKind},
+    release::{
+        Answer, GitFacts, Release, ReleaseError, Repository, Tag,
+        git::Reference,
+        source::{Point, Remote, highest_tag, short},
+    },
+};
+
+/// How many names are offered for one that does not exist.
+const MOST_NEAR: usize = 3;
+
+/// What was found of the point that is meant.
+struct Pinned {
+    commit: String,
+    tag: Tag,
+    deviation: Option<Deviation>,
+}
+
+/// Opens a release on GitHub.
+pub(in crate::release) async fn open(host: &Host, remote: &Remote) -> Result<Release, ReleaseError> {
+    let repository = checked_name(&remote.repository)?;
+    let github = GitHub::new(host, remote.access).map_err(RemoteError::from)?;
+    let known = Repository::known_as(repository)?;
+    let mut notes = Vec::new();
+    let references = github.references(repository, &mut notes).await?;
+    let pinned = pin(remote, &references)?;
+    let files = github.files(repository, &pinned.commit, &mut notes).await?;
+    if files.left_out > 0 {
+        notes.push(format!(
+            "{} entries of the archive are left out: links that lead to no file of it, or names that are no paths",
+            files.left_out
+        ));
+    }
+    notes.extend(github.web.iter().flat_map(super::Web::take_notes));
+    let mut facts = GitFacts::from_references(&pinned.commit, &references, known.as_ref(), Some(&pinned.tag));
+    let branch = facts
+        .release_branch
+        .as_ref()
+        .map(|branch| format!("refs/heads/{branch}"));
+    let head = references.iter().find(|found| Some(&found.name) == branch.as_ref());
+    let own = facts.tag.as_ref().map(|tag| tag.commit.as_str());
+    if head.is_some_and(|head| Some(head.commit()) == own) {
+        facts.on_release_branch = Answer::Yes;
+    }
+    let name = known.map_or_else(|| repository.to_owned(), |known| known.repository);
+    let mut deviations: Vec<Deviation> = pinned.deviation.into_iter().collect();
+    if !name.eq_ignore_ascii_case(repository) {
+        deviations.push(Deviation {
+            kind: DeviationKind::Substituted,
+            subject: name.clone(),
+            what: format!("the files are those of {repository}"),
+            why: "`--repository` names it, and its name is that of a fork".into(),
+            from: None,
+        });
+    }
+    let named = format!("{repository} at {}", short(&pinned.commit));
+    let tree = Box::new(files.tree);
+    let mut release = Release::with_guide(name, pinned.tag, Some(pinned.commit), &named, tree)?;
+    release.git = Some(facts);
+    release.deviations = deviations;
+    release.notes = notes;
+    Ok(release)
+}
+
+/// `OWNER/NAME` in letters that need no quoting in an address.
+fn checked_name(text: &str) -> Result<&str, RemoteError> {
+    let plain = |part: &str| {
+        let letters = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+        !part.is_empty() && part.chars().all(letters) && !part.chars().all(|character| character == '.')
+    };
+    match text.split_once('/') {
+        Some((owner, name)) if plain(owner) && plain(name) => Ok(text),
+        _ => Err(RemoteError::NotARepository {
+            text: text.chars().take(80).collect(),
+        }),
+    }
+}
+
+/// The commit that is meant, and the tag that it is read as.
+fn pin(remote: &Remote, references: &[Reference]) -> Result<Pinned, RemoteError> {
+    let find = |name: &str| references.iter().find(|found| found.name == name);
+    let repository = &remote.repository;
+    let (commit, called) = match &remote.point {
+        Point::Tag(tag) => {
+            let found = find(&format!("refs/tags/{tag}")).ok_or_else(|| RemoteError::UnknownTag {
+                repository: repository.clone(),
+                tag: tag.to_string(),
+                near: near(
+                    &tag.to_string(),
+                    references.iter().filter_map(Reference::tag).filter(is_release),
+                ),
+            })?;
+            return Ok(Pinned {
+                commit: found.commit().to_owned(),
+                tag: tag.clone(),
+                deviation: None,
+            });
+        }
+        Point::Branch(branch) => {
+            let below = "refs/heads/";
+            let found = find(&format!("{below}{branch}")).ok_or_else(|| RemoteError::UnknownBranch {
+                repository: repository.clone(),
+                branch: branch.chars().take(80).collect(),
+                near: near(
+                    branch,
+                    references.iter().filter_map(|found| found.name.strip_prefix(below)),
+                ),
+            })?;
+            let commit = found.commit().to_owned();
+            let called = format!("branch `{branch}` at commit {}", short(&commit));
+            (commit, called)
+        }
+        Point::Commit(commit) if is_object(commit) => {
+            let commit = commit.to_ascii_lowercase();
+            let called = format!("commit {}", short(&commit));
+            (commit, called)
+        }
+        Point::Commit(text) => {
+            return Err(RemoteError::NotACommit {
+                text: text.chars().take(80).collect(),
+            });
+        }
+    };
+    let at_commit = highest_tag(references.iter().filter(|found| found.commit() == commit));
+    let newest = || {
+        let finals = references.iter().filter(|found| {
+            let tag: Option<Tag> = found.tag().and_then(|name| name.parse().ok());
+            tag.is_some_and(|tag| !tag.is_candidate())
+        });
+        highest_tag(finals)
+    };
+    let (tag, why) = match (&remote.read_as, at_commit) {
+        (Some(tag), at) if at.as_ref() != Some(tag) => (tag.clone(), "`--release` says so"),
+        (_, Some(tag)) => {
+            return Ok(Pinned {
+                commit,
+                tag,
+                deviation: None,
+            });
+        }
+        (_, None) => match newest() {
+            Some(tag) => (tag, "it has no tag of its own, and that is the newest release"),
+            None => {
+                return Err(RemoteError::NoReleases {
+                    repository: repository.clone(),
+                    point: called,
+                });
+            }
+        },
+    };
+    let deviation = Deviation {
+        kind: DeviationKind::Substituted,
+        subject: tag.to_string(),
+        what: format!("{called} is tested as {tag}"),
+        why: why.into(),
+        from: None,
+    };
+    Ok(Pinned {
+        commit,
+        tag,
+        deviation: Some(deviation),
+    })
+}
+
+fn is_release(name: &&str) -> bool {
+    name.parse::<Tag>().is_ok()
+}
+
+/// Names that may be meant by one that does not exist, the nearest first, as the end of a sentence.
+fn near<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
+    let mut ranked: Vec<(usize, &str)> = names
+        .map(|name| (strsim::damerau_levenshtein(wanted, name), name))
+        .collect();
+    // A name of which every second letter differs is not meant.
+    ranked.retain(|(distance, _)| *distance * 2 <= wanted.chars().count().max(2));
+    ranked.sort_unstable();
+    let names: Vec<String> = ranked
+        .iter()
+        .take(MOST_NEAR)
+        .map(|(_, name)| format!("`{name}`"))
+        .collect();
+    match names.split_last() {
+        None => "; `git ls-remote` lists what it has".into(),
+        Some((last, [])) => format!("; did you mean {last}?"),
+        Some((last, others)) => format!("; did you mean {} or {last}?", others.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,297 @@
+//! The web as a release needs it: one request, whole answers of bounded size, and failures told apart.
+//!
+//! What a server says (404, a page in place of an archive) is an answer. What keeps it from answering is infrastructure,
+//! and only that is asked for again. Proxies are those of the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
+
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::StreamExt as _;
+use reqwest::{
+    Client, Response, StatusCode,
+    header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
+    redirect,
+};
+use url::Url;
+
+use crate::host::{Host, in_words};
+
+/// How long a connection may take to be made.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a server may be silent.
+const SILENCE_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long one answer may take as a whole.
+const ANSWER_LIMIT: Duration = Duration::from_mins(5);
+
+/// How often a request is sent again when infrastructure fails it, and how long before each.
+const PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1500)];
+
+/// How many redirects are followed.
+const MOST_REDIRECTS: usize = 5;
+
+/// Something asked of a server.
+#[derive(Debug, Clone)]
+pub(super) struct Ask {
+    pub(super) url: Url,
+    /// The body; a request with one is a POST.
+    pub(super) body: Option<Vec<u8>>,
+    pub(super) headers: Vec<(&'static str, String)>,
+    /// How to show who asks. It does not follow a redirect to another host.
+    pub(super) credential: Credential,
+    /// The most bytes of the answer.
+    pub(super) most_bytes: usize,
+}
+
+impl Ask {
+    pub(super) fn get(url: Url, most_bytes: usize) -> Self {
+        Self {
+            url,
+            body: None,
+            headers: Vec::new(),
+            credential: Credential::None,
+            most_bytes,
+        }
+    }
+
+    pub(super) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+}
+
+/// How to show who asks.
+#[derive(Clone, Default)]
+pub(super) enum Credential {
+    #[default]
+    None,
+    /// A token, as the API takes it.
+    Bearer(String),
+    /// A token, as git takes it over HTTP.
+    Basic(String),
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::None => "None",
+            Self::Bearer(_) => "Bearer(…)",
+            Self::Basic(_) => "Basic(…)",
+        })
+    }
+}
+
+/// What a server answered.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    /// Where it came from in the end, redirects followed.
+    pub(super) url: Url,
+    /// The kind of content, as the server names it; may be empty.
+    pub(super) content_type: String,
+    pub(super) body: Vec<u8>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WebError {
+    /// Nobody answered, or the answer broke off.
+    #[error("`{url}` does not answer ({what}); see that this machine reaches it, also through `HTTPS_PROXY`")]
+    Unreachable {
+        /// The address asked.
+        url: String,
+        /// What was seen, with its sources.
+        what: String,
+    },
+    /// The server is broken.
+    #[error("`{url}` is broken (status {status}); try again later")]
+    ServerBroken {
+        /// The address asked.
+        url: String,
+        /// The status.
+        status: u16,
+    },
+    /// Too many requests came from here.
+    #[error("`{host}` takes no more requests from here{until} (status {status}); {way_out}")]
+    RateLimited {
+        /// The host asked.
+        host: String,
+        /// The status.
+        status: u16,
+        /// When it takes some again, as ` until TIME`; empty where it does not say.
+        until: String,
+        /// What to do.
+        way_out: &'static str,
+    },
+    /// The answer is larger than anything that is asked for.
+    #[error("`{url}` gave more than {limit} bytes, which nothing of a release has")]
+    TooLarge {
+        /// The address asked.
+        url: String,
+        /// The limit.
+        limit: usize,
+    },
+    /// An address of ours or of the environment is none.
+    #[error("`{text}` is no address of a server{from}; expected one such as `https://github.com`")]
+    NoAddress {
+        /// The text.
+        text: String,
+        /// Where it comes from, as ` (VARIABLE)`; may be empty.
+        from: String,
+    },
+}
+
+/// A client for all requests of one release.
+#[derive(Debug)]
+pub(super) struct Web {
+    http: Client,
+    has_token: bool,
+    notes: Mutex<Vec<String>>,
+}
+
+impl Web {
+    pub(super) fn new(host: &Host) -> Result<Self, WebError> {
+        // What began encrypted stays so: a redirect to plain HTTP would let anybody on the way answer.
+        let redirects = redirect::Policy::custom(|attempt| {
+            let downgraded = attempt.url().scheme() == "http"
+                && attempt
+                    .previous()
+                    .first()
+                    .is_some_and(|first| first.scheme() == "https");
+            if downgraded {
+                attempt.error("it redirects from https to http")
+            } else if attempt.previous().len() > MOST_REDIRECTS {
+                attempt.error("it redirects too often")
+            } else {
+                attempt.follow()
+            }
+        });
+        let http = Client::builder()
+            .user_agent(concat!("quickproof/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_LIMIT)
+            .read_timeout(SILENCE_LIMIT)
+            .timeout(ANSWER_LIMIT)
+            .redirect(redirects)
+            .build()
+            .map_err(|error| WebError::Unreachable {
+                url: "the web".into(),
+                what: in_words(&error),
+            })?;
+        Ok(Self {
+            http,
+            has_token: host.variable("GITHUB_TOKEN").is_some(),
+            notes: Mutex::default(),
+        })
+    }
+
+    /// Asks, and asks again where infrastructure fails it; each failure that was got over is noted.
+    pub(super) async fn ask(&self, ask: &Ask) -> Result<Answer, WebError> {
+        for pause in PAUSES {
+            match self.ask_once(ask).await {
+                Err(error @ (WebError::Unreachable { .. } | WebError::ServerBroken { .. })) => {
+                    let note = format!("asked again after a failure: {}", in_words(&error));
+                    self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
+                    tokio::time::sleep(pause).await;
+                }
+                decided => return decided,
+            }
+        }
+        self.ask_once(ask).await
+    }
+
+    /// What should be known of the requests so far.
+    pub(super) fn take_notes(&self) -> Vec<String> {
+        std::mem::take(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn ask_once(&self, ask: &Ask) -> Result<Answer, WebError> {
+        let unreachable = |error: reqwest::Error| WebError::Unreachable {
+            url: ask.url.to_string(),
+            // The address is in the message already.
+            what: in_words(&error.without_url()),
+        };
+        let mut request = match &ask.body {
+            None => self.http.get(ask.url.clone()),
+            Some(body) => self.http.post(ask.url.clone()).body(body.clone()),
+        };
+        for (name, value) in &ask.headers {
+            request = request.header(*name, value);
+        }
+        request = match &ask.credential {
+            Credential::None => request,
+            Credential::Bearer(token) => request.bearer_auth(token),
+            // GitHub takes any user name with a token for password.
+            Credential::Basic(token) => request.basic_auth("x-access-token", Some(token)),
+        };
+        let answer = request.send().await.map_err(unreachable)?;
+        let status = answer.status();
+        if status.is_server_error() {
+            return Err(WebError::ServerBroken {
+                url: ask.url.to_string(),
+                status: status.as_u16(),
+            });
+        }
+        if let Some(until) = rate_limit(&answer) {
+            return Err(WebError::RateLimited {
+                host: answer.url().host_str().unwrap_or_default().to_owned(),
+                status: status.as_u16(),
+                until,
+                way_out: if self.has_token {
+                    "wait until then, or use what is in the cache with `--offline`"
+                } else {
+                    "set `GITHUB_TOKEN`, which has a limit of its own, or use what is in the cache with `--offline`"
+                },
+            });
+        }
+        let url = answer.url().clone();
+        let content_type = text_of(answer.headers(), CONTENT_TYPE.as_str());
+        let mut body = Vec::new();
+        let mut parts = answer.bytes_stream();
+        while let Some(part) = parts.next().await {
+            let part = part.map_err(unreachable)?;
+            if body.len() + part.len() > ask.most_bytes {
+                return Err(WebError::TooLarge {
+                    url: ask.url.to_string(),
+                    limit: ask.most_bytes,
+                });
+            }
+            body.extend_from_slice(&part);
+        }
+        Ok(Answer {
+            status,
+            url,
+            content_type,
+            body,
+        })
+    }
+}
+
+/// Until when no request is taken, where that is what the answer says. Source: GitHub REST API, "Rate limits".
+fn rate_limit(answer: &Response) -> Option<String> {
+    let headers = answer.headers();
+    let used_up = text_of(headers, "x-ratelimit-remaining") == "0";
+    let waits = headers.contains_key(RETRY_AFTER);
+    match answer.status() {
+        StatusCode::TOO_MANY_REQUESTS => {}
+        StatusCode::FORBIDDEN if used_up || waits => {}
+        _ => return None,
+    }
+    let reset: Option<i64> = text_of(headers, "x-ratelimit-reset").parse().ok();
+    let until = reset.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    let seconds = text_of(headers, RETRY_AFTER.as_str());
+    Some(match (until, seconds.parse::<u64>()) {
+        (Some(until), _) => format!(" until {until}"),
+        (None, Ok(seconds)) => format!(" for {seconds} s"),
+        (None, Err(_)) => String::new(),
+    })
+}
+
+fn text_of(headers: &HeaderMap, name: &str) -> String {
+    let value = headers.get(name).and_then(|value| value.to_str().ok());
+    value.unwrap_or_default().to_owned()
+}
