@@ -21,7 +21,9 @@ use crate::{
 };
 
 pub mod cluster;
+pub mod diff;
 pub mod explain;
+pub mod guide;
 pub mod images;
 mod order;
 pub mod plan;
@@ -49,6 +51,8 @@ pub struct Arguments {
 enum Command {
     Verify(Box<verify::VerifyArguments>),
     Plan(Box<plan::PlanArguments>),
+    Guide(Box<guide::GuideArguments>),
+    Diff(diff::DiffArguments),
     Images(images::ImagesCommand),
     /// Make, list and delete kind clusters of our own
     #[command(subcommand)]
@@ -153,6 +157,8 @@ impl Command {
                 })
             }
             Self::Plan(arguments) => plan::run(*arguments, caller, &mut io::stdout().lock()),
+            Self::Guide(arguments) => guide::run(&arguments, caller, &mut io::stdout().lock()),
+            Self::Diff(arguments) => diff::run(&arguments, &mut io::stdout().lock()),
             Self::Explain(arguments) => explain::run(&arguments, &mut io::stdout().lock()),
             Self::Version(arguments) => version::run(&arguments, &mut io::stdout().lock()),
         }

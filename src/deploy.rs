@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod apply;
+mod change;
 pub mod helm;
 pub mod metrics_access;
 mod provider;

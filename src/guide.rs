@@ -4,13 +4,15 @@
 
 use crate::{
     record::Provenance,
-    release::{Layout, Placeholder, RepoPath, TabPattern, Tree, TreeError},
+    release::{Placeholder, RepoPath, TabPattern, TreeError},
 };
 
+mod book;
 mod pages;
 mod scan;
 mod shell;
 
+pub use book::GuideBook;
 pub use shell::{Body, Pipeline, ShellPiece, ShellWord, Simple};
 
 #[cfg(test)]
@@ -41,6 +43,8 @@ pub struct Guide {
 /// One block of shell commands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Block {
+    /// Its number among all blocks of the page, those of other tabs included, from 0.
+    pub number: usize,
     /// Its first line, the fence not counted.
     pub at: Provenance,
     /// The titles of the tabs it stands in, outermost first.
@@ -60,6 +64,8 @@ pub struct Block {
 pub enum Role {
     /// A step of the quickstart.
     Step,
+    /// A step that a reader may leave; it is carried out as any other.
+    Optional,
     /// A check of what the reader must have.
     Prerequisite,
     /// Taking everything away again.
@@ -75,6 +81,17 @@ pub struct Command {
     pub raw: String,
     /// What bash reads in it.
     pub body: Body,
+    /// Why the layout leaves it out of its block, or `None`.
+    pub left_out: Option<Box<LeftOut>>,
+}
+
+/// A command that the layout leaves out of its block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The comment it stands below.
+    pub comment: String,
+    /// The reason.
+    pub why: String,
 }
 
 /// Something in the guide that no reader can follow.
@@ -132,6 +149,14 @@ pub enum GuideError {
         /// The limit.
         most: usize,
     },
+    /// With its includes the guide is larger than any guide is, or includes too many pages.
+    #[error("`{file}` makes the guide larger than {most} bytes, or includes too much; is this a guide?")]
+    TooLarge {
+        /// The page at which it became too large.
+        file: String,
+        /// The limit.
+        most: usize,
+    },
     /// The layout knows no such variant.
     #[error("there is no variant `{variant}`; known are {known}")]
     UnknownVariant {
@@ -160,158 +185,6 @@ pub enum GuideError {
         /// The titles of all its tabs.
         titles: String,
     },
-}
-
-impl Guide {
-    /// The titles of all tabs of a layout's guide, in order, whichever is chosen.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub fn tabs(tree: &dyn Tree, layout: &Layout) -> Result<Vec<String>, GuideError> {
-        let lines = pages::expand(tree, &layout.guide, &mut Vec::new())?;
-        let sets = scan::scan(&lines).sets;
-        Ok(sets.into_iter().flat_map(|set| set.titles).collect())
-    }
-
-    /// Reads the guide of a layout for one choice of tabs.
-    ///
-    /// # Errors
-    /// It cannot be read, or offers no tab of the wanted variant or provider. What is merely wrong with it is no error
-    /// and stands in [`Guide::problems`].
-    pub fn read(tree: &dyn Tree, layout: &Layout, choice: Choice<'_>) -> Result<Self, GuideError> {
-        let variant = layout
-            .variants
-            .get(choice.variant)
-            .ok_or_else(|| GuideError::UnknownVariant {
-                variant: choice.variant.chars().take(80).collect(),
-                known: list(layout.variants.keys()),
-            })?;
-        let mut problems = Vec::new();
-        let lines = pages::expand(tree, &layout.guide, &mut problems)?;
-        let page = scan::scan(&lines);
-        problems.extend(page.problems.iter().cloned());
-
-        let sets = Sets::choose(&page.sets, layout, variant, choice.provider_tab);
-        let titles = || list(page.sets.iter().flat_map(|set| &set.titles));
-        if !sets.has_variant {
-            return Err(GuideError::NoVariantTab {
-                guide: layout.guide.clone(),
-                variant: choice.variant.into(),
-                titles: titles(),
-            });
-        }
-        if choice.provider_tab.is_some() && !sets.has_provider {
-            return Err(GuideError::NoProviderTab {
-                guide: layout.guide.clone(),
-                provider: choice.provider.into(),
-                titles: titles(),
-            });
-        }
-        let mut reported = Vec::new();
-        let mut blocks = Vec::new();
-        for block in &page.blocks {
-            let open = block.tabs.iter().find(|(set, _)| sets.chosen[*set].is_none());
-            if let Some((set, _)) = open {
-                if !reported.contains(set) && role(layout, &block.headings) != Role::Cleanup {
-                    reported.push(*set);
-                    problems.push(Problem {
-                        at: page.sets[*set].at.clone(),
-                        raw: list(&page.sets[*set].titles),
-                        kind: ProblemKind::NoTabChosen {
-                            titles: page.sets[*set].titles.clone(),
-                        },
-                    });
-                }
-                continue;
-            }
-            if block
-                .tabs
-                .iter()
-                .all(|(set, title)| sets.chosen[*set].as_ref() == Some(title))
-            {
-                blocks.push(read_block(layout, block));
-            }
-        }
-        Ok(Self {
-            file: layout.guide.clone(),
-            blocks,
-            problems,
-        })
-    }
-}
-
-/// Which tab of each tab set is taken.
-struct Sets {
-    chosen: Vec<Option<String>>,
-    has_variant: bool,
-    has_provider: bool,
-}
-
-impl Sets {
-    fn choose(sets: &[scan::TabSet], layout: &Layout, variant: &TabPattern, provider: Option<&TabPattern>) -> Self {
-        let (mut has_variant, mut has_provider) = (false, false);
-        let chosen = sets
-            .iter()
-            .map(|set| {
-                let first = |pattern: &TabPattern| set.titles.iter().find(|title| pattern.matches(title)).cloned();
-                if layout.variants.values().any(|pattern| first(pattern).is_some()) {
-                    let tab = first(variant);
-                    has_variant |= tab.is_some();
-                    return tab;
-                }
-                if let Some(tab) = provider.and_then(first) {
-                    has_provider = true;
-                    return Some(tab);
-                }
-                layout.tabs.iter().find_map(first)
-            })
-            .collect();
-        Self {
-            chosen,
-            has_variant,
-            has_provider,
-        }
-    }
-}
-
-fn role(layout: &Layout, headings: &[String]) -> Role {
-    let below = |words: &[String]| {
-        headings.iter().any(|heading| {
-            let heading = heading.to_lowercase();
-            words.iter().any(|word| heading.contains(&word.to_lowercase()))
-        })
-    };
-    if below(&layout.sections.cleanup) {
-        Role::Cleanup
-    } else if below(&layout.sections.prerequisites) {
-        Role::Prerequisite
-    } else {
-        Role::Step
-    }
-}
-
-fn read_block(layout: &Layout, block: &scan::Block) -> Block {
-    let skip = layout.skip_after.iter().find(|skip| block.lead.contains(&skip.text));
-    let mut filled = Vec::new();
-    let mut typed = block.clone();
-    for (index, line) in typed.lines.iter_mut().enumerate() {
-        for placeholder in layout
-            .placeholders
-            .iter()
-            .filter(|one| block.lines[index].text.contains(&one.text))
-        {
-            line.text = line.text.replace(&placeholder.text, &placeholder.value);
-            filled.push((block.at(index), placeholder.clone()));
-        }
-    }
-    Block {
-        at: block.at(0),
-        tabs: block.tabs.iter().map(|(_, title)| title.clone()).collect(),
-        role: role(layout, &block.headings),
-        left_out: skip.map(|skip| skip.why.clone()),
-        filled,
-        commands: shell::commands(&typed),
-    }
 }
 
 fn list<'a>(names: impl IntoIterator<Item = &'a String>) -> String {

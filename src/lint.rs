@@ -143,6 +143,7 @@ impl ChartUse {
             version,
             set,
             namespace,
+            ..
         } = action
         else {
             return None;

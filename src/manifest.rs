@@ -8,9 +8,11 @@ use serde_json::Value;
 
 mod locate;
 mod read;
+mod requests;
 
 pub use locate::{Position, locate};
 pub use read::{ManifestError, document, read};
+pub use requests::{amounts, is_gpu, requested, thousandths};
 
 /// One object of a manifest, and where it stands.
 #[derive(Debug, Clone, PartialEq)]

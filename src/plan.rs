@@ -3,17 +3,19 @@
 //! Pure data: a plan is drawn, printed and tested without a cluster. What a variable of the guide holds only at run
 //! time (such as a Gateway's address) stays a [`Piece::Variable`] until the step before has read it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     guide::GuideError,
     manifest::{ManifestError, Object},
     record::{Deviation, Provenance, Subject},
-    release::{ReleaseError, schemas::Schema},
+    release::{Address, FlagDialect, Published, ReleaseError, schemas::Schema},
     verdict::{Finding, Weight},
 };
 
+mod action;
 mod arguments;
+mod change;
 mod curl;
 mod draft;
 mod draw;
@@ -22,15 +24,19 @@ mod images;
 mod kubectl;
 mod offered;
 mod provider;
+mod published;
 mod reference;
 mod shell;
 mod source;
+mod sums;
 mod tools;
 mod variables;
 
-pub use draw::draw;
-pub use offered::{Offer, offered};
+pub use action::{Absent, PatchStrategy, Target, Until};
+pub use draw::{draw, draw_all};
+pub use offered::{Offer, offered, preferred};
 pub use provider::{Installer, Profile, Provider, Witness};
+pub use sums::Resources;
 
 /// Values of shell variables that are known so far.
 pub type Variables = BTreeMap<String, String>;
@@ -110,6 +116,43 @@ pub enum Action {
         /// `-n`, where given.
         namespace: Option<String>,
     },
+    /// `kubectl delete`: by file or by name. Only what the run made itself is ever deleted.
+    Delete {
+        /// What is to go, in order.
+        targets: Vec<Target>,
+        /// What is said of one that is not there.
+        absent: Absent,
+    },
+    /// `kubectl label`.
+    Label {
+        /// Whose labels.
+        target: Target,
+        /// Labels to set, and to take away where the value is `None`.
+        labels: BTreeMap<String, Option<String>>,
+    },
+    /// `kubectl patch`.
+    Patch {
+        /// What is changed.
+        target: Target,
+        /// How.
+        strategy: PatchStrategy,
+        /// The patch.
+        patch: serde_json::Value,
+    },
+    /// `kubectl rollout restart`.
+    Restart {
+        /// What is started anew.
+        target: Target,
+    },
+    /// `kubectl wait`, `kubectl rollout status`.
+    Await {
+        /// What is waited for.
+        target: Target,
+        /// Until when.
+        until: Until,
+        /// How long at most; `None` where the command does not say.
+        at_most: Option<std::time::Duration>,
+    },
     /// `kubectl create secret generic`.
     Secret {
         /// Its name.
@@ -131,6 +174,17 @@ pub enum Action {
         set: Vec<String>,
         /// `-n`, where given.
         namespace: Option<String>,
+        /// Whether it makes its namespace (`--create-namespace`).
+        makes_namespace: bool,
+    },
+    /// `helm uninstall`: only a helm release that the run made itself.
+    HelmUninstall {
+        /// The helm release's name.
+        release: String,
+        /// `-n`, where given.
+        namespace: Option<String>,
+        /// What is said where there is none.
+        absent: Absent,
     },
     /// The provider's own program, such as `istioctl install …`.
     InstallProvider {
@@ -140,6 +194,13 @@ pub enum Action {
         arguments: Vec<String>,
         /// What says that it is installed already.
         witness: Witness,
+    },
+    /// The provider's own program takes away what it installed; only what the run installed itself.
+    UninstallProvider {
+        /// The program's name.
+        program: String,
+        /// Its arguments.
+        arguments: Vec<String>,
     },
     /// `VARIABLE=$(kubectl get KIND NAME -o jsonpath=…)`.
     Read {
@@ -206,6 +267,19 @@ pub struct Step {
     /// What is known of it without running it, such as a file that the release lacks; the step is then not carried out,
     /// and its action may be empty.
     pub known: Option<Finding>,
+    /// Which command of the guide it is of; `None` for what no command stands for, such as an include that is missing.
+    pub origin: Option<Origin>,
+    /// What it asks of the cluster; `None` where that is not known without rendering a chart or running a program.
+    pub resources: Option<Resources>,
+}
+
+/// Where in a [`crate::guide::GuideBook`] a step's command stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Origin {
+    /// The number of its block.
+    pub block: usize,
+    /// Its number among the block's commands, from 0.
+    pub command: usize,
 }
 
 /// What will be done, in order, and where that deviates from the guide.
@@ -215,8 +289,14 @@ pub struct Plan {
     pub subject: Subject,
     /// The steps, in the order of the guide.
     pub steps: Vec<Step>,
+    /// What the guide's cleanup says, read as the steps are. It is never carried out: a run takes away what it made, and
+    /// the ledger says so.
+    pub cleanup: Vec<Step>,
     /// Deviations known before anything runs.
     pub ledger: Vec<Deviation>,
+    /// What must be fetched before the plan is whole: after publication, a plan is drawn again with
+    /// [`Options::published`] until nothing is wanted.
+    pub wanted: Vec<Address>,
     /// Objects that no command of the guide makes but that it requires (Gateway API CRDs); applied first, in the ledger.
     /// Empty until [`Plan::supply`].
     pub requirements: Vec<Object>,
@@ -224,11 +304,41 @@ pub struct Plan {
     pub schemas: Vec<Schema>,
     /// Images that the objects and the provider ask for, where they are known without rendering a chart.
     pub images: Vec<String>,
-    /// The value of the tag's `build_ref` that the endpoint picker must report, or `None` where no release is tested.
+    /// The value of the tag's `build_ref` that the endpoint picker must report, or `None` where no release is tested or
+    /// its endpoint picker reports none.
     pub build_ref: Option<String>,
+    /// What the endpoint picker of this release is like; `None` where the layout does not say.
+    pub picker: Option<PickerFacts>,
+}
+
+/// What the layout says of the endpoint picker of one release.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct PickerFacts {
+    /// How its flags are written.
+    pub flags: FlagDialect,
+    /// The kinds of inference objects that it watches, each `GROUP/VERSION KIND`.
+    pub kinds: Vec<String>,
+    /// The metrics by which it is judged.
+    pub metrics: Vec<String>,
+    /// The headers by which it is judged.
+    pub headers: Vec<String>,
 }
 
 impl Plan {
+    /// The plan, if nothing is lacking that must be fetched first.
+    ///
+    /// # Errors
+    /// Something is.
+    pub fn whole(self) -> Result<Self, PlanError> {
+        match self.wanted.first() {
+            None => Ok(self),
+            Some(first) => Err(PlanError::NotWhole {
+                first: first.to_string(),
+                count: self.wanted.len(),
+            }),
+        }
+    }
+
     /// Puts the objects of [`Plan::schemas`] where they belong: required ones into `requirements`, others into the step
     /// that applies them.
     pub fn supply(&mut self, objects: Vec<Object>) {
@@ -293,6 +403,10 @@ pub struct Options {
     pub namespace: Option<String>,
     /// The layout, or `None` for the one that the tag falls in.
     pub layout: Option<String>,
+    /// Assets of the release that is not published yet, by name, such as `manifests.yaml`.
+    pub artifacts: BTreeMap<String, Arc<[u8]>>,
+    /// What was found on the web so far; only looked at after publication.
+    pub published: Published,
 }
 
 /// Why no plan can be drawn. Each is an error of use, found before anything is made.
@@ -330,7 +444,12 @@ pub enum PlanError {
         /// The text.
         value: String,
     },
-    /// The phase is not supported yet.
-    #[error("the phase `after-publish` is not supported yet; use `before-publish`")]
-    PhaseUnsupported,
+    /// Something on the web is lacking that nobody fetched.
+    #[error("the plan lacks `{first}`, first of {count}, which the phase `after-publish` reads from the web")]
+    NotWhole {
+        /// The first of it.
+        first: String,
+        /// How many there are.
+        count: usize,
+    },
 }

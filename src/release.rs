@@ -9,10 +9,12 @@ use std::{
 };
 
 mod archive;
+mod artifacts;
 mod cache;
 mod crds;
 mod git;
 mod github;
+mod guides;
 mod identity;
 mod layout;
 mod path;
@@ -25,10 +27,14 @@ mod tree;
 mod web;
 
 pub use archive::ArchiveError;
+pub use artifacts::artifacts;
 pub use crds::{BundleError, crd_bundle};
 pub use git::{Answer, CompanionTag, GitFacts, GitTag, Signature, TagKind, TagObject};
 pub use github::{PacketError, RemoteError};
-pub use layout::{Layout, LayoutSchema, Placeholder, Sections, Skip, TabPattern};
+pub use layout::{
+    FlagDialect, Layout, LayoutSchema, Picker, Placeholder, PublishedValue, Sections, Since, Skip, StandsForTag,
+    TabPattern,
+};
 pub use path::{PathError, RepoPath};
 pub use published::{Address, Fetcher, Found, Published};
 pub use repository::{Companion, Repository};
@@ -168,6 +174,15 @@ pub enum ReleaseError {
         /// The file that names it.
         file: RepoPath,
     },
+    /// The assets of a release that is not published yet cannot be read.
+    #[error("cannot read the assets in `{directory}`; give `--artifacts` the directory that they were built into")]
+    Artifacts {
+        /// The directory as named.
+        directory: String,
+        /// The reason.
+        #[source]
+        source: std::io::Error,
+    },
     /// No layout covers the tag.
     #[error("no layout is known for {tag}; known are {known}; a new one is a file in `manifests/layouts`")]
     NoLayoutFor {
@@ -220,6 +235,22 @@ impl Release {
         let objects: Arc<[Object]> = manifest::read(path.as_str(), &self.tree.read(path)?)?.into();
         known().insert(path.clone(), objects.clone());
         Ok(objects)
+    }
+
+    /// The objects of the CRD bundle, as [`crd_bundle`] builds it; each file is read once.
+    ///
+    /// # Errors
+    /// As [`crd_bundle`].
+    pub fn crd_bundle(&self) -> Result<Vec<Object>, BundleError> {
+        let read = |file: &RepoPath| {
+            self.objects(file).map_err(|error| match error {
+                ReleaseError::Tree(error) => BundleError::Tree(error),
+                ReleaseError::Manifest(error) => BundleError::Manifest(error),
+                // Reading a file has no other way to fail.
+                _ => BundleError::Tree(TreeError::Missing { path: file.clone() }),
+            })
+        };
+        crds::bundle(self.tree.as_ref(), &read)
     }
 
     /// The quickstart that is part of this program; no release is tested with it.
@@ -309,8 +340,8 @@ impl Release {
         named: &str,
         tree: Box<dyn Tree>,
     ) -> Result<Self, ReleaseError> {
-        let layout = Layout::of_tag(&tag)?;
-        if !tree.exists(&layout.guide) {
+        let layout = Layout::of_tag(&repository, &tag)?;
+        if !layout.guide_tree(tree.as_ref()).exists(&layout.guide) {
             return Err(ReleaseError::NoGuide {
                 directory: named.to_owned(),
                 guide: layout.guide.to_string(),
@@ -327,7 +358,7 @@ impl Release {
     pub fn layout(&self, name: Option<&str>) -> Result<Layout, ReleaseError> {
         match (name, &self.tag) {
             (Some(name), _) => Layout::named(name),
-            (None, Some(tag)) => Layout::of_tag(tag),
+            (None, Some(tag)) => Layout::of_tag(&self.repository, tag),
             (None, None) => Layout::named("embedded"),
         }
     }

@@ -155,7 +155,7 @@ impl Run {
     /// Something of the order is wrong or missing; each is a sentence with the way out.
     pub async fn prepare(host: Host, order: Order, sink: Sink) -> Result<Self, OrderError> {
         let release = order.source.open(&host).await?;
-        let plan = plan::draw(&release, &order.options)?;
+        let plan = plan::draw(&release, &order.options)?.whole()?;
         if order.cluster.is_none() {
             ground::look_for_engine(&host).await?;
         }

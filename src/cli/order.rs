@@ -37,6 +37,7 @@ fn order(wanted: &Verify, caller: &Caller) -> Result<Order, Usage> {
             built: false,
             namespace: wanted.namespace.clone(),
             layout: wanted.layout.clone(),
+            ..plan::Options::default()
         },
         images: match wanted.images {
             ImagesArgument::Auto => Way::Auto,

@@ -1,13 +1,22 @@
 //! `quickproof plan`: the steps of a run and their ledger, printed and not carried out. Needs no cluster.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+
+mod json;
+
+pub use json::PLAN_VERSION;
+pub use json::PlanView;
 
 use crate::{
     cli::{Caller, Usage, source::SourceArguments},
-    plan::{self, Action, Options, Plan, Step},
+    plan::{self, Action, Offer, Options, Phase, Plan, Resources, Step},
     record::DeviationKind,
+    release::{self, Layout, Release},
     verdict::{ExitCode, Finding, Weight},
 };
 
@@ -15,19 +24,20 @@ use crate::{
 ///
 /// Nothing is made and no cluster is needed. Without `--release` it is the quickstart that comes with quickproof.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  quickproof plan\n  quickproof plan --tree . --release v1.5.0 --profile small")]
+#[command(
+    after_help = "Examples:\n  quickproof plan\n  quickproof plan --tree . --release v1.5.0 --profile small\n  quickproof plan --tree . -o json > plan.json"
+)]
 pub struct PlanArguments {
     #[command(flatten)]
     source: SourceArguments,
-    /// The model-server tab of the guide
-    #[arg(long, value_name = "NAME", default_value = "sim")]
-    variant: String,
-    /// The gateway-provider tab of the guide
-    #[arg(long, value_name = "NAME", default_value = "istio")]
-    provider: String,
-    /// How the release lays its guide out; without it the tag says so
-    #[arg(long, value_name = "NAME")]
-    layout: Option<String>,
+    #[command(flatten)]
+    choice: ChoiceArguments,
+    /// Whether the release's own files stand in for its addresses, or the addresses themselves are read
+    #[arg(long, value_name = "WHEN", default_value = "before-publish")]
+    phase: When,
+    /// The directory with the assets of a release that is not published yet, such as `manifests.yaml`
+    #[arg(long, value_name = "DIR")]
+    artifacts: Option<PathBuf>,
     /// Named overrides for a small machine or another purpose
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
@@ -40,6 +50,71 @@ pub struct PlanArguments {
     /// Plan for images that are built from packages, with stock Envoy in place of the provider's own proxy
     #[arg(long)]
     built: bool,
+    /// How to say it
+    #[arg(short, long, value_name = "FORM", default_value = "text")]
+    output: Form,
+}
+
+/// Which of the guide's tabs are meant.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ChoiceArguments {
+    /// The model-server tab of the guide; without it the one that asks for least
+    #[arg(long, value_name = "NAME")]
+    pub variant: Option<String>,
+    /// The gateway-provider tab of the guide; without it istio, or the first where there is none for it
+    #[arg(long, value_name = "NAME")]
+    pub provider: Option<String>,
+    /// How the release lays its guide out; without it the tag says so
+    #[arg(long, value_name = "NAME")]
+    pub layout: Option<String>,
+}
+
+/// How to say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// For people
+    Text,
+    /// For scripts: one object
+    Json,
+}
+
+/// Whether the release is published yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum When {
+    /// Its own files stand in for its addresses
+    BeforePublish,
+    /// Its addresses are read, and nothing stands in
+    AfterPublish,
+}
+
+impl ChoiceArguments {
+    /// The combination that is meant among those that the guide offers.
+    ///
+    /// # Errors
+    /// The guide cannot be read, or does not offer what was asked for; then what it offers is named.
+    pub fn choose(&self, release: &Release, layout: &Layout) -> Result<Offer, Usage> {
+        let offers = plan::offered(release, layout).map_err(Usage::new)?;
+        let (variant, provider) = (self.variant.as_deref(), self.provider.as_deref());
+        if let Some(offer) = plan::preferred(&offers, variant, provider) {
+            return Ok(offer.clone());
+        }
+        let list = |names: std::collections::BTreeSet<&str>| {
+            let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+            names.join(", ")
+        };
+        let asked = [("variant", variant), ("provider", provider)];
+        let asked: Vec<String> = asked
+            .into_iter()
+            .filter_map(|(what, name)| Some(format!("{what} `{}`", name?.chars().take(80).collect::<String>())))
+            .collect();
+        Err(Usage::new(anyhow::anyhow!(
+            "`{}` offers no {}; its variants are {}, its providers {}",
+            layout.guide,
+            asked.join(" with "),
+            list(offers.iter().map(|offer| offer.variant.as_str()).collect()),
+            list(offers.iter().map(|offer| offer.provider.as_str()).collect()),
+        )))
+    }
 }
 
 /// Draws and prints the plan.
@@ -48,18 +123,32 @@ pub struct PlanArguments {
 /// Something that was typed does not exist, or `out` cannot be written.
 pub fn run(arguments: PlanArguments, caller: &Caller, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let release = arguments.source.open(caller)?;
+    let layout = release.layout(arguments.choice.layout.as_deref()).map_err(Usage::new)?;
+    let offer = arguments.choice.choose(&release, &layout)?;
+    let artifacts = arguments.artifacts.as_deref().map(release::artifacts).transpose();
     let options = Options {
-        variant: arguments.variant,
-        provider: arguments.provider,
+        variant: offer.variant,
+        provider: offer.provider,
+        phase: match arguments.phase {
+            When::BeforePublish => Phase::BeforePublish,
+            When::AfterPublish => Phase::AfterPublish,
+        },
         profile: arguments.profile,
         helm_set: arguments.set,
         built: arguments.built,
         namespace: arguments.namespace,
-        layout: arguments.layout,
+        layout: arguments.choice.layout,
+        artifacts: artifacts.map_err(Usage::new)?.unwrap_or_default(),
         ..Options::default()
     };
     let plan = plan::draw(&release, &options).map_err(Usage::new)?;
-    print(&plan, out)?;
+    match arguments.output {
+        Form::Text => print(&plan, out)?,
+        Form::Json => {
+            serde_json::to_writer_pretty(&mut *out, &PlanView::of(&plan))?;
+            writeln!(out)?;
+        }
+    }
     Ok(ExitCode::Passed)
 }
 
@@ -95,15 +184,60 @@ pub fn print(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "     {:<11}  {}: {}", "", entry.what, entry.why)?;
     }
     writeln!(out, "images")?;
-    plan.images.iter().try_for_each(|image| writeln!(out, "     {image}"))
+    plan.images.iter().try_for_each(|image| writeln!(out, "     {image}"))?;
+    if !plan.wanted.is_empty() {
+        writeln!(out, "not fetched yet")?;
+        plan.wanted
+            .iter()
+            .try_for_each(|address| writeln!(out, "     {address}"))?;
+    }
+    let mut sum = Resources::default();
+    plan.steps
+        .iter()
+        .filter_map(|step| step.resources)
+        .for_each(|resources| sum += resources);
+    let unknown = plan.steps.iter().filter(|step| step.resources.is_none()).count();
+    writeln!(out, "asks for")?;
+    write!(out, "     {}", amounts(&sum))?;
+    match unknown {
+        0 => writeln!(out),
+        1 => writeln!(out, "; and 1 step whose needs are not known"),
+        _ => writeln!(out, "; and {unknown} steps whose needs are not known"),
+    }
+}
+
+/// What is asked of a cluster, in words.
+fn amounts(resources: &Resources) -> String {
+    let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
+    let mut parts = vec![
+        format!("{} pods", resources.pods),
+        format!("{} m cpu", resources.cpu_millis),
+        format!("{} MiB memory", mebibytes(resources.memory_bytes)),
+    ];
+    if resources.ephemeral_storage_bytes > 0 {
+        parts.push(format!(
+            "{} MiB ephemeral storage",
+            mebibytes(resources.ephemeral_storage_bytes)
+        ));
+    }
+    if resources.gpus > 0 {
+        parts.push(format!("{} GPUs", resources.gpus));
+    }
+    parts.join(", ")
 }
 
 fn verb(step: &Step) -> &'static str {
     match &step.action {
         Action::Apply { objects, .. } if objects.is_empty() && step.known.is_some() => "broken",
         Action::Apply { .. } => "apply",
+        Action::Delete { .. } => "delete",
+        Action::Label { .. } => "label",
+        Action::Patch { .. } => "patch",
+        Action::Restart { .. } => "restart",
+        Action::Await { .. } => "await",
         Action::Secret { .. } => "secret",
         Action::Helm { .. } => "helm",
+        Action::HelmUninstall { .. } | Action::UninstallProvider { .. } => "uninstall",
         Action::InstallProvider { .. } => "install",
         Action::Read { .. } => "read",
         Action::Inspect { .. } => "look",

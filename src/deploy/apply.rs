@@ -188,12 +188,16 @@ impl Deployer {
     /// # Errors
     /// It is refused, or the API server is away.
     pub async fn ensure_namespace(&self) -> Result<(), StepFailed> {
-        let name = self.site.namespace.clone();
+        self.ensure_namespace_named(&self.site.namespace).await
+    }
+
+    /// A namespace, made where it is not there.
+    pub(super) async fn ensure_namespace_named(&self, name: &str) -> Result<(), StepFailed> {
         let expected = format!("namespace {name} exists");
         let namespaces: Api<Namespace> = Api::all(self.site.client.clone());
-        let (found, _) = persistently(AWAY_LIMIT, || namespaces.get_metadata_opt(&name))
+        let (found, _) = persistently(AWAY_LIMIT, || namespaces.get_metadata_opt(name))
             .await
-            .map_err(|trouble| refused(trouble, expected, &name))?;
+            .map_err(|trouble| refused(trouble, expected, name))?;
         if found.is_some() {
             return Ok(());
         }

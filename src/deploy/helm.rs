@@ -27,6 +27,7 @@ impl Deployer {
             version,
             set,
             namespace,
+            makes_namespace,
         } = &step.action
         else {
             return Err(unset("release"));
@@ -36,6 +37,9 @@ impl Deployer {
         self.site
             .events
             .waiting(Stage::Deployment, format!("helm release {release}"), "installing");
+        if *makes_namespace {
+            self.ensure_namespace_named(namespace).await?;
+        }
         let mut call = self
             .helm()
             .args(["install", release, "--namespace", namespace, "--output", "json"]);

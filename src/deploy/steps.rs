@@ -32,6 +32,9 @@ impl Deployer {
     /// The step failed: a finding, with its cause.
     pub async fn carry_out(&self, step: &Step) -> Result<Carried, StepFailed> {
         let plain = Ok(Carried { sentence: None });
+        if let Some(changed) = self.change(step).await {
+            return changed;
+        }
         match &step.action {
             Action::Apply { objects, namespace } => {
                 self.apply(objects, namespace.as_deref()).await?;
@@ -89,7 +92,17 @@ impl Deployer {
                 Ok(Carried { sentence: Some(listed) })
             }
             Action::Tool { program, arguments } => self.run_tool(program, arguments).await,
-            Action::Request(_) | Action::Variables | Action::LeftOut { .. } => plain,
+            // What changes things was carried out above.
+            Action::Request(_)
+            | Action::Variables
+            | Action::LeftOut { .. }
+            | Action::Delete { .. }
+            | Action::Label { .. }
+            | Action::Patch { .. }
+            | Action::Restart { .. }
+            | Action::Await { .. }
+            | Action::HelmUninstall { .. }
+            | Action::UninstallProvider { .. } => plain,
             Action::Unsupported { why } => Err(StepFailed::new(
                 CauseCode::GuideCommandUnsupported,
                 "every command of the guide is carried out",
@@ -138,7 +151,11 @@ impl Deployer {
             })
     }
 
-    async fn resource_by_word(&self, word: &str, expected: &str) -> Result<super::resources::Resource, StepFailed> {
+    pub(super) async fn resource_by_word(
+        &self,
+        word: &str,
+        expected: &str,
+    ) -> Result<super::resources::Resource, StepFailed> {
         let (found, _) = persistently(AWAY_LIMIT, || self.resources().by_word(word))
             .await
             .map_err(|trouble| refused(trouble, expected.to_owned(), word))?;

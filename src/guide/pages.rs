@@ -17,6 +17,12 @@ const MOST_LINES: usize = 50_000;
 /// How deep includes may nest.
 const MOST_DEPTH: usize = 16;
 
+/// The most bytes of a guide with its includes; the largest upstream has a fiftieth of that.
+const MOST_BYTES: usize = 2 << 20;
+
+/// The most includes that are followed, so that empty pages that include one another many times come to an end.
+const MOST_PAGES: usize = 1000;
+
 /// A line of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
@@ -34,6 +40,8 @@ pub(super) fn expand(tree: &dyn Tree, page: &RepoPath, problems: &mut Vec<Proble
         tree,
         open: Vec::new(),
         lines: Vec::new(),
+        bytes: 0,
+        followed: 0,
         problems,
     };
     pages.add(page, "")?;
@@ -45,13 +53,21 @@ struct Pages<'a> {
     /// Pages that are being read right now, to find cycles.
     open: Vec<RepoPath>,
     lines: Vec<Line>,
+    /// How long the lines are so far.
+    bytes: usize,
+    /// How many pages were opened so far.
+    followed: usize,
     problems: &'a mut Vec<Problem>,
 }
 
 impl Pages<'_> {
     fn add(&mut self, page: &RepoPath, indent: &str) -> Result<(), GuideError> {
-        let text =
-            String::from_utf8(self.tree.read(page)?).map_err(|_| GuideError::NotText { file: page.to_string() })?;
+        let bytes = self.tree.read(page)?;
+        self.followed += 1;
+        if bytes.len() > MOST_BYTES || self.followed > MOST_PAGES {
+            return Err(Self::too_large(page));
+        }
+        let text = String::from_utf8(bytes).map_err(|_| GuideError::NotText { file: page.to_string() })?;
         self.open.push(page.clone());
         let file: Arc<str> = page.as_str().into();
         let mut in_list = false;
@@ -80,6 +96,10 @@ impl Pages<'_> {
                 most: MOST_LINES,
             });
         }
+        self.bytes += indent.len() + text.len();
+        if self.bytes > MOST_BYTES {
+            return Err(Self::too_large(at.file));
+        }
         self.lines.push(Line {
             text: if text.trim().is_empty() {
                 String::new()
@@ -90,6 +110,13 @@ impl Pages<'_> {
             number: at.row,
         });
         Ok(())
+    }
+
+    fn too_large(page: &dyn std::fmt::Display) -> GuideError {
+        GuideError::TooLarge {
+            file: page.to_string(),
+            most: MOST_BYTES,
+        }
     }
 
     fn include(&mut self, name: &str, indent: &str, at: &Place<'_>) -> Result<(), GuideError> {
@@ -236,6 +263,48 @@ mod tests {
     #[case::long_dashes("-8<--- \"a.md\"", &["a.md:1 x"])]
     fn markers_are_those_of_the_extension(#[case] text: &str, #[case] wanted: &[&str]) {
         assert_eq!(expanded(&[("guide.md", text), ("a.md", "x")]).0, wanted);
+    }
+
+    fn refused(pages: &[(&str, Vec<u8>)]) -> GuideError {
+        let mut tree = crate::release::MemoryTree::default();
+        for (name, bytes) in pages {
+            tree.insert(name.parse().unwrap(), bytes.clone());
+        }
+        expand(&tree, &"guide.md".parse().unwrap(), &mut Vec::new()).unwrap_err()
+    }
+
+    #[test]
+    fn a_line_of_fifty_megabytes_and_what_is_no_text_are_errors_that_name_the_page() {
+        let long = refused(&[
+            ("guide.md", b"--8<-- \"a.md\"".to_vec()),
+            ("a.md", vec![b'x'; 50 << 20]),
+        ]);
+        assert!(
+            matches!(&long, GuideError::TooLarge { file, .. } if file == "a.md"),
+            "{long}"
+        );
+        let no_text = refused(&[("guide.md", vec![b'a', 0xff])]);
+        assert!(matches!(no_text, GuideError::NotText { .. }));
+    }
+
+    #[test]
+    fn includes_that_multiply_come_to_an_end() {
+        let page = |next: usize| format!("--8<-- \"p{next}.md\"\n").repeat(50).into_bytes();
+        let mut pages: Vec<(String, Vec<u8>)> = (0..14)
+            .map(|number| (format!("p{number}.md"), page(number + 1)))
+            .collect();
+        pages.push(("p14.md".into(), Vec::new()));
+        pages.push(("guide.md".into(), page(0)));
+        let pages: Vec<(&str, Vec<u8>)> = pages
+            .iter()
+            .map(|(name, bytes)| (name.as_str(), bytes.clone()))
+            .collect();
+        assert!(matches!(refused(&pages), GuideError::TooLarge { .. }));
+        let full = [
+            ("guide.md", b"--8<-- \"a.md\"\n".repeat(3)),
+            ("a.md", vec![b'x'; 1 << 20]),
+        ];
+        assert!(matches!(refused(&full), GuideError::TooLarge { .. }));
     }
 
     proptest! {

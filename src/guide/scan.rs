@@ -19,7 +19,7 @@ pub(super) struct Page {
 }
 
 /// Tabs that stand side by side.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct TabSet {
     pub(super) at: Provenance,
     pub(super) titles: Vec<String>,

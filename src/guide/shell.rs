@@ -190,6 +190,7 @@ impl<'a> Chunk<'a> {
             at,
             raw,
             body: Body::NotUnderstood(why),
+            left_out: None,
         };
         if text.len() > MOST_BYTES || nesting(&text) > MOST_NESTING {
             return Err(refuse("it is too long or nested too deep".into()));
@@ -227,6 +228,7 @@ impl<'a> Chunk<'a> {
             at: self.at(line.saturating_sub(1)),
             raw: here::put_marks_back(&as_written(signs.get(index..end).unwrap_or_default()), &self.documents),
             body,
+            left_out: None,
         };
         Ok(found.into_iter().zip(ends).map(command).collect())
     }

@@ -13,18 +13,11 @@ use crate::{
 /// # Errors
 /// The guide cannot be read, so that not even the combinations are known.
 pub fn draw(release: &Release, layout: &Layout) -> Result<Vec<Combination>, PlanError> {
-    let offers = plan::offered(release, layout)?;
-    let combination = |offer: plan::Offer| {
-        let options = Options {
-            variant: offer.variant.clone(),
-            provider: offer.provider.clone(),
-            layout: Some(layout.name.clone()),
-            ..Options::default()
-        };
-        let plan = plan::draw(release, &options);
-        Combination { offer, plan }
-    };
-    Ok(offers.into_iter().map(combination).collect())
+    let plans = plan::draw_all(release, layout, &Options::default())?;
+    Ok(plans
+        .into_iter()
+        .map(|(offer, plan)| Combination { offer, plan })
+        .collect())
 }
 
 /// Looks for everything that a rule knows, in the files of a release and in the plans of `combinations`.

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Action, Options, Profile, Provider, Step, Word, shell::Environment};
+use super::{Action, Options, Origin, Profile, Provider, Step, Word, shell::Environment};
 use crate::{
     guide::{self, Role},
     record::{Deviation, DeviationKind, Provenance},
-    release::{Layout, Release, schemas::Schema},
+    release::{Address, Layout, Release, schemas::Schema},
     verdict::{Cause, CauseCode, Finding, Weight},
 };
 
@@ -22,6 +22,8 @@ pub(super) struct Draft<'a> {
     pub(super) ledger: Vec<Deviation>,
     pub(super) schemas: Vec<Schema>,
     pub(super) images: Vec<String>,
+    /// What must be fetched before the plan is whole.
+    pub(super) wanted: Vec<Address>,
     /// How often a check's name was wanted, to keep names unique.
     names: BTreeMap<String, u32>,
 }
@@ -97,6 +99,7 @@ impl<'a> Draft<'a> {
             ledger: release.deviations.clone(),
             schemas: Vec::new(),
             images: Vec::new(),
+            wanted: Vec::new(),
             names: BTreeMap::new(),
         }
     }
@@ -136,7 +139,13 @@ impl<'a> Draft<'a> {
     }
 
     /// Adds the step of a command.
-    pub(super) fn step(&mut self, role: Role, command: &guide::Command, drawn: Result<Drawn, Stop>) {
+    pub(super) fn step(
+        &mut self,
+        role: Role,
+        command: &guide::Command,
+        origin: Option<Origin>,
+        drawn: Result<Drawn, Stop>,
+    ) {
         let unset = self.environment.take_unset();
         let (drawn, mut known) = match drawn {
             Ok(mut drawn) => {
@@ -193,9 +202,11 @@ impl<'a> Draft<'a> {
             action: drawn.action,
             weight: match role {
                 Role::Prerequisite => Weight::Advisory,
-                Role::Step | Role::Cleanup => Weight::Gate,
+                Role::Step | Role::Optional | Role::Cleanup => Weight::Gate,
             },
             known,
+            origin,
+            resources: None,
         });
     }
 }

@@ -1,14 +1,16 @@
 //! From the guide's commands to typed steps.
 
 use super::{
-    Action, Options, Phase, Plan, PlanError, Profile, Provider,
+    Action, Offer, Options, Origin, PickerFacts, Plan, PlanError, Profile, Provider, Step,
     draft::{Draft, Drawn, Run, Stop},
-    images, shell, tools, variables,
+    images,
+    offered::offers,
+    shell, sums, tools, variables,
 };
 use crate::{
-    guide::{Block, Body, Choice, Command, Guide, Pipeline, Problem, ProblemKind, Role, ShellWord, Simple},
-    record::{DeviationKind, Provenance, Subject},
-    release::{Release, schemas::Schema},
+    guide::{Block, Body, Choice, Command, GuideBook, Pipeline, Problem, ProblemKind, Role, ShellWord, Simple},
+    record::{DeviationKind, Subject},
+    release::{Layout, Picker, Release, Since, Tag, schemas::Schema},
     verdict::CauseCode,
 };
 
@@ -19,9 +21,33 @@ use crate::{
 /// # Errors
 /// The options name something that does not exist, or the guide cannot be read.
 pub fn draw(release: &Release, options: &Options) -> Result<Plan, PlanError> {
-    if options.phase == Phase::AfterPublish {
-        return Err(PlanError::PhaseUnsupported);
-    }
+    let layout = release.layout(options.layout.as_deref())?;
+    let book = GuideBook::open(release.tree.as_ref(), &layout, release.tag.as_ref())?;
+    draw_from(&book, release, &layout, options)
+}
+
+/// Draws the plan of every combination that the guide of a layout offers; the guide is read once for all of them.
+///
+/// # Errors
+/// The guide cannot be read, or a definition of ours is broken.
+pub fn draw_all(release: &Release, layout: &Layout, options: &Options) -> Result<Vec<Combination>, PlanError> {
+    let book = GuideBook::open(release.tree.as_ref(), layout, release.tag.as_ref())?;
+    let draw = |offer: Offer| {
+        let options = Options {
+            variant: offer.variant.clone(),
+            provider: offer.provider.clone(),
+            ..options.clone()
+        };
+        let plan = draw_from(&book, release, layout, &options);
+        (offer, plan)
+    };
+    Ok(offers(&book, layout)?.into_iter().map(draw).collect())
+}
+
+/// A combination of variant and provider, and its plan or why none can be drawn.
+type Combination = (Offer, Result<Plan, PlanError>);
+
+fn draw_from(book: &GuideBook, release: &Release, layout: &Layout, options: &Options) -> Result<Plan, PlanError> {
     if let Some(value) = options
         .helm_set
         .iter()
@@ -29,45 +55,85 @@ pub fn draw(release: &Release, options: &Options) -> Result<Plan, PlanError> {
     {
         return Err(PlanError::NotAValue { value: value.clone() });
     }
-    let layout = release.layout(options.layout.as_deref())?;
     let provider = match &layout.only_provider {
         Some(only) => Provider::named(only)?,
         None => Provider::with_tab(&options.provider)?,
     };
     let profile = options.profile.as_deref().map(Profile::named).transpose()?;
     let choice = Choice {
-        variant: &options.variant,
+        variant: layout.only_variant.as_ref().unwrap_or(&options.variant),
         provider: &provider.name,
-        provider_tab: provider.tab.as_ref(),
+        provider_tab: provider.tab.as_ref().filter(|_| layout.only_provider.is_none()),
     };
-    let guide = Guide::read(release.tree.as_ref(), &layout, choice)?;
+    let guide = book.choose(layout, choice)?;
 
-    let mut draft = Draft::new(release, &layout, &provider, profile.as_ref(), options);
+    let mut draft = Draft::new(release, layout, &provider, profile.as_ref(), options);
+    if let Some(why) = &layout.our_guide {
+        draft.deviate(
+            DeviationKind::Added,
+            layout.guide.to_string(),
+            "the guide is one of ours, and not the release's",
+            why.clone(),
+            None,
+        );
+    }
     for problem in &guide.problems {
         draft.problem(problem);
     }
     for block in &guide.blocks {
         draft.block(block);
     }
-    draft.cleanup(&guide.blocks);
+    draft.leave_cleanup_out(&guide.blocks);
     draft.require();
-    let images = images::of(&draft);
+    let charts = images::of_charts(&draft);
+    let images = images::all(&draft, &charts);
+    for (number, step) in draft.steps.iter_mut().enumerate() {
+        step.resources = match charts.get(&number) {
+            Some(chart) => Some(images::resources(chart)),
+            None => sums::of(&step.action),
+        };
+    }
+    let cleanup = draft.cleanup(&guide.blocks);
+    let tag = release.tag.as_ref();
+    let has_build_info = layout.picker.as_ref().zip(tag).is_none_or(|(picker, tag)| {
+        let info = picker.build_info.as_ref();
+        info.is_some_and(|info| info.is_in(tag))
+    });
     Ok(Plan {
         subject: Subject {
             repository: release.repository.clone(),
-            tag: release.tag.as_ref().map(ToString::to_string),
+            tag: tag.map(ToString::to_string),
             commit: release.commit.clone(),
-            variant: options.variant.clone(),
+            variant: choice.variant.to_owned(),
             provider: provider.name.clone(),
             phase: options.phase.word().into(),
         },
         steps: draft.steps,
+        cleanup,
         ledger: draft.ledger,
+        wanted: draft.wanted,
         requirements: Vec::new(),
         schemas: draft.schemas,
         images,
-        build_ref: release.tag.as_ref().map(ToString::to_string),
+        build_ref: tag.map(ToString::to_string).filter(|_| has_build_info),
+        picker: layout.picker.as_ref().zip(tag).map(|(picker, tag)| facts(picker, tag)),
     })
+}
+
+/// What a layout says of the endpoint picker, as far as it is true of one tag.
+fn facts(picker: &Picker, tag: &Tag) -> PickerFacts {
+    let named = |all: &[Since]| {
+        all.iter()
+            .filter(|one| one.is_in(tag))
+            .map(|one| one.name.clone())
+            .collect()
+    };
+    PickerFacts {
+        flags: picker.flags,
+        kinds: named(&picker.kinds),
+        metrics: named(&picker.metrics),
+        headers: named(&picker.headers),
+    }
 }
 
 impl Draft<'_> {
@@ -76,6 +142,7 @@ impl Draft<'_> {
             at: problem.at.clone(),
             raw: problem.raw.clone(),
             body: Body::NotUnderstood(String::new()),
+            left_out: None,
         };
         let stop = match &problem.kind {
             ProblemKind::IncludeMissing { file } => Stop::broken(
@@ -94,7 +161,7 @@ impl Draft<'_> {
             ProblemKind::IncludeNotFollowed { why } => Stop::Unsupported(why.clone()),
             ProblemKind::FenceNeverClosed => Stop::Unsupported("the fence that begins here is never closed".into()),
         };
-        self.step(Role::Step, &command, Err(stop));
+        self.step(Role::Step, &command, None, Err(stop));
     }
 
     fn block(&mut self, block: &Block) {
@@ -119,13 +186,55 @@ impl Draft<'_> {
                 Some(at),
             );
         }
-        for command in &block.commands {
-            let drawn = match &command.body {
-                Body::NotUnderstood(why) => Err(Stop::Unsupported(why.clone())),
-                Body::Pipeline(pipeline) => self.pipeline(command, pipeline),
+        self.commands(block);
+    }
+
+    fn commands(&mut self, block: &Block) {
+        for (number, command) in block.commands.iter().enumerate() {
+            let drawn = match (&command.left_out, &command.body) {
+                (Some(left_out), _) => {
+                    self.deviate(
+                        DeviationKind::LeftOut,
+                        left_out.comment.clone(),
+                        format!("the commands below `{}` are left out", left_out.comment),
+                        left_out.why.clone(),
+                        Some(&command.at),
+                    );
+                    Ok(Drawn::new(
+                        self.check("left-out", &command.at),
+                        "the command is left out",
+                        Action::LeftOut {
+                            why: left_out.why.clone(),
+                        },
+                    ))
+                }
+                (None, Body::NotUnderstood(why)) => Err(Stop::Unsupported(why.clone())),
+                (None, Body::Pipeline(pipeline)) => self.pipeline(command, pipeline),
             };
-            self.step(block.role, command, drawn);
+            let origin = Origin {
+                block: block.number,
+                command: number,
+            };
+            self.step(block.role, command, Some(origin), drawn);
         }
+    }
+
+    /// The steps of the guide's cleanup. They are read with the variables as the guide leaves them, and leave nothing in
+    /// the ledger, because they are not carried out.
+    fn cleanup(&mut self, blocks: &[Block]) -> Vec<Step> {
+        let kept = (
+            self.steps.len(),
+            self.ledger.len(),
+            self.schemas.len(),
+            self.wanted.len(),
+        );
+        for block in blocks.iter().filter(|block| block.role == Role::Cleanup) {
+            self.commands(block);
+        }
+        self.ledger.truncate(kept.1);
+        self.schemas.truncate(kept.2);
+        self.wanted.truncate(kept.3);
+        self.steps.split_off(kept.0)
     }
 
     /// Leaves out a block, or a section that begins with it: one step and one entry of the ledger for `count` commands.
@@ -145,11 +254,15 @@ impl Draft<'_> {
             sentence,
             Action::LeftOut { why: why.into() },
         );
-        self.step(block.role, first, Ok(drawn));
+        let origin = Origin {
+            block: block.number,
+            command: 0,
+        };
+        self.step(block.role, first, Some(origin), Ok(drawn));
     }
 
     /// The guide's own cleanup is one entry: a run takes away what it made, and checks that it is gone.
-    fn cleanup(&mut self, blocks: &[Block]) {
+    fn leave_cleanup_out(&mut self, blocks: &[Block]) {
         let blocks: Vec<&Block> = blocks.iter().filter(|block| block.role == Role::Cleanup).collect();
         let count: usize = blocks.iter().map(|block| block.commands.len()).sum();
         if let Some(first) = blocks.iter().find(|block| !block.commands.is_empty()) {
@@ -193,7 +306,7 @@ impl Draft<'_> {
             return Err(Stop::Unsupported("it is empty".into()));
         };
         if let Some(drawn) = self.download(at, pipeline) {
-            return Ok(drawn);
+            return drawn;
         }
         if first.words.is_empty() && rest.is_empty() {
             return self.assign(at, &first.assignments);
@@ -265,7 +378,7 @@ impl Draft<'_> {
                 .as_ref()
                 .is_some_and(|installer| installer.program == program) =>
             {
-                self.install(run)
+                self.provider_program(run)
             }
             _ => Err(Stop::Unsupported(format!(
                 "`{program}` is a program that quickproof does not know"
@@ -279,32 +392,5 @@ impl Draft<'_> {
         };
         let value = self.environment.value_of(input)?;
         Ok(Some((shell::texts(&[value])?.concat(), input.line)))
-    }
-
-    /// The provider's program is not downloaded: the definition's own stands in.
-    fn download(&mut self, at: &Provenance, pipeline: &Pipeline) -> Option<Drawn> {
-        let installer = self.provider.installer.as_ref()?;
-        let names = |simple: &Simple| simple.words.iter().any(|word| word.raw.contains(&installer.download));
-        if !pipeline.0.iter().any(names) {
-            return None;
-        }
-        let version = self
-            .environment
-            .text(&installer.version_variable)
-            .unwrap_or_else(|| installer.version.clone());
-        let (program, name) = (&installer.program, &self.provider.name);
-        let why = format!("`{program}` {version} is had as the definition of the provider {name} says");
-        self.deviate(
-            DeviationKind::LeftOut,
-            installer.download.clone(),
-            format!("`{program}` is not downloaded by the guide's command"),
-            why.clone(),
-            Some(at),
-        );
-        Some(Drawn::new(
-            self.check("left-out", at),
-            "the download is left out",
-            Action::LeftOut { why },
-        ))
     }
 }

@@ -1,8 +1,9 @@
 //! `helm` commands.
 
 use super::{
-    Action, Chart,
+    Action, Chart, Phase,
     arguments::{Arguments, Grammar},
+    change,
     draft::{Draft, Drawn, Run, Stop},
     reference, shell, source,
 };
@@ -11,7 +12,14 @@ use crate::{record::DeviationKind, release::RepoPath};
 const GRAMMAR: Grammar<'static> = Grammar {
     valued: &[&["--set"], &["--version"], &["-n", "--namespace"]],
     // Dependencies are always brought up to date, and readiness is waited for by watching.
-    bare: &["-i", "--install", "--dependency-update", "--wait"],
+    bare: &[
+        "-i",
+        "--install",
+        "--dependency-update",
+        "--wait",
+        "--create-namespace",
+        "--ignore-not-found",
+    ],
 };
 
 impl Draft<'_> {
@@ -24,6 +32,17 @@ impl Draft<'_> {
             ["upgrade", release, reference] if arguments.has("-i") || arguments.has("--install") => {
                 (*release, *reference)
             }
+            ["uninstall" | "delete", release] => {
+                return Ok(Drawn::new(
+                    self.check("uninstall", run.at),
+                    format!("helm release {release} is gone"),
+                    Action::HelmUninstall {
+                        release: (*release).to_owned(),
+                        namespace: arguments.text("-n")?,
+                        absent: change::absent(&arguments),
+                    },
+                ));
+            }
             _ => {
                 return Err(Stop::Unsupported(format!(
                     "`helm {}` is not known",
@@ -34,9 +53,10 @@ impl Draft<'_> {
         let version = arguments.text("--version")?;
         let set = shell::texts(&arguments.values("--set").cloned().collect::<Vec<_>>())?;
         let (chart, version) = self.chart(run, reference, version)?;
+        let is_own = reference::own_chart(reference, &self.layout.charts).is_some();
         let set = match &chart {
-            Chart::Tree { .. } => self.overridden(run, set),
-            Chart::Published { .. } => set,
+            Chart::Published { .. } if !is_own => set,
+            chart => self.overridden(run, chart, set),
         };
         let name = reference.trim_end_matches('/').rsplit('/').next().unwrap_or(reference);
         Ok(Drawn::new(
@@ -48,6 +68,7 @@ impl Draft<'_> {
                 version,
                 set,
                 namespace: arguments.text("-n")?,
+                makes_namespace: arguments.has("--create-namespace"),
             },
         ))
     }
@@ -59,10 +80,14 @@ impl Draft<'_> {
         version: Option<String>,
     ) -> Result<(Chart, Option<String>), Stop> {
         let tag = self.release.tag.as_ref().map(ToString::to_string);
-        let directory = match reference::own_chart(reference) {
+        let directory = match reference::own_chart(reference, &self.layout.charts) {
             Some(chart) => {
                 let at = version.as_deref().unwrap_or("latest");
                 self.of_this_release(at, &format!("{reference}:{at}"))?;
+                if self.options.phase == Phase::AfterPublish {
+                    let reference = reference.to_owned();
+                    return Ok((Chart::Published { reference }, version));
+                }
                 format!("config/charts/{chart}")
             }
             None if reference.contains("://") => {
@@ -89,8 +114,28 @@ impl Draft<'_> {
         Ok((Chart::Tree { directory }, tag))
     }
 
-    /// The guide's values, then those of the profile, then those of the command line; helm takes the last of each.
-    fn overridden(&mut self, run: &Run<'_>, mut set: Vec<String>) -> Vec<String> {
+    /// The guide's values, then those of the profile, then those of the command line; helm takes the last of each. Values
+    /// that publication would put into the tree's chart come first, as if they stood in it.
+    fn overridden(&mut self, run: &Run<'_>, chart: &Chart, set: Vec<String>) -> Vec<String> {
+        let at_publication = match chart {
+            Chart::Tree { .. } => self.layout.at_publication.as_slice(),
+            Chart::Published { .. } => &[],
+        };
+        let tag = self.release.tag.as_ref().map(ToString::to_string).unwrap_or_default();
+        let mut given = Vec::new();
+        for value in at_publication {
+            let value_set = value.set.replace("{tag}", &tag);
+            self.deviate(
+                DeviationKind::Substituted,
+                value_set.split('=').next().unwrap_or_default(),
+                format!("`--set {value_set}` is added to the guide's command"),
+                value.why.clone(),
+                Some(run.at),
+            );
+            given.push(value_set);
+        }
+        given.extend(set);
+        let mut set = given;
         let profile = self.profile.into_iter().flat_map(|profile| {
             let why = |why: &str| format!("profile {}: {why}", profile.name);
             profile

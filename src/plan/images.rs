@@ -1,58 +1,179 @@
-//! Images that a plan asks for, as far as they are known without rendering a chart.
+//! Images that a plan asks for, and what charts ask for, as far as that is known without rendering a chart.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{Action, Chart, draft::Draft};
+use super::{Action, Chart, Resources, draft::Draft, sums};
 use crate::{manifest, release::RepoPath};
 
-/// Images of the objects, of the provider, and of the release's charts, sorted.
-pub(super) fn of(draft: &Draft<'_>) -> Vec<String> {
-    let mut images: BTreeSet<String> = draft.images.iter().cloned().collect();
-    for step in &draft.steps {
+/// What a chart runs at one of the places that the layout names.
+pub(super) struct Running {
+    image: String,
+    resources: Resources,
+}
+
+/// What each chart of the tree runs, by the number of its step. Other images of a chart belong to what is switched off.
+pub(super) fn of_charts(draft: &Draft<'_>) -> BTreeMap<usize, Vec<Running>> {
+    let mut running = BTreeMap::new();
+    for (number, step) in draft.steps.iter().enumerate() {
         if let Action::Helm {
             chart: Chart::Tree { directory },
             set,
             ..
         } = &step.action
+            && let Some(chart) = chart(draft, directory, set)
         {
-            images.extend(chart(draft, directory, set).unwrap_or_default());
+            running.insert(number, chart);
         }
     }
+    running
+}
+
+/// Images of the objects, of the provider, and of the release's charts, sorted.
+pub(super) fn all(draft: &Draft<'_>, charts: &BTreeMap<usize, Vec<Running>>) -> Vec<String> {
+    let of_charts = charts.values().flatten().map(|running| running.image.clone());
+    let images: BTreeSet<String> = draft.images.iter().cloned().chain(of_charts).collect();
     images.into_iter().collect()
 }
 
-/// The images of a chart's endpoint picker and of its sidecar. Other images of a chart belong to what is switched off.
-fn chart(draft: &Draft<'_>, directory: &str, set: &[String]) -> Option<Vec<String>> {
-    let path: RepoPath = format!("{directory}/values.yaml").parse().ok()?;
-    let mut values: Value = manifest::document(path.as_str(), &draft.release.tree.read(&path).ok()?).ok()?;
+/// What a chart asks of a cluster.
+pub(super) fn resources(chart: &[Running]) -> Resources {
+    let mut sum = Resources::default();
+    for running in chart {
+        sum += running.resources;
+    }
+    // Its containers share the pods of the first.
+    sum.pods = chart.first().map_or(0, |first| first.resources.pods);
+    sum
+}
+
+fn chart(draft: &Draft<'_>, directory: &str, set: &[String]) -> Option<Vec<Running>> {
+    let mut values = values(draft, directory)?;
     for (path, value) in set.iter().filter_map(|value| value.split_once('=')) {
         // Paths with escapes or indexes name nothing that an image is made of.
         let parts = path.split('.').collect::<Vec<_>>();
         if let Some(target) = parts.iter().try_fold(&mut values, |value, part| value.get_mut(part)) {
-            *target = Value::String(value.to_owned());
+            *target = match target {
+                Value::Number(_) => value.parse::<u64>().map_or_else(|_| value.into(), Value::from),
+                _ => value.into(),
+            };
         }
     }
-    let text = |pointer: &str| {
-        values
-            .pointer(pointer)
-            .and_then(Value::as_str)
-            .filter(|text| !text.is_empty())
+    let running = |place: &String| {
+        let image = image(&values, place)?;
+        // Its resources and replicas stand beside it.
+        let beside = place
+            .rsplit_once('.')
+            .map_or("", |(beside, _)| beside)
+            .replace('.', "/");
+        let beside = values.pointer(&format!("/{beside}"));
+        let nothing = Value::Null;
+        let field = |name: &str| beside.map_or(&nothing, |beside| &beside[name]);
+        Some(Running {
+            image,
+            resources: sums::of_container(field("resources"), field("replicas").as_u64().unwrap_or(1)),
+        })
     };
-    let mut images = Vec::new();
-    if let (Some(repository), Some(tag)) = (
-        text("/inferenceExtension/image/repository"),
-        text("/inferenceExtension/image/tag"),
-    ) {
-        let registry = text("/inferenceExtension/image/registry").map(|registry| format!("{registry}/"));
-        images.push(format!("{}{repository}:{tag}", registry.unwrap_or_default()));
+    Some(draft.layout.chart_images.iter().filter_map(running).collect())
+}
+
+/// A chart's values, with those of the charts of the tree that it depends on below their names, its own over them.
+fn values(draft: &Draft<'_>, directory: &str) -> Option<Value> {
+    let read = |path: String| -> Option<Value> {
+        let path: RepoPath = path.parse().ok()?;
+        manifest::document(path.as_str(), &draft.release.tree.read(&path).ok()?).ok()
+    };
+    let mut all = Value::Object(Map::new());
+    let chart = read(format!("{directory}/Chart.yaml")).unwrap_or_default();
+    let dependencies = chart["dependencies"].as_array().cloned().unwrap_or_default();
+    for dependency in &dependencies {
+        let Some(beside) = dependency["repository"]
+            .as_str()
+            .and_then(|at| at.strip_prefix("file://"))
+        else {
+            continue;
+        };
+        let below: Option<RepoPath> = directory
+            .parse::<RepoPath>()
+            .ok()
+            .and_then(|here| here.join(beside).ok());
+        let name = dependency["alias"].as_str().or_else(|| dependency["name"].as_str());
+        let values = below.and_then(|below| read(format!("{below}/values.yaml")));
+        if let (Some(name), Some(values)) = (name, values) {
+            all[name] = values;
+        }
     }
-    let has_sidecar = values.pointer("/inferenceExtension/sidecar/enabled") == Some(&Value::Bool(true));
-    images.extend(
-        text("/inferenceExtension/sidecar/image")
-            .filter(|_| has_sidecar)
-            .map(str::to_owned),
-    );
-    Some(images)
+    merge(&mut all, read(format!("{directory}/values.yaml"))?);
+    Some(all)
+}
+
+/// Puts values over others as helm does: mappings by key, everything else as a whole.
+fn merge(below: &mut Value, over: Value) {
+    match (below, over) {
+        (Value::Object(below), Value::Object(over)) => {
+            for (key, value) in over {
+                merge(below.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        // helm takes a key without a value as no word on it.
+        (below, over) if !over.is_null() || below.is_null() => *below = over,
+        _ => {}
+    }
+}
+
+/// The image at a place of the values: text, or a mapping of registry (or `hub`), repository (or `name`) and tag. `None`
+/// where what it belongs to is switched off.
+fn image(values: &Value, place: &str) -> Option<String> {
+    let mut value = values;
+    for part in place.split('.') {
+        if value["enabled"] == Value::Bool(false) {
+            return None;
+        }
+        value = value.get(part)?;
+    }
+    let text = |keys: [&str; 2]| {
+        let found = keys.iter().find_map(|key| value.get(key)?.as_str());
+        found.filter(|text| !text.is_empty())
+    };
+    if let Some(whole) = value.as_str() {
+        return Some(whole.to_owned()).filter(|whole| !whole.is_empty());
+    }
+    let (repository, tag) = (text(["repository", "name"])?, text(["tag", "tag"])?);
+    let registry = text(["registry", "hub"]).map(|registry| format!("{registry}/"));
+    Some(format!("{}{repository}:{tag}", registry.unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[rstest]
+    #[case::whole(json!({"a": {"image": "r/i:t"}}), Some("r/i:t"))]
+    #[case::parts(json!({"a": {"image": {"registry": "r", "repository": "i", "tag": "t"}}}), Some("r/i:t"))]
+    #[case::older_parts(json!({"a": {"image": {"hub": "r/h", "name": "i", "tag": "t"}}}), Some("r/h/i:t"))]
+    #[case::no_registry(json!({"a": {"image": {"repository": "i", "tag": "t"}}}), Some("i:t"))]
+    #[case::no_tag(json!({"a": {"image": {"repository": "i", "tag": ""}}}), None)]
+    #[case::switched_off(json!({"a": {"enabled": false, "image": "r/i:t"}}), None)]
+    #[case::switched_on(json!({"a": {"enabled": true, "image": "r/i:t"}}), Some("r/i:t"))]
+    #[case::absent(json!({"b": 1}), None)]
+    fn an_image_is_put_together_from_its_parts(#[case] values: Value, #[case] wanted: Option<&str>) {
+        assert_eq!(image(&values, "a.image").as_deref(), wanted);
+    }
+
+    #[test]
+    fn values_are_put_over_others_by_key() {
+        let mut values = json!({"a": {"b": 1, "c": 2}, "d": 3, "e": [1]});
+        merge(
+            &mut values,
+            json!({"a": {"b": 9, "x": 7}, "d": null, "e": [2], "f": null}),
+        );
+        assert_eq!(
+            values,
+            json!({"a": {"b": 9, "c": 2, "x": 7}, "d": 3, "e": [2], "f": null})
+        );
+    }
 }

@@ -17,9 +17,22 @@ const GRAMMAR: Grammar<'static> = Grammar {
         &["-k", "--kustomize"],
         &["-o", "--output"],
         &["--from-literal"],
+        &["-p", "--patch"],
+        &["--type"],
+        &["--for"],
+        &["--timeout"],
     ],
-    // How objects are sent is ours: always by server-side apply.
-    bare: &["--server-side", "--validate"],
+    // How objects are sent is ours: always by server-side apply; what is there already is taken over, and deleting waits.
+    bare: &[
+        "--server-side",
+        "--force-conflicts",
+        "--validate",
+        "--ignore-not-found",
+        "--overwrite",
+        "--wait",
+        "-i",
+        "-t",
+    ],
 };
 
 impl Draft<'_> {
@@ -56,7 +69,12 @@ impl Draft<'_> {
                 };
                 Ok(self.applied(run, vec![object], None))
             }
-            ["get", what @ ..] => {
+            ["delete", named @ ..] if containing.is_none() => self.delete(run, &arguments, named),
+            ["label", words @ ..] if containing.is_none() => self.label(run, &arguments, words),
+            ["patch", words @ ..] if containing.is_none() => self.patch(run, &arguments, words),
+            ["rollout", words @ ..] if containing.is_none() => self.rollout(run, &arguments, words),
+            ["wait", words @ ..] if containing.is_none() => self.wait(run, &arguments, words),
+            ["get" | "describe", what @ ..] => {
                 let (resource, name) = target(what)?;
                 let output = arguments.text("-o")?.unwrap_or_default();
                 if !matches!(output.as_str(), "" | "yaml" | "json" | "wide" | "name") {

@@ -2,8 +2,8 @@
 
 use super::{PlanError, Provider};
 use crate::{
-    guide::Guide,
-    release::{Layout, Release},
+    guide::GuideBook,
+    release::{Layout, Release, TabPattern},
 };
 
 /// One combination that a reader of the guide may choose.
@@ -15,13 +15,22 @@ pub struct Offer {
     pub provider: String,
 }
 
+/// Variants from the cheapest to run to the dearest, and the provider that can be had without a registry of charts: what
+/// is taken where nothing is asked for.
+const CHEAPEST: ([&str; 2], &str) = (["sim", "cpu"], "istio");
+
 /// The combinations that the guide of a layout has tabs for, variants in order of their names, then providers.
 ///
 /// # Errors
 /// The guide cannot be read, or a definition of ours is broken.
 pub fn offered(release: &Release, layout: &Layout) -> Result<Vec<Offer>, PlanError> {
-    let titles = Guide::tabs(release.tree.as_ref(), layout)?;
-    let has_tab = |pattern: &crate::release::TabPattern| titles.iter().any(|title| pattern.matches(title));
+    let book = GuideBook::open(release.tree.as_ref(), layout, release.tag.as_ref())?;
+    offers(&book, layout)
+}
+
+/// The same of a guide that is open.
+pub(super) fn offers(book: &GuideBook, layout: &Layout) -> Result<Vec<Offer>, PlanError> {
+    let has_tab = |pattern: &TabPattern| book.titles().any(|title| pattern.matches(title));
     let providers: Vec<String> = match &layout.only_provider {
         Some(only) => vec![only.clone()],
         None => Provider::all()?
@@ -30,13 +39,65 @@ pub fn offered(release: &Release, layout: &Layout) -> Result<Vec<Offer>, PlanErr
             .map(|provider| provider.name)
             .collect(),
     };
-    let variants = layout.variants.iter().filter(|(_, pattern)| has_tab(pattern));
+    let with_tab = layout.variants.iter().filter(|(_, pattern)| has_tab(pattern));
+    let variants = with_tab.map(|(variant, _)| variant).chain(&layout.only_variant);
     Ok(variants
-        .flat_map(|(variant, _)| {
+        .flat_map(|variant| {
             providers.iter().map(|provider| Offer {
                 variant: variant.clone(),
                 provider: provider.clone(),
             })
         })
         .collect())
+}
+
+/// The combination to take where variant, provider or both are not asked for: the cheapest to run. `None` where the guide
+/// offers nothing that was asked for.
+pub fn preferred<'a>(offers: &'a [Offer], variant: Option<&str>, provider: Option<&str>) -> Option<&'a Offer> {
+    let wanted = offers.iter().filter(|offer| {
+        variant.is_none_or(|variant| offer.variant == variant)
+            && provider.is_none_or(|provider| offer.provider == provider)
+    });
+    let (variants, first_provider) = CHEAPEST;
+    wanted.min_by_key(|offer| {
+        let dear = variants.iter().position(|cheap| *cheap == offer.variant);
+        (dear.unwrap_or(variants.len()), offer.provider != first_provider)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::nothing_asked(None, None, Some(("sim", "istio")))]
+    #[case::a_variant(Some("gpu"), None, Some(("gpu", "istio")))]
+    #[case::a_provider(None, Some("gke"), Some(("cpu", "gke")))]
+    #[case::both(Some("gpu"), Some("gke"), Some(("gpu", "gke")))]
+    #[case::not_offered(Some("sim"), Some("gke"), None)]
+    fn the_cheapest_of_what_is_asked_for_is_taken(
+        #[case] variant: Option<&str>,
+        #[case] provider: Option<&str>,
+        #[case] wanted: Option<(&str, &str)>,
+    ) {
+        let offers: Vec<Offer> = [
+            ("cpu", "gke"),
+            ("cpu", "istio"),
+            ("gpu", "gke"),
+            ("gpu", "istio"),
+            ("sim", "istio"),
+        ]
+        .map(|(variant, provider)| Offer {
+            variant: variant.into(),
+            provider: provider.into(),
+        })
+        .into();
+        let taken = preferred(&offers, variant, provider);
+        assert_eq!(
+            taken.map(|offer| (offer.variant.as_str(), offer.provider.as_str())),
+            wanted
+        );
+    }
 }

@@ -33,8 +33,11 @@ pub struct Provider {
 pub struct Installer {
     /// Its name, such as `istioctl`.
     pub program: String,
-    /// A part of the address the guide downloads it from.
-    pub download: String,
+    /// Parts of the addresses and files that the guide downloads and unpacks it from.
+    pub downloads: Vec<String>,
+    /// Settings (`--set SETTING=…`) of the guide's command that are left out.
+    #[serde(default)]
+    pub without: Vec<Setting>,
     /// The variable by which the guide says which version it installs.
     pub version_variable: String,
     /// The version where the guide says none.
@@ -47,6 +50,16 @@ pub struct Installer {
     pub always: Vec<Addition>,
     /// Arguments that are needed when images are built from packages.
     pub when_built: Vec<Addition>,
+}
+
+/// A setting of the guide's command that is left out.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Setting {
+    /// The setting's name.
+    pub setting: String,
+    /// The reason, for the ledger.
+    pub why: String,
 }
 
 /// A Deployment that exists where a provider is installed.
@@ -213,7 +226,7 @@ mod tests {
                 .contains("`istio`")
         );
         let no_tab = Provider::with_tab("none").unwrap_err().to_string();
-        assert!(no_tab.contains("known are `istio`;"), "{no_tab}");
+        assert!(no_tab.contains("`istio`") && !no_tab.contains("`none`,"), "{no_tab}");
         assert!(Profile::named("../x").unwrap_err().to_string().contains("`small`"));
     }
 }

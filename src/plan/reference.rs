@@ -85,12 +85,12 @@ pub(super) fn classify(text: &str) -> Reference {
     }
 }
 
-/// The name of a chart of this project in an `oci://` reference, such as `inferencepool`.
-pub(super) fn own_chart(reference: &str) -> Option<&str> {
+/// The name of a chart of the release's repository in an `oci://` reference, such as `inferencepool`. `charts` are what
+/// such references have before the name.
+pub(super) fn own_chart<'a>(reference: &'a str, charts: &[String]) -> Option<&'a str> {
     let rest = reference.strip_prefix("oci://")?;
-    let (rest, chart) = rest.rsplit_once('/')?;
-    rest.ends_with("/gateway-api-inference-extension/charts")
-        .then_some(chart)
+    let (before, chart) = rest.split_at(rest.rfind('/')? + 1);
+    charts.iter().any(|own| before.ends_with(own.as_str())).then_some(chart)
 }
 
 #[cfg(test)]
@@ -157,14 +157,15 @@ mod tests {
     #[case("oci://ghcr.io/nginx/charts/nginx-gateway-fabric", None)]
     #[case("./charts/x", None)]
     fn a_chart_of_the_project_is_known_by_its_repository(#[case] reference: &str, #[case] chart: Option<&str>) {
-        assert_eq!(own_chart(reference), chart);
+        let charts = ["/gateway-api-inference-extension/charts/".to_owned()];
+        assert_eq!(own_chart(reference, &charts), chart);
     }
 
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "(https://github.com)?[a-z/:.?=]{0,40}") {
             classify(&text);
-            own_chart(&text);
+            own_chart(&text, &["/x/".to_owned()]);
         }
     }
 }

@@ -1,13 +1,14 @@
-//! Where the objects of `kubectl apply` come from: the release's tree stands in for its addresses.
+//! Where the objects of `kubectl apply` come from before publication: the release's tree stands in for its addresses.
 
 use super::{
+    Phase,
     draft::{Draft, Run, Stop},
     reference::{Reference, classify},
 };
 use crate::{
     manifest::{self, Object},
     record::DeviationKind,
-    release::{BundleError, RepoPath, TreeError, crd_bundle, schemas::Schema},
+    release::{BundleError, RepoPath, TreeError, schemas::Schema},
     verdict::{Cause, CauseCode},
 };
 
@@ -34,6 +35,9 @@ impl Draft<'_> {
             self.schemas.push(schema);
             return Ok(Vec::new());
         }
+        if self.options.phase == Phase::AfterPublish && source.contains("://") {
+            return self.on_the_web(source);
+        }
         match classify(source) {
             Reference::Path(path) if path == "-" => given(run),
             Reference::Path(path) => {
@@ -49,13 +53,20 @@ impl Draft<'_> {
             }
             Reference::Asset { repository, at, name } => {
                 self.belongs(&repository, &at, source)?;
-                if name != BUNDLE {
-                    return Err(Stop::Unsupported(format!(
-                        "the asset `{name}` cannot be built from the tree"
-                    )));
-                }
-                let objects = self.bundle()?;
-                self.serve(source, "the bundle is built from `config/crd`", &at, run);
+                let (objects, what) = match self.options.artifacts.get(&name) {
+                    Some(bytes) => {
+                        let objects = manifest::read(&format!("artifacts/{name}"), bytes);
+                        let objects = objects.map_err(|error| unreadable(&error))?;
+                        (objects, format!("`{name}` of the artifacts is used"))
+                    }
+                    None if name == BUNDLE => (self.bundle()?, "the bundle is built from `config/crd`".to_owned()),
+                    None => {
+                        return Err(Stop::Unsupported(format!(
+                            "the asset `{name}` cannot be built from the tree; give it in `--artifacts DIR`"
+                        )));
+                    }
+                };
+                self.serve(source, what, &at, run);
                 Ok(objects)
             }
             Reference::Directory { .. } | Reference::Releases { .. } | Reference::Elsewhere => Err(Stop::Unsupported(
@@ -67,6 +78,11 @@ impl Draft<'_> {
     /// The objects of one `-k`; only the directory of the CRDs is understood.
     pub(super) fn kustomized(&mut self, source: &str, run: &Run<'_>) -> Result<Vec<Object>, Stop> {
         let path = match classify(source) {
+            Reference::Directory { .. } if self.options.phase == Phase::AfterPublish => {
+                return Err(Stop::Unsupported(format!(
+                    "`{source}` is a directory on the web, which only git can fetch"
+                )));
+            }
             Reference::Directory { repository, at, path } => {
                 self.belongs(&repository, &at, source)?;
                 self.serve(source, format!("`{path}` of the tree is used"), &at, run);
@@ -98,41 +114,37 @@ impl Draft<'_> {
         self.of_this_release(at, source)
     }
 
-    /// Refuses what is not of the tag under test.
+    /// Refuses what is not of the tag under test. Before publication, what the layout lets stand for the tag is of it.
     pub(super) fn of_this_release(&self, at: &str, source: &str) -> Result<(), Stop> {
         let tag = self.release.tag.as_ref().map(ToString::to_string).unwrap_or_default();
-        if at == tag || self.layout.stands_for_tag.iter().any(|known| known == at) {
+        let stands_in = self.options.phase == Phase::BeforePublish && self.stand_in(at).is_some();
+        if at == tag || stands_in {
             return Ok(());
         }
-        let actual = format!("`{source}` is of `{at}`");
-        Err(Stop::broken(
-            CauseCode::GuideReferenceElsewhere,
-            format!("what the guide names is of {tag}"),
-            actual,
-        ))
+        Err(elsewhere(source, at, &tag))
+    }
+
+    /// Why the tree stands in for a branch or version that the guide names; `None` where it does not.
+    fn stand_in(&self, at: &str) -> Option<&str> {
+        let mut known = self.layout.stands_for_tag.iter();
+        known.find(|known| known.name == at).map(|known| known.why.as_str())
     }
 
     /// Notes that the tree stands in for an address.
     pub(super) fn serve(&mut self, source: &str, what: impl Into<String>, at: &str, run: &Run<'_>) {
-        let is_tag = self.release.tag.as_ref().is_some_and(|tag| tag.to_string() == at);
-        let why = if is_tag {
-            "before the release is published, its own files stand in for its addresses".to_owned()
-        } else {
-            format!(
-                "this page of the guide names `{at}` in every release, and the release's own files are what is tested"
-            )
-        };
+        let published = "before the release is published, its own files stand in for its addresses";
+        let why = self.stand_in(at).unwrap_or(published).to_owned();
         self.deviate(DeviationKind::Substituted, source, what, why, Some(run.at));
     }
 
     fn bundle(&self) -> Result<Vec<Object>, Stop> {
-        crd_bundle(self.release.tree.as_ref()).map_err(|error| match error {
+        self.release.crd_bundle().map_err(|error| match error {
             BundleError::Unsupported { .. } => Stop::Unsupported(error.to_string()),
             _ => unreadable(&error),
         })
     }
 
-    fn of_tree(&self, path: &RepoPath, source: &str) -> Result<Vec<Object>, Stop> {
+    pub(super) fn of_tree(&self, path: &RepoPath, source: &str) -> Result<Vec<Object>, Stop> {
         let tree = self.release.tree.as_ref();
         let files = if tree.exists(path) {
             vec![path.clone()]
@@ -150,8 +162,8 @@ impl Draft<'_> {
         };
         let mut objects = Vec::new();
         for file in files {
-            let bytes = tree.read(&file).map_err(|error| unreadable(&error))?;
-            objects.extend(manifest::read(file.as_str(), &bytes).map_err(|error| unreadable(&error))?);
+            let read = self.release.objects(&file).map_err(|error| unreadable(&error))?;
+            objects.extend(read.iter().cloned());
         }
         if objects.is_empty() {
             return Err(Stop::broken(
@@ -185,7 +197,16 @@ pub(super) fn missing(source: &str) -> Stop {
     )
 }
 
-fn unreadable(error: &dyn std::error::Error) -> Stop {
+/// What the guide names is not of the tag under test.
+pub(super) fn elsewhere(source: &str, at: &str, tag: &str) -> Stop {
+    Stop::broken(
+        CauseCode::GuideReferenceElsewhere,
+        format!("what the guide names is of {tag}"),
+        format!("`{source}` is of `{at}`"),
+    )
+}
+
+pub(super) fn unreadable(error: &dyn std::error::Error) -> Stop {
     let said = error.to_string();
     Stop::Broken {
         expected: "the manifest can be read".into(),

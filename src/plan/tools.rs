@@ -1,12 +1,13 @@
 //! Programs that a reader runs for their version, and the provider's own program.
 
 use super::{
-    Action, Word,
+    Action, Installer, Word,
     draft::{Draft, Drawn, Run, Stop},
     shell,
 };
 use crate::{
-    record::DeviationKind,
+    guide::{Pipeline, ShellWord, Simple},
+    record::{DeviationKind, Provenance},
     verdict::{Cause, CauseCode, Finding},
 };
 
@@ -55,8 +56,44 @@ impl Draft<'_> {
         Ok(Drawn { known, ..drawn })
     }
 
-    /// The provider's own program, with what its definition adds.
-    pub(super) fn install(&mut self, run: &Run<'_>) -> Result<Drawn, Stop> {
+    /// The provider's program is not downloaded: the definition's own stands in. `None` for any other command.
+    pub(super) fn download(&mut self, at: &Provenance, pipeline: &Pipeline) -> Option<Result<Drawn, Stop>> {
+        let installer = self.provider.installer.as_ref()?;
+        let fetched = installer.downloads.iter().find(|part| {
+            let names = |word: &ShellWord| word.raw.contains(part.as_str());
+            let words = |simple: &Simple| simple.words.iter().any(names) && !runs(simple, &installer.program);
+            pipeline.0.iter().any(words) || assigned(pipeline).is_some_and(|(_, word)| names(word))
+        })?;
+        // A variable that the download sets is one of the version.
+        if let Some((name, word)) = assigned(pipeline) {
+            if word.literal().is_some() {
+                return None;
+            }
+            let version = Word::text(installer.version.clone());
+            self.environment.set(name, version);
+        }
+        let version = self
+            .environment
+            .text(&installer.version_variable)
+            .unwrap_or_else(|| installer.version.clone());
+        let (program, name) = (&installer.program, &self.provider.name);
+        let why = format!("`{program}` {version} is had as the definition of the provider {name} says");
+        self.deviate(
+            DeviationKind::LeftOut,
+            fetched.clone(),
+            format!("`{program}` is not downloaded by the guide's command"),
+            why.clone(),
+            Some(at),
+        );
+        Some(Ok(Drawn::new(
+            self.check("left-out", at),
+            "the download is left out",
+            Action::LeftOut { why },
+        )))
+    }
+
+    /// The provider's own program, with what its definition adds and leaves out.
+    pub(super) fn provider_program(&mut self, run: &Run<'_>) -> Result<Drawn, Stop> {
         let (provider, built) = (self.provider, self.options.built);
         let Some(installer) = &provider.installer else {
             return Err(Stop::Unsupported(format!(
@@ -64,14 +101,26 @@ impl Draft<'_> {
                 provider.name
             )));
         };
-        let mut arguments = shell::texts(&run.words[1..])?;
-        if arguments.first().is_none_or(|first| first != "install") {
-            return Err(Stop::Unsupported(format!(
-                "`{} {}` is not known",
-                installer.program,
-                arguments.join(" ")
-            )));
+        let arguments = shell::texts(&run.words[1..])?;
+        match arguments.first().map(String::as_str) {
+            Some("install") => {}
+            Some("uninstall") => {
+                let sentence = format!("{} is uninstalled by {}", provider.name, installer.program);
+                let action = Action::UninstallProvider {
+                    program: installer.program.clone(),
+                    arguments,
+                };
+                return Ok(Drawn::new(self.check("uninstall", run.at), sentence, action));
+            }
+            _ => {
+                return Err(Stop::Unsupported(format!(
+                    "`{} {}` is not known",
+                    installer.program,
+                    arguments.join(" ")
+                )));
+            }
         }
+        let mut arguments = self.without_settings(run, installer, arguments);
         let when_built = installer.when_built.iter().filter(|_| built);
         for addition in installer.always.iter().chain(when_built) {
             let added = addition.arguments.join(" ");
@@ -110,4 +159,49 @@ impl Draft<'_> {
             },
         ))
     }
+
+    /// The arguments without the settings that the definition leaves out.
+    fn without_settings(&mut self, run: &Run<'_>, installer: &Installer, arguments: Vec<String>) -> Vec<String> {
+        let left_out = |argument: &String| {
+            let (name, _) = argument.split_once('=')?;
+            installer.without.iter().find(|setting| setting.setting == name)
+        };
+        let mut kept: Vec<String> = Vec::new();
+        for argument in arguments {
+            let is_set = kept.last().is_some_and(|before| before == "--set");
+            let Some(setting) = left_out(&argument).filter(|_| is_set) else {
+                kept.push(argument);
+                continue;
+            };
+            kept.pop();
+            self.deviate(
+                DeviationKind::Overridden,
+                format!("{} --set {}", installer.program, setting.setting),
+                format!(
+                    "`--set {argument}` is left out of the guide's command, so {} is installed",
+                    installer.version
+                ),
+                setting.why.clone(),
+                Some(run.at),
+            );
+        }
+        kept
+    }
+}
+
+/// The one assignment that a command is made of.
+fn assigned(pipeline: &Pipeline) -> Option<(&str, &ShellWord)> {
+    let [simple] = pipeline.0.as_slice() else {
+        return None;
+    };
+    match simple.assignments.as_slice() {
+        [(name, word)] if simple.words.is_empty() => Some((name, word)),
+        _ => None,
+    }
+}
+
+/// Whether a program is what runs, whatever directory it stands in.
+fn runs(simple: &Simple, program: &str) -> bool {
+    let first = simple.words.first().map(|word| word.raw.as_str()).unwrap_or_default();
+    first.rsplit('/').next() == Some(program)
 }

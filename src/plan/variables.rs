@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Action, Word,
+    Action, Phase, Word,
     draft::{Draft, Drawn, Stop},
     kubectl,
     reference::{self, Reference},
@@ -12,6 +12,7 @@ use super::{
 use crate::{
     guide::{Pipeline, ShellPiece, ShellWord},
     record::{DeviationKind, Provenance},
+    verdict::CauseCode,
 };
 
 impl Draft<'_> {
@@ -59,12 +60,18 @@ impl Draft<'_> {
         let first = commands.first().ok_or_else(unsupported)?;
         let words = shell::arguments(&mut self.environment, first)?;
         let texts = shell::texts(&words)?;
-        let releases = texts.iter().any(|text| match reference::classify(text) {
-            Reference::Releases { repository } => repository.eq_ignore_ascii_case(&self.release.repository),
-            _ => false,
+        let releases = texts.iter().find_map(|text| match reference::classify(text) {
+            Reference::Releases { repository } if repository.eq_ignore_ascii_case(&self.release.repository) => {
+                Some(repository)
+            }
+            _ => None,
         });
-        if let (Some("curl"), true, Some(tag)) = (texts.first().map(String::as_str), releases, &self.release.tag) {
+        let is_curl = texts.first().is_some_and(|program| program == "curl");
+        if let (true, Some(repository), Some(tag)) = (is_curl, releases, &self.release.tag) {
             let tag = tag.to_string();
+            if self.options.phase == Phase::AfterPublish {
+                return self.newest_release(name, &repository, &tag);
+            }
             self.environment.set(name, Word::text(tag.clone()));
             self.deviate(
                 DeviationKind::Substituted,
@@ -79,6 +86,22 @@ impl Draft<'_> {
             return kubectl::read(&words, name);
         }
         Err(unsupported())
+    }
+
+    /// After publication the variable is what the list of releases gives, which should be the tag under test.
+    fn newest_release(&mut self, name: &str, repository: &str, tag: &str) -> Result<Action, Stop> {
+        let Some(newest) = self.newest(repository)? else {
+            return Ok(Action::Variables);
+        };
+        self.environment.set(name, Word::text(newest.clone()));
+        if newest == tag {
+            return Ok(Action::Variables);
+        }
+        Err(Stop::broken(
+            CauseCode::GuideReferenceElsewhere,
+            format!("`{name}` is {tag}"),
+            format!("the list of releases gives {newest}"),
+        ))
     }
 
     fn override_namespace(&mut self, at: &Provenance, name: &str, value: Word) -> Word {

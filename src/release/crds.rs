@@ -1,5 +1,7 @@
 //! The CRD bundle of a release, built from its tree before it is published.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::{PathError, RepoPath, Tree, TreeError};
@@ -39,6 +41,15 @@ pub enum BundleError {
 /// # Errors
 /// A file is missing or broken, or the kustomization has any other field that is not empty.
 pub fn crd_bundle(tree: &dyn Tree) -> Result<Vec<Object>, BundleError> {
+    let read = |file: &RepoPath| Ok(manifest::read(file.as_str(), &tree.read(file)?)?.into());
+    bundle(tree, &read)
+}
+
+/// How a file of the bundle is read.
+pub(super) type Reader<'a> = dyn Fn(&RepoPath) -> Result<Arc<[Object]>, BundleError> + 'a;
+
+/// The bundle, its files read by `read`.
+pub(super) fn bundle(tree: &dyn Tree, read: &Reader<'_>) -> Result<Vec<Object>, BundleError> {
     let path: RepoPath = KUSTOMIZATION.parse()?;
     let fields: Map<String, Value> = manifest::document(KUSTOMIZATION, &tree.read(&path)?)?;
     let mut objects = Vec::new();
@@ -49,7 +60,7 @@ pub fn crd_bundle(tree: &dyn Tree) -> Result<Vec<Object>, BundleError> {
                 for resource in resources {
                     let directory = path.parent().unwrap_or_else(|| path.clone());
                     let file = directory.join(resource.as_str().unwrap_or_default())?;
-                    objects.extend(manifest::read(file.as_str(), &tree.read(&file)?)?);
+                    objects.extend(read(&file)?.iter().cloned());
                 }
             }
             (_, Value::Array(items)) if items.is_empty() => {}

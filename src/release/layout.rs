@@ -1,10 +1,10 @@
 //! Where a range of releases keeps its guide, and which tab of it means what. Layouts are data: `manifests/layouts`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::OnceLock};
 
 use serde::Deserialize;
 
-use super::{ReleaseError, RepoPath, Tag};
+use super::{ReleaseError, RepoPath, Tag, Tree, guides::OurGuides};
 use crate::manifest;
 
 /// How the releases of a range of tags lay out their guide.
@@ -15,14 +15,24 @@ pub struct Layout {
     pub name: String,
     /// What it is, in one sentence.
     pub about: String,
+    /// The repository whose releases it is of.
+    #[serde(default = "first_repository")]
+    pub repository: String,
     /// The first tag it holds for. Only the three numbers count. `None` for a layout that is only chosen by name.
     pub from: Option<Tag>,
     /// The first tag it no longer holds for.
     pub before: Option<Tag>,
     /// The guide's file.
     pub guide: RepoPath,
+    /// Why the guide is one of ours (in `manifests/guides`), for the ledger; `None` where the release has its own.
+    #[serde(default)]
+    pub our_guide: Option<String>,
     /// Model-server variants by name, and the titles of their tabs.
+    #[serde(default)]
     pub variants: BTreeMap<String, TabPattern>,
+    /// The variant to use where the guide offers no choice, and so has no tab for it.
+    #[serde(default)]
+    pub only_variant: Option<String>,
     /// The provider to use where the layout leaves no choice, such as `none` for a guide without a gateway.
     #[serde(default)]
     pub only_provider: Option<String>,
@@ -35,21 +45,108 @@ pub struct Layout {
     /// Blocks that are left out.
     #[serde(default)]
     pub skip_after: Vec<Skip>,
+    /// Commands that are left out: those between a comment in their block that contains `text` and the next comment or
+    /// empty line.
+    #[serde(default)]
+    pub skip_below: Vec<Skip>,
     /// Variables that the reader is to have set, such as a token; everything else must be set by the guide.
     #[serde(default)]
     pub environment: Vec<String>,
     /// The variable by which the guide names its namespace, where it does.
     #[serde(default)]
     pub namespace_variable: Option<String>,
-    /// Branches and versions in the guide's addresses that stand for the tag, for guides that were never brought to it.
+    /// Branches and versions in the guide's addresses for which the release's own files stand in before publication.
     #[serde(default)]
-    pub stands_for_tag: Vec<String>,
+    pub stands_for_tag: Vec<StandsForTag>,
     /// Texts that a reader replaces by hand, such as `<YOUR_PROVIDER>`.
     #[serde(default)]
     pub placeholders: Vec<Placeholder>,
     /// Assets that are had from a Go module because the tree does not hold them.
     #[serde(default)]
     pub schemas: Vec<LayoutSchema>,
+    /// What stands right before the chart's name in the references of this repository's charts.
+    #[serde(default)]
+    pub charts: Vec<String>,
+    /// Where a chart's values name the images that it runs as the guide installs it, such as `inferenceExtension.image`.
+    #[serde(default)]
+    pub chart_images: Vec<String>,
+    /// Values that publication puts into a chart and that the tree's chart lacks; `{tag}` stands for the tag.
+    #[serde(default)]
+    pub at_publication: Vec<PublishedValue>,
+    /// What the endpoint picker of these releases is like; `None` where the guide brings none of a release.
+    #[serde(default)]
+    pub picker: Option<Picker>,
+}
+
+/// A value that publication puts into a chart.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishedValue {
+    /// `PATH=VALUE`, as for `helm --set`.
+    pub set: String,
+    /// The reason, for the ledger.
+    pub why: String,
+}
+
+/// A branch or version that an address of the guide names, and for which the release's own files stand in.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StandsForTag {
+    /// Its name, such as `main`; `latest` for the newest release.
+    pub name: String,
+    /// The reason, for the ledger.
+    pub why: String,
+}
+
+/// What can be seen of the endpoint picker of a range of releases from outside.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Picker {
+    /// How its flags are written.
+    pub flags: FlagDialect,
+    /// The kinds of inference objects that it watches, each `GROUP/VERSION KIND`.
+    pub kinds: Vec<Since>,
+    /// The metrics by which it is judged.
+    #[serde(default)]
+    pub metrics: Vec<Since>,
+    /// The headers by which it is judged.
+    #[serde(default)]
+    pub headers: Vec<Since>,
+    /// The metric whose label `build_ref` names the tag its image was built from.
+    #[serde(default)]
+    pub build_info: Option<Since>,
+}
+
+/// How a program's flags are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FlagDialect {
+    /// `poolName`.
+    CamelCase,
+    /// `pool-name`.
+    KebabCase,
+}
+
+/// Something that the releases of a layout have, some of them from a tag on.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Since {
+    /// Its name.
+    pub name: String,
+    /// The first tag that has it; `None` where all of the layout have.
+    #[serde(default)]
+    pub from: Option<Tag>,
+}
+
+impl Since {
+    /// Whether a release has it.
+    pub fn is_in(&self, tag: &Tag) -> bool {
+        self.from.as_ref().is_none_or(|from| from.numbers() <= tag.numbers())
+    }
+}
+
+fn first_repository() -> String {
+    super::REPOSITORY.to_owned()
 }
 
 /// Titles of tabs: those that contain one of some words and none of others, upper and lower case alike.
@@ -70,6 +167,9 @@ pub struct Sections {
     /// Checks of the reader's machine and cluster: shown, deciding nothing.
     #[serde(default)]
     pub prerequisites: Vec<String>,
+    /// What a reader may do or leave: carried out as any other step.
+    #[serde(default)]
+    pub optional: Vec<String>,
     /// Taking everything away again: left out, because a run removes what it made itself.
     #[serde(default)]
     pub cleanup: Vec<String>,
@@ -91,7 +191,7 @@ pub struct Skip {
 pub struct Placeholder {
     /// The text.
     pub text: String,
-    /// What is put in its place; may be empty.
+    /// What is put in its place; may be empty. `{tag}` stands for the tag.
     pub value: String,
     /// The reason, for the ledger.
     pub why: String,
@@ -129,12 +229,18 @@ impl Layout {
     ///
     /// # Errors
     /// A file of ours is broken, which a test rules out.
-    pub fn all() -> Result<Vec<Self>, ReleaseError> {
+    pub fn all() -> Result<&'static [Self], ReleaseError> {
+        static ALL: OnceLock<Vec<Layout>> = OnceLock::new();
+        if let Some(layouts) = ALL.get() {
+            return Ok(layouts);
+        }
         let read = |name: std::borrow::Cow<'static, str>| {
             let file = Files::get(&name).map(|file| file.data).unwrap_or_default();
             Ok(manifest::document(&format!("manifests/layouts/{name}"), &file)?)
         };
-        Files::iter().map(read).collect()
+        let layouts: Result<Vec<Self>, ReleaseError> = Files::iter().map(read).collect();
+        let layouts = layouts?;
+        Ok(ALL.get_or_init(|| layouts))
     }
 
     /// Whether a tag falls in its range.
@@ -146,10 +252,16 @@ impl Layout {
                 .is_none_or(|before| tag.numbers() < before.numbers())
     }
 
-    pub(super) fn of_tag(tag: &Tag) -> Result<Self, ReleaseError> {
+    /// The layout of a repository's tag.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn of_tag(repository: &str, tag: &Tag) -> Result<Self, ReleaseError> {
         let layouts = Self::all()?;
+        let is_of = |layout: &Self| layout.repository.eq_ignore_ascii_case(repository);
         let known = layouts
             .iter()
+            .filter(|layout| is_of(layout))
             .filter_map(|layout| {
                 let upper = layout.before.as_ref().map(|before| format!(" to before {before}"));
                 Some(format!(
@@ -161,21 +273,33 @@ impl Layout {
             })
             .collect::<Vec<_>>()
             .join(", ");
-        let found = layouts.into_iter().find(|layout| layout.covers(tag));
+        let found = layouts
+            .iter()
+            .find(|layout| is_of(layout) && layout.covers(tag))
+            .cloned();
         found.ok_or_else(|| ReleaseError::NoLayoutFor {
             tag: tag.clone(),
             known,
         })
     }
 
-    pub(super) fn named(name: &str) -> Result<Self, ReleaseError> {
+    /// The tree that the guide is read from: the release's own, or that of our guides.
+    pub fn guide_tree<'a>(&self, release: &'a dyn Tree) -> &'a dyn Tree {
+        if self.our_guide.is_some() { &OurGuides } else { release }
+    }
+
+    /// The layout of this name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn named(name: &str) -> Result<Self, ReleaseError> {
         let layouts = Self::all()?;
         let known = layouts
             .iter()
             .map(|layout| format!("`{}`", layout.name))
             .collect::<Vec<_>>()
             .join(", ");
-        let found = layouts.into_iter().find(|layout| layout.name == name);
+        let found = layouts.iter().find(|layout| layout.name == name).cloned();
         found.ok_or_else(|| ReleaseError::UnknownLayout {
             name: name.chars().take(80).collect(),
             known,
@@ -188,6 +312,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::release::{MemoryTree, REPOSITORY};
 
     #[test]
     fn every_layout_is_readable_and_bears_the_name_of_its_file() {
@@ -199,22 +324,88 @@ mod tests {
         assert_eq!(named, files);
     }
 
+    /// Every release of both repositories, and the layout it falls in; candidates of each are added by the test.
+    const RELEASES: &[(&str, &str, &str)] = &[
+        ("v0.1.0", "e1", REPOSITORY),
+        ("v0.2.0", "e2", REPOSITORY),
+        ("v0.3.0", "e3", REPOSITORY),
+        ("v0.4.0", "e3", REPOSITORY),
+        ("v0.5.0", "e3", REPOSITORY),
+        ("v0.5.1", "e3", REPOSITORY),
+        ("v1.0.0", "e4", REPOSITORY),
+        ("v1.0.1", "e4", REPOSITORY),
+        ("v1.0.2", "e4", REPOSITORY),
+        ("v1.1.0", "e5", REPOSITORY),
+        ("v1.2.0", "e5", REPOSITORY),
+        ("v1.2.1", "e5", REPOSITORY),
+        ("v1.3.0", "e6", REPOSITORY),
+        ("v1.3.1", "e6", REPOSITORY),
+        ("v1.4.0", "e7", REPOSITORY),
+        ("v1.5.0", "e8", REPOSITORY),
+        ("v1.6.0", "e9", REPOSITORY),
+        ("v0.9.0", "r", ROUTER),
+        ("v0.10.0", "r", ROUTER),
+    ];
+
+    const ROUTER: &str = "llm-d/llm-d-router";
+
+    #[test]
+    fn every_release_and_each_candidate_falls_in_exactly_one_layout() {
+        let layouts = Layout::all().unwrap();
+        for (release, name, repository) in RELEASES {
+            for tag in [(*release).to_owned(), format!("{release}-rc.1")] {
+                let tag: Tag = tag.parse().unwrap();
+                let covering: Vec<_> = layouts
+                    .iter()
+                    .filter(|layout| layout.repository == *repository && layout.covers(&tag))
+                    .map(|layout| layout.name.as_str())
+                    .collect();
+                assert_eq!(covering, [*name], "{tag}");
+                assert_eq!(Layout::of_tag(repository, &tag).unwrap().name, *name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_tag_outside_every_range_is_told_the_ranges_of_its_repository() {
+        let said = Layout::of_tag(ROUTER, &"v0.1.0".parse().unwrap())
+            .unwrap_err()
+            .to_string();
+        assert!(said.contains("`r` (from v0.9.0)") && !said.contains("`e8`"), "{said}");
+        assert!(Layout::of_tag("else/where", &"v1.5.0".parse().unwrap()).is_err());
+    }
+
+    #[test]
+    fn every_guide_of_ours_is_there_and_no_other_is_looked_for_among_them() {
+        let nothing = MemoryTree::default();
+        for layout in Layout::all().unwrap() {
+            let found = layout.guide_tree(&nothing).exists(&layout.guide);
+            assert_eq!(found, layout.our_guide.is_some(), "{}", layout.name);
+        }
+    }
+
+    #[test]
+    fn every_layout_but_those_chosen_by_name_knows_its_endpoint_picker_and_a_variant() {
+        for layout in Layout::all().unwrap() {
+            assert_eq!(layout.from.is_some(), layout.picker.is_some(), "{}", layout.name);
+            assert!(
+                layout.only_variant.is_some() || !layout.variants.is_empty(),
+                "{}",
+                layout.name
+            );
+        }
+    }
+
     #[rstest]
-    #[case("v1.5.0", Some("e8"))]
-    #[case("v1.5.0-rc.1", Some("e8"))]
-    #[case("v1.5.9", Some("e8"))]
-    #[case("v1.4.0", None)]
-    #[case("v1.6.0", None)]
-    fn a_tag_falls_in_at_most_one_layout(#[case] tag: &str, #[case] name: Option<&str>) {
-        let tag: Tag = tag.parse().unwrap();
-        let covering: Vec<_> = Layout::all()
-            .unwrap()
-            .into_iter()
-            .filter(|layout| layout.covers(&tag))
-            .collect();
-        assert!(covering.len() <= 1);
-        assert_eq!(covering.first().map(|layout| layout.name.as_str()), name);
-        assert_eq!(Layout::of_tag(&tag).ok().map(|layout| layout.name).as_deref(), name);
+    #[case("v0.3.0", false)]
+    #[case("v0.4.0", true)]
+    #[case("v0.4.0-rc.1", true)]
+    fn what_came_in_the_middle_of_a_layout_is_there_from_its_tag_on(#[case] tag: &str, #[case] there: bool) {
+        let since = Since {
+            name: "m".into(),
+            from: Some("v0.4.0".parse().unwrap()),
+        };
+        assert_eq!(since.is_in(&tag.parse().unwrap()), there);
     }
 
     #[rstest]

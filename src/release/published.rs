@@ -3,7 +3,7 @@
 //! A plan is drawn without touching anything. After publication it names what it lacks, somebody has it fetched, and the
 //! plan is drawn again with what was found, until it lacks nothing.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 mod fetch;
 
@@ -16,6 +16,15 @@ pub enum Address {
     File(String),
     /// The newest release of a repository (`owner/name`) that is no candidate, as the releases API gives it.
     NewestRelease(String),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(url) => formatter.write_str(url),
+            Self::NewestRelease(repository) => write!(formatter, "the newest release of {repository}"),
+        }
+    }
 }
 
 /// What was found at an [`Address`].

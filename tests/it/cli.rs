@@ -23,7 +23,7 @@ fn stdout(command: &mut Command) -> String {
 fn help_names_every_subcommand_and_every_exit_code() {
     let help = stdout(&mut quickproof(&["--help"]));
     for word in [
-        "verify", "images", "cluster", "reap", "explain", "version", "  130  ", "  143  ",
+        "verify", "plan", "guide", "diff", "images", "cluster", "reap", "explain", "version", "  130  ", "  143  ",
     ] {
         assert!(help.contains(word), "{word}");
     }
@@ -105,4 +105,128 @@ fn the_readme_names_every_exit_code() {
         let named = table.split(|c: char| !c.is_ascii_digit()).any(|word| word == number);
         assert!(named, "{number}");
     }
+}
+
+/// The small release that tests plan with.
+fn mini() -> String {
+    format!("{}/tests/data/trees/mini", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn json(arguments: &[&str]) -> serde_json::Value {
+    serde_json::from_str(&stdout(&mut quickproof(arguments))).unwrap()
+}
+
+#[test]
+fn a_plan_can_be_read_by_scripts() {
+    let plan = json(&["plan", "--tree", &mini(), "-o", "json"]);
+    assert_eq!(plan["plan_version"], 1);
+    assert_eq!(plan["subject"]["tag"], "v1.5.0");
+    assert_eq!(
+        plan["subject"]["variant"], "sim",
+        "what asks for least is taken where nothing is asked for"
+    );
+    let steps = plan["steps"].as_array().unwrap();
+    let apply = steps.iter().find(|step| step["action"] == "apply").unwrap();
+    assert!(apply["line"].as_u64() > Some(0) && apply["check"].as_str().unwrap().starts_with("apply:"));
+    assert_eq!(apply["details"]["objects"][0]["kind"], "Deployment");
+    let sum: u64 = steps.iter().filter_map(|step| step["resources"]["pods"].as_u64()).sum();
+    assert_eq!(plan["resources"]["pods"], sum);
+    assert!(sum > 0);
+    let unknown = plan["resources_unknown_for"].as_array().unwrap();
+    assert_eq!(
+        unknown.len(),
+        steps.iter().filter(|step| step["resources"].is_null()).count()
+    );
+    assert!(
+        !plan["cleanup"].as_array().unwrap().is_empty(),
+        "the cleanup is read too"
+    );
+    assert!(
+        plan["images"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|image| image["pin"].is_string())
+    );
+}
+
+#[test]
+fn every_command_of_a_guide_came_to_something_and_is_counted() {
+    let guide = json(&["guide", "--tree", &mini(), "-o", "json"]);
+    let blocks = guide["blocks"].as_array().unwrap();
+    let commands: Vec<_> = blocks
+        .iter()
+        .flat_map(|block| block["commands"].as_array().unwrap())
+        .collect();
+    let counts = &guide["counts"];
+    assert_eq!(counts["commands"], commands.len());
+    let of = |became: &str| commands.iter().filter(|command| command["became"] == became).count();
+    for (count, became) in [
+        ("steps", "step"),
+        ("left_out", "left-out"),
+        ("not_chosen", "not-chosen"),
+        ("not_understood", "not-understood"),
+    ] {
+        assert_eq!(counts[count], of(became), "{became}");
+    }
+    assert!(of("step") > 5 && of("not-chosen") > 0 && of("left-out") > 0);
+    assert_eq!(guide["problems"].as_array().unwrap().len(), 1);
+    let text = stdout(&mut quickproof(&["guide", "--tree", &mini()]));
+    assert!(
+        text.contains("not chosen") && text.contains("[Simulator deployment]"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_the_guide_does_not_offer_is_answered_with_what_it_offers() {
+    for (flag, offered) in [("--variant", "`gpu`, `sim`"), ("--provider", "`istio`")] {
+        let output = quickproof(&["plan", "--tree", &mini(), flag, "none-such"])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains(offered) && said.contains("none-such"), "{said}");
+    }
+}
+
+#[test]
+fn two_plans_differ_where_their_choices_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let saved = |variant: &str| {
+        let path = directory.path().join(format!("{variant}.json"));
+        let plan = stdout(&mut quickproof(&[
+            "plan",
+            "--tree",
+            &mini(),
+            "--variant",
+            variant,
+            "-o",
+            "json",
+        ]));
+        std::fs::write(&path, plan).unwrap();
+        path.display().to_string()
+    };
+    let (sim, gpu) = (saved("sim"), saved("gpu"));
+    quickproof(&["diff", &sim, &sim]).assert().code(0);
+    let output = quickproof(&["diff", &sim, &gpu]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("  variant\n    - sim\n    + gpu\n"), "{text}");
+    let differences = json(&["diff", &sim, &gpu, "-o", "json"]);
+    assert!(differences.as_array().unwrap().iter().any(|one| one["part"] == "steps"));
+    quickproof(&["diff", &sim, "/nowhere/at/all"]).assert().code(2);
+}
+
+#[test]
+fn assets_that_are_given_take_the_place_of_those_built_from_the_tree() {
+    let directory = tempfile::tempdir().unwrap();
+    let object = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: given}\n";
+    std::fs::write(directory.path().join("manifests.yaml"), object).unwrap();
+    let given = directory.path().display().to_string();
+    let plan = json(&["plan", "--tree", &mini(), "--artifacts", &given, "-o", "json"]).to_string();
+    assert!(plan.contains("artifacts/manifests.yaml:1") && plan.contains("of the artifacts is used"));
+    quickproof(&["plan", "--tree", &mini(), "--artifacts", "/nowhere/at/all"])
+        .assert()
+        .code(2);
 }

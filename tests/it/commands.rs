@@ -220,7 +220,7 @@ fn what_is_known_to_fail_names_its_cause_and_is_not_called_unsupported(#[case] c
 
 #[rstest]
 #[case("rm -rf /")]
-#[case("kubectl delete ns x")]
+#[case("kubectl drain x")]
 #[case("kubectl apply -f https://a.example/x.yaml")]
 #[case("kubectl apply --prune -f a/one.yaml")]
 #[case("kubectl get pods | awk x")]
@@ -233,7 +233,7 @@ fn what_is_known_to_fail_names_its_cause_and_is_not_called_unsupported(#[case] c
 #[case("curl -d @file $IP")]
 #[case("curl -o out $IP")]
 #[case("curl $IP $IP")]
-#[case("istioctl uninstall --purge")]
+#[case("istioctl analyze")]
 #[case("A=b kubectl get nodes")]
 #[case("kubectl get nodes || true")]
 #[case("for i in 1; do kubectl get nodes; done")]

@@ -138,7 +138,7 @@ fn what_is_wrong_with_the_miniature_release_is_known_at_its_lines() {
         .filter(|step| matches!(step.action, Action::Unsupported { .. }))
         .map(|step| step.command.as_str())
         .collect();
-    assert_eq!(unsupported, ["kubectl label gateway inference-gateway tier=${TIER}"]);
+    assert_eq!(unsupported, [""; 0]);
 }
 
 #[test]
@@ -174,7 +174,6 @@ fn the_token_of_the_gpu_variant_stays_open_until_the_run() {
 #[case::profile(Options { profile: Some("huge".into()), ..options() }, "`small`")]
 #[case::layout(Options { layout: Some("e99".into()), ..options() }, "`e8`")]
 #[case::value(Options { helm_set: vec!["novalue".into()], ..options() }, "PATH=VALUE")]
-#[case::phase(Options { phase: plan::Phase::AfterPublish, ..options() }, "before-publish")]
 fn an_option_that_names_nothing_is_answered_with_the_way_out(#[case] options: Options, #[case] way_out: &str) {
     let error = plan::draw(&release(&mini(), "v1.5.0").unwrap(), &options).unwrap_err();
     assert!(error.to_string().contains(way_out), "{error}");
@@ -204,7 +203,7 @@ fn a_tree_that_is_not_the_release_is_refused() {
         Err(ReleaseError::NoGuide { .. })
     ));
     assert!(matches!(
-        release(empty.path(), "v9.9.9"),
+        release(empty.path(), "v0.0.1"),
         Err(ReleaseError::NoLayoutFor { .. })
     ));
     let none = empty.path().join("none");

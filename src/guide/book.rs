@@ -1,0 +1,303 @@
+//! A whole guide, all its tabs, and the choice among them.
+
+use super::{Block, Choice, Guide, GuideError, LeftOut, Problem, ProblemKind, Role, list, pages, scan, shell};
+use crate::release::{Layout, Placeholder, RepoPath, TabPattern, Tag, Tree};
+
+/// A layout's guide with all its tabs, read once; a [`Guide`] is taken from it for each choice.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GuideBook {
+    /// Its file.
+    pub file: RepoPath,
+    /// Every shell block of the page, in order, whatever tabs it stands in.
+    pub blocks: Vec<Block>,
+    /// What a reader could not follow, whatever is chosen.
+    pub problems: Vec<Problem>,
+    sets: Vec<scan::TabSet>,
+    /// For each block, the set of each of its tabs.
+    places: Vec<Vec<usize>>,
+}
+
+impl GuideBook {
+    /// Reads the guide of a layout, of the release's own tree or of ours. `tag` is what placeholders stand for.
+    ///
+    /// # Errors
+    /// It cannot be read. What is merely wrong with it is no error and stands in [`GuideBook::problems`].
+    pub fn open(tree: &dyn Tree, layout: &Layout, tag: Option<&Tag>) -> Result<Self, GuideError> {
+        let mut problems = Vec::new();
+        let lines = pages::expand(layout.guide_tree(tree), &layout.guide, &mut problems)?;
+        let page = scan::scan(&lines);
+        problems.extend(page.problems);
+        let blocks = page.blocks.iter().enumerate();
+        Ok(Self {
+            file: layout.guide.clone(),
+            blocks: blocks
+                .map(|(number, block)| read_block(layout, tag, number, block))
+                .collect(),
+            problems,
+            sets: page.sets,
+            places: page
+                .blocks
+                .iter()
+                .map(|block| block.tabs.iter().map(|(set, _)| *set).collect())
+                .collect(),
+        })
+    }
+
+    /// The titles of all tabs, in order.
+    pub fn titles(&self) -> impl Iterator<Item = &String> {
+        self.sets.iter().flat_map(|set| &set.titles)
+    }
+
+    /// What a reader of one choice of tabs follows.
+    ///
+    /// # Errors
+    /// It offers no tab of the wanted variant or provider.
+    pub fn choose(&self, layout: &Layout, choice: Choice<'_>) -> Result<Guide, GuideError> {
+        let nothing = TabPattern::default();
+        let variant = match &layout.only_variant {
+            Some(only) if only == choice.variant => &nothing,
+            only => layout
+                .variants
+                .get(choice.variant)
+                .ok_or_else(|| GuideError::UnknownVariant {
+                    variant: choice.variant.chars().take(80).collect(),
+                    known: list(layout.variants.keys().chain(only)),
+                })?,
+        };
+        let sets = Sets::choose(&self.sets, layout, variant, choice.provider_tab);
+        if layout.only_variant.is_none() && !sets.has_variant {
+            return Err(GuideError::NoVariantTab {
+                guide: self.file.clone(),
+                variant: choice.variant.into(),
+                titles: list(self.titles()),
+            });
+        }
+        if choice.provider_tab.is_some() && !sets.has_provider {
+            return Err(GuideError::NoProviderTab {
+                guide: self.file.clone(),
+                provider: choice.provider.into(),
+                titles: list(self.titles()),
+            });
+        }
+        let mut problems = self.problems.clone();
+        let mut reported = Vec::new();
+        let mut blocks = Vec::new();
+        for (block, places) in self.blocks.iter().zip(&self.places) {
+            if let Some(set) = places.iter().find(|set| sets.chosen[**set].is_none()) {
+                if !reported.contains(set) && block.role != Role::Cleanup {
+                    reported.push(*set);
+                    let set = &self.sets[*set];
+                    problems.push(Problem {
+                        at: set.at.clone(),
+                        raw: list(&set.titles),
+                        kind: ProblemKind::NoTabChosen {
+                            titles: set.titles.clone(),
+                        },
+                    });
+                }
+                continue;
+            }
+            let mut tabs = places.iter().zip(&block.tabs);
+            if tabs.all(|(set, title)| sets.chosen[*set].as_ref() == Some(title)) {
+                blocks.push(block.clone());
+            }
+        }
+        Ok(Guide {
+            file: self.file.clone(),
+            blocks,
+            problems,
+        })
+    }
+}
+
+/// Which tab of each tab set is taken.
+struct Sets {
+    chosen: Vec<Option<String>>,
+    has_variant: bool,
+    has_provider: bool,
+}
+
+impl Sets {
+    fn choose(sets: &[scan::TabSet], layout: &Layout, variant: &TabPattern, provider: Option<&TabPattern>) -> Self {
+        let (mut has_variant, mut has_provider) = (false, false);
+        let chosen = sets
+            .iter()
+            .map(|set| {
+                let first = |pattern: &TabPattern| set.titles.iter().find(|title| pattern.matches(title)).cloned();
+                if layout.variants.values().any(|pattern| first(pattern).is_some()) {
+                    let tab = first(variant);
+                    has_variant |= tab.is_some();
+                    return tab;
+                }
+                if let Some(tab) = provider.and_then(first) {
+                    has_provider = true;
+                    return Some(tab);
+                }
+                layout.tabs.iter().find_map(first)
+            })
+            .collect();
+        Self {
+            chosen,
+            has_variant,
+            has_provider,
+        }
+    }
+}
+
+fn role(layout: &Layout, headings: &[String]) -> Role {
+    let below = |words: &[String]| {
+        headings.iter().any(|heading| {
+            let heading = heading.to_lowercase();
+            words.iter().any(|word| heading.contains(&word.to_lowercase()))
+        })
+    };
+    if below(&layout.sections.cleanup) {
+        Role::Cleanup
+    } else if below(&layout.sections.prerequisites) {
+        Role::Prerequisite
+    } else if below(&layout.sections.optional) {
+        Role::Optional
+    } else {
+        Role::Step
+    }
+}
+
+fn read_block(layout: &Layout, tag: Option<&Tag>, number: usize, block: &scan::Block) -> Block {
+    let skip = layout.skip_after.iter().find(|skip| block.lead.contains(&skip.text));
+    let tag = tag.map(ToString::to_string).unwrap_or_default();
+    let mut filled = Vec::new();
+    let mut typed = block.clone();
+    for (index, line) in typed.lines.iter_mut().enumerate() {
+        let named = layout
+            .placeholders
+            .iter()
+            .filter(|one| block.lines[index].text.contains(&one.text));
+        for placeholder in named {
+            let placeholder = Placeholder {
+                value: placeholder.value.replace("{tag}", &tag),
+                ..placeholder.clone()
+            };
+            line.text = line.text.replace(&placeholder.text, &placeholder.value);
+            filled.push((block.at(index), placeholder));
+        }
+    }
+    let asides = asides(layout, block);
+    let mut commands = shell::commands(&typed);
+    for command in &mut commands {
+        let aside = asides.iter().find(|(line, _)| *line == command.at.line);
+        command.left_out = aside.map(|(_, left_out)| Box::new(left_out.clone()));
+    }
+    Block {
+        number,
+        at: block.at(0),
+        tabs: block.tabs.iter().map(|(_, title)| title.clone()).collect(),
+        role: role(layout, &block.headings),
+        left_out: skip.map(|skip| skip.why.clone()),
+        filled,
+        commands,
+    }
+}
+
+/// The lines of a block that the layout leaves out: from a comment that it names to the next comment or empty line.
+fn asides(layout: &Layout, block: &scan::Block) -> Vec<(u32, LeftOut)> {
+    let mut open: Option<LeftOut> = None;
+    let mut found = Vec::new();
+    for line in &block.lines {
+        let text = line.text.trim();
+        if text.is_empty() {
+            open = None;
+        } else if let Some(comment) = text.strip_prefix('#') {
+            let skip = layout.skip_below.iter().find(|skip| comment.contains(&skip.text));
+            open = skip.map(|skip| LeftOut {
+                comment: text.to_owned(),
+                why: skip.why.clone(),
+            });
+        } else if let Some(left_out) = &open {
+            found.push((line.number, left_out.clone()));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{manifest, release::MemoryTree};
+
+    const LAYOUT: &str = "{name: t, about: t, guide: g.md, only_variant: any, \
+        tabs: [{contains: [Release]}], sections: {optional: [(Optional)], cleanup: [Cleanup]}, \
+        skip_below: [{text: on macOS, why: another system}], \
+        placeholders: [{text: <TAG>, value: '{tag}', why: several releases}]}";
+
+    fn book(guide: &str) -> (Layout, GuideBook) {
+        let layout: Layout = manifest::document("t.yaml", LAYOUT.as_bytes()).unwrap();
+        let mut tree = MemoryTree::default();
+        tree.insert("g.md".parse().unwrap(), guide);
+        let tag = "v1.2.3".parse().unwrap();
+        let book = GuideBook::open(&tree, &layout, Some(&tag)).unwrap();
+        (layout, book)
+    }
+
+    fn followed(guide: &str) -> Guide {
+        let (layout, book) = book(guide);
+        let choice = Choice {
+            variant: "any",
+            provider: "none",
+            provider_tab: None,
+        };
+        book.choose(&layout, choice).unwrap()
+    }
+
+    #[test]
+    fn commands_for_other_systems_are_marked_up_to_the_next_comment_or_empty_line() {
+        let guide = followed("```\na\n# on macOS\nb\nc\n# on Linux\nd\n# on macOS\ne\n\nf\n```\n");
+        let seen: Vec<_> = guide.blocks[0]
+            .commands
+            .iter()
+            .map(|command| (command.raw.as_str(), command.left_out.is_some()))
+            .collect();
+        let wanted = [
+            ("a", false),
+            ("b", true),
+            ("c", true),
+            ("d", false),
+            ("e", true),
+            ("f", false),
+        ];
+        assert_eq!(seen, wanted);
+        let left_out = guide.blocks[0].commands[1].left_out.as_ref().unwrap();
+        assert_eq!(
+            (left_out.comment.as_str(), left_out.why.as_str()),
+            ("# on macOS", "another system")
+        );
+    }
+
+    #[test]
+    fn a_placeholder_for_the_tag_becomes_the_tag() {
+        let guide = followed("```\nx <TAG>\n```\n");
+        assert_eq!(guide.blocks[0].commands[0].raw, "x v1.2.3");
+        assert_eq!(guide.blocks[0].filled[0].1.value, "v1.2.3");
+    }
+
+    #[test]
+    fn sections_give_blocks_their_roles_and_a_tab_of_the_layout_is_taken() {
+        let text = "# Try (Optional)\n```\na\n```\n# Cleanup\n```\nb\n```\n# Go\n=== \"Latest Release\"\n\n    ```\n    c\n    ```\n\n=== \"Dev\"\n\n    ```\n    d\n    ```\n";
+        let (_, book) = book(text);
+        assert_eq!(book.blocks.len(), 4);
+        let guide = followed(text);
+        let seen: Vec<_> = guide.blocks.iter().map(|block| (block.number, block.role)).collect();
+        assert_eq!(seen, [(0, Role::Optional), (1, Role::Cleanup), (2, Role::Step)]);
+    }
+
+    #[test]
+    fn a_variant_that_the_layout_does_not_know_is_answered_with_those_it_knows() {
+        let (layout, book) = book("x\n");
+        let choice = Choice {
+            variant: "other",
+            provider: "none",
+            provider_tab: None,
+        };
+        let said = book.choose(&layout, choice).unwrap_err().to_string();
+        assert!(said.contains("known are `any`"), "{said}");
+    }
+}
