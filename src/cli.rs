@@ -117,6 +117,18 @@ impl Caller {
         }
         redactor
     }
+
+    /// Tells sentences on standard error, unless it is to be quiet.
+    fn tell(&self, notes: &[String]) {
+        if self.manner.verbosity() == Verbosity::Quiet {
+            return;
+        }
+        let redactor = self.redactor();
+        for note in notes {
+            // Whoever closed standard error does not want to read it.
+            let _ = writeln!(anstream::stderr(), "{}", redactor.redact(note));
+        }
+    }
 }
 
 impl Usage {

@@ -19,7 +19,7 @@ use crate::{
     images::Way,
     plan::{self, Action, Plan},
     record::{Decision, Event, Events, RunRecord, Stage},
-    release::{Release, Source},
+    release::{Access, Release, RemoteError, Source},
     report::{self, Outputs, Sink},
     verdict::{Cause, CauseCode, Finding, Weight},
 };
@@ -29,12 +29,15 @@ mod ground;
 mod judging;
 mod observe;
 mod picker;
+mod published;
 mod reach;
 mod request;
 mod signals;
 mod stages;
 mod teardown;
 mod workloads;
+
+pub use published::draw_whole;
 
 /// What is asked for, checked for form but not yet against the release.
 #[derive(Debug, Clone)]
@@ -43,6 +46,8 @@ pub struct Order {
     pub source: Source,
     /// What the plan is drawn with, apart from how images are had.
     pub options: plan::Options,
+    /// Whether what a published release has on the web may be fetched.
+    pub access: Access,
     /// How images are had.
     pub images: Way,
     /// An existing cluster, or `None` for one of our own.
@@ -96,6 +101,9 @@ pub enum OrderError {
     /// The release cannot be had.
     #[error(transparent)]
     Release(#[from] crate::release::ReleaseError),
+    /// What a published release has on the web cannot be had.
+    #[error(transparent)]
+    Published(#[from] RemoteError),
     /// The plan cannot be drawn.
     #[error(transparent)]
     Plan(#[from] plan::PlanError),
@@ -113,6 +121,7 @@ impl OrderError {
         match self {
             Self::Host { .. } => crate::verdict::ExitCode::Errored,
             Self::Release(error) if error.is_infrastructure() => crate::verdict::ExitCode::Errored,
+            Self::Published(error) if error.is_infrastructure() => crate::verdict::ExitCode::Errored,
             _ => crate::verdict::ExitCode::Usage,
         }
     }
@@ -153,9 +162,11 @@ impl Run {
     ///
     /// # Errors
     /// Something of the order is wrong or missing; each is a sentence with the way out.
-    pub async fn prepare(host: Host, order: Order, sink: Sink) -> Result<Self, OrderError> {
-        let release = order.source.open(&host).await?;
-        let plan = plan::draw(&release, &order.options)?.whole()?;
+    pub async fn prepare(host: Host, mut order: Order, sink: Sink) -> Result<Self, OrderError> {
+        let mut release = order.source.open(&host).await?;
+        let mut notes = Vec::new();
+        let plan = draw_whole(&host, order.access, &release, &mut order.options, &mut notes).await?;
+        release.notes.append(&mut notes);
         if order.cluster.is_none() {
             ground::look_for_engine(&host).await?;
         }

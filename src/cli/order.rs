@@ -37,8 +37,10 @@ fn order(wanted: &Verify, caller: &Caller) -> Result<Order, Usage> {
             built: false,
             namespace: wanted.namespace.clone(),
             layout: wanted.layout.clone(),
+            artifacts: wanted.artifacts()?,
             ..plan::Options::default()
         },
+        access: wanted.source.access(),
         images: match wanted.images {
             ImagesArgument::Auto => Way::Auto,
             ImagesArgument::Pull => Way::Pull,

@@ -13,10 +13,11 @@ pub use json::PLAN_VERSION;
 pub use json::PlanView;
 
 use crate::{
-    cli::{Caller, Usage, source::SourceArguments},
+    cli::{Caller, Usage, block_on, source::SourceArguments},
     plan::{self, Action, Offer, Options, Phase, Plan, Resources, Step},
     record::DeviationKind,
     release::{self, Layout, Release},
+    run,
     verdict::{ExitCode, Finding, Weight},
 };
 
@@ -126,7 +127,7 @@ pub fn run(arguments: PlanArguments, caller: &Caller, out: &mut dyn Write) -> an
     let layout = release.layout(arguments.choice.layout.as_deref()).map_err(Usage::new)?;
     let offer = arguments.choice.choose(&release, &layout)?;
     let artifacts = arguments.artifacts.as_deref().map(release::artifacts).transpose();
-    let options = Options {
+    let mut options = Options {
         variant: offer.variant,
         provider: offer.provider,
         phase: match arguments.phase {
@@ -141,7 +142,10 @@ pub fn run(arguments: PlanArguments, caller: &Caller, out: &mut dyn Write) -> an
         artifacts: artifacts.map_err(Usage::new)?.unwrap_or_default(),
         ..Options::default()
     };
-    let plan = plan::draw(&release, &options).map_err(Usage::new)?;
+    let plan = match options.phase {
+        Phase::BeforePublish => plan::draw(&release, &options).map_err(Usage::new)?,
+        Phase::AfterPublish => fetch_and_draw(&arguments.source, caller, &release, &mut options)?,
+    };
     match arguments.output {
         Form::Text => print(&plan, out)?,
         Form::Json => {
@@ -150,6 +154,23 @@ pub fn run(arguments: PlanArguments, caller: &Caller, out: &mut dyn Write) -> an
         }
     }
     Ok(ExitCode::Passed)
+}
+
+/// Draws the plan of a release that is published, with what it has on the web.
+fn fetch_and_draw(
+    source: &SourceArguments,
+    caller: &Caller,
+    release: &Release,
+    options: &mut Options,
+) -> anyhow::Result<Plan> {
+    let mut notes = Vec::new();
+    let drawing = run::draw_whole(&caller.host, source.access(), release, options, &mut notes);
+    let drawn = block_on(drawing)?;
+    caller.tell(&notes);
+    drawn.map_err(|error| match error.exit_code() {
+        ExitCode::Usage => Usage::new(error).into(),
+        _ => error.into(),
+    })
 }
 
 /// Prints a plan for a person: one line a step, its fault below it, then the ledger and the images.

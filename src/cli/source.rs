@@ -1,14 +1,11 @@
 //! Which release is meant: the arguments that `verify`, `plan`, `guide` and `lint` share.
 
-use std::{io::Write as _, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
 use super::{Caller, Usage, block_on};
-use crate::{
-    release::{Access, Point, REPOSITORY, Release, Remote, Source, Tag, TagError},
-    report::Verbosity,
-};
+use crate::release::{Access, Point, REPOSITORY, Release, Remote, Source, Tag, TagError};
 
 /// Which release is meant. Without any of these it is the quickstart that comes with quickproof.
 #[derive(Debug, Clone, Default, Args)]
@@ -97,13 +94,7 @@ impl SourceArguments {
             Err(error) if !error.is_infrastructure() => return Err(Usage::new(error).into()),
             opened => opened?,
         };
-        if caller.manner.verbosity() != Verbosity::Quiet {
-            let redactor = caller.redactor();
-            for note in &release.notes {
-                // Whoever closed standard error does not want to read it.
-                let _ = writeln!(anstream::stderr(), "{}", redactor.redact(note));
-            }
-        }
+        caller.tell(&release.notes);
         Ok(release)
     }
 }

@@ -4,8 +4,10 @@
 //! the rooms below know; their refusals come back as [`Usage`](crate::cli::Usage) errors.
 
 use std::{
+    collections::BTreeMap,
     num::NonZeroU32,
     path::PathBuf,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -13,6 +15,7 @@ use clap::{Args, ValueEnum};
 
 use crate::{
     cli::{Caller, Usage, source::SourceArguments},
+    release,
     report::{Live, Outputs, Terminal},
     verdict::ExitCode,
 };
@@ -42,6 +45,10 @@ pub struct VerifyArguments {
         help_heading = "What is tested"
     )]
     phase: PhaseArgument,
+    /// The directory with the assets of a release that is not published yet, such as `manifests.yaml`; without it they are
+    /// built from the tree
+    #[arg(long, value_name = "DIR", help_heading = "What is tested")]
+    artifacts: Option<PathBuf>,
 
     /// Named overrides for a small machine or another purpose; each goes into the ledger
     #[arg(long, value_name = "NAME", help_heading = "Deviations from the guide")]
@@ -151,6 +158,8 @@ pub struct Verify {
     pub layout: Option<String>,
     /// Before or after publication.
     pub phase: PhaseArgument,
+    /// The directory with the assets of a release that is not published yet.
+    pub artifacts: Option<PathBuf>,
     /// The profile of overrides.
     pub profile: Option<String>,
     /// Further overrides, in the order typed.
@@ -228,6 +237,7 @@ impl From<VerifyArguments> for Verify {
             provider: typed.provider,
             layout: typed.layout,
             phase: typed.phase,
+            artifacts: typed.artifacts,
             profile: typed.profile,
             settings: typed.set,
             ledger: if typed.strict {
@@ -253,6 +263,20 @@ impl From<VerifyArguments> for Verify {
 }
 
 impl Verify {
+    /// The assets of `--artifacts`, by name; none where it was not given.
+    ///
+    /// # Errors
+    /// The directory cannot be read, or the release is published and its own assets are asked for.
+    pub fn artifacts(&self) -> Result<BTreeMap<String, Arc<[u8]>>, Usage> {
+        match (&self.artifacts, self.phase) {
+            (None, _) => Ok(BTreeMap::new()),
+            (Some(directory), PhaseArgument::BeforePublish) => release::artifacts(directory).map_err(Usage::new),
+            (Some(_), PhaseArgument::AfterPublish) => Err(Usage::new(anyhow::anyhow!(
+                "`--artifacts` stands in for assets that are not published yet; leave it out with `--phase after-publish`"
+            ))),
+        }
+    }
+
     /// Opens the reports of run `id`, before anything else is made, and the live report that names them.
     ///
     /// # Errors

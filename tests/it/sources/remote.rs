@@ -351,3 +351,84 @@ async fn a_server_that_does_not_answer_is_no_fault_of_the_caller() {
         "{said}"
     );
 }
+
+/// Lays ready what the miniature release has on the web once it is published.
+fn publish(server: &Server) {
+    let releases = r#"[{"tag_name":"v1.6.0-rc.1","prerelease":true},{"tag_name":"v1.5.0","prerelease":false}]"#;
+    server.lay(&format!("repos/{REPOSITORY}/releases"), Ready::new(200, releases));
+    let mini = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/trees/mini"));
+    for (end, file) in [
+        ("releases/download/v1.5.0/manifests.yaml", "config/crd/bases/pools.yaml"),
+        (
+            "v1.5.0/config/manifests/model/sim.yaml",
+            "config/manifests/model/sim.yaml",
+        ),
+    ] {
+        server.lay(end, Ready::new(200, fs::read(mini.join(file)).unwrap()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_publication_a_plan_reads_what_the_guide_names_on_the_web() {
+    let (server, directory) = (Server::with_mini().await, tempfile::tempdir().unwrap());
+    publish(&server);
+    let arguments = ["plan", "--release", "v1.5.0", "--phase", "after-publish"];
+    let output = quickproof(&server, directory.path()).args(arguments).output().unwrap();
+    let plan = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(!plan.contains("not fetched yet"), "{plan}");
+    for end in [
+        "/releases",
+        "releases/download/v1.5.0/manifests.yaml",
+        "v1.5.0/config/manifests/model/sim.yaml",
+    ] {
+        assert_eq!(server.count(end), 1, "{end}: {:?}", server.asked());
+    }
+    // The same once more, from what was fetched.
+    let before = server.asked().len();
+    let offline = quickproof(&server, directory.path())
+        .args(arguments)
+        .arg("--offline")
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(offline.stdout).unwrap(), plan);
+    assert_eq!(server.asked().len(), before, "offline asks nobody");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_publication_a_server_that_fails_is_no_fault_of_the_release() {
+    let (server, directory) = (Server::with_mini().await, tempfile::tempdir().unwrap());
+    server.lay(&format!("repos/{REPOSITORY}/releases"), Ready::new(500, ""));
+    for subcommand in ["plan", "verify"] {
+        let output = quickproof(&server, directory.path())
+            .args([subcommand, "--release", "v1.5.0", "--phase", "after-publish"])
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        assert!(said.contains("status 500"), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn assets_that_stand_in_make_no_sense_after_publication() {
+    let (server, directory) = (Server::with_mini().await, tempfile::tempdir().unwrap());
+    let arguments = [
+        "verify",
+        "--release",
+        "v1.5.0",
+        "--phase",
+        "after-publish",
+        "--artifacts",
+        ".",
+    ];
+    let output = quickproof(&server, directory.path()).args(arguments).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("--artifacts"), "{said}");
+}
