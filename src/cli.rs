@@ -25,6 +25,7 @@ pub mod diff;
 pub mod explain;
 pub mod guide;
 pub mod images;
+pub mod lint;
 mod order;
 pub mod plan;
 pub mod reap;
@@ -53,6 +54,7 @@ enum Command {
     Plan(Box<plan::PlanArguments>),
     Guide(Box<guide::GuideArguments>),
     Diff(diff::DiffArguments),
+    Lint(Box<lint::LintArguments>),
     Images(images::ImagesCommand),
     /// Make, list and delete kind clusters of our own
     #[command(subcommand)]
@@ -171,6 +173,7 @@ impl Command {
             Self::Plan(arguments) => plan::run(*arguments, caller, &mut io::stdout().lock()),
             Self::Guide(arguments) => guide::run(&arguments, caller, &mut io::stdout().lock()),
             Self::Diff(arguments) => diff::run(&arguments, &mut io::stdout().lock()),
+            Self::Lint(arguments) => lint::run(&arguments, caller, &mut io::stdout().lock()),
             Self::Explain(arguments) => explain::run(&arguments, &mut io::stdout().lock()),
             Self::Version(arguments) => version::run(&arguments, &mut io::stdout().lock()),
         }
@@ -329,6 +332,23 @@ impl Manner {
                 Medium::Terminal => Host::stderr_columns,
                 Medium::Log => || None,
             },
+        }
+    }
+
+    /// How lines on standard output look.
+    pub fn look_of_output(self, host: &Host) -> Look {
+        let medium = if host.stdout_is_terminal() {
+            Medium::Terminal
+        } else {
+            Medium::Log
+        };
+        Look {
+            colours: self.colours(host, medium),
+            columns: match medium {
+                Medium::Terminal => Host::stdout_columns,
+                Medium::Log => || None,
+            },
+            ..self.look(host)
         }
     }
 

@@ -245,6 +245,16 @@ impl Host {
         terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| usize::from(width.0))
     }
 
+    /// Whether standard output is a terminal a person looks at.
+    pub fn stdout_is_terminal(&self) -> bool {
+        std::io::stdout().is_terminal() && self.variable("TERM") != Some("dumb")
+    }
+
+    /// Columns of the terminal behind standard output, as it is now; `None` where there is none.
+    pub fn stdout_columns() -> Option<usize> {
+        terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
+    }
+
     /// Whether text outside ASCII may be printed: the locale says UTF-8.
     pub fn speaks_utf8(&self) -> bool {
         ["LC_ALL", "LC_CTYPE", "LANG"]

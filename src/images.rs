@@ -17,20 +17,19 @@ mod progress;
 mod pull;
 mod push;
 mod recipe;
-mod reference;
 mod registry;
 mod serve;
 mod source;
 mod store;
 
+pub use crate::manifest::{BadImageRef, ImageRef};
 pub use error::ImagesError;
-pub use program::program;
+pub use program::{found, program};
 pub use pull::load;
 pub use recipe::{
     Accepted, ArchiveLine, DataLine, DebianPackages, DebianSystem, DirectoryLine, FileLine, FoundOnPath, Go,
     JoinedLine, Line, LinkLine, Makes, Mode, Recipe, RunConfig, Source, TextLine, TreeLine, Wheel,
 };
-pub use reference::{BadImageRef, ImageRef};
 pub use registry::{REGISTRY_CONTAINER, Registry, remove_registry};
 pub use serve::{State, states};
 

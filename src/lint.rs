@@ -12,22 +12,40 @@ use crate::{
     release::{Layout, Release, RepoPath},
 };
 
+mod admission;
 mod charts;
+mod crds;
 mod examine;
 #[cfg(test)]
 mod examples;
 mod files;
 mod finding;
+mod git;
+mod github;
 mod images;
+mod json;
+mod pattern;
 mod pods;
+mod sarif;
+mod suppress;
 
 pub use charts::rendered;
 pub use examine::{draw, examine};
 pub use files::{ChartFiles, Files};
 pub use finding::{Diagnostic, Findings, Place, Undecided};
+pub use github::annotations;
+pub use json::json;
+pub use sarif::sarif;
+pub use suppress::{Suppressed, Suppression, SuppressionError, Suppressions};
 
 /// Every family of rules: one line each.
-pub static FAMILIES: &[Family] = &[images::FAMILY];
+pub static FAMILIES: &[Family] = &[
+    charts::FAMILY,
+    images::FAMILY,
+    admission::FAMILY,
+    crds::FAMILY,
+    git::FAMILY,
+];
 
 /// Rules that look at the same thing.
 pub struct Family {
@@ -66,7 +84,8 @@ impl std::fmt::Debug for Family {
 /// A text that begins with `@@` and a line feed is a patch of the example release's own file: lines that begin with `-`
 /// are replaced by those that begin with `+`, those that begin with a space are there to say where. The lines that a
 /// patch takes away or only names follow each other in the file, and nowhere else in it. A path `-PATH` removes a file.
-/// A path `rendered/DIRECTORY` is what `helm template` makes of the chart in that directory.
+/// A path `rendered/DIRECTORY` is what `helm template` makes of the chart in that directory, and `git` what git says of
+/// the tag.
 pub type Change = (&'static str, &'static str);
 
 /// How bad a finding is. From the mildest to the worst.
@@ -108,7 +127,16 @@ impl Severity {
 
 /// Objects of charts that were rendered beforehand, by [`ChartUse`], or why one could not be; a chart that is not here
 /// was not rendered. The file of an object is that of its template.
-pub type Rendered = BTreeMap<ChartUse, Result<Arc<[Object]>, String>>;
+pub type Rendered = BTreeMap<ChartUse, Result<Arc<[Object]>, NotRendered>>;
+
+/// Why a chart could not be rendered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotRendered {
+    /// It is the chart's fault: helm, or a reader of what helm printed, says what is wrong with it.
+    Fails(String),
+    /// Something else stood in the way, such as a registry that did not answer.
+    NotTried(String),
+}
 
 /// A chart with the values it is installed with; what `helm template` is asked.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -188,9 +216,14 @@ impl Examined<'_> {
     }
 }
 
-/// The rule of a code.
+/// The rule of a code, those about suppressions included.
 pub fn rule(code: &str) -> Option<&'static Rule> {
-    rules().find(|rule| rule.code == code)
+    known_rules().find(|rule| rule.code == code)
+}
+
+/// Every rule there is: those of the families, and those about suppressions.
+pub fn known_rules() -> impl Iterator<Item = &'static Rule> {
+    rules().chain([&suppress::UNUSED])
 }
 
 /// Every rule, family by family.

@@ -6,10 +6,12 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+mod image;
 mod locate;
 mod read;
 mod requests;
 
+pub use image::{BadImageRef, ImageRef};
 pub use locate::{Position, locate};
 pub use read::{ManifestError, document, read};
 pub use requests::{amounts, is_gpu, requested, thousandths};

@@ -22,7 +22,7 @@ mod writer;
 pub use json::Json;
 pub use junit::Junit;
 pub use outputs::{Outputs, OutputsError};
-pub use paint::{Colours, Glyphs, Look};
+pub use paint::{Colours, Glyphs, Line, Look, Tone};
 pub use terminal::{Live, Terminal};
 pub use text::Text;
 pub use writer::write;

@@ -1,4 +1,4 @@
-//! `quickproof explain`: what a cause means, who is to blame, and what to do. Offline.
+//! `quickproof explain`: what a cause or a rule of lint means, who is to blame, and what to do. Offline.
 
 use std::io::Write;
 
@@ -6,16 +6,20 @@ use clap::Args;
 
 use crate::{
     cli::Usage,
+    lint::{self, Change, Rule},
     verdict::{Blame, CauseCode, ExitCode},
 };
 
-/// Say what a cause means, who is to blame for it, and what to do next.
+/// Say what a cause or a rule of lint means, and what to do next.
 ///
-/// Reports name a cause by a stable code. Without one, all of them are listed.
+/// Reports name a cause by a stable code, and `lint` a rule. Without one, all causes are listed; `lint --rules` lists the
+/// rules.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  quickproof explain\n  quickproof explain pod-image-not-found")]
+#[command(
+    after_help = "Examples:\n  quickproof explain\n  quickproof explain pod-image-not-found\n  quickproof explain image-tag-floating"
+)]
 pub struct ExplainArguments {
-    /// The code of a cause, as reports print it
+    /// The code of a cause or of a rule, as reports and `lint` print it
     #[arg(value_name = "CODE")]
     code: Option<String>,
 }
@@ -30,8 +34,11 @@ const ALIKE: f64 = 0.8;
 pub fn run(arguments: &ExplainArguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     match &arguments.code {
         None => list(out)?,
-        Some(typed) => match typed.trim().to_ascii_lowercase().parse::<CauseCode>() {
+        Some(typed) => match code(typed).parse::<CauseCode>() {
             Ok(cause) => explain(cause, out)?,
+            Err(_) if lint::rule(&code(typed)).is_some() => {
+                lint::rule(&code(typed)).map_or(Ok(()), |rule| explain_rule(rule, out))?;
+            }
             Err(message) => return Err(Usage::new(anyhow::anyhow!(with_suggestions(typed, message))).into()),
         },
     }
@@ -66,6 +73,37 @@ fn explain(cause: CauseCode, out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(out, "  next   {}", cause.next_step())
 }
 
+/// A rule: what it is about, and its examples as changes to a release that is well.
+fn explain_rule(rule: &Rule, out: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(out, "{}", rule.code)?;
+    writeln!(out, "  means     {}", rule.about)?;
+    writeln!(out, "  severity  {}, at most", rule.severity.word())?;
+    for (word, changes) in [("bad", rule.bad), ("good", rule.good)] {
+        for change in changes {
+            example(word, change, out)?;
+        }
+    }
+    Ok(())
+}
+
+fn example(word: &str, (path, text): &Change, out: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(out, "  {word:<8}  {path}")?;
+    // A patch is shown as the lines that it leaves.
+    let lines = text.strip_prefix("@@\n").map_or_else(
+        || text.lines().collect::<Vec<_>>(),
+        |patch| {
+            let left = patch.lines().filter(|line| !line.starts_with('-'));
+            left.map(|line| line.get(1..).unwrap_or_default()).collect()
+        },
+    );
+    lines.iter().try_for_each(|line| writeln!(out, "              {line}"))
+}
+
+/// What was typed, as codes are written.
+fn code(typed: &str) -> String {
+    typed.trim().to_ascii_lowercase()
+}
+
 fn blame(cause: CauseCode) -> &'static str {
     match cause.blame() {
         Blame::Guide => "guide",
@@ -82,9 +120,12 @@ fn blame(cause: CauseCode) -> &'static str {
 }
 
 fn with_suggestions(typed: &str, message: String) -> String {
+    let rules = lint::known_rules().map(|rule| rule.code);
     let mut alike: Vec<(f64, &str)> = CauseCode::ALL
         .iter()
-        .map(|cause| (likeness(typed, cause.code()), cause.code()))
+        .map(|cause| cause.code())
+        .chain(rules)
+        .map(|code| (likeness(typed, code), code))
         .filter(|(likeness, _)| *likeness >= ALIKE)
         .collect();
     alike.sort_by(|one, other| other.0.total_cmp(&one.0));
@@ -128,6 +169,18 @@ mod tests {
                 "{text}"
             );
             assert!(list.contains(cause.code()), "{cause}");
+        }
+    }
+
+    #[test]
+    fn every_rule_can_be_explained_with_its_examples() {
+        for rule in lint::known_rules() {
+            let text = explained(Some(rule.code)).unwrap();
+            assert!(
+                text.contains(rule.about) && text.contains(rule.severity.word()),
+                "{text}"
+            );
+            assert_eq!(text.contains("  bad  "), !rule.bad.is_empty(), "{text}");
         }
     }
 

@@ -44,6 +44,20 @@ pub async fn program(host: &Host, name: &str, events: &Events) -> Result<PathBuf
     install(&workshop, recipe, &material)
 }
 
+/// The path of a program where it is at hand: on PATH in a version that will do, or compiled before. Nothing is made.
+pub async fn found(host: &Host, name: &str) -> Option<PathBuf> {
+    let recipes = recipe::read_all().ok()?;
+    let recipe = recipes.get(name).filter(|recipe| recipe.makes == Makes::Program)?;
+    if let (Some(path), Some(found)) = (host.find_program(name), &recipe.found_on_path)
+        && will_do(host, &path, found).await
+    {
+        return Some(path);
+    }
+    let path = Store::of(host).programs().join(name);
+    // One that was made from other sources prints the same objects.
+    path.exists().then_some(path)
+}
+
 /// A program that was made before and put in its place; the place says what it was made from.
 pub(super) fn built(workshop: &Workshop<'_>, recipe: &Recipe) -> Result<Option<PathBuf>, ImagesError> {
     let path = workshop.store.programs().join(&recipe.name);

@@ -1,11 +1,106 @@
-//! What `helm template` printed, as objects that know their templates.
+//! Charts: their versions, whether they can be rendered, and what `helm template` printed, as objects that know their
+//! templates.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
+use super::{ChartUse, Combination, Examined, Family, Findings, NotRendered, Place, Rule, Severity};
 use crate::{
     manifest::{self, ManifestError, Object},
     release::RepoPath,
 };
+
+/// The family.
+pub(super) const FAMILY: Family = Family {
+    name: "charts",
+    rules: &[&RENDER, &VERSION],
+    look,
+};
+
+static RENDER: Rule = Rule {
+    code: "chart-render-fails",
+    severity: Severity::Break,
+    about: "A chart of the release cannot be rendered with the values that the guide installs it with, or what is rendered is no \
+            YAML: `helm install` fails.",
+    bad: &[("rendered/config/charts/inferencepool", "a: [\n")],
+    good: &[(
+        "rendered/config/charts/inferencepool",
+        "# Source: inferencepool/templates/pool.yaml\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: small\n",
+    )],
+};
+
+static VERSION: Rule = Rule {
+    code: "chart-version-other",
+    severity: Severity::Drift,
+    about: "A chart's version or appVersion in the tree is not the release's tag. Upstream sets both when it publishes a chart and \
+            keeps `0.0.0` in the tree, which is suppressed.",
+    bad: &[(
+        "config/charts/inferencepool/Chart.yaml",
+        "@@\n-appVersion: 0.0.0\n+appVersion: 1.4.0\n",
+    )],
+    good: &[(
+        "config/charts/inferencepool/Chart.yaml",
+        "@@\n-appVersion: 0.0.0\n+appVersion: v1.5.0\n",
+    )],
+};
+
+fn look(examined: &Examined<'_>, findings: &mut Findings) {
+    versions(examined, findings);
+    let uses: BTreeSet<ChartUse> = examined.combinations.iter().flat_map(Combination::charts).collect();
+    let mut missing = BTreeSet::new();
+    for chart in uses {
+        let place = || Place::line(format!("{}/Chart.yaml", chart.directory), 1);
+        match examined.rendered.get(&chart) {
+            Some(Ok(_)) => {}
+            Some(Err(NotRendered::Fails(why))) => {
+                let offers = examined.combinations.iter().filter(|one| one.charts().contains(&chart));
+                for combination in offers {
+                    let message = format!("`{}` cannot be rendered as the guide installs it", chart.directory);
+                    let added = findings.add(&RENDER, place(), message);
+                    added.because(why.clone()).only_for(&combination.offer);
+                    added.because(format!("values: {}", chart.set.join(", ")));
+                }
+            }
+            Some(Err(NotRendered::NotTried(why))) => {
+                findings.undecided(&RENDER, format!("`{}` was not rendered: {why}", chart.directory));
+            }
+            None => {
+                missing.insert(chart.directory.to_string());
+            }
+        }
+    }
+    if !missing.is_empty() {
+        let charts = missing.into_iter().collect::<Vec<_>>().join(", ");
+        findings.undecided(
+            &RENDER,
+            format!("{charts}: not rendered, so no rule saw the objects; have helm on PATH, and leave `--no-helm` out"),
+        );
+    }
+}
+
+fn versions(examined: &Examined<'_>, findings: &mut Findings) {
+    let Some(tag) = examined.release.tag.as_ref().map(ToString::to_string) else {
+        return;
+    };
+    for chart in &examined.files.charts {
+        let file = format!("{}/Chart.yaml", chart.directory);
+        for field in ["version", "appVersion"] {
+            let Some(said) = chart.chart[field].as_str() else {
+                continue;
+            };
+            if said.trim_start_matches('v') == tag.trim_start_matches('v') {
+                continue;
+            }
+            let place = examined.files.place_in(examined.release, &file, &format!("/{field}"));
+            findings
+                .add(
+                    &VERSION,
+                    place,
+                    format!("the {field} of `{}` is `{said}`", chart.directory),
+                )
+                .because(format!("the release is {tag}"));
+        }
+    }
+}
 
 /// Reads what `helm template` printed of the chart in `directory`; the file of each object is its template, as the
 /// `# Source:` comment above it says, and its line the first.

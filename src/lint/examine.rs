@@ -22,7 +22,8 @@ pub fn draw(release: &Release, layout: &Layout) -> Result<Vec<Combination>, Plan
 
 /// Looks for everything that a rule knows, in the files of a release and in the plans of `combinations`.
 ///
-/// Findings are sorted by file, line and code; what holds alike for several combinations is said once.
+/// Findings are sorted by file, line and code; what holds alike for several combinations is said once. What upstream
+/// does on purpose is suppressed.
 pub fn examine(release: &Release, layout: &Layout, combinations: &[Combination], rendered: &Rendered) -> Findings {
     let examined = Examined {
         release,
@@ -39,5 +40,7 @@ pub fn examine(release: &Release, layout: &Layout, combinations: &[Combination],
         .iter()
         .map(|combination| combination.offer.clone())
         .collect();
-    findings.joined(&offers)
+    findings
+        .joined(&offers, |file| examined.files.reach(file))
+        .without_intended()
 }

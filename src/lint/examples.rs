@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use super::{Change, ChartUse, Findings, Rendered, Rule, charts, draw, examine, rules};
-use crate::release::{MemoryTree, Release};
+use super::{Change, ChartUse, Findings, NotRendered, Rendered, Rule, charts, draw, examine, rules};
+use crate::release::{Answer, CompanionTag, GitFacts, GitTag, MemoryTree, Release, Signature, TagKind, TagObject};
 
 /// The release that examples change.
 const BASE: &str = "tests/data/trees/lint";
@@ -59,11 +59,48 @@ fn patched(file: &str, patch: &str) -> String {
     file.replacen(&old, &new, 1)
 }
 
+/// What git says of an example: `lightweight`, or the message of the tag; `signed`; the branch that the tag is not on;
+/// the commit of the companion tag.
+fn git_facts(text: &str) -> GitFacts {
+    let says = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
+    let object = TagObject {
+        tagger: "Somebody <somebody@example.com>".into(),
+        message: says("message:").unwrap_or_default().into(),
+        signature: says("signed:").map(|_| Signature::Ssh),
+    };
+    GitFacts {
+        head: "a".into(),
+        tags_at_head: vec!["v1.5.0".into()],
+        tag: says("absent:").is_none().then(|| GitTag {
+            commit: "a".into(),
+            kind: match says("lightweight:") {
+                Some(_) => TagKind::Lightweight,
+                None => TagKind::Annotated(Some(object)),
+            },
+        }),
+        release_branch: Some("release-1.5".into()),
+        on_release_branch: match says("off-branch:") {
+            Some(_) => Answer::No,
+            None => Answer::Yes,
+        },
+        companions: vec![CompanionTag {
+            name: "conformance/v1.5.0".into(),
+            commit: says("companion:").map(str::to_owned),
+        }],
+        changed_files: says("changed:").map(|count| count.parse().unwrap()),
+    }
+}
+
 /// What all rules find in the base with some changes.
 pub(super) fn found(changes: &[Change]) -> Findings {
     let mut tree = MemoryTree::default();
     let mut charts_of: BTreeMap<String, String> = BTreeMap::new();
+    let mut git = None;
     for (path, text) in changed(changes) {
+        if path == "git" {
+            git = Some(git_facts(&text));
+            continue;
+        }
         match path.strip_prefix("rendered/") {
             Some(directory) => {
                 charts_of.insert(directory.to_owned(), text);
@@ -72,13 +109,14 @@ pub(super) fn found(changes: &[Change]) -> Findings {
         }
     }
     let tag = Some("v1.5.0".parse().unwrap());
-    let release = Release::new(crate::release::REPOSITORY, tag, None, Box::new(tree));
+    let mut release = Release::new(crate::release::REPOSITORY, tag, None, Box::new(tree));
+    release.git = git;
     let layout = release.layout(None).unwrap();
     let combinations = draw(&release, &layout).unwrap();
     let uses = combinations.iter().flat_map(super::Combination::charts);
     let render = |chart: ChartUse| {
         let text = charts_of.get(chart.directory.as_str())?;
-        let objects = charts::rendered(&chart.directory, text).map_err(|error| error.to_string());
+        let objects = charts::rendered(&chart.directory, text).map_err(|error| NotRendered::Fails(error.to_string()));
         Some((chart, objects))
     };
     let rendered: Rendered = uses.filter_map(render).collect();
@@ -105,7 +143,7 @@ fn the_base_release_is_free_of_findings() {
 #[test]
 fn the_base_release_offers_more_than_one_combination_and_every_plan_can_be_drawn() {
     let mut tree = MemoryTree::default();
-    for (path, text) in base() {
+    for (path, text) in base().into_iter().filter(|(path, _)| path != "git") {
         tree.insert(path.parse().unwrap(), text);
     }
     let tag = Some("v1.5.0".parse().unwrap());

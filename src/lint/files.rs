@@ -160,6 +160,13 @@ impl Files {
         self.applied.get(file)
     }
 
+    /// The combinations that something in a file concerns, where that is not all of them: those that apply it. The
+    /// guide concerns all of them, whichever of its own objects they apply.
+    pub fn reach(&self, file: &str) -> Option<&BTreeSet<Offer>> {
+        let is_guide = self.given.iter().any(|object| object.file == file);
+        self.applied.get(file).filter(|_| !is_guide)
+    }
+
     /// How bad something in a file can be: anything where a command of the guide applies it, at most `Degraded` where
     /// none does, because then no documented step fails by it.
     pub fn at_most(&self, file: &str) -> Severity {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Rule, Severity};
+use super::{Rule, Severity, Suppressed};
 use crate::plan::Offer;
 
 /// Where something was found: a file of the tree, a line, and where it is known a column, both counted from 1.
@@ -91,6 +91,8 @@ pub struct Findings {
     pub diagnostics: Vec<Diagnostic>,
     /// What could not be decided.
     pub undecided: Vec<Undecided>,
+    /// What is wrong and meant to be.
+    pub suppressed: Vec<Suppressed>,
 }
 
 impl Findings {
@@ -118,11 +120,12 @@ impl Findings {
         });
     }
 
-    /// Joins what was found alike for several combinations of `offers`, and sorts by file, line and code.
+    /// Joins what was found alike for several combinations of `offers`, and sorts by file, line and code. What a rule
+    /// found for no combination in particular holds for those of `reach`, by file, and where that knows none for each.
     ///
     /// What holds for each combination names none; what holds for some variants with the same providers each names
     /// both; anything else becomes one finding a variant.
-    pub(super) fn joined(self, offers: &[Offer]) -> Self {
+    pub(super) fn joined<'a>(self, offers: &[Offer], reach: impl Fn(&str) -> Option<&'a BTreeSet<Offer>>) -> Self {
         type Key = (Place, &'static str, String, Severity);
         let mut alike: BTreeMap<Key, (Diagnostic, BTreeSet<Offer>)> = BTreeMap::new();
         for diagnostic in self.diagnostics {
@@ -131,7 +134,9 @@ impl Findings {
                     variant: variant.clone(),
                     provider: provider.clone(),
                 }]),
-                _ => offers.iter().cloned().collect(),
+                _ => reach(&diagnostic.place.file)
+                    .cloned()
+                    .unwrap_or_else(|| offers.iter().cloned().collect()),
             };
             let key = (
                 diagnostic.place.clone(),
@@ -150,6 +155,7 @@ impl Findings {
         Self {
             diagnostics,
             undecided: undecided.into_iter().collect(),
+            suppressed: self.suppressed,
         }
     }
 }
@@ -216,13 +222,24 @@ mod tests {
         for text in found {
             findings.add(&RULE, Place::line("f", 1), "m").only_for(&offer(text));
         }
-        let joined = findings.joined(&offers);
+        let joined = findings.joined(&offers, |_| None);
         let names: Vec<_> = joined
             .diagnostics
             .iter()
             .map(|found| (found.variant.as_deref(), found.provider.as_deref()))
             .collect();
         assert_eq!(names, said);
+    }
+
+    #[test]
+    fn what_was_found_in_a_file_of_one_variant_is_of_that_variant() {
+        let offers: Vec<Offer> = ["a/x", "a/y", "b/x", "b/y"].into_iter().map(offer).collect();
+        let of_b: BTreeSet<Offer> = offers[2..].iter().cloned().collect();
+        let mut findings = Findings::default();
+        findings.add(&RULE, Place::line("b.yaml", 1), "m");
+        let joined = findings.joined(&offers, |file| (file == "b.yaml").then_some(&of_b));
+        let found = &joined.diagnostics[0];
+        assert_eq!((found.variant.as_deref(), found.provider.as_deref()), (Some("b"), None));
     }
 
     #[test]
@@ -233,7 +250,7 @@ mod tests {
         findings.add(&RULE, Place::line("a", 9), "m").at_most(Severity::Drift);
         findings.undecided(&RULE, "w");
         findings.undecided(&RULE, "w");
-        let joined = findings.joined(&[offer("a/x"), offer("a/y")]);
+        let joined = findings.joined(&[offer("a/x"), offer("a/y")], |_| None);
         let seen: Vec<_> = joined
             .diagnostics
             .iter()

@@ -35,9 +35,9 @@ pub(super) struct Container<'a> {
     pub(super) value: &'a Value,
 }
 
-impl Container<'_> {
+impl<'a> Container<'a> {
     /// Its name; empty where it has none.
-    pub(super) fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &'a str {
         self.value["name"].as_str().unwrap_or_default()
     }
 }

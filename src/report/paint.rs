@@ -46,12 +46,18 @@ const FEWEST_COLUMNS: usize = 40;
 
 /// The part that a piece of text plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tone {
+pub enum Tone {
+    /// Nothing special.
     Plain,
+    /// What to look at first.
     Bold,
+    /// What holds.
     Good,
+    /// What does not hold.
     Bad,
+    /// What may not hold, or not always.
     Warn,
+    /// What is there for completeness.
     Dim,
 }
 
@@ -77,7 +83,7 @@ enum Breaks {
 
 /// One line: pieces from the left, and a column at the right.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Line {
+pub struct Line {
     indent: usize,
     /// Columns by which rows after the first are indented further.
     hang: usize,
@@ -88,7 +94,8 @@ pub(super) struct Line {
 
 impl Line {
     /// An empty line, indented by so many columns.
-    pub(super) fn indented(indent: usize) -> Self {
+    #[must_use]
+    pub fn indented(indent: usize) -> Self {
         Self {
             indent,
             hang: 0,
@@ -99,19 +106,22 @@ impl Line {
     }
 
     /// With rows after the first, where it has to be broken, indented so much further.
-    pub(super) fn hanging(mut self, hang: usize) -> Self {
+    #[must_use]
+    pub fn hanging(mut self, hang: usize) -> Self {
         self.hang = hang;
         self
     }
 
     /// With a piece of text.
-    pub(super) fn with(mut self, tone: Tone, text: impl AsRef<str>) -> Self {
+    #[must_use]
+    pub fn with(mut self, tone: Tone, text: impl AsRef<str>) -> Self {
         self.pieces.push((tone, printable(text.as_ref())));
         self
     }
 
     /// With something in the right-hand column, after what is there.
-    pub(super) fn at_right(mut self, text: impl AsRef<str>) -> Self {
+    #[must_use]
+    pub fn at_right(mut self, text: impl AsRef<str>) -> Self {
         self.right.push(printable(text.as_ref()));
         self
     }
@@ -124,7 +134,8 @@ impl Line {
     }
 
     /// Never broken: something to copy.
-    pub(super) fn unbroken(mut self) -> Self {
+    #[must_use]
+    pub fn unbroken(mut self) -> Self {
         self.breaks = Breaks::Never;
         self
     }
@@ -141,7 +152,7 @@ impl Look {
     }
 
     /// The line as text, without a line feed at its end; more than one row where it had to be broken.
-    pub(super) fn paint(&self, line: &Line) -> String {
+    pub fn paint(&self, line: &Line) -> String {
         let columns = (self.columns)();
         let pieces: Vec<(Tone, String)> = line
             .pieces

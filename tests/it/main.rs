@@ -6,6 +6,7 @@
 mod architecture;
 mod cli;
 mod commands;
+mod lint;
 mod matrix;
 mod plan;
 mod report;

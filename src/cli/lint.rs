@@ -1,0 +1,177 @@
+//! `quickproof lint`: what is wrong with a release's files and guide, known without a cluster.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::PathBuf,
+    time::Instant,
+};
+
+use clap::{Args, ValueEnum};
+
+use crate::{
+    cli::{Caller, Usage, block_on, source::SourceArguments},
+    lint::{self, Findings, Rendered, Severity, Suppressions},
+    redact::Redactor,
+    verdict::ExitCode,
+};
+
+mod render;
+mod text;
+
+/// Find what is wrong with a release's files and guide, without a cluster.
+///
+/// All variants and providers that the guide offers are looked at, at once. The exit code is 1 where something is found
+/// that is as bad as `--fail-on` says or worse, else 0. A rule that cannot decide says so and fails nothing.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  quickproof lint --tree .\n  quickproof lint --tree . --release v1.5.0 --fail-on drift -o json\n  quickproof lint --rules"
+)]
+pub struct LintArguments {
+    #[command(flatten)]
+    source: SourceArguments,
+    /// How the release lays its guide out; without it the tag says so
+    #[arg(long, value_name = "NAME")]
+    layout: Option<String>,
+    /// From which severity on the exit code is 1
+    #[arg(long, value_name = "SEVERITY", default_value = "break")]
+    fail_on: Threshold,
+    /// How to say it
+    #[arg(short, long, value_name = "FORM", default_value = "text")]
+    output: Form,
+    /// A file of findings that are meant to be: a YAML list of `code`, `file`, `reason` and perhaps `message`
+    #[arg(long, value_name = "FILE")]
+    suppressions: Option<PathBuf>,
+    /// Do not render charts, even where helm is there
+    #[arg(long)]
+    no_helm: bool,
+    /// List the rules, and look at no release
+    #[arg(long, conflicts_with_all = ["release", "tree", "repository", "layout", "suppressions", "no_helm"])]
+    rules: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Threshold {
+    /// A documented step fails for someone today
+    Break,
+    /// A documented step works until something floating moves
+    BreakLater,
+    /// Something documented does not work, and the quickstart does all the same
+    Degraded,
+    /// Unpinned or inconsistent
+    Drift,
+    /// Untidy
+    Hygiene,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// For a person: each finding with its line, what proves it, and the way out
+    Text,
+    /// An array of objects with `code`, `severity`, `file`, `line`, `message`, and where they say something `column`, `variant`, `provider`
+    Json,
+    /// SARIF 2.1.0, for code scanners
+    Sarif,
+    /// Annotations of GitHub Actions
+    Github,
+}
+
+impl Threshold {
+    fn severity(self) -> Severity {
+        match self {
+            Self::Break => Severity::Break,
+            Self::BreakLater => Severity::BreakLater,
+            Self::Degraded => Severity::Degraded,
+            Self::Drift => Severity::Drift,
+            Self::Hygiene => Severity::Hygiene,
+        }
+    }
+}
+
+/// Looks at a release and prints what was found.
+///
+/// # Errors
+/// The release or the file of suppressions cannot be read, or `out` cannot be written.
+pub fn run(arguments: &LintArguments, caller: &Caller, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    if arguments.rules {
+        list(out)?;
+        return Ok(ExitCode::Passed);
+    }
+    let begun = Instant::now();
+    let suppressions = arguments.suppressions.as_ref().map(read_suppressions).transpose()?;
+    let release = arguments.source.open(caller)?;
+    let layout = release.layout(arguments.layout.as_deref()).map_err(Usage::new)?;
+    let combinations = lint::draw(&release, &layout).map_err(Usage::new)?;
+    let rendered = if arguments.no_helm {
+        Rendered::new()
+    } else {
+        block_on(render::charts(&caller.host, &release, &combinations))?
+    };
+    let mut findings = lint::examine(&release, &layout, &combinations, &rendered);
+    if let Some(suppressions) = &suppressions {
+        findings = findings.without(suppressions);
+    }
+    let redactor = caller.redactor();
+    print(&findings, arguments.output, &redactor, out, |out| {
+        let look = caller.manner.look_of_output(&caller.host);
+        let summary = text::Summary {
+            combinations: &combinations,
+            took: begun.elapsed(),
+            verbosity: caller.manner.verbosity(),
+        };
+        text::print(&findings, &release, &summary, look, &redactor, out)
+    })?;
+    let threshold = arguments.fail_on.severity();
+    let fails = findings.diagnostics.iter().any(|found| found.severity >= threshold);
+    Ok(if fails { ExitCode::Failed } else { ExitCode::Passed })
+}
+
+fn read_suppressions(path: &PathBuf) -> Result<Suppressions, Usage> {
+    let name = path.display().to_string();
+    let bytes = fs::read(path).map_err(|error| {
+        Usage::new(anyhow::Error::new(error).context(format!("cannot read the suppressions `{name}`")))
+    })?;
+    Suppressions::read(&name, &bytes).map_err(Usage::new)
+}
+
+fn print(
+    findings: &Findings,
+    form: Form,
+    redactor: &Redactor,
+    out: &mut dyn Write,
+    as_text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let json =
+        |value: &serde_json::Value, out: &mut dyn Write| writeln!(out, "{}", redactor.redact(&format!("{value:#}")));
+    match form {
+        Form::Text => return as_text(out),
+        Form::Json => {
+            json(&lint::json(findings), out)?;
+            // An array of findings has no place for what is none.
+            for undecided in &findings.undecided {
+                let line = format!("undecided: {}: {}", undecided.code, undecided.why);
+                let _ = writeln!(anstream::stderr(), "{}", redactor.redact(&line));
+            }
+        }
+        Form::Sarif => json(&lint::sarif(findings), out)?,
+        Form::Github => {
+            for line in lint::annotations(findings) {
+                writeln!(out, "{}", redactor.redact(&line))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Prints every rule: family by family, code and severity, then what it is about.
+fn list(out: &mut dyn Write) -> io::Result<()> {
+    let width = lint::known_rules().map(|rule| rule.code.len()).max().unwrap_or(0);
+    for rule in lint::known_rules() {
+        let about = rule
+            .about
+            .split_once(". ")
+            .map_or(rule.about.trim_end_matches('.'), |(first, _)| first);
+        writeln!(out, "{:width$}  {:<11}  {about}", rule.code, rule.severity.word())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! Charts rendered for lint: `helm template`, where helm is there.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tokio::task::JoinSet;
+
+use crate::{
+    host::{Call, Host, in_words},
+    images,
+    lint::{self, ChartUse, Combination, NotRendered, Rendered},
+    release::{Release, RepoPath},
+};
+
+/// How long one call of helm may take; packaging a chart that has dependencies elsewhere asks a registry.
+const HELM_LIMIT: Duration = Duration::from_mins(1);
+
+/// helm, with nothing of the user's own configuration.
+#[derive(Clone)]
+struct Helm {
+    host: Host,
+    program: PathBuf,
+    /// Where it may write.
+    scratch: PathBuf,
+}
+
+/// Renders every chart of the tree that a plan installs, each with the values it is installed with.
+///
+/// Empty where helm is not there; it is never built for this, which takes minutes. A chart that cannot be rendered is
+/// in the result, with the reason.
+pub(super) async fn charts(host: &Host, release: &Release, combinations: &[Combination]) -> Rendered {
+    let uses: BTreeSet<ChartUse> = combinations.iter().flat_map(Combination::charts).collect();
+    let (Some(program), Ok(scratch), false) = (images::found(host, "helm").await, tempfile::tempdir(), uses.is_empty())
+    else {
+        return Rendered::new();
+    };
+    let helm = Helm {
+        host: host.clone(),
+        program,
+        scratch: scratch.path().to_owned(),
+    };
+    // helm writes beside what it reads, and a chart may lean on its neighbours (`file://../x`).
+    let mut rendered = Rendered::new();
+    let homes: BTreeSet<RepoPath> = uses.iter().filter_map(|chart| chart.directory.parent()).collect();
+    for home in &homes {
+        if let Err(error) = release
+            .tree
+            .materialize(home, &helm.scratch.join("tree").join(home.as_str()))
+        {
+            let why = NotRendered::NotTried(in_words(&error));
+            return uses.into_iter().map(|chart| (chart, Err(why.clone()))).collect();
+        }
+    }
+    let mut by_package: BTreeMap<(RepoPath, Option<String>), Vec<ChartUse>> = BTreeMap::new();
+    for chart in uses {
+        let package = (chart.directory.clone(), chart.version.clone());
+        by_package.entry(package).or_default().push(chart);
+    }
+    let mut working = JoinSet::new();
+    for (number, ((directory, version), uses)) in by_package.into_iter().enumerate() {
+        let helm = helm.clone();
+        working.spawn(async move { helm.render(&directory, version.as_deref(), uses, number).await });
+    }
+    while let Some(done) = working.join_next().await {
+        rendered.extend(done.into_iter().flatten());
+    }
+    rendered
+}
+
+impl Helm {
+    /// Packages a chart as publication would, and renders the package for each use.
+    async fn render(
+        self,
+        directory: &RepoPath,
+        version: Option<&str>,
+        uses: Vec<ChartUse>,
+        number: usize,
+    ) -> Vec<(ChartUse, Result<std::sync::Arc<[crate::manifest::Object]>, NotRendered>)> {
+        let package = match self.package(directory, version, number).await {
+            Ok(package) => package,
+            Err(why) => {
+                return uses.into_iter().map(|chart| (chart, Err(why.clone()))).collect();
+            }
+        };
+        let mut working = JoinSet::new();
+        for chart in uses {
+            let (helm, package) = (self.clone(), package.clone());
+            working.spawn(async move {
+                let objects = helm.template(&chart, &package).await;
+                (chart, objects)
+            });
+        }
+        working.join_all().await
+    }
+
+    async fn package(
+        &self,
+        directory: &RepoPath,
+        version: Option<&str>,
+        number: usize,
+    ) -> Result<PathBuf, NotRendered> {
+        let packages = self.scratch.join(format!("packages-{number}"));
+        fs::create_dir_all(&packages).map_err(|error| NotRendered::NotTried(error.to_string()))?;
+        let mut call = self
+            .call(&["package", "--dependency-update", "--destination"])
+            .arg(packages.display().to_string());
+        if let Some(version) = version {
+            call = call.args(["--version", version, "--app-version", version]);
+        }
+        let chart = self.scratch.join("tree").join(directory.as_str());
+        // What fails here may as well be a registry that does not answer: no fault of the chart is proven by it.
+        let ended = self.host.run_ok(&call.arg(chart.display().to_string())).await;
+        ended.map_err(|error| NotRendered::NotTried(in_words(&error)))?;
+        only_file(&packages)
+            .ok_or_else(|| NotRendered::NotTried("helm says it packaged the chart, and no file is there".into()))
+    }
+
+    async fn template(
+        &self,
+        chart: &ChartUse,
+        package: &Path,
+    ) -> Result<std::sync::Arc<[crate::manifest::Object]>, NotRendered> {
+        let mut call = self
+            .call(&["template", "--include-crds"])
+            .args([chart.release.clone(), package.display().to_string()]);
+        for value in &chart.set {
+            call = call.args(["--set", value]);
+        }
+        if let Some(namespace) = &chart.namespace {
+            call = call.args(["--namespace", namespace]);
+        }
+        let ended = self
+            .host
+            .run(&call)
+            .await
+            .map_err(|error| NotRendered::NotTried(in_words(&error)))?;
+        if !ended.status.success() {
+            return Err(NotRendered::Fails(ended.last_words()));
+        }
+        lint::rendered(&chart.directory, &String::from_utf8_lossy(&ended.stdout))
+            .map_err(|error| NotRendered::Fails(error.to_string()))
+    }
+
+    fn call(&self, arguments: &[&str]) -> Call {
+        let home = self.scratch.join("helm").display().to_string();
+        Call::new(self.program.display().to_string())
+            .args(arguments.iter().copied())
+            .variable("HELM_CACHE_HOME", format!("{home}/cache"))
+            .variable("HELM_CONFIG_HOME", format!("{home}/config"))
+            .variable("HELM_DATA_HOME", format!("{home}/data"))
+            .time_limit(HELM_LIMIT)
+    }
+}
+
+fn only_file(directory: &Path) -> Option<PathBuf> {
+    let mut entries = fs::read_dir(directory).ok()?;
+    Some(entries.next()?.ok()?.path())
+}

@@ -1,0 +1,183 @@
+//! The tag itself: how it was made, and where it stands.
+//!
+//! The facts are those of the release process: `.github/ISSUE_TEMPLATE/new-release.md` of the releases wants tags that
+//! are annotated and signed, cut from the release branch.
+
+use super::{Examined, Family, Findings, Place, Rule, Severity};
+use crate::release::{Answer, GitFacts, TagKind};
+
+/// The family.
+pub(super) const FAMILY: Family = Family {
+    name: "git",
+    rules: &[
+        &ABSENT,
+        &LIGHTWEIGHT,
+        &UNSIGNED,
+        &MESSAGE,
+        &OFF_BRANCH,
+        &COMPANION,
+        &CHANGED,
+    ],
+    look,
+};
+
+static ABSENT: Rule = Rule {
+    code: "tag-absent",
+    severity: Severity::Drift,
+    about: "The checkout has no tag of this release, or has it at another commit: what is looked at is not what was or will be \
+            released.",
+    bad: &[("git", "absent:\ncompanion: a\n")],
+    good: &[("git", "message: fine\nsigned:\ncompanion: a\n")],
+};
+
+static LIGHTWEIGHT: Rule = Rule {
+    code: "tag-lightweight",
+    severity: Severity::Hygiene,
+    about: "The tag is a mere name for a commit, so nobody made it and nobody signed it. The release process asks for an \
+            annotated tag.",
+    bad: &[("git", "lightweight:\ncompanion: a\n")],
+    good: &[("git", "message: fine\nsigned:\ncompanion: a\n")],
+};
+
+static UNSIGNED: Rule = Rule {
+    code: "tag-unsigned",
+    severity: Severity::Hygiene,
+    about: "The tag bears no signature. The release process asks for one.",
+    bad: &[("git", "message: fine\ncompanion: a\n")],
+    good: &[("git", "message: fine\nsigned:\ncompanion: a\n")],
+};
+
+static MESSAGE: Rule = Rule {
+    code: "tag-message-unexpanded",
+    severity: Severity::Hygiene,
+    about: "The message of the tag holds `${…}`: the command was run in a shell where the variable was not set, or between single \
+            quotes.",
+    bad: &[("git", "message: release ${MAJOR}.${MINOR}\nsigned:\ncompanion: a\n")],
+    good: &[("git", "message: release 1.5\nsigned:\ncompanion: a\n")],
+};
+
+static OFF_BRANCH: Rule = Rule {
+    code: "tag-off-branch",
+    severity: Severity::Degraded,
+    about: "The tag's commit is not on the release branch, so that a fix made there does not follow from it.",
+    bad: &[("git", "message: fine\nsigned:\noff-branch:\ncompanion: a\n")],
+    good: &[("git", "message: fine\nsigned:\ncompanion: a\n")],
+};
+
+static COMPANION: Rule = Rule {
+    code: "tag-companion",
+    severity: Severity::Drift,
+    about: "A tag that goes with the release (`conformance/TAG`, by which Go modules find the conformance tests) is absent or \
+            stands at another commit.",
+    bad: &[("git", "message: fine\nsigned:\ncompanion: b\n")],
+    good: &[("git", "message: fine\nsigned:\ncompanion: a\n")],
+};
+
+static CHANGED: Rule = Rule {
+    code: "tree-changed",
+    severity: Severity::Drift,
+    about: "Files of the checkout differ from its commit: what is looked at is not what the tag holds.",
+    bad: &[("git", "message: fine\nsigned:\ncompanion: a\nchanged: 2\n")],
+    good: &[("git", "message: fine\nsigned:\ncompanion: a\nchanged: 0\n")],
+};
+
+fn look(examined: &Examined<'_>, findings: &mut Findings) {
+    let Some(tag) = &examined.release.tag else {
+        return;
+    };
+    let Some(git) = &examined.release.git else {
+        findings.undecided(
+            &ABSENT,
+            "the tree is no git checkout, or git is not there: nothing is known of the tag itself",
+        );
+        return;
+    };
+    let tag = tag.to_string();
+    // A tag is no line of a file; the ledger of a release is its guide.
+    let place = || Place::line(examined.layout.guide.as_str(), 1);
+    if let Some(count) = git.changed_files.filter(|count| *count > 0) {
+        findings
+            .add(
+                &CHANGED,
+                place(),
+                format!("{count} files differ from commit {}", git.head),
+            )
+            .way_out("`git stash`, or lint a worktree of the tag");
+    }
+    own(git, &tag, &place, findings);
+    for companion in &git.companions {
+        let wanted = git.tag.as_ref().map_or(&git.head, |tag| &tag.commit);
+        match &companion.commit {
+            Some(commit) if commit == wanted => {}
+            Some(commit) => {
+                findings
+                    .add(
+                        &COMPANION,
+                        place(),
+                        format!("the tag `{}` stands at another commit than `{tag}`", companion.name),
+                    )
+                    .because(format!("`{}` is {commit}, `{tag}` is {wanted}", companion.name));
+            }
+            None => {
+                findings.add(&COMPANION, place(), format!("there is no tag `{}`", companion.name));
+            }
+        }
+    }
+}
+
+/// What is wrong with the release's own tag.
+fn own(git: &GitFacts, tag: &str, place: &dyn Fn() -> Place, findings: &mut Findings) {
+    let Some(own) = &git.tag else {
+        findings
+            .add(&ABSENT, place(), format!("there is no tag `{tag}` here"))
+            .way_out("`git fetch --tags`, or ask for the release that this is");
+        return;
+    };
+    if own.commit != git.head {
+        findings
+            .add(&ABSENT, place(), format!("the checkout is not at the tag `{tag}`"))
+            .because(format!("it is at {}, the tag at {}", git.head, own.commit));
+    }
+    match &own.kind {
+        TagKind::Lightweight => {
+            findings
+                .add(&LIGHTWEIGHT, place(), format!("the tag `{tag}` is lightweight"))
+                .way_out("`git tag -s`");
+        }
+        TagKind::Annotated(None) => {
+            findings.undecided(
+                &UNSIGNED,
+                format!("the tag object of `{tag}` was not read; a checkout that has it tells"),
+            );
+        }
+        TagKind::Annotated(Some(object)) => {
+            if object.signature.is_none() {
+                findings
+                    .add(&UNSIGNED, place(), format!("the tag `{tag}` is not signed"))
+                    .because(format!("made by {}", object.tagger));
+            }
+            if object.message.contains("${") {
+                let first = object
+                    .message
+                    .lines()
+                    .find(|line| line.contains("${"))
+                    .unwrap_or_default();
+                findings
+                    .add(
+                        &MESSAGE,
+                        place(),
+                        format!("the message of the tag `{tag}` holds an unexpanded variable"),
+                    )
+                    .because(format!("`{}`", first.trim()));
+            }
+        }
+    }
+    match &git.on_release_branch {
+        Answer::Yes => {}
+        Answer::No => {
+            let branch = git.release_branch.as_deref().unwrap_or("its release branch");
+            findings.add(&OFF_BRANCH, place(), format!("the tag `{tag}` is not on `{branch}`"));
+        }
+        Answer::Undecided(why) => findings.undecided(&OFF_BRANCH, why.clone()),
+    }
+}

@@ -1,0 +1,91 @@
+//! Findings as annotations of GitHub Actions.
+
+use super::{Diagnostic, Findings, Severity};
+
+/// One workflow command a finding, each on its line. The runner shows ten errors and ten warnings of a step, so the
+/// worst come first.
+///
+/// Source: "Workflow commands for GitHub Actions", and `packages/core/src/command.ts` of `actions/toolkit` for what is
+/// escaped.
+pub fn annotations(findings: &Findings) -> Vec<String> {
+    let mut sorted: Vec<&Diagnostic> = findings.diagnostics.iter().collect();
+    sorted.sort_by_key(|found| std::cmp::Reverse(found.severity));
+    let mut lines: Vec<String> = sorted.into_iter().map(annotation).collect();
+    for undecided in &findings.undecided {
+        let text = format!("undecided: {}", undecided.why);
+        lines.push(format!("::notice title={}::{}", property(undecided.code), data(&text)));
+    }
+    lines
+}
+
+fn annotation(found: &Diagnostic) -> String {
+    let command = match found.severity {
+        Severity::Break => "error",
+        Severity::BreakLater | Severity::Degraded => "warning",
+        Severity::Drift | Severity::Hygiene => "notice",
+    };
+    let mut text = found.message.clone();
+    for fact in &found.why {
+        text.push('\n');
+        text.push_str(fact);
+    }
+    if !found.way_out.is_empty() {
+        text.push_str("\nway out: ");
+        text.push_str(&found.way_out);
+    }
+    let column = found
+        .place
+        .column
+        .map(|column| format!(",col={column}"))
+        .unwrap_or_default();
+    format!(
+        "::{command} file={},line={}{column},title={}::{}",
+        property(&found.place.file),
+        found.place.line,
+        property(&format!("{} {}", found.severity.word(), found.code)),
+        data(&text)
+    )
+}
+
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lint::{Place, rules};
+
+    #[test]
+    fn annotations_are_escaped_and_the_worst_come_first() {
+        let rule = rules().next().unwrap();
+        let mut findings = Findings::default();
+        findings
+            .add(rule, Place::line("a", 1), "mild")
+            .at_most(Severity::Hygiene);
+        let place = Place {
+            file: "b,c:d%.yaml".into(),
+            line: 7,
+            column: Some(3),
+        };
+        let added = findings.add(rule, place, "100% a::b\r\nc");
+        added.severity = Severity::Break;
+        added.because("a fact").way_out("pin it");
+        findings.undecided(rule, "no helm");
+        assert_eq!(
+            annotations(&findings),
+            [
+                format!(
+                    "::error file=b%2Cc%3Ad%25.yaml,line=7,col=3,title=break {}::100%25 a::b%0D%0Ac%0Aa fact%0Away out: pin it",
+                    rule.code
+                ),
+                format!("::notice file=a,line=1,title=hygiene {}::mild", rule.code),
+                format!("::notice title={}::undecided: no helm", rule.code),
+            ]
+        );
+    }
+}

@@ -1,0 +1,236 @@
+//! Findings that are meant to be: taken out, each for a reason that somebody wrote down.
+
+use serde::Deserialize;
+
+use super::{Diagnostic, Findings, Place, Rule, Severity, known_rules, pattern::matches};
+use crate::manifest::{self, ManifestError};
+
+/// What upstream does on purpose. Data: `manifests/lint/intended.yaml`.
+const INTENDED: (&str, &[u8]) = (
+    "manifests/lint/intended.yaml",
+    include_bytes!("../../manifests/lint/intended.yaml"),
+);
+
+/// A suppression that suppresses nothing.
+pub(super) static UNUSED: Rule = Rule {
+    code: "suppression-unused",
+    severity: Severity::Hygiene,
+    about: "An entry of the file given with `--suppressions` matches no finding: what it excused is gone, or it never \
+            matched. Left there, it may hide something new.",
+    bad: &[],
+    good: &[],
+};
+
+/// One entry of a file of suppressions.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Suppression {
+    /// The rule's code.
+    pub code: String,
+    /// The file, as path of the tree or as a pattern: `*` stands for anything but `/`, `**` for anything.
+    pub file: String,
+    /// A text that the message contains; any message where there is none.
+    #[serde(default)]
+    pub message: Option<String>,
+    /// Why the finding is meant to be.
+    pub reason: String,
+}
+
+/// Suppressions of one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suppressions {
+    /// The file they were read from.
+    pub file: String,
+    /// Its entries, each with the line that it begins at.
+    pub entries: Vec<(u32, Suppression)>,
+}
+
+/// A finding that was taken out, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suppressed {
+    /// The finding.
+    pub diagnostic: Diagnostic,
+    /// The reason as written.
+    pub reason: String,
+}
+
+/// Why a file of suppressions cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SuppressionError {
+    /// It is no list of entries.
+    #[error(transparent)]
+    Form(#[from] ManifestError),
+    /// An entry gives no reason.
+    #[error("{file}:{line}: the suppression of `{code}` gives no `reason`; say why the finding is meant to be")]
+    NoReason {
+        /// The file.
+        file: String,
+        /// The line of the entry.
+        line: u32,
+        /// Its code.
+        code: String,
+    },
+    /// An entry names no rule.
+    #[error("{file}:{line}: there is no rule `{code}`; `quickproof lint --rules` lists them")]
+    NoRule {
+        /// The file.
+        file: String,
+        /// The line of the entry.
+        line: u32,
+        /// Its code.
+        code: String,
+    },
+}
+
+impl Suppressions {
+    /// Reads a file of suppressions: a YAML list of entries, each with `code`, `file`, `reason` and perhaps `message`.
+    ///
+    /// # Errors
+    /// It is not of this form, or an entry names no rule or gives no reason.
+    pub fn read(file: &str, bytes: &[u8]) -> Result<Self, SuppressionError> {
+        let read: Option<Vec<Suppression>> = manifest::document(file, bytes)?;
+        let text = String::from_utf8_lossy(bytes);
+        let mut entries = Vec::new();
+        for (index, entry) in read.unwrap_or_default().into_iter().enumerate() {
+            let line = manifest::locate(&text, &format!("/{index}")).map_or(1, |place| place.line);
+            let (file, code) = (file.to_owned(), entry.code.clone());
+            if entry.reason.trim().is_empty() {
+                return Err(SuppressionError::NoReason { file, line, code });
+            }
+            if !known_rules().any(|rule| rule.code == code) {
+                return Err(SuppressionError::NoRule { file, line, code });
+            }
+            entries.push((line, entry));
+        }
+        Ok(Self {
+            file: file.to_owned(),
+            entries,
+        })
+    }
+
+    /// Those that come with this program: what upstream does on purpose.
+    ///
+    /// # Errors
+    /// A file of ours is broken, which a test rules out.
+    pub fn intended() -> Result<Self, SuppressionError> {
+        Self::read(INTENDED.0, INTENDED.1)
+    }
+
+    /// Takes out what an entry matches; returns the entries that match nothing.
+    fn take_out(&self, findings: &mut Findings) -> Vec<&(u32, Suppression)> {
+        let mut used = vec![false; self.entries.len()];
+        let mut kept = Vec::new();
+        for diagnostic in std::mem::take(&mut findings.diagnostics) {
+            let matching = self.entries.iter().position(|(_, entry)| entry.covers(&diagnostic));
+            match matching {
+                Some(index) => {
+                    used[index] = true;
+                    findings.suppressed.push(Suppressed {
+                        diagnostic,
+                        reason: self.entries[index].1.reason.trim().to_owned(),
+                    });
+                }
+                None => kept.push(diagnostic),
+            }
+        }
+        findings.diagnostics = kept;
+        let unused = self.entries.iter().zip(used).filter(|(_, used)| !used);
+        unused.map(|(entry, _)| entry).collect()
+    }
+}
+
+impl Findings {
+    /// Without what is meant to be, by the suppressions that come with this program.
+    #[must_use]
+    pub(super) fn without_intended(mut self) -> Self {
+        // A release without the things that are meant to be is as good: what is unused says nothing.
+        if let Ok(intended) = Suppressions::intended() {
+            intended.take_out(&mut self);
+        }
+        self
+    }
+
+    /// Without what somebody suppressed; an entry that suppresses nothing is a finding.
+    #[must_use]
+    pub fn without(mut self, suppressions: &Suppressions) -> Self {
+        let unused: Vec<_> = suppressions.take_out(&mut self).into_iter().cloned().collect();
+        for (line, entry) in unused {
+            let message = format!(
+                "the suppression of `{}` in `{}` matches no finding",
+                entry.code, entry.file
+            );
+            let added = self.add(&UNUSED, Place::line(&suppressions.file, line), message);
+            added.because(format!("its reason was: {}", entry.reason.trim()));
+            added.way_out("remove the entry");
+        }
+        self.diagnostics.sort_by(|one, other| {
+            let key = |found: &Diagnostic| (found.place.clone(), found.code);
+            key(one).cmp(&key(other))
+        });
+        self
+    }
+}
+
+impl Suppression {
+    fn covers(&self, diagnostic: &Diagnostic) -> bool {
+        self.code == diagnostic.code
+            && matches(&self.file, &diagnostic.place.file)
+            && self
+                .message
+                .as_ref()
+                .is_none_or(|part| diagnostic.message.contains(part.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lint::rules;
+
+    fn some_rule() -> &'static Rule {
+        rules().next().unwrap()
+    }
+
+    fn entry(code: &str, rest: &str) -> String {
+        format!("# why\n- code: {code}\n  file: \"a/*\"\n{rest}")
+    }
+
+    #[test]
+    fn what_is_covered_is_taken_out_and_what_covers_nothing_is_found() {
+        let rule = some_rule();
+        let text = entry(rule.code, "  message: epp\n  reason: meant\n")
+            + &format!("- {{code: {}, file: b, reason: old}}\n", rule.code);
+        let suppressions = Suppressions::read("s.yaml", text.as_bytes()).unwrap();
+        let mut findings = Findings::default();
+        findings.add(rule, Place::line("a/x", 1), "the epp");
+        findings.add(rule, Place::line("a/x", 2), "another");
+        let left = findings.without(&suppressions);
+        let said: Vec<_> = left
+            .diagnostics
+            .iter()
+            .map(|found| (found.code, found.place.file.as_str(), found.place.line))
+            .collect();
+        assert_eq!(said, [(rule.code, "a/x", 2), ("suppression-unused", "s.yaml", 6)]);
+        assert_eq!(left.suppressed.len(), 1);
+        assert_eq!(left.suppressed[0].reason, "meant");
+    }
+
+    #[test]
+    fn an_entry_needs_a_reason_and_a_rule_that_exists() {
+        let code = some_rule().code;
+        let read = |text: &str| Suppressions::read("s.yaml", text.as_bytes());
+        let no_reason = read(&entry(code, "  reason: ' '\n"));
+        assert!(matches!(no_reason, Err(SuppressionError::NoReason { line: 2, .. })));
+        let no_rule = read(&entry("no-such-rule", "  reason: x\n"));
+        assert!(matches!(no_rule, Err(SuppressionError::NoRule { .. })));
+        assert!(matches!(read(&entry(code, "")), Err(SuppressionError::Form(_))));
+        assert!(matches!(read("a: ["), Err(SuppressionError::Form(_))));
+        assert_eq!(read("").unwrap().entries, []);
+    }
+
+    #[test]
+    fn what_is_intended_is_said_with_a_reason() {
+        assert!(!Suppressions::intended().unwrap().entries.is_empty());
+    }
+}
