@@ -13,7 +13,9 @@ use crate::{
 };
 
 mod admission;
+mod caret;
 mod charts;
+mod containers;
 mod crds;
 mod examine;
 #[cfg(test)]
@@ -24,10 +26,20 @@ mod git;
 mod github;
 mod images;
 mod json;
+mod models;
+mod objects;
+mod order;
 mod pattern;
 mod pods;
+mod reader;
+mod references;
 mod sarif;
+mod shell;
 mod suppress;
+mod templates;
+#[cfg(test)]
+mod upstream;
+mod world;
 
 pub use charts::rendered;
 pub use examine::{draw, examine};
@@ -41,8 +53,13 @@ pub use suppress::{Suppressed, Suppression, SuppressionError, Suppressions};
 /// Every family of rules: one line each.
 pub static FAMILIES: &[Family] = &[
     charts::FAMILY,
-    images::FAMILY,
+    references::FAMILY,
+    shell::FAMILY,
+    objects::FAMILY,
+    models::FAMILY,
+    order::FAMILY,
     admission::FAMILY,
+    images::FAMILY,
     crds::FAMILY,
     git::FAMILY,
 ];
@@ -130,11 +147,13 @@ impl Severity {
 pub type Rendered = BTreeMap<ChartUse, Result<Arc<[Object]>, NotRendered>>;
 
 /// Why a chart could not be rendered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotRendered {
     /// It is the chart's fault: helm, or a reader of what helm printed, says what is wrong with it.
+    #[error("{0}")]
     Fails(String),
     /// Something else stood in the way, such as a registry that did not answer.
+    #[error("{0}")]
     NotTried(String),
 }
 
@@ -207,6 +226,8 @@ pub struct Examined<'a> {
     pub rendered: &'a Rendered,
     /// The files of the release.
     pub files: Files,
+    /// What a reader of each combination types.
+    readers: Vec<reader::Reader>,
 }
 
 impl Examined<'_> {

@@ -36,7 +36,9 @@ pub use action::{Absent, PatchStrategy, Target, Until};
 pub use draw::{draw, draw_all};
 pub use offered::{Offer, offered, preferred};
 pub use provider::{Installer, Profile, Provider, Witness};
+pub(crate) use reference::{Reference, classify, own_chart};
 pub use sums::Resources;
+pub(crate) use tools::flag_gone;
 
 /// Values of shell variables that are known so far.
 pub type Variables = BTreeMap<String, String>;

@@ -27,19 +27,21 @@ pub struct ExplainArguments {
 /// How alike (from 0 to 1) a code must be to what was typed to be offered instead.
 const ALIKE: f64 = 0.8;
 
-/// Prints one cause, or the table of all.
+/// Prints one cause or rule, or the table of all causes.
 ///
 /// # Errors
 /// There is no such code, or `out` cannot be written.
 pub fn run(arguments: &ExplainArguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     match &arguments.code {
         None => list(out)?,
-        Some(typed) => match code(typed).parse::<CauseCode>() {
-            Ok(cause) => explain(cause, out)?,
-            Err(_) if lint::rule(&code(typed)).is_some() => {
-                lint::rule(&code(typed)).map_or(Ok(()), |rule| explain_rule(rule, out))?;
+        // What a run blames and what lint finds may bear one name: then both are meant.
+        Some(typed) => match (code(typed).parse::<CauseCode>(), lint::rule(&code(typed))) {
+            (Ok(cause), rule) => {
+                explain(cause, out)?;
+                rule.map_or(Ok(()), |rule| explain_rule(rule, out))?;
             }
-            Err(message) => return Err(Usage::new(anyhow::anyhow!(with_suggestions(typed, message))).into()),
+            (Err(_), Some(rule)) => explain_rule(rule, out)?,
+            (Err(message), None) => return Err(Usage::new(anyhow::anyhow!(with_suggestions(typed, message))).into()),
         },
     }
     Ok(ExitCode::Passed)
@@ -75,7 +77,7 @@ fn explain(cause: CauseCode, out: &mut dyn Write) -> std::io::Result<()> {
 
 /// A rule: what it is about, and its examples as changes to a release that is well.
 fn explain_rule(rule: &Rule, out: &mut dyn Write) -> std::io::Result<()> {
-    writeln!(out, "{}", rule.code)?;
+    writeln!(out, "{} (a rule of lint)", rule.code)?;
     writeln!(out, "  means     {}", rule.about)?;
     writeln!(out, "  severity  {}, at most", rule.severity.word())?;
     for (word, changes) in [("bad", rule.bad), ("good", rule.good)] {

@@ -1,6 +1,6 @@
 //! All rules over one release.
 
-use super::{Combination, Examined, FAMILIES, Files, Findings, Rendered};
+use super::{Combination, Examined, FAMILIES, Files, Findings, Rendered, reader::Reader};
 use crate::{
     plan::{self, Options, PlanError},
     release::{Layout, Release},
@@ -31,6 +31,7 @@ pub fn examine(release: &Release, layout: &Layout, combinations: &[Combination],
         combinations,
         rendered,
         files: Files::of(release, combinations, rendered),
+        readers: Reader::all(release, layout, combinations),
     };
     let mut findings = Findings::default();
     for family in FAMILIES {

@@ -4,7 +4,7 @@ use url::Url;
 
 /// What an address refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Reference {
+pub(crate) enum Reference {
     /// A file of a repository at a tag, branch or commit.
     File {
         repository: String,
@@ -33,7 +33,7 @@ pub(super) enum Reference {
 }
 
 /// Reads an address or a path as `kubectl -f` and `curl` take it.
-pub(super) fn classify(text: &str) -> Reference {
+pub(crate) fn classify(text: &str) -> Reference {
     let Ok(url) = Url::parse(text) else {
         return Reference::Path(text.to_owned());
     };
@@ -87,7 +87,7 @@ pub(super) fn classify(text: &str) -> Reference {
 
 /// The name of a chart of the release's repository in an `oci://` reference, such as `inferencepool`. `charts` are what
 /// such references have before the name.
-pub(super) fn own_chart<'a>(reference: &'a str, charts: &[String]) -> Option<&'a str> {
+pub(crate) fn own_chart<'a>(reference: &'a str, charts: &[String]) -> Option<&'a str> {
     let rest = reference.strip_prefix("oci://")?;
     let (before, chart) = rest.split_at(rest.rfind('/')? + 1);
     charts.iter().any(|own| before.ends_with(own.as_str())).then_some(chart)

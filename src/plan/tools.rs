@@ -28,18 +28,23 @@ pub(super) fn asks_for_version(program: &str, words: &[Word]) -> bool {
     }
 }
 
+/// The first of a program's arguments that its current versions no longer have, and the version that dropped it.
+pub(crate) fn flag_gone(program: &str, arguments: &[String]) -> Option<(&'static str, &'static str)> {
+    let gone = FLAGS_GONE.iter().find(|(of, subcommand, flag, _)| {
+        *of == program
+            && arguments.first().is_some_and(|first| first == subcommand)
+            && arguments.iter().any(|argument| argument == flag)
+    });
+    gone.map(|(_, _, flag, since)| (*flag, *since))
+}
+
 impl Draft<'_> {
     pub(super) fn tool(&mut self, run: &Run<'_>) -> Result<Drawn, Stop> {
         let words = shell::texts(&run.words)?;
         let Some((program, arguments)) = words.split_first() else {
             return Err(Stop::Unsupported("it is empty".into()));
         };
-        let gone = FLAGS_GONE.iter().find(|(of, subcommand, flag, _)| {
-            of == program
-                && arguments.first().is_some_and(|first| first == subcommand)
-                && arguments.iter().any(|argument| argument == flag)
-        });
-        let known = gone.map(|(program, _, flag, since)| Finding::Broken {
+        let known = flag_gone(program, arguments).map(|(flag, since)| Finding::Broken {
             expected: format!("`{}` ends without an error", words.join(" ")),
             actual: format!("{program} has no flag {flag} since {since}"),
             cause: Cause::new(CauseCode::ToolFlagRemoved),

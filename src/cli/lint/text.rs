@@ -184,7 +184,13 @@ fn looked_at(release: &Release, combinations: &[Combination]) -> String {
         distinct(&|combination| combination.offer.variant.clone()),
         distinct(&|combination| combination.offer.provider.clone()),
     );
-    format!(" in {files} files, {variants} variants × {providers} providers")
+    let counted = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
+    format!(
+        " in {}, {} × {}",
+        counted(files, "file"),
+        counted(variants, "variant"),
+        counted(providers, "provider")
+    )
 }
 
 #[cfg(test)]
@@ -263,7 +269,7 @@ mod tests {
         assert!(text.starts_with(&expected), "{text}");
         let last = text.lines().last().unwrap();
         assert!(
-            last.starts_with("1 break, 1 undecided in 1 files") && last.ends_with("31 ms"),
+            last.starts_with("1 break, 1 undecided in 1 file") && last.ends_with("31 ms"),
             "{last}"
         );
     }

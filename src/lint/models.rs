@@ -1,0 +1,371 @@
+//! Models: the one that the guide asks for is served, and it fits in the memory that its server may use.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{
+    Change, Examined, Family, Findings, Place, Rule, Severity,
+    caret::caret,
+    containers::{self, Flag, flags},
+    objects::pool_pods,
+    pods::{PodSpec, items},
+    world::{Placed, World},
+};
+use crate::plan::{Action, Piece, Step};
+
+mod size;
+
+use size::Size;
+
+/// The family.
+pub(super) const FAMILY: Family = Family {
+    name: "models",
+    rules: &[&NOT_SERVED, &TOO_LARGE],
+    look,
+};
+
+const GUIDE: &str = "site-src/guides/index.md";
+const CPU: &str = "config/manifests/model/cpu.yaml";
+const ARGS_OF_CPU: Change = (
+    CPU,
+    "@@\n-            - --model\n-            - demo/model\n+            - --model\n+            - demo/model-2B-Instruct\n+            - --served-model-name\n+            - demo/model\n",
+);
+
+static NOT_SERVED: Rule = Rule {
+    code: "model-not-served",
+    severity: Severity::Break,
+    about: "The request of the guide asks for a model that the model server of a variant does not serve, neither as its \
+            model nor as an adapter: the answer is 404. Where there are InferenceModels, their targets count.",
+    bad: &[(
+        GUIDE,
+        "@@\n-\"model\": \"demo/model\",\n+\"model\": \"demo/adapter\",\n",
+    )],
+    good: &[
+        (
+            GUIDE,
+            "@@\n-\"model\": \"demo/model\",\n+\"model\": \"demo/adapter\",\n",
+        ),
+        (
+            "config/manifests/model/sim.yaml",
+            "@@\n-            - --port\n+            - --lora-modules\n+            - '{\"name\": \"demo/adapter\"}'\n+            - --port\n",
+        ),
+        (
+            CPU,
+            "@@\n-            - --port\n+            - --lora-modules\n+            - demo/adapter=/adapters/one\n+            - --port\n",
+        ),
+    ],
+};
+
+static TOO_LARGE: Rule = Rule {
+    code: "model-exceeds-memory",
+    severity: Severity::Break,
+    about: "The weights of a model alone are larger than the memory limit of its server: it is killed while it loads. \
+            The size is the number of parameters in the model's name times two bytes (bfloat16), or what the name says \
+            of a smaller type. Where the weights fit and the cache that is asked for beside them does not, it is milder. \
+            Servers on accelerators and simulators are left out.",
+    bad: &[(
+        CPU,
+        "@@\n-            - --model\n-            - demo/model\n+            - --model\n+            - demo/model-32B-Instruct\n+            - --served-model-name\n+            - demo/model\n",
+    )],
+    good: &[ARGS_OF_CPU],
+};
+
+fn look(examined: &Examined<'_>, findings: &mut Findings) {
+    for world in examined.worlds() {
+        for step in &world.plan.steps {
+            if let Some((asked, place)) = asked(examined, step) {
+                request(examined, findings, &world, &asked, &place);
+            }
+        }
+        for placed in &world.objects {
+            for spec in super::pods::pod_specs(placed.object) {
+                memory(examined, findings, &world, *placed, &spec);
+            }
+        }
+    }
+}
+
+/// The model that a request asks for, and where the guide says so.
+fn asked(examined: &Examined<'_>, step: &Step) -> Option<(String, Place)> {
+    let Action::Request(request) = &step.action else {
+        return None;
+    };
+    // Where a variable's name is sent in place of its value, that is what is wrong, and it is found elsewhere.
+    if !request.unexpanded.is_empty() {
+        return None;
+    }
+    let text = request.body.as_ref()?.0.iter().map(|piece| match piece {
+        Piece::Text(text) => Some(text.as_str()),
+        Piece::Variable(_) => None,
+    });
+    let body: Value = serde_json::from_str(&text.collect::<Option<String>>()?).ok()?;
+    let model = body["model"].as_str()?.to_owned();
+    let place = caret(examined, &step.from.file, step.from.line, &format!("\"{model}\""));
+    Some((model, place))
+}
+
+fn request(examined: &Examined<'_>, findings: &mut Findings, world: &World<'_>, asked: &str, place: &Place) {
+    let servers = servers(world);
+    if servers.is_empty() {
+        findings.undecided(
+            &NOT_SERVED,
+            format!(
+                "which models are served to a reader of {} on {} is not known",
+                world.offer.variant, world.offer.provider
+            ),
+        );
+        return;
+    }
+    for target in targets(world, asked) {
+        for (placed, spec) in &servers {
+            let served = served(world, *placed, spec);
+            if served.names.contains(target) || served.names.is_empty() {
+                continue;
+            }
+            if served.is_open {
+                findings.undecided(
+                    &NOT_SERVED,
+                    format!(
+                        "`{target}` may be an adapter that {} finds in a folder",
+                        placed.object.title()
+                    ),
+                );
+                continue;
+            }
+            let names: Vec<String> = served.names.iter().map(|name| format!("`{name}`")).collect();
+            let found = findings.add(
+                &NOT_SERVED,
+                place.clone(),
+                format!(
+                    "`{asked}` is asked for, and the model server of `{}` does not serve it",
+                    placed.object.file
+                ),
+            );
+            if target != asked {
+                found.because(format!("an InferenceModel sends `{asked}` to `{target}`"));
+            }
+            found
+                .because(format!("it serves {}", names.join(", ")))
+                .because(format!("its arguments: {}", argument_place(examined, *placed, spec)))
+                .way_out("ask for a model that every variant serves, or give each variant its own request")
+                .only_for(world.offer);
+        }
+    }
+}
+
+/// Where the arguments of a server stand, as `file:line`.
+fn argument_place(examined: &Examined<'_>, placed: Placed<'_>, spec: &PodSpec<'_>) -> String {
+    let containers = spec.containers();
+    let container = containers
+        .iter()
+        .find(|container| model(&flags(container.value)).is_some());
+    let pointer = container.map_or_else(
+        || spec.pointer.clone(),
+        |container| format!("{}/args", container.pointer),
+    );
+    let place = examined.place(placed.object, &pointer);
+    format!("{}:{}", place.file, place.line)
+}
+
+/// The names under which the pods are asked: those that an `InferenceModel` gives for the one that clients ask for, or
+/// that one itself.
+fn targets<'a>(world: &World<'a>, asked: &'a str) -> Vec<&'a str> {
+    let model = world
+        .of_kind("InferenceModel")
+        .find(|model| model.text("/spec/modelName") == Some(asked));
+    let targets = model.map(|model| {
+        items(&model.object.value["spec"]["targetModels"])
+            .filter_map(|(_, target)| target["name"].as_str())
+            .collect::<Vec<_>>()
+    });
+    targets
+        .filter(|targets| !targets.is_empty())
+        .unwrap_or_else(|| vec![asked])
+}
+
+/// The pods that serve models: those that pools select, or where no pool is known all that are told of a model.
+fn servers<'a>(world: &World<'a>) -> Vec<(Placed<'a>, PodSpec<'a>)> {
+    let serves = |spec: &PodSpec<'_>| {
+        spec.containers()
+            .iter()
+            .any(|container| model(&flags(container.value)).is_some())
+    };
+    pool_pods(world).into_iter().filter(|(_, spec)| serves(spec)).collect()
+}
+
+/// The model that a server is told to load.
+fn model<'a>(flags: &[Flag<'a>]) -> Option<&'a str> {
+    containers::value(flags, "model").or_else(|| containers::value(flags, "model-path"))
+}
+
+/// What pods serve.
+struct Served {
+    names: BTreeSet<String>,
+    /// Whether they find more in a folder when they are asked.
+    is_open: bool,
+}
+
+fn served(world: &World<'_>, placed: Placed<'_>, spec: &PodSpec<'_>) -> Served {
+    let mut served = Served {
+        names: BTreeSet::new(),
+        is_open: false,
+    };
+    for container in spec.containers() {
+        let flags = flags(container.value);
+        let named: Vec<&str> = flags
+            .iter()
+            .filter(|flag| flag.name == "served-model-name")
+            .flat_map(|flag| &flag.values)
+            .copied()
+            .collect();
+        let own = if named.is_empty() {
+            model(&flags).into_iter().collect()
+        } else {
+            named
+        };
+        served.names.extend(own.into_iter().map(str::to_owned));
+        let adapters = flags
+            .iter()
+            .filter(|flag| matches!(flag.name.as_str(), "lora-modules" | "lora" | "modules" | "lora-paths"));
+        served.names.extend(
+            adapters
+                .flat_map(|flag| &flag.values)
+                .flat_map(|value| adapter_names(value)),
+        );
+        // vLLM's resolver plugin loads an adapter from its folder when a client asks for it.
+        served.is_open |= items(&container.value["env"]).any(|(_, env)| env["name"] == "VLLM_LORA_RESOLVER_CACHE_DIR");
+    }
+    for (_, volume) in items(&spec.value["volumes"]) {
+        let name = volume["configMap"]["name"].as_str();
+        let of_pods = world
+            .of_kind("ConfigMap")
+            .filter(|map| Some(map.object.name()) == name && map.namespace == placed.namespace);
+        for map in of_pods {
+            let texts = map.object.value["data"]
+                .as_object()
+                .into_iter()
+                .flat_map(serde_json::Map::values);
+            served
+                .names
+                .extend(texts.filter_map(Value::as_str).flat_map(adapters_of_a_sidecar));
+        }
+    }
+    served
+}
+
+/// The names in one value of an adapter flag: JSON with a `name`, `name=path`, or the name itself.
+fn adapter_names(value: &str) -> Vec<String> {
+    if let Ok(json) = serde_json::from_str::<Value>(value) {
+        let list = if json.is_array() {
+            json.as_array().cloned().unwrap_or_default()
+        } else {
+            vec![json]
+        };
+        return list
+            .iter()
+            .filter_map(|one| one["name"].as_str().map(str::to_owned))
+            .collect();
+    }
+    value
+        .split([',', ' '])
+        .filter(|one| !one.is_empty())
+        .map(|one| one.split('=').next().unwrap_or(one).to_owned())
+        .collect()
+}
+
+/// The adapters that a sidecar loads: `ensureExist.models[].id` of its configuration, at any depth
+/// (`tools/dynamic-lora-sidecar` of the project, v0.2.0 and later).
+fn adapters_of_a_sidecar(text: &str) -> Vec<String> {
+    let Ok(value) = crate::manifest::document::<Value>("configuration", text.as_bytes()) else {
+        return Vec::new();
+    };
+    let mut names = Vec::new();
+    let mut open = vec![&value];
+    while let Some(value) = open.pop() {
+        names.extend(
+            items(&value["ensureExist"]["models"]).filter_map(|(_, model)| model["id"].as_str().map(str::to_owned)),
+        );
+        open.extend(value.as_object().into_iter().flat_map(serde_json::Map::values));
+    }
+    names
+}
+
+/// Whether a model fits in the memory of its container.
+fn memory(examined: &Examined<'_>, findings: &mut Findings, world: &World<'_>, placed: Placed<'_>, spec: &PodSpec<'_>) {
+    for container in spec.containers() {
+        let limits = &container.value["resources"]["limits"];
+        let on_accelerator = limits
+            .as_object()
+            .is_some_and(|limits| limits.keys().any(|resource| resource.contains('/')));
+        let is_simulator = container.value["image"].as_str().is_some_and(|image| {
+            let name = image
+                .rsplit('/')
+                .next()
+                .unwrap_or_default()
+                .split(':')
+                .next()
+                .unwrap_or_default();
+            name.ends_with("-sim") || name.contains("simulator")
+        });
+        let (Some(name), Some(limit)) = (
+            model(&flags(container.value)),
+            limits["memory"].as_str().and_then(size::bytes),
+        ) else {
+            continue;
+        };
+        let Some(size) = Size::of(name).filter(|_| !on_accelerator && !is_simulator) else {
+            continue;
+        };
+        let cache = items(&container.value["env"]).find(|(_, env)| env["name"] == "VLLM_CPU_KVCACHE_SPACE");
+        let cache = cache
+            .and_then(|(_, env)| size::bytes(&format!("{}Gi", env["value"].as_str()?)))
+            .unwrap_or(0.0);
+        if size.bytes + cache <= limit {
+            continue;
+        }
+        let severity = if size.bytes > limit {
+            Severity::Break
+        } else {
+            Severity::Degraded
+        };
+        let place = examined.place(placed.object, &format!("{}/resources/limits/memory", container.pointer));
+        findings
+            .add(
+                &TOO_LARGE,
+                place,
+                format!(
+                    "`{name}` needs more memory than the {} that its server may use",
+                    limits["memory"].as_str().unwrap_or_default()
+                ),
+            )
+            .because(size.said)
+            .because(format!("with a cache of {:.1} GiB beside it", cache / size::GIB))
+            .way_out("raise the limit, or take a smaller model")
+            .at_most(severity)
+            .only_for(world.offer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("{\"name\": \"a\", \"path\": \"b\"}", &["a"])]
+    #[case("[{\"name\": \"a\"}, {\"name\": \"b\"}]", &["a", "b"])]
+    #[case("a=/x", &["a"])]
+    #[case("a,b", &["a", "b"])]
+    fn names_of_adapters_are_read_in_each_form(#[case] value: &str, #[case] names: &[&str]) {
+        assert_eq!(adapter_names(value), names);
+    }
+
+    #[test]
+    fn a_sidecar_names_its_adapters_at_any_depth() {
+        let text = "a:\n  ensureExist:\n    models:\n    - id: one\n      source: x\n    - id: two\n";
+        assert_eq!(adapters_of_a_sidecar(text), ["one", "two"]);
+        assert!(adapters_of_a_sidecar(": [").is_empty());
+    }
+}

@@ -1,0 +1,191 @@
+//! Who may do what: bindings, the roles they refer to, and whether the endpoint picker may watch what it watches.
+
+use super::{
+    Look, Said, listed,
+    pool::all_pods,
+    rules::{BINDING_INCOMPLETE, BINDING_SUBJECT, PICKER_ACCESS, ROLE_MISSING},
+};
+use crate::lint::{
+    Severity, containers,
+    pods::items,
+    world::{Placed, Sought, World},
+};
+
+/// The group of roles and bindings.
+const GROUP: &str = "rbac.authorization.k8s.io";
+
+/// Roles that every cluster has, beside those whose names begin with `system:` (Kubernetes documentation, "Using RBAC
+/// Authorization", user-facing roles).
+const OF_EACH_CLUSTER: &[&str] = &["admin", "cluster-admin", "edit", "view"];
+
+pub(super) fn look(look: &mut Look<'_, '_>) {
+    for kind in ["RoleBinding", "ClusterRoleBinding"] {
+        for binding in look.world.of_kind(kind) {
+            role(look, binding);
+            subjects(look, binding);
+        }
+    }
+    picker(look);
+}
+
+fn role(look: &mut Look<'_, '_>, binding: Placed<'_>) {
+    let (kind, name) = (binding.text("/roleRef/kind"), binding.text("/roleRef/name"));
+    if binding.text("/roleRef/apiGroup").is_none() {
+        let said = Said {
+            message: format!("the `roleRef` of {} names no `apiGroup`", binding.object.title()),
+            why: vec!["the API server puts in the default of this version".into()],
+            way_out: "add `apiGroup: rbac.authorization.k8s.io`",
+        };
+        look.wrong(&BINDING_INCOMPLETE, binding, "/roleRef", said);
+    }
+    let (Some(kind), Some(name)) = (kind, name) else {
+        return;
+    };
+    if kind == "ClusterRole" && (name.starts_with("system:") || OF_EACH_CLUSTER.contains(&name)) {
+        return;
+    }
+    let sought = look.world.find(Some(GROUP), kind, binding.namespace, name);
+    if look.is_absent(&ROLE_MISSING, &sought, &format!("a {kind} `{name}`")) {
+        let said = Said {
+            message: format!(
+                "{} gives the {kind} `{name}`, which no step makes",
+                binding.object.title()
+            ),
+            why: vec![format!(
+                "{kind}s: {}",
+                listed(look.world.of_kind(kind).map(|one| one.object.name()))
+            )],
+            way_out: "name the role that is made",
+        };
+        look.wrong(&ROLE_MISSING, binding, "/roleRef/name", said);
+    }
+}
+
+fn subjects(look: &mut Look<'_, '_>, binding: Placed<'_>) {
+    for (index, subject) in items(&binding.object.value["subjects"]) {
+        let (Some("ServiceAccount"), Some(name)) = (subject["kind"].as_str(), subject["name"].as_str()) else {
+            continue;
+        };
+        let namespace = subject["namespace"].as_str().unwrap_or(binding.namespace);
+        // Accounts of other namespaces are those of what is installed by others.
+        if name == "default" || !look.world.uses_namespace(namespace) {
+            continue;
+        }
+        let sought = look.world.find(Some(""), "ServiceAccount", namespace, name);
+        if look.is_absent(
+            &BINDING_SUBJECT,
+            &sought,
+            &format!("a service account `{namespace}/{name}`"),
+        ) {
+            let said = Said {
+                message: format!(
+                    "{} gives its role to the service account `{namespace}/{name}`, which no step makes",
+                    binding.object.title()
+                ),
+                why: vec![format!(
+                    "service accounts: {}",
+                    listed(look.world.of_kind("ServiceAccount").map(|one| one.object.name()))
+                )],
+                way_out: "name the account that the pods run as",
+            };
+            look.wrong(&BINDING_SUBJECT, binding, &format!("/subjects/{index}/name"), said);
+        }
+    }
+}
+
+/// Whether every kind that the endpoint picker of this release watches may be watched by its account.
+fn picker(look: &mut Look<'_, '_>) {
+    let Some(facts) = look.examined.layout.picker.as_ref() else {
+        return;
+    };
+    let tag = look.examined.release.tag.as_ref();
+    let kinds: Vec<&str> = facts
+        .kinds
+        .iter()
+        .filter(|kind| tag.is_none_or(|tag| kind.is_in(tag)))
+        .map(|kind| kind.name.as_str())
+        .collect();
+    for pods in all_pods(look.world) {
+        let containers = pods.spec.containers();
+        let Some(container) = containers
+            .iter()
+            .find(|container| containers::value(&containers::flags(container.value), "pool-name").is_some())
+        else {
+            continue;
+        };
+        let account = pods.spec.value["serviceAccountName"].as_str().unwrap_or("default");
+        for kind in &kinds {
+            let (group, plural) = resource_of(kind);
+            // A kind that the release has no CRD of cannot be watched by anybody, which is another matter.
+            let has_crd = look.examined.crds().any(|crd| {
+                let spec = &crd.value["spec"];
+                spec["group"] == group && spec["names"]["plural"] == plural
+            });
+            if !has_crd {
+                continue;
+            }
+            if may_watch(look.world, pods.placed.namespace, account, &group, &plural) {
+                continue;
+            }
+            let sought: Sought<'_> = look.world.absent("RoleBinding", usize::MAX);
+            if look.is_absent(
+                &PICKER_ACCESS,
+                &sought,
+                &format!("a role that lets `{account}` watch {plural}.{group}"),
+            ) {
+                let said = Said {
+                    message: format!(
+                        "the endpoint picker may not watch {plural}.{group}: no role gives it to the account `{account}`"
+                    ),
+                    why: vec![format!(
+                        "the endpoint picker of this release watches {}",
+                        listed(kinds.iter().copied())
+                    )],
+                    way_out: "add a rule with the verbs get, list and watch to its role",
+                };
+                look.at_most(&PICKER_ACCESS, pods.placed, &container.pointer, said, Severity::Break);
+            }
+        }
+    }
+}
+
+/// Group and plural of `GROUP/VERSION KIND`.
+fn resource_of(kind: &str) -> (String, String) {
+    let (version, kind) = kind.split_once(' ').unwrap_or(("", kind));
+    let group = version.split('/').next().unwrap_or_default();
+    (group.to_owned(), format!("{}s", kind.to_lowercase()))
+}
+
+/// Whether a binding gives an account a role that lets it list and watch a resource in a namespace.
+fn may_watch(world: &World<'_>, namespace: &str, account: &str, group: &str, plural: &str) -> bool {
+    let bindings = world
+        .of_kind("RoleBinding")
+        .filter(|binding| binding.namespace == namespace);
+    let mut bindings = bindings.chain(world.of_kind("ClusterRoleBinding"));
+    bindings.any(|binding| {
+        let is_bound = items(&binding.object.value["subjects"]).any(|(_, subject)| {
+            let of = subject["namespace"].as_str().unwrap_or(binding.namespace);
+            subject["kind"] == "ServiceAccount" && subject["name"] == account && of == namespace
+        });
+        let role = binding.text("/roleRef/kind").zip(binding.text("/roleRef/name"));
+        let role = role.map(|(kind, name)| world.find(Some(GROUP), kind, binding.namespace, name));
+        let Some(Sought::Here(role)) = role.filter(|_| is_bound) else {
+            return false;
+        };
+        items(&role.object.value["rules"]).any(|(_, rule)| {
+            let names = |field: &str, wanted: &str| items(&rule[field]).any(|(_, one)| one == wanted || one == "*");
+            names("apiGroups", group) && names("resources", plural) && names("verbs", "list") && names("verbs", "watch")
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_has_its_group_and_its_plural() {
+        let found = resource_of("inference.networking.k8s.io/v1 InferencePool");
+        assert_eq!(found, ("inference.networking.k8s.io".into(), "inferencepools".into()));
+    }
+}

@@ -1,0 +1,354 @@
+//! Charts that commands install: their versions, and the values that are set in them.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{
+    at_most,
+    rules::{CHART_EPP_FOREIGN, CHART_MISSING, CHART_OTHER_RELEASE, CHART_UNPINNED, CHART_VALUE_UNKNOWN},
+};
+use crate::{
+    lint::{
+        ChartFiles, Examined, Findings, Place,
+        caret::caret,
+        reader::{Reader, Said, Typed},
+    },
+    manifest::Object,
+    plan::own_chart,
+    release::{Layout, Tag},
+};
+
+/// A `helm install` or `helm upgrade`.
+struct Install<'a> {
+    reference: &'a Said,
+    version: Option<&'a Said>,
+    set: Vec<&'a Said>,
+}
+
+/// Flags of helm that take a value in the next word, of those that guides use.
+const VALUED: &[&str] = &[
+    "--kube-context",
+    "--namespace",
+    "--set",
+    "--set-file",
+    "--set-json",
+    "--set-string",
+    "--timeout",
+    "--values",
+    "--version",
+    "-f",
+    "-n",
+];
+
+pub(super) fn look(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, typed: &Typed) {
+    let Some(install) = install(typed) else {
+        return;
+    };
+    let Some(name) = own_chart(&install.reference.text, &examined.layout.charts) else {
+        if install.reference.text.contains("://") {
+            foreign(examined, findings, reader, typed, &install);
+        }
+        return;
+    };
+    let place = |text: &str| caret(examined, &typed.at.file, typed.at.line, text);
+    let chart = examined
+        .files
+        .charts
+        .iter()
+        .find(|chart| chart.directory.as_str() == format!("config/charts/{name}"));
+    let Some(chart) = chart else {
+        if examined.files.charts.is_empty() {
+            findings.undecided(
+                &CHART_MISSING,
+                format!("the tree has no charts, so whether the release has `{name}` is not known"),
+            );
+        } else {
+            findings
+                .add(
+                    &CHART_MISSING,
+                    place(&install.reference.text),
+                    format!("the release has no chart `{name}`"),
+                )
+                .because(format!(
+                    "it has {}",
+                    examined
+                        .files
+                        .charts
+                        .iter()
+                        .map(|chart| format!("`{}`", chart.directory))
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                ))
+                .way_out("install a chart that the release has")
+                .at_most(at_most(typed.role))
+                .only_for(&reader.offer);
+        }
+        return;
+    };
+    match install.version {
+        None => {
+            findings
+                .add(
+                    &CHART_UNPINNED,
+                    place(&install.reference.text),
+                    format!("the chart `{name}` is installed in whichever version is the newest"),
+                )
+                .way_out("add `--version` with the release's tag")
+                .only_for(&reader.offer);
+        }
+        Some(version) if version.is_known => {
+            of_version(examined, findings, reader, name, &version.text, place(&version.text));
+        }
+        Some(_) => {}
+    }
+    for set in install.set {
+        value(examined, findings, reader, chart, set, place);
+    }
+}
+
+fn install(typed: &Typed) -> Option<Install<'_>> {
+    let [verb, rest @ ..] = typed.words.as_slice() else {
+        return None;
+    };
+    if typed.program != "helm" || !matches!(verb.text.as_str(), "install" | "upgrade") {
+        return None;
+    }
+    let (mut version, mut set, mut positional) = (None, Vec::new(), Vec::new());
+    let mut words = rest.iter();
+    while let Some(word) = words.next() {
+        if !word.text.starts_with('-') {
+            positional.push(word);
+        } else if VALUED.contains(&word.text.as_str()) {
+            let value = words.next()?;
+            match word.text.as_str() {
+                "--version" => version = Some(value),
+                "--set" | "--set-string" => set.push(value),
+                _ => {}
+            }
+        }
+    }
+    let reference = positional.last().copied().filter(|_| positional.len() > 1)?;
+    Some(Install {
+        reference,
+        version,
+        set,
+    })
+}
+
+/// A chart of another project.
+fn foreign(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, typed: &Typed, install: &Install<'_>) {
+    let name = install.reference.text.rsplit('/').next().unwrap_or_default();
+    let (message, way_out) = match install.version {
+        None => (
+            format!("the chart `{name}` is installed in whichever version is the newest"),
+            "add `--version` with a version that was tried with this release",
+        ),
+        Some(version) if version.is_known && is_moving(&version.text) => (
+            format!(
+                "the chart `{name}` is installed as `{}`, which is built anew from a branch",
+                version.text
+            ),
+            "name a version that was published once and for all, and tried with this release",
+        ),
+        Some(_) => return,
+    };
+    findings
+        .add(
+            &CHART_UNPINNED,
+            caret(examined, &typed.at.file, typed.at.line, &install.reference.text),
+            message,
+        )
+        .way_out(way_out)
+        .only_for(&reader.offer);
+}
+
+/// Whether a version names a branch and not a build.
+fn is_moving(version: &str) -> bool {
+    let last = version.rsplit(['-', '.']).next().unwrap_or_default();
+    matches!(last, "main" | "master" | "latest" | "nightly" | "dev" | "snapshot")
+}
+
+/// The version of a chart of this project.
+fn of_version(
+    examined: &Examined<'_>,
+    findings: &mut Findings,
+    reader: &Reader,
+    name: &str,
+    version: &str,
+    place: Place,
+) {
+    let own = examined.release.tag.as_ref();
+    let Ok(other) = version.parse::<Tag>() else {
+        if is_moving(version) || version.len() < 4 {
+            findings
+                .add(
+                    &CHART_UNPINNED,
+                    place,
+                    format!("the chart `{name}` is installed as `{version}`, which moves"),
+                )
+                .way_out("give the release's tag as `--version`")
+                .only_for(&reader.offer);
+        }
+        return;
+    };
+    let Some(own) = own.filter(|own| **own != other) else {
+        return;
+    };
+    let lacks = kinds_without_crd(examined, &other);
+    if lacks.is_empty() {
+        findings
+            .add(
+                &CHART_OTHER_RELEASE,
+                place,
+                format!("the chart `{name}` of {other} is installed in the guide of {own}"),
+            )
+            .way_out(format!("install it as {own}"))
+            .only_for(&reader.offer);
+        return;
+    }
+    findings
+        .add(
+            &CHART_EPP_FOREIGN,
+            place,
+            format!("the endpoint picker of {other} is installed, and it cannot start with the CRDs of {own}"),
+        )
+        .because(format!("the endpoint picker of {other} watches {}", lacks.join(", ")))
+        .because(format!(
+            "`config/crd` of {own} has no such kind, so its watch never syncs and it never becomes ready"
+        ))
+        .way_out(format!("install the chart as {own}"))
+        .only_for(&reader.offer);
+}
+
+/// The kinds that the endpoint picker of another release watches and that the CRDs of this one lack.
+fn kinds_without_crd(examined: &Examined<'_>, other: &Tag) -> Vec<String> {
+    let bundle: Vec<&Object> = examined.crds().collect();
+    if bundle.is_empty() {
+        return Vec::new();
+    }
+    let Ok(layout) = Layout::of_tag(&examined.release.repository, other) else {
+        return Vec::new();
+    };
+    // What this release's own endpoint picker watches as well is no matter of the other one.
+    let own = examined.layout.picker.iter().flat_map(|picker| &picker.kinds);
+    let own: BTreeSet<&str> = own.map(|kind| kind.name.as_str()).collect();
+    let watched = layout.picker.iter().flat_map(|picker| &picker.kinds);
+    let watched = watched.filter(|kind| kind.is_in(other)).map(|kind| kind.name.clone());
+    let has = |kind: &str| {
+        let (version, kind) = kind.split_once(' ').unwrap_or(("", kind));
+        let (group, version) = version.split_once('/').unwrap_or(("", version));
+        bundle.iter().any(|crd| {
+            let spec = &crd.value["spec"];
+            let versions = spec["versions"].as_array().into_iter().flatten();
+            spec["group"] == group
+                && spec["names"]["kind"] == kind
+                && versions
+                    .into_iter()
+                    .any(|one| one["name"] == version && one["served"] == true)
+        })
+    };
+    watched
+        .filter(|kind| !own.contains(kind.as_str()) && !has(kind))
+        .collect()
+}
+
+/// Whether a value that is set is one that the chart reads.
+fn value(
+    examined: &Examined<'_>,
+    findings: &mut Findings,
+    reader: &Reader,
+    chart: &ChartFiles,
+    set: &Said,
+    place: impl Fn(&str) -> Place,
+) {
+    for one in set.text.split(',') {
+        let Some((path, _)) = one
+            .split_once('=')
+            .filter(|(path, _)| !path.contains(['\\', '[', '$', '{']))
+        else {
+            continue;
+        };
+        let parts: Vec<&str> = path.split('.').collect();
+        let mut known = Some(&chart.values);
+        for part in &parts {
+            known = known.and_then(|value| value.get(part));
+        }
+        if known.is_some_and(|value| !value.is_null()) || is_read(examined, chart, &parts) {
+            continue;
+        }
+        findings
+            .add(
+                &CHART_VALUE_UNKNOWN,
+                place(path),
+                format!("the chart `{}` reads no value `{path}`", name_of(chart)),
+            )
+            .because(format!(
+                "neither `{}/values.yaml` nor a template names it, so helm takes it and nothing changes",
+                chart.directory
+            ))
+            .way_out("set a value that the chart reads")
+            .only_for(&reader.offer);
+    }
+}
+
+fn name_of(chart: &ChartFiles) -> &str {
+    chart.chart["name"].as_str().unwrap_or_else(|| chart.directory.as_str())
+}
+
+/// Whether a template of the chart, or of a chart that it depends on, reads the value or one around it.
+fn is_read(examined: &Examined<'_>, chart: &ChartFiles, parts: &[&str]) -> bool {
+    // Without the templates of a chart that is not in the tree it is not known what they read.
+    let Some(templates) = examined.templates(chart) else {
+        return true;
+    };
+    // `.Values.a.b` hands everything below it on; the top level alone (`.Values.a`) is no evidence for a path below it.
+    let least = parts.len().min(2);
+    (least..=parts.len()).any(|length| {
+        let wanted = format!(".Values.{}", parts[..length].join("."));
+        templates.iter().any(|text| reads(text, &wanted))
+    }) || reads_by_index(&templates, parts)
+}
+
+fn reads(text: &str, wanted: &str) -> bool {
+    text.match_indices(wanted).any(|(at, _)| {
+        let next = text[at + wanted.len()..].chars().next();
+        next.is_none_or(|sign| !(sign.is_alphanumeric() || matches!(sign, '_' | '.')))
+    })
+}
+
+/// `(index .Values "a" "b")`, and a whole section handed on by name.
+fn reads_by_index(templates: &[Arc<str>], parts: &[&str]) -> bool {
+    let quoted: Vec<String> = parts.iter().take(2).map(|part| format!("\"{part}\"")).collect();
+    let indexed = format!(".Values {}", quoted.join(" "));
+    let whole = format!(".Values.{}", parts.first().copied().unwrap_or_default());
+    templates.iter().any(|text| {
+        text.contains(&indexed)
+            || text.contains(&format!("with {whole} "))
+            || text.contains(&format!("toYaml {whole} "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("v2.2.0-main", true)]
+    #[case("latest", true)]
+    #[case("v2.0.4", false)]
+    #[case("v2.0.0-rc.2", false)]
+    #[case("0.1.0-alpha.1", false)]
+    fn a_version_that_names_a_branch_moves(#[case] version: &str, #[case] moves: bool) {
+        assert_eq!(is_moving(version), moves);
+    }
+
+    #[rstest]
+    #[case("{{ .Values.a.b }}", ".Values.a.b", true)]
+    #[case("{{ .Values.a.bc }}", ".Values.a.b", false)]
+    #[case("{{ .Values.a.b.c }}", ".Values.a.b", false)]
+    #[case("range .Values.a.b", ".Values.a.b", true)]
+    fn a_template_reads_a_value_by_its_whole_name(#[case] text: &str, #[case] wanted: &str, #[case] does: bool) {
+        assert_eq!(reads(text, wanted), does);
+    }
+}

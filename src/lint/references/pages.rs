@@ -1,0 +1,220 @@
+//! Pages: their includes and their links to other files.
+
+use std::collections::BTreeSet;
+
+use super::rules::{INCLUDE_MISSING, LINK_BRANCH, LINK_MISSING};
+use crate::{
+    lint::{Examined, Findings, Place, Severity},
+    plan::{Reference, classify},
+    release::{RepoPath, Tag},
+};
+
+pub(super) fn look(examined: &Examined<'_>, findings: &mut Findings) {
+    let guide = &examined.layout.guide;
+    let Some(folder) = guide.parent() else {
+        return;
+    };
+    let below = format!("{folder}/");
+    let is_page = |path: &&RepoPath| path.as_str().starts_with(&below) && has_ending(path.as_str(), &["md"]);
+    let pages: Vec<&RepoPath> = examined.files.all.iter().filter(is_page).collect();
+    for page in pages {
+        let mut seen = BTreeSet::new();
+        read(examined, findings, page, page, &mut seen);
+    }
+}
+
+/// Whether a path's last part ends with one of some endings, written without the dot.
+fn has_ending(path: &str, endings: &[&str]) -> bool {
+    let file = path.rsplit('/').next().unwrap_or_default();
+    file.rsplit_once('.')
+        .is_some_and(|(_, ending)| endings.contains(&ending))
+}
+
+/// Reads a file that is a page, or a part of one.
+fn read(
+    examined: &Examined<'_>,
+    findings: &mut Findings,
+    page: &RepoPath,
+    file: &RepoPath,
+    seen: &mut BTreeSet<String>,
+) {
+    if !seen.insert(file.to_string()) {
+        return;
+    }
+    let Some(text) = examined.files.text(examined.release, file.as_str()) else {
+        return;
+    };
+    let mut in_code = false;
+    for (line, row) in (1..).zip(text.lines()) {
+        let trimmed = row.trim_start();
+        if trimmed.starts_with("```") || trimmed.starts_with("~~~") {
+            in_code = !in_code;
+            continue;
+        }
+        if in_code {
+            continue;
+        }
+        if let Some(name) = included(trimmed) {
+            include(examined, findings, page, file, line, row, name, seen);
+            continue;
+        }
+        for (at, target) in links(row) {
+            let place = Place {
+                file: file.to_string(),
+                line,
+                column: u32::try_from(row[..at].chars().count() + 1).ok(),
+            };
+            link(examined, findings, page, target, place);
+        }
+    }
+}
+
+/// The file that a line includes.
+fn included(row: &str) -> Option<&str> {
+    let name = row.strip_prefix("--8<--")?.trim();
+    let name = name.strip_prefix(['"', '\''])?.strip_suffix(['"', '\''])?;
+    (!name.contains("://") && !name.is_empty()).then_some(name)
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one place where an include is met, with all that is known of it"
+)]
+fn include(
+    examined: &Examined<'_>,
+    findings: &mut Findings,
+    page: &RepoPath,
+    file: &RepoPath,
+    line: u32,
+    row: &str,
+    name: &str,
+    seen: &mut BTreeSet<String>,
+) {
+    let path = name.parse::<RepoPath>().ok();
+    if let Some(path) = path.as_ref().filter(|path| examined.release.tree.exists(path)) {
+        read(examined, findings, page, path, seen);
+        return;
+    }
+    // A part of a file is named by `FILE:SECTION`.
+    let part = name
+        .rsplit_once(':')
+        .and_then(|(file, _)| file.parse::<RepoPath>().ok());
+    if part.is_some_and(|path| examined.release.tree.exists(&path)) {
+        return;
+    }
+    let column = row
+        .find(name)
+        .and_then(|at| u32::try_from(row[..at].chars().count() + 1).ok());
+    let place = Place {
+        file: file.to_string(),
+        line,
+        column,
+    };
+    let found = findings.add(
+        &INCLUDE_MISSING,
+        place,
+        format!("the release has no `{name}` to include"),
+    );
+    let folder = path.and_then(|path| path.parent()).map(|folder| format!("{folder}/"));
+    let beside = folder.map(|folder| {
+        examined
+            .files
+            .all
+            .iter()
+            .filter(|path| path.as_str().starts_with(&folder))
+            .count()
+    });
+    if let Some(count) = beside.filter(|count| *count > 0) {
+        found.because(format!("its folder has {count} other files"));
+    }
+    found
+        .because("the site leaves the line out without a word, so the page lacks what it should hold")
+        .way_out("add the file, or include one that the release has");
+    if *page != examined.layout.guide {
+        found.at_most(Severity::Hygiene);
+    }
+}
+
+/// The targets of links in a line, and where each begins.
+fn links(row: &str) -> Vec<(usize, &str)> {
+    let mut links = Vec::new();
+    for (at, _) in row.match_indices("](") {
+        let begin = at + 2;
+        let rest = &row[begin..];
+        let end = rest.find([')', ' ']).unwrap_or(0);
+        if end > 0 {
+            links.push((begin, &rest[..end]));
+        }
+    }
+    links
+}
+
+fn link(examined: &Examined<'_>, findings: &mut Findings, page: &RepoPath, target: &str, place: Place) {
+    if target.contains("://") {
+        let Reference::File { repository, at, path } = classify(target) else {
+            return;
+        };
+        // Only a manifest has to be that of the release; other pages of the project may well be the newest.
+        let is_manifest = has_ending(&path, &["yaml", "yml"]);
+        let is_own = repository.eq_ignore_ascii_case(&examined.release.repository);
+        if is_own && is_manifest && at.parse::<Tag>().is_err() && *page == examined.layout.guide {
+            findings
+                .add(
+                    &LINK_BRANCH,
+                    place,
+                    format!("the link leads to `{path}` of the branch `{at}`"),
+                )
+                .way_out("name the release's tag in the address");
+        }
+        return;
+    }
+    let path = target.split(['#', '?']).next().unwrap_or_default();
+    if path.is_empty() || path.starts_with(['/', '<']) || target.starts_with("mailto:") {
+        return;
+    }
+    let Some(resolved) = page.parent().and_then(|folder| folder.join(path).ok()) else {
+        return;
+    };
+    // A page may be named without its ending.
+    let is_there = |path: &str| {
+        examined
+            .files
+            .all
+            .iter()
+            .any(|known| known.as_str() == path || known.as_str().starts_with(&format!("{path}/")))
+    };
+    if is_there(resolved.as_str()) || is_there(&format!("{resolved}.md")) {
+        return;
+    }
+    let Some(folder) = resolved.parent() else {
+        return;
+    };
+    // What is missing with the whole folder that it belongs to proves nothing: the tree may be a part of the release.
+    if is_there(folder.as_str()) {
+        findings
+            .add(
+                &LINK_MISSING,
+                place,
+                format!("the link leads to `{resolved}`, which the release has not"),
+            )
+            .way_out("link to a page that the release has");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_of_a_line_are_found_with_their_places() {
+        let row = "See [a](x/y.md#z) and ![b](../i.png \"t\"), [c]() or [d](no end";
+        assert_eq!(links(row), [(8, "x/y.md#z"), (27, "../i.png"), (55, "no")]);
+    }
+
+    #[test]
+    fn an_include_names_its_file_in_quotes() {
+        assert_eq!(included("--8<-- \"a/b.md\""), Some("a/b.md"));
+        assert_eq!(included("--8<--"), None);
+        assert_eq!(included("--8<-- \"https://a.example/b.md\""), None);
+    }
+}

@@ -1,0 +1,261 @@
+//! Commands as bash and the programs read them: variables, quotes, flags, names.
+
+use super::{
+    Examined, Family, Findings, Place, Severity,
+    caret::caret,
+    reader::{Reader, Typed, Use},
+};
+use crate::{guide::Role, plan};
+
+mod arguments;
+mod rules;
+
+use rules::{
+    CONTINUATION_BROKEN, FILE_NOT_DOWNLOADED, FLAG_REMOVED, PLACEHOLDER, VARIABLE_PROTECTED, VARIABLE_SET_LATER,
+    VARIABLE_UNSET,
+};
+
+/// The family.
+pub(super) const FAMILY: Family = Family {
+    name: "shell",
+    rules: rules::ALL,
+    look,
+};
+
+fn look(examined: &Examined<'_>, findings: &mut Findings) {
+    for reader in examined.readers() {
+        variables(examined, findings, reader);
+        for typed in &reader.typed {
+            flags(examined, findings, reader, typed);
+            unpacked(examined, findings, reader, typed);
+        }
+        lines(examined, findings, reader);
+    }
+    arguments::look(examined, findings);
+}
+
+/// How bad a finding in a section is at most.
+fn at_most(role: Role) -> Severity {
+    match role {
+        Role::Cleanup | Role::Prerequisite => Severity::Degraded,
+        _ => Severity::Break,
+    }
+}
+
+/// The place of a variable where it is used.
+fn place_of(examined: &Examined<'_>, used: &Use) -> Place {
+    let braced = caret(examined, &used.file, used.line, &format!("${{{}}}", used.name));
+    if braced.column.is_some() && braced.line == used.line {
+        return braced;
+    }
+    let bare = caret(examined, &used.file, used.line, &format!("${}", used.name));
+    if bare.column.is_some() { bare } else { braced }
+}
+
+fn variables(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader) {
+    for used in &reader.protected {
+        findings
+            .add(
+                &VARIABLE_PROTECTED,
+                place_of(examined, used),
+                format!(
+                    "`{}` stands in single quotes, so its name is passed on and not its value",
+                    used.name
+                ),
+            )
+            .because("bash replaces nothing between single quotes (Bash manual, 3.1.2.2)")
+            .way_out("use double quotes around it, with `\\\"` for those inside")
+            .at_most(at_most(used.role))
+            .only_for(&reader.offer);
+    }
+    for used in &reader.unset {
+        let is_later = reader.is_set_later(used);
+        let (rule, message) = if is_later {
+            (
+                &VARIABLE_SET_LATER,
+                format!("`{}` is used here and set only by a later command", used.name),
+            )
+        } else {
+            (
+                &VARIABLE_UNSET,
+                format!("`{}` is used here and no command of this path sets it", used.name),
+            )
+        };
+        findings
+            .add(rule, place_of(examined, used), message)
+            .because("bash puts nothing in the place of a variable that is not set")
+            .way_out("set it by an earlier command that every reader of this page runs")
+            .at_most(at_most(used.role))
+            .only_for(&reader.offer);
+    }
+}
+
+fn flags(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, typed: &Typed) {
+    let words: Vec<String> = typed.words.iter().map(|word| word.text.clone()).collect();
+    let Some((flag, since)) = plan::flag_gone(&typed.program, &words) else {
+        return;
+    };
+    findings
+        .add(
+            &FLAG_REMOVED,
+            caret(examined, &typed.at.file, typed.at.line, flag),
+            format!("{} has no flag `{flag}` since {since}", typed.program),
+        )
+        .way_out("leave the flag out")
+        .at_most(at_most(typed.role))
+        .only_for(&reader.offer);
+}
+
+/// A command that unpacks a file which no download of its block makes.
+fn unpacked(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, typed: &Typed) {
+    let archive = match typed.program.as_str() {
+        "unzip" | "gunzip" => typed.words.iter().find(|word| !word.text.starts_with('-')),
+        "tar" => {
+            let mut words = typed.words.iter();
+            words.find(|word| word.text.trim_start_matches('-').contains('x') && !word.text.contains('.'));
+            words.find(|word| !word.text.starts_with('-'))
+        }
+        _ => None,
+    };
+    let Some(archive) = archive.filter(|archive| !archive.text.contains('*')) else {
+        return;
+    };
+    let mut downloaded: Vec<String> = Vec::new();
+    for other in reader.typed.iter().filter(|other| other.block == typed.block) {
+        if !matches!(other.program.as_str(), "curl" | "wget") {
+            continue;
+        }
+        let renames = other.words.iter().any(|word| {
+            word.text.starts_with("-o")
+                || word.text.starts_with("--output")
+                || word.text == "-O" && other.program == "wget"
+        });
+        if renames {
+            return;
+        }
+        let urls = other.words.iter().filter(|word| word.text.contains("://"));
+        downloaded.extend(urls.filter_map(|url| url.text.rsplit('/').next().map(str::to_owned)));
+    }
+    if downloaded.is_empty() || downloaded.contains(&archive.text) {
+        return;
+    }
+    let first = archive.text.split("${").next().unwrap_or_default();
+    let first = first
+        .split(|sign: char| sign.is_ascii_digit())
+        .next()
+        .unwrap_or_default();
+    findings
+        .add(
+            &FILE_NOT_DOWNLOADED,
+            caret(examined, &typed.at.file, typed.at.line, first),
+            format!(
+                "`{}` is unpacked, and no command before makes such a file",
+                archive.text
+            ),
+        )
+        .because(format!("downloaded is `{}`", downloaded.join("`, `")))
+        .way_out("name the file that is downloaded")
+        .at_most(at_most(typed.role))
+        .only_for(&reader.offer);
+}
+
+/// What a line of a command looks like.
+fn lines(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader) {
+    for block in &reader.guide.blocks {
+        for (index, command) in block.commands.iter().enumerate() {
+            if let Some(text) = placeholder(&command.raw) {
+                findings
+                    .add(
+                        &PLACEHOLDER,
+                        caret(examined, &command.at.file, command.at.line, text),
+                        format!("`{text}` has to be replaced by hand before the command runs"),
+                    )
+                    .way_out("use a variable that an earlier command sets")
+                    .only_for(&reader.offer);
+            }
+            // Up to the next command of the block; the last one goes on for as long as its lines do.
+            let next = block.commands.get(index + 1).map_or(u32::MAX, |next| next.at.line);
+            continued(
+                examined,
+                findings,
+                reader,
+                block.role,
+                (&command.at.file, command.at.line),
+                next,
+            );
+        }
+    }
+}
+
+/// A text such as `<YOUR_NAME>` in a command.
+fn placeholder(raw: &str) -> Option<&str> {
+    raw.match_indices('<').find_map(|(at, _)| {
+        let rest = &raw[at + 1..];
+        let name = &rest[..rest.find('>')?];
+        let is_name = name.len() > 1
+            && name.starts_with(|sign: char| sign.is_ascii_alphabetic())
+            && name.ends_with(|sign: char| sign.is_ascii_alphanumeric())
+            && name
+                .chars()
+                .all(|sign| sign.is_ascii_alphanumeric() || matches!(sign, '_' | '-' | ' '));
+        (is_name && !raw[..at].ends_with('<')).then(|| &raw[at..at + name.len() + 2])
+    })
+}
+
+/// Lines of a command that are meant to go on and do not: blanks behind the backslash.
+fn continued(
+    examined: &Examined<'_>,
+    findings: &mut Findings,
+    reader: &Reader,
+    role: Role,
+    (file, line): (&str, u32),
+    next: u32,
+) {
+    let Some(text) = examined.files.text(examined.release, file) else {
+        return;
+    };
+    let first = usize::try_from(line.saturating_sub(1)).unwrap_or(usize::MAX);
+    for (number, row) in (line..next).zip(text.lines().skip(first)) {
+        let trimmed = row.trim_end_matches([' ', '\t']);
+        if trimmed.trim_start().starts_with("```") || !trimmed.ends_with('\\') {
+            return;
+        }
+        if trimmed.len() < row.len() {
+            let place = Place {
+                file: file.to_owned(),
+                line: number,
+                column: u32::try_from(trimmed.chars().count()).ok(),
+            };
+            findings
+                .add(
+                    &CONTINUATION_BROKEN,
+                    place,
+                    "blanks follow the backslash, so the command ends here",
+                )
+                .because(
+                    "a backslash quotes the sign that follows it; only before the end of a line does it join lines",
+                )
+                .way_out("take the blanks away")
+                .at_most(at_most(role))
+                .only_for(&reader.offer);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("helm install --set provider.name=<YOUR_PROVIDER> x", Some("<YOUR_PROVIDER>"))]
+    #[case("cat <<EOF | kubectl apply -f -", None)]
+    #[case("diff <(a) <(b)", None)]
+    #[case("echo a < b > c", None)]
+    #[case("a <file >other", None)]
+    #[case("kubectl get pod <pod-name>", Some("<pod-name>"))]
+    fn placeholders_are_told_from_redirections(#[case] raw: &str, #[case] found: Option<&str>) {
+        assert_eq!(placeholder(raw), found);
+    }
+}

@@ -1,0 +1,245 @@
+//! The objects that exist after each step of a plan, and what is not known of them.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{ChartUse, Combination, Examined};
+use crate::{
+    manifest::Object,
+    plan::{Action, Chart, Offer, Plan, Reference, classify},
+};
+
+/// The kind of a CRD.
+const CRD: &str = "CustomResourceDefinition";
+
+/// The namespace of objects and commands that name none.
+pub(super) const DEFAULT_NAMESPACE: &str = "default";
+
+/// Kinds without a namespace, of those that the guides use.
+const OF_THE_CLUSTER: &[&str] = &[
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "CustomResourceDefinition",
+    "GatewayClass",
+    "Namespace",
+    "PersistentVolume",
+    "PriorityClass",
+    "StorageClass",
+];
+
+/// The objects of one plan.
+#[derive(Debug)]
+pub(super) struct World<'a> {
+    /// The combination.
+    pub(super) offer: &'a Offer,
+    /// The plan.
+    pub(super) plan: &'a Plan,
+    /// Objects in the order in which steps make them.
+    pub(super) objects: Vec<Placed<'a>>,
+    /// Secrets that a command makes from literals.
+    pub(super) secrets: Vec<Literal<'a>>,
+    /// Steps that make objects which are not known.
+    holes: Vec<Hole>,
+}
+
+/// An object and the step that makes it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Placed<'a> {
+    /// The object.
+    pub(super) object: &'a Object,
+    /// The number of the step.
+    pub(super) step: usize,
+    /// The namespace it is made in; empty for kinds without one.
+    pub(super) namespace: &'a str,
+}
+
+/// A Secret that a command makes.
+#[derive(Debug)]
+pub(super) struct Literal<'a> {
+    pub(super) name: &'a str,
+    pub(super) namespace: &'a str,
+    pub(super) keys: Vec<&'a str>,
+}
+
+#[derive(Debug)]
+struct Hole {
+    step: usize,
+    /// The kinds that it may hold; `None` where it may be any.
+    kinds: Option<BTreeSet<String>>,
+    /// What would have to be known; `None` where the step is known to fail, which is said elsewhere.
+    why: Option<String>,
+}
+
+/// What became of looking for an object.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Sought<'a> {
+    /// A step makes it.
+    Here(Placed<'a>),
+    /// No step makes it.
+    Absent,
+    /// A step whose objects are not known may make it; with what would have to be known, where that is to be said.
+    Unknown(Option<&'a str>),
+}
+
+impl Placed<'_> {
+    /// The API group; empty for the core.
+    pub(super) fn group(&self) -> &str {
+        group_of(self.object.api_version())
+    }
+
+    /// A value in it, by JSON pointer.
+    pub(super) fn at(&self, pointer: &str) -> Option<&Value> {
+        self.object.value.pointer(pointer)
+    }
+
+    /// A text in it, by JSON pointer.
+    pub(super) fn text(&self, pointer: &str) -> Option<&str> {
+        self.at(pointer)?.as_str()
+    }
+}
+
+/// The group of an `apiVersion`; empty for the core.
+pub(super) fn group_of(api_version: &str) -> &str {
+    api_version.split_once('/').map_or("", |(group, _)| group)
+}
+
+impl<'a> World<'a> {
+    /// The objects of a combination's plan; `None` where it has none.
+    pub(super) fn of(examined: &'a Examined<'_>, combination: &'a Combination) -> Option<Self> {
+        let plan = combination.plan.as_ref().ok()?;
+        let mut world = Self {
+            offer: &combination.offer,
+            plan,
+            objects: Vec::new(),
+            secrets: Vec::new(),
+            holes: Vec::new(),
+        };
+        for (number, step) in plan.steps.iter().enumerate() {
+            match &step.action {
+                _ if step.known.is_some() && makes_objects(&step.command) => world.holes.push(Hole {
+                    step: number,
+                    kinds: only_crds(&step.command).then(|| BTreeSet::from([CRD.to_owned()])),
+                    why: None,
+                }),
+                _ if step.known.is_some() => {}
+                Action::Apply { objects, namespace } => world.place(number, objects, namespace.as_deref()),
+                Action::Secret {
+                    name,
+                    literals,
+                    namespace,
+                } => world.secrets.push(Literal {
+                    name,
+                    namespace: namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE),
+                    keys: literals.iter().map(|(key, _)| key.as_str()).collect(),
+                }),
+                Action::Helm {
+                    chart: Chart::Tree { directory },
+                    namespace,
+                    ..
+                } => match ChartUse::of(&step.action).and_then(|chart| examined.rendered.get(&chart)) {
+                    Some(Ok(objects)) => world.place(number, objects, namespace.as_deref()),
+                    rendered => world.holes.push(Hole {
+                        step: number,
+                        kinds: examined.kinds_of_chart(directory),
+                        why: Some(match rendered {
+                            Some(Err(error)) => format!("the chart `{directory}` cannot be rendered: {error}"),
+                            _ => format!("the chart `{directory}` was not rendered; have `helm` in the path"),
+                        }),
+                    }),
+                },
+                Action::Unsupported { why } if makes_objects(&step.command) => world.holes.push(Hole {
+                    step: number,
+                    kinds: None,
+                    why: Some(format!("`{}` is not understood: {why}", step.command)),
+                }),
+                _ => {}
+            }
+        }
+        Some(world)
+    }
+
+    fn place(&mut self, step: usize, objects: &'a [Object], namespace: Option<&'a str>) {
+        let namespace = namespace.unwrap_or(DEFAULT_NAMESPACE);
+        self.objects.extend(objects.iter().map(|object| Placed {
+            object,
+            step,
+            namespace: if OF_THE_CLUSTER.contains(&object.kind()) {
+                ""
+            } else {
+                object.namespace().unwrap_or(namespace)
+            },
+        }));
+    }
+
+    /// Objects of a kind, whatever its group.
+    pub(super) fn of_kind(&self, kind: &str) -> impl Iterator<Item = Placed<'a>> {
+        let found: Vec<Placed<'a>> = self
+            .objects
+            .iter()
+            .filter(|placed| placed.object.kind() == kind)
+            .copied()
+            .collect();
+        found.into_iter()
+    }
+
+    /// Looks for an object. `group` is `None` where any will do.
+    pub(super) fn find(&self, group: Option<&str>, kind: &str, namespace: &str, name: &str) -> Sought<'_> {
+        let namespace = if OF_THE_CLUSTER.contains(&kind) { "" } else { namespace };
+        let found = self.objects.iter().find(|placed| {
+            placed.object.kind() == kind
+                && placed.object.name() == name
+                && placed.namespace == namespace
+                && group.is_none_or(|group| placed.group() == group)
+        });
+        found.map_or_else(|| self.absent(kind, usize::MAX), |placed| Sought::Here(*placed))
+    }
+
+    /// What is known of something of a kind that none of the known objects is: whether a step before `step` may make it.
+    pub(super) fn absent(&self, kind: &str, step: usize) -> Sought<'_> {
+        let may_hold = |hole: &&Hole| hole.kinds.as_ref().is_none_or(|kinds| kinds.contains(kind));
+        let mut before = self.holes.iter().filter(|hole| hole.step < step).filter(may_hold);
+        match before.next() {
+            Some(first) => Sought::Unknown(
+                first
+                    .why
+                    .as_deref()
+                    .or_else(|| before.find_map(|hole| hole.why.as_deref())),
+            ),
+            None => Sought::Absent,
+        }
+    }
+
+    /// Whether objects are in a namespace that the guide uses.
+    pub(super) fn uses_namespace(&self, namespace: &str) -> bool {
+        namespace == DEFAULT_NAMESPACE || self.objects.iter().any(|placed| placed.namespace == namespace)
+    }
+
+    /// The step of a command by its place, `None` where no step comes from it.
+    pub(super) fn step_at(&self, file: &str, line: u32) -> Option<usize> {
+        let steps = self.plan.steps.iter();
+        steps
+            .enumerate()
+            .find_map(|(number, step)| (step.from.file == file && step.from.line == line).then_some(number))
+    }
+}
+
+/// Whether what a command names can hold nothing but CRDs: the bundle of a release, or the folder that it is made of.
+fn only_crds(command: &str) -> bool {
+    command.split_whitespace().any(|word| match classify(word) {
+        Reference::Asset { name, .. } => name == "manifests.yaml",
+        Reference::Directory { path, .. } => path == "config/crd",
+        _ => false,
+    })
+}
+
+/// Whether a command makes objects, as far as its words tell.
+fn makes_objects(command: &str) -> bool {
+    let words: Vec<&str> = command.split_whitespace().collect();
+    words.windows(2).any(|pair| {
+        matches!(
+            pair,
+            ["kubectl", "apply" | "create" | "replace" | "run" | "expose"] | ["helm", "install" | "upgrade"]
+        )
+    })
+}
