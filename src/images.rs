@@ -28,7 +28,7 @@ pub use program::{found, program};
 pub use pull::load;
 pub use recipe::{
     Accepted, ArchiveLine, DataLine, DebianPackages, DebianSystem, DirectoryLine, FileLine, FoundOnPath, Go,
-    JoinedLine, Line, LinkLine, Makes, Mode, Recipe, RunConfig, Source, TextLine, TreeLine, Wheel,
+    JoinedLine, Line, LinkLine, Makes, Mode, Recipe, RunConfig, Source, TextLine, TreeLine, Version, Wheel, When,
 };
 pub use registry::{REGISTRY_CONTAINER, Registry, remove_registry};
 pub use serve::{State, states};

@@ -9,7 +9,7 @@ use owo_colors::OwoColorize;
 
 use crate::{
     host::Host,
-    images::{self, How, ImageRef, Makes, Provided, Source, Way},
+    images::{self, How, ImageRef, Makes, Provided, Source, Way, When},
     record::{Event, Events},
 };
 
@@ -31,7 +31,8 @@ enum What {
     },
     /// Make images from packages, with the node image and the local registry.
     Build {
-        /// Full image names; without any, the names that recipes stand for, and the programs.
+        /// Full image names; without any, the names that recipes stand for, and the programs. Recipes of older releases are
+        /// left out then: they are made where a run needs them, or when they are named here.
         images: Vec<ImageRef>,
     },
     /// Put images of the container engine into the nodes of a kind cluster.
@@ -164,7 +165,10 @@ fn or_all(wanted: Vec<ImageRef>) -> anyhow::Result<Vec<ImageRef>> {
     // What lies in every node, and the registry itself, are had with any image.
     let with_the_node: Vec<String> = recipes.iter().flat_map(|recipe| recipe.preload.clone()).collect();
     let asked_for = recipes.into_iter().filter(|recipe| {
-        recipe.makes == Makes::Image && recipe.name != "registry" && !with_the_node.contains(&recipe.name)
+        recipe.makes == Makes::Image
+            && recipe.made == When::WithAll
+            && recipe.name != "registry"
+            && !with_the_node.contains(&recipe.name)
     });
     Ok(asked_for.flat_map(|recipe| recipe.names).collect())
 }

@@ -31,8 +31,15 @@ pub struct Recipe {
     pub name: String,
     /// What comes out.
     pub makes: Makes,
+    /// Versions of the same thing, each of which becomes a recipe of its own: the first is named as the file, the others
+    /// `FILE-VERSION`. `{version}`, `{name}` and the names of [`Version::values`] stand for theirs anywhere in the file.
+    #[serde(default)]
+    pub versions: Vec<Version>,
     /// The version of what is made, as its own people write it.
     pub version: String,
+    /// Whether it is made with all others, or only where a run or a person asks for it.
+    #[serde(default)]
+    pub made: When,
     /// The image names that it stands for; the first is the one it was written for.
     #[serde(default)]
     pub names: Vec<ImageRef>,
@@ -57,6 +64,31 @@ pub struct Recipe {
     /// When a program that is already on PATH will do (only where it makes a program).
     #[serde(default)]
     pub found_on_path: Option<FoundOnPath>,
+}
+
+/// One of the versions that a file has a recipe for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Version {
+    /// The version, such as `v1.5.0`.
+    pub version: String,
+    /// What else is its own, by the name that stands for it in the file.
+    #[serde(default)]
+    pub values: BTreeMap<String, String>,
+    /// When it is made.
+    #[serde(default)]
+    pub made: When,
+}
+
+/// When something is made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum When {
+    /// Where everything is made ahead of runs, and where a run needs it.
+    #[default]
+    WithAll,
+    /// Only where a run needs it or it is named.
+    WhenAsked,
 }
 
 /// What a recipe makes.
@@ -202,16 +234,42 @@ impl From<Accepted> for String {
 }
 
 impl Recipe {
-    /// Reads a recipe. `file` is named in what goes wrong.
+    /// Reads the recipes of a file: one, or one for each of its versions. `file` is named in what goes wrong.
+    ///
+    /// # Errors
+    /// The text is not a recipe; the error shows where.
+    pub fn parse_all(file: &str, text: &str) -> Result<Vec<Self>, ImagesError> {
+        let versions = from_yaml::<Versions>(file, text)?.versions;
+        if versions.is_empty() {
+            return Ok(vec![Self::parse(file, text)?]);
+        }
+        let of_version = |(index, version): (usize, &Version)| {
+            let mut name = name_of(file).to_owned();
+            if index > 0 {
+                name = format!("{name}-{}", version.version);
+            }
+            let own = [("version", &version.version), ("name", &name)];
+            let others = version.values.iter().map(|(name, value)| (name.as_str(), value));
+            let filled = own.into_iter().chain(others).fold(text.to_owned(), |text, (name, value)| {
+                text.replace(&format!("{{{name}}}"), value)
+            });
+            Ok(Self {
+                name,
+                versions: Vec::new(),
+                made: version.made,
+                ..Self::parse(file, &filled)?
+            })
+        };
+        versions.iter().enumerate().map(of_version).collect()
+    }
+
+    /// Reads the recipe of a file that has no versions. `file` is named in what goes wrong.
     ///
     /// # Errors
     /// The text is not a recipe; the error shows where.
     pub fn parse(file: &str, text: &str) -> Result<Self, ImagesError> {
-        let mut recipe: Self = serde_saphyr::from_str(text).map_err(|source| ImagesError::Recipe {
-            file: file.to_owned(),
-            source: Box::new(source),
-        })?;
-        file.trim_end_matches(".yaml").clone_into(&mut recipe.name);
+        let mut recipe: Self = from_yaml(file, text)?;
+        name_of(file).clone_into(&mut recipe.name);
         if let Some(at) = recipe.files.iter().filter_map(Line::at).find(|at| !at.starts_with('/')) {
             return Err(ImagesError::RecipeContradicts {
                 file: file.to_owned(),
@@ -248,6 +306,24 @@ impl Recipe {
     }
 }
 
+/// What is read of a file before the values of its versions are put in.
+#[derive(Deserialize)]
+struct Versions {
+    #[serde(default)]
+    versions: Vec<Version>,
+}
+
+fn from_yaml<T: serde::de::DeserializeOwned>(file: &str, text: &str) -> Result<T, ImagesError> {
+    serde_saphyr::from_str(text).map_err(|source| ImagesError::Recipe {
+        file: file.to_owned(),
+        source: Box::new(source),
+    })
+}
+
+fn name_of(file: &str) -> &str {
+    file.trim_end_matches(".yaml")
+}
+
 /// A file below `manifests/images/`, or `None` where there is none.
 pub(super) fn image_file(path: &str) -> Option<Vec<u8>> {
     ImageFiles::get(path).map(|file| file.data.into_owned())
@@ -266,8 +342,8 @@ pub(super) fn read_all() -> Result<BTreeMap<String, Recipe>, ImagesError> {
     let mut recipes = BTreeMap::new();
     for file in ImageFiles::iter().filter(|path| path.ends_with(".yaml") && !path.contains('/')) {
         let bytes = image_file(&file).unwrap_or_default();
-        let recipe = Recipe::parse(&file, &String::from_utf8_lossy(&bytes))?;
-        recipes.insert(recipe.name.clone(), recipe);
+        let of_file = Recipe::parse_all(&file, &String::from_utf8_lossy(&bytes))?;
+        recipes.extend(of_file.into_iter().map(|recipe| (recipe.name.clone(), recipe)));
     }
     for recipe in recipes.values() {
         if let Some(missing) = recipe.needs().iter().find(|name| !recipes.contains_key(**name)) {
@@ -318,6 +394,8 @@ mod tests {
         for recipe in recipes.values().filter(|recipe| recipe.makes == Makes::Image) {
             let name = recipe.names.first().expect("an image has a name");
             assert!(recipe.sentence_for(name).contains(&name.to_string()), "{}", recipe.name);
+            let spoken = format!("{} {:?}", recipe.sentence_for(name), recipe.source);
+            assert!(!spoken.contains("{version}") && !spoken.contains("{name}"), "{spoken}");
         }
     }
 
@@ -346,6 +424,23 @@ mod tests {
             said.contains("x.yaml") && said.contains("entrypoint") && said.contains('3'),
             "{said}"
         );
+    }
+
+    #[test]
+    fn each_version_of_a_file_is_a_recipe_and_the_first_bears_the_files_name() {
+        let text = "versions:\n  - {version: v2, values: {commit: b}}\n  - {version: v1, values: {commit: a}, made: when-asked}\n\
+                    makes: image\nversion: \"{version}\"\nnames: [\"a.example/x:{version}\"]\nstands-for: \"{commit} for {image}\"\n\
+                    files:\n  - file: {take: \"{name}\", at: /x}\n";
+        let recipes = Recipe::parse_all("x.yaml", text).unwrap();
+        let told = |recipe: &Recipe| (recipe.name.clone(), recipe.version.clone(), recipe.names[0].to_string(), recipe.made);
+        let told: Vec<_> = recipes.iter().map(told).collect();
+        let expected = [
+            ("x", "v2", "a.example/x:v2", When::WithAll),
+            ("x-v1", "v1", "a.example/x:v1", When::WhenAsked),
+        ];
+        assert_eq!(told, expected.map(|(name, version, image, made)| (name.into(), version.into(), image.into(), made)));
+        assert_eq!(recipes[1].stands_for.as_deref(), Some("a for {image}"), "what is filled in later stays");
+        assert!(matches!(&recipes[1].files[0], Line::File(file) if file.take == "x-v1"));
     }
 
     #[test]

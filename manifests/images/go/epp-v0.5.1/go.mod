@@ -1,0 +1,5 @@
+module quickproof.invalid/epp-v0.5.1
+
+go 1.26.0
+
+require sigs.k8s.io/gateway-api-inference-extension v0.5.1
