@@ -15,10 +15,10 @@ mod existing;
 pub mod forward;
 pub mod inventory;
 mod kind;
-mod ready;
+pub(crate) mod ready;
 pub mod reap;
 mod thaw;
-mod wait;
+pub(crate) mod wait;
 pub mod watching;
 
 pub use capacity::{Capacity, capacity};

@@ -28,6 +28,7 @@ mod published;
 mod reference;
 mod shell;
 mod source;
+mod stand_in;
 mod sums;
 mod tools;
 mod variables;
@@ -35,7 +36,7 @@ mod variables;
 pub use action::{Absent, PatchStrategy, Target, Until};
 pub use draw::{draw, draw_all};
 pub use offered::{Offer, offered, preferred};
-pub use provider::{Installer, Profile, Provider, Witness};
+pub use provider::{Installer, Manifests, Profile, Provider, StandIn, Witness};
 pub(crate) use reference::{Reference, classify, own_chart};
 pub use sums::Resources;
 pub(crate) use tools::flag_gone;
@@ -204,6 +205,15 @@ pub enum Action {
         /// Its arguments.
         arguments: Vec<String>,
     },
+    /// Manifests of ours that install a provider, in place of a command of the guide.
+    InstallManifests {
+        /// The provider's name.
+        provider: String,
+        /// The objects, in the order in which they are applied.
+        objects: Vec<Object>,
+        /// What says that it is installed already.
+        witness: Witness,
+    },
     /// `VARIABLE=$(kubectl get KIND NAME -o jsonpath=…)`.
     Read {
         /// The resource as written, such as `gateway`.
@@ -306,6 +316,8 @@ pub struct Plan {
     pub schemas: Vec<Schema>,
     /// Images that the objects and the provider ask for, where they are known without rendering a chart.
     pub images: Vec<String>,
+    /// The label that bears a Gateway's name on the Service of its proxies.
+    pub gateway_label: String,
     /// The value of the tag's `build_ref` that the endpoint picker must report, or `None` where no release is tested or
     /// its endpoint picker reports none.
     pub build_ref: Option<String>,
@@ -431,6 +443,24 @@ pub enum PlanError {
         name: String,
         /// The names there are.
         known: String,
+    },
+    /// The release ships nothing for a provider that its guide has no tab for.
+    #[error(
+        "the release ships nothing for `{provider}`: it has none of {files}; choose a provider that its guide has a tab for"
+    )]
+    NotShipped {
+        /// The provider.
+        provider: String,
+        /// What is looked for.
+        files: String,
+    },
+    /// The tab that stands in has no command whose place our manifests could take.
+    #[error("no command of the guide contains `{install}`, in whose place `{provider}` would be installed")]
+    NothingToReplace {
+        /// The provider.
+        provider: String,
+        /// What is looked for.
+        install: String,
     },
     /// No profile has this name.
     #[error("there is no profile `{name}`; known are {known}")]

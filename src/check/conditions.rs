@@ -367,6 +367,25 @@ mod tests {
         assert_eq!((unmet.cause, unmet.said_no), (CauseCode::GatewayWithoutAddress, false));
     }
 
+    /// As Envoy AI Gateway v1.0.0 writes them: no `controllerName`, and reasons of its own.
+    #[rstest]
+    #[case::good("True", "ResolvedRefs", None)]
+    #[case::bad("False", "ResolvedRefs", Some((CauseCode::PoolNotAccepted, true)))]
+    fn a_pool_is_judged_by_types_and_statuses_and_not_by_who_wrote_them_or_why(
+        #[case] status: &str,
+        #[case] reason: &str,
+        #[case] expected: Option<(CauseCode, bool)>,
+    ) {
+        let mut conditions = both(status, 1);
+        conditions[1]["reason"] = reason.into();
+        let parent =
+            json!({"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "g", "namespace": "default"});
+        let pool = json!({"metadata": {"name": "p", "generation": 1},
+            "status": {"parents": [{"parentRef": parent, "conditions": conditions}]}});
+        let unmet = inference_pool(&pool).err().map(|unmet| (unmet.cause, unmet.said_no));
+        assert_eq!(unmet, expected);
+    }
+
     #[test]
     fn a_pool_without_parents_is_not_accepted() {
         assert!(inference_pool(&json!({"metadata": {"name": "p"}})).is_err());

@@ -259,7 +259,7 @@ fn verb(step: &Step) -> &'static str {
         Action::Secret { .. } => "secret",
         Action::Helm { .. } => "helm",
         Action::HelmUninstall { .. } | Action::UninstallProvider { .. } => "uninstall",
-        Action::InstallProvider { .. } => "install",
+        Action::InstallProvider { .. } | Action::InstallManifests { .. } => "install",
         Action::Read { .. } => "read",
         Action::Inspect { .. } => "look",
         Action::Tool { .. } => "tool",

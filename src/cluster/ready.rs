@@ -105,7 +105,7 @@ fn node_is_ready(node: Option<&Node>) -> State {
     }
 }
 
-fn deployment_is_available(deployment: Option<&Deployment>) -> State {
+pub(crate) fn deployment_is_available(deployment: Option<&Deployment>) -> State {
     let Some(deployment) = deployment else {
         return State::NotYet("not there".into());
     };

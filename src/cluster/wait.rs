@@ -20,7 +20,7 @@ use super::ClusterError;
 
 /// What an object's state means to the one who waits for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum State {
+pub(crate) enum State {
     /// It is as it should be.
     Ready,
     /// Not yet; what it says now, in a few words.
@@ -29,7 +29,7 @@ pub(super) enum State {
 
 /// How a wait ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Waited {
+pub(crate) enum Waited {
     /// It is ready.
     Ready,
     /// The limit was reached.
@@ -41,17 +41,17 @@ pub(super) enum Waited {
 
 /// How long to wait, and how fast to ask again after an error.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
+pub(crate) struct Patience {
     /// Ends the wait.
-    pub(super) limit: Duration,
+    pub(crate) limit: Duration,
     /// The pause after the first error; it doubles with each one that follows, up to five seconds.
-    pub(super) first_pause: Duration,
+    pub(crate) first_pause: Duration,
 }
 
 impl Patience {
     /// Waits up to `limit`. An API server that has just come up is asked again soon, unlike with kube's own back-off,
     /// which begins at 0.8 s.
-    pub(super) fn of(limit: Duration) -> Self {
+    pub(crate) fn of(limit: Duration) -> Self {
         Self {
             limit,
             first_pause: Duration::from_millis(100),
@@ -85,7 +85,7 @@ impl Backoff for Doubling {
 ///
 /// # Errors
 /// The API server says that we may not look (401, 403). Every other answer may change, so it is waited out.
-pub(super) async fn wait<K>(
+pub(crate) async fn wait<K>(
     api: Api<K>,
     name: &str,
     judge: impl Fn(Option<&K>) -> State,

@@ -1,12 +1,18 @@
-//! Installing a gateway provider by its own program, or using the one that somebody else's cluster has.
+//! Installing a gateway provider by its own program or by manifests of ours, or using the one that somebody else's cluster
+//! has.
 
 use std::{
+    fmt::Debug,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use k8s_openapi::api::apps::v1::Deployment;
-use kube::Api;
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    batch::v1::{Job, JobCondition},
+};
+use kube::{Api, Resource};
+use serde::de::DeserializeOwned;
 
 use super::{
     Carried, Deployer, Made, Ownership, StepFailed,
@@ -17,9 +23,12 @@ use super::{
 use crate::{
     cluster::{
         doom::{Doom, Judge},
+        ready::deployment_is_available,
+        wait::{Patience, State, Waited, wait},
         watching::{Progress, Watches},
     },
-    host::Call,
+    host::{Call, in_words},
+    manifest::Object,
     plan::Witness,
     record::{Deviation, DeviationKind, Stage},
     verdict::{Cause, CauseCode},
@@ -80,6 +89,86 @@ impl Deployer {
         }
     }
 
+    /// Applies the manifests of a provider in order. A Job among them is waited for before what comes after it, since that
+    /// needs its outcome; controllers are waited for at the end.
+    pub(super) async fn install_manifests(
+        &self,
+        provider: &str,
+        objects: &[Object],
+        witness: &Witness,
+    ) -> Result<Carried, StepFailed> {
+        let expected = format!("the manifests of {provider} are applied and its controllers become available");
+        if self.site.ownership == Ownership::Shared && self.is_installed(witness, &expected).await? {
+            return Ok(self.use_installed(provider, witness));
+        }
+        let began = Instant::now();
+        let doomed = self.first_doom(|namespace| objects.iter().any(|object| object.namespace() == Some(namespace)));
+        let installed = async {
+            for object in objects {
+                self.apply(std::slice::from_ref(object), None).await?;
+                if object.kind() == "Job" {
+                    self.await_done(object).await?;
+                }
+            }
+            let controllers = objects.iter().filter(|object| object.kind() == "Deployment");
+            futures::future::try_join_all(controllers.map(|object| self.await_available(object))).await
+        };
+        let controllers = tokio::select! {
+            ended = installed => ended?.len(),
+            doom = doomed => return Err(StepFailed {
+                expected,
+                actual: format!("pod {} of the provider will never be ready", doom.pod),
+                cause: doom.cause,
+            }),
+        };
+        // They are ours, not the release's: no wait or check may take them for part of it.
+        let is_theirs = |object: &Object| objects.iter().all(|own| own.file != object.file);
+        self.deployed(|deployed| deployed.objects.retain(is_theirs));
+        Ok(Carried {
+            sentence: Some(format!(
+                "{provider} is installed by {} objects, and its {controllers} controllers are available after {:.1} s",
+                objects.len(),
+                began.elapsed().as_secs_f64()
+            )),
+        })
+    }
+
+    async fn await_done(&self, object: &Object) -> Result<(), StepFailed> {
+        let jobs: Api<Job> = Api::namespaced(self.site.client.clone(), object.namespace().unwrap_or_default());
+        self.await_state(jobs, object, job_is_done).await
+    }
+
+    async fn await_available(&self, object: &Object) -> Result<(), StepFailed> {
+        let namespace = object.namespace().unwrap_or_default();
+        let deployments: Api<Deployment> = Api::namespaced(self.site.client.clone(), namespace);
+        self.await_state(deployments, object, deployment_is_available).await
+    }
+
+    /// Waits for an object of the provider. The run's own watches may see one namespace only, which is not the provider's.
+    async fn await_state<K>(
+        &self,
+        api: Api<K>,
+        object: &Object,
+        judge: impl Fn(Option<&K>) -> State,
+    ) -> Result<(), StepFailed>
+    where
+        K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+    {
+        let title = object.title();
+        let hear = &mut |seen: &str| self.site.events.waiting(Stage::Deployment, title.clone(), seen);
+        let waited = wait(api, object.name(), judge, Patience::of(self.site.step_limit), hear).await;
+        let (code, seen) = match waited {
+            Ok(Waited::Ready) => return Ok(()),
+            Ok(Waited::TimedOut { seen }) => (CauseCode::ProviderInstallFailed, seen),
+            Err(error) => (CauseCode::ObjectForbidden, in_words(&error)),
+        };
+        Err(StepFailed {
+            expected: format!("{title} of the provider does its work"),
+            actual: seen.clone(),
+            cause: Cause::new(code).because(format!("{}:{} {title}: {seen}", object.file, object.line)),
+        })
+    }
+
     /// Whether somebody else's cluster has the provider already: a second installation would change theirs.
     async fn is_installed(&self, witness: &Witness, expected: &str) -> Result<bool, StepFailed> {
         let deployments: Api<Deployment> = Api::namespaced(self.site.client.clone(), &witness.namespace);
@@ -126,5 +215,40 @@ impl Deployer {
                 return doom;
             }
         }
+    }
+}
+
+fn job_is_done(job: Option<&Job>) -> State {
+    let status = job.and_then(|job| job.status.as_ref());
+    let done = status.is_some_and(|status| {
+        let conditions = status.conditions.iter().flatten();
+        let complete = |condition: &JobCondition| condition.type_ == "Complete" && condition.status == "True";
+        conditions.into_iter().any(complete)
+    });
+    if done {
+        return State::Ready;
+    }
+    let failed = status.and_then(|status| status.failed).unwrap_or(0);
+    State::NotYet(format!("not complete, {failed} pods failed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_job_is_done_when_it_is_complete_and_not_when_it_failed() {
+        let job = |condition: &str, status: &str| -> Job {
+            serde_json::from_value(json!({"metadata": {}, "status": {"failed": 2,
+                "conditions": [{"type": condition, "status": status}]}}))
+            .unwrap()
+        };
+        assert_eq!(job_is_done(Some(&job("Complete", "True"))), State::Ready);
+        let not_yet = State::NotYet("not complete, 2 pods failed".into());
+        assert_eq!(job_is_done(Some(&job("Complete", "False"))), not_yet);
+        assert_eq!(job_is_done(Some(&job("Failed", "True"))), not_yet);
+        assert!(matches!(job_is_done(None), State::NotYet(_)));
     }
 }

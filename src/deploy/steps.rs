@@ -66,6 +66,11 @@ impl Deployer {
                 arguments,
                 witness,
             } => self.install_provider(program, arguments, witness).await,
+            Action::InstallManifests {
+                provider,
+                objects,
+                witness,
+            } => self.install_manifests(provider, objects, witness).await,
             Action::Read {
                 resource,
                 name,

@@ -250,9 +250,12 @@ impl Recipe {
             }
             let own = [("version", &version.version), ("name", &name)];
             let others = version.values.iter().map(|(name, value)| (name.as_str(), value));
-            let filled = own.into_iter().chain(others).fold(text.to_owned(), |text, (name, value)| {
-                text.replace(&format!("{{{name}}}"), value)
-            });
+            let filled = own
+                .into_iter()
+                .chain(others)
+                .fold(text.to_owned(), |text, (name, value)| {
+                    text.replace(&format!("{{{name}}}"), value)
+                });
             Ok(Self {
                 name,
                 versions: Vec::new(),
@@ -432,14 +435,28 @@ mod tests {
                     makes: image\nversion: \"{version}\"\nnames: [\"a.example/x:{version}\"]\nstands-for: \"{commit} for {image}\"\n\
                     files:\n  - file: {take: \"{name}\", at: /x}\n";
         let recipes = Recipe::parse_all("x.yaml", text).unwrap();
-        let told = |recipe: &Recipe| (recipe.name.clone(), recipe.version.clone(), recipe.names[0].to_string(), recipe.made);
+        let told = |recipe: &Recipe| {
+            (
+                recipe.name.clone(),
+                recipe.version.clone(),
+                recipe.names[0].to_string(),
+                recipe.made,
+            )
+        };
         let told: Vec<_> = recipes.iter().map(told).collect();
         let expected = [
             ("x", "v2", "a.example/x:v2", When::WithAll),
             ("x-v1", "v1", "a.example/x:v1", When::WhenAsked),
         ];
-        assert_eq!(told, expected.map(|(name, version, image, made)| (name.into(), version.into(), image.into(), made)));
-        assert_eq!(recipes[1].stands_for.as_deref(), Some("a for {image}"), "what is filled in later stays");
+        assert_eq!(
+            told,
+            expected.map(|(name, version, image, made)| (name.into(), version.into(), image.into(), made))
+        );
+        assert_eq!(
+            recipes[1].stands_for.as_deref(),
+            Some("a for {image}"),
+            "what is filled in later stays"
+        );
         assert!(matches!(&recipes[1].files[0], Line::File(file) if file.take == "x-v1"));
     }
 

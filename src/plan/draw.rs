@@ -5,7 +5,7 @@ use super::{
     draft::{Draft, Drawn, Run, Stop},
     images,
     offered::offers,
-    shell, sums, tools, variables,
+    shell, stand_in, sums, tools, variables,
 };
 use crate::{
     guide::{Block, Body, Choice, Command, GuideBook, Pipeline, Problem, ProblemKind, Role, ShellWord, Simple},
@@ -63,11 +63,13 @@ fn draw_from(book: &GuideBook, release: &Release, layout: &Layout, options: &Opt
     let choice = Choice {
         variant: layout.only_variant.as_ref().unwrap_or(&options.variant),
         provider: &provider.name,
-        provider_tab: provider.tab.as_ref().filter(|_| layout.only_provider.is_none()),
+        provider_tab: provider.followed_tab().filter(|_| layout.only_provider.is_none()),
     };
+    stand_in::possible(release, &provider)?;
     let guide = book.choose(layout, choice)?;
 
     let mut draft = Draft::new(release, layout, &provider, profile.as_ref(), options);
+    draft.say_stand_in(&guide);
     if let Some(why) = &layout.our_guide {
         draft.deviate(
             DeviationKind::Added,
@@ -83,6 +85,7 @@ fn draw_from(book: &GuideBook, release: &Release, layout: &Layout, options: &Opt
     for block in &guide.blocks {
         draft.block(block);
     }
+    draft.installs_manifests()?;
     draft.leave_cleanup_out(&guide.blocks);
     draft.require();
     let charts = images::of_charts(&draft);
@@ -117,6 +120,7 @@ fn draw_from(book: &GuideBook, release: &Release, layout: &Layout, options: &Opt
         images,
         build_ref: tag.map(ToString::to_string).filter(|_| has_build_info),
         picker: layout.picker.as_ref().zip(tag).map(|(picker, tag)| facts(picker, tag)),
+        gateway_label: provider.gateway_label.clone(),
     })
 }
 
@@ -307,6 +311,9 @@ impl Draft<'_> {
         };
         if let Some(drawn) = self.download(at, pipeline) {
             return drawn;
+        }
+        if let Some(drawn) = self.install_by_manifests(at, pipeline)? {
+            return Ok(drawn);
         }
         if first.words.is_empty() && rest.is_empty() {
             return self.assign(at, &first.assignments);

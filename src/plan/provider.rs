@@ -1,9 +1,17 @@
 //! Gateway providers and profiles: data of ours that says how a provider is installed and what a small machine overrides.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::PlanError;
-use crate::{manifest, release::TabPattern};
+use crate::{
+    manifest::{self, Object},
+    release::{RepoPath, TabPattern},
+};
+
+/// Where the definitions are, as files of this repository.
+const FOLDER: &str = "manifests/providers";
 
 /// A gateway provider. Providers are data: `manifests/providers`.
 #[derive(Debug, Clone, Deserialize)]
@@ -19,12 +27,57 @@ pub struct Provider {
     /// The class of its gateways; `None` for a guide without a gateway.
     #[serde(default)]
     pub gateway_class: Option<String>,
+    /// The label that bears the Gateway's name on the Service of its proxies.
+    #[serde(default = "common_gateway_label")]
+    pub gateway_label: String,
     /// Its own program, where it has one.
     #[serde(default)]
     pub installer: Option<Installer>,
+    /// The tabs of another provider that stand in, where guides have none for this one.
+    #[serde(default)]
+    pub stand_in: Option<StandIn>,
+    /// Manifests of ours that install it, where neither a program nor a chart does.
+    #[serde(default)]
+    pub manifests: Option<Manifests>,
     /// CRDs that its tabs require and do not install.
     #[serde(default)]
     pub schemas: Vec<RequiredSchema>,
+}
+
+/// The label that Gateway API asks implementations to put on what they make for a Gateway (GEP-1762).
+fn common_gateway_label() -> String {
+    "gateway.networking.k8s.io/gateway-name".to_owned()
+}
+
+/// The tabs of another provider, followed for one that guides have no tab for. What differs is replaced.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StandIn {
+    /// The titles of those tabs.
+    pub tab: TabPattern,
+    /// A part of the command that installs the other provider; our manifests are applied in its place.
+    pub install: String,
+    /// Files of the release's tree that are of the other provider, and those that take their place.
+    pub files: BTreeMap<RepoPath, RepoPath>,
+    /// The reason, for the ledger.
+    pub why: String,
+}
+
+/// Manifests of ours that install a provider: files of the directory that is named as the provider.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifests {
+    /// What they install, with its version.
+    pub version: String,
+    /// The files, in the order in which they are applied.
+    pub files: Vec<String>,
+    /// The Deployment that says that it is installed already.
+    pub witness: Witness,
+    /// Images that the provider starts by itself, so that no manifest names them.
+    #[serde(default)]
+    pub images: Vec<String>,
+    /// The reason, for the ledger.
+    pub why: String,
 }
 
 /// A provider's own program, as the guide runs it.
@@ -137,10 +190,7 @@ impl Provider {
     /// # Errors
     /// A file of ours is broken, which a test rules out.
     pub fn all() -> Result<Vec<Self>, PlanError> {
-        let mut files: Vec<_> = ProviderFiles::iter().collect();
-        files.sort();
-        let named = files.iter().map(|file| Self::named(file.trim_end_matches(".yaml")));
-        named.collect()
+        names::<ProviderFiles>().iter().map(|name| Self::named(name)).collect()
     }
 
     /// The provider of this name.
@@ -148,22 +198,43 @@ impl Provider {
     /// # Errors
     /// There is none.
     pub fn named(name: &str) -> Result<Self, PlanError> {
-        find::<ProviderFiles, _>("manifests/providers", name)?.ok_or_else(|| Self::unknown(name))
+        find::<ProviderFiles, _>(FOLDER, name)?.ok_or_else(|| Self::unknown(name))
     }
 
-    /// The provider of this name among those that guides have tabs for.
+    /// The provider of this name among those that guides have tabs for, their own or another's that stands in.
     ///
     /// # Errors
     /// There is none.
     pub fn with_tab(name: &str) -> Result<Self, PlanError> {
-        let found: Option<Self> = find::<ProviderFiles, _>("manifests/providers", name)?;
+        let found: Option<Self> = find::<ProviderFiles, _>(FOLDER, name)?;
         found
-            .filter(|provider| provider.tab.is_some())
+            .filter(|provider| provider.followed_tab().is_some())
             .ok_or_else(|| Self::unknown(name))
     }
 
+    /// The tabs that are followed for it: its own, or those that stand in.
+    pub fn followed_tab(&self) -> Option<&TabPattern> {
+        self.tab
+            .as_ref()
+            .or(self.stand_in.as_ref().map(|stand_in| &stand_in.tab))
+    }
+
+    /// The objects of its manifests, in order; none where it has no manifests.
+    ///
+    /// # Errors
+    /// A file of ours is broken or missing, which a test rules out.
+    pub fn objects(&self) -> Result<Vec<Object>, PlanError> {
+        let mut objects = Vec::new();
+        for file in self.manifests.iter().flat_map(|manifests| &manifests.files) {
+            let path = format!("{}/{file}", self.name);
+            let found = ProviderFiles::get(&path).map(|found| found.data).unwrap_or_default();
+            objects.extend(manifest::read(&format!("{FOLDER}/{path}"), &found)?);
+        }
+        Ok(objects)
+    }
+
     fn unknown(name: &str) -> PlanError {
-        let has_tab = |name: &str| Self::named(name).is_ok_and(|provider| provider.tab.is_some());
+        let has_tab = |name: &str| Self::named(name).is_ok_and(|provider| provider.followed_tab().is_some());
         PlanError::UnknownProvider {
             name: name.chars().take(80).collect(),
             known: known::<ProviderFiles>(has_tab),
@@ -191,14 +262,16 @@ fn find<E: rust_embed::RustEmbed, T: DeserializeOwned>(folder: &str, name: &str)
 }
 
 fn known<E: rust_embed::RustEmbed>(counts: impl Fn(&str) -> bool) -> String {
-    let files: Vec<_> = E::iter().collect();
-    let names = files
-        .iter()
-        .map(|file| file.trim_end_matches(".yaml"))
-        .filter(|name| counts(name));
-    let mut names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    let names = names::<E>().into_iter().filter(|name| counts(name));
+    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// The names of all definitions in a folder, sorted; what lies in folders below belongs to one of them.
+fn names<E: rust_embed::RustEmbed>() -> Vec<String> {
+    let files = E::iter().filter(|file| !file.contains('/'));
+    let mut names: Vec<String> = files.map(|file| file.trim_end_matches(".yaml").to_owned()).collect();
     names.sort();
-    names.join(", ")
+    names
 }
 
 #[cfg(test)]
@@ -207,13 +280,56 @@ mod tests {
 
     #[test]
     fn every_definition_is_readable_and_bears_the_name_of_its_file() {
-        for file in ProviderFiles::iter() {
-            let name = file.trim_end_matches(".yaml");
-            assert_eq!(Provider::named(name).unwrap().name, name);
+        for name in names::<ProviderFiles>() {
+            assert_eq!(Provider::named(&name).unwrap().name, name);
         }
-        for file in ProfileFiles::iter() {
-            let name = file.trim_end_matches(".yaml");
-            assert_eq!(Profile::named(name).unwrap().name, name);
+        for name in names::<ProfileFiles>() {
+            assert_eq!(Profile::named(&name).unwrap().name, name);
+        }
+    }
+
+    #[test]
+    fn every_file_below_a_definition_is_one_of_its_manifests_and_holds_objects() {
+        let mut named: Vec<String> = Vec::new();
+        for provider in Provider::all().unwrap() {
+            for file in provider.manifests.iter().flat_map(|manifests| &manifests.files) {
+                let path = format!("{}/{file}", provider.name);
+                let bytes = ProviderFiles::get(&path).expect("the file is there").data;
+                assert!(!manifest::read(&path, &bytes).unwrap().is_empty(), "{path}");
+                named.push(path);
+            }
+        }
+        let mut there: Vec<String> = ProviderFiles::iter()
+            .map(Into::into)
+            .filter(|file: &String| file.contains('/'))
+            .collect();
+        named.sort();
+        there.sort();
+        assert!(!named.is_empty());
+        assert_eq!(named, there);
+    }
+
+    #[test]
+    fn manifests_make_their_namespaces_and_their_witness() {
+        for provider in Provider::all().unwrap() {
+            let Some(manifests) = &provider.manifests else { continue };
+            let objects = provider.objects().unwrap();
+            let of_kind = |kind: &'static str| objects.iter().filter(move |object| object.kind() == kind);
+            for object in objects.iter().filter(|object| object.namespace().is_some()) {
+                let position = |wanted: &Object| objects.iter().position(|object| object == wanted);
+                let namespace = of_kind("Namespace").find(|one| Some(one.name()) == object.namespace());
+                let namespace =
+                    namespace.unwrap_or_else(|| panic!("nothing makes the namespace of {}", object.title()));
+                assert!(position(namespace) < position(object), "{}", object.title());
+            }
+            let witness = &manifests.witness;
+            let is_witness = |object: &&Object| {
+                object.name() == witness.deployment && object.namespace() == Some(&witness.namespace)
+            };
+            assert_eq!(of_kind("Deployment").filter(is_witness).count(), 1, "{}", provider.name);
+            let floating = |image: &String| !image.contains(':') || image.ends_with(":latest");
+            let images = objects.iter().flat_map(Object::images).chain(manifests.images.clone());
+            assert_eq!(images.filter(floating).collect::<Vec<_>>(), Vec::<String>::new());
         }
     }
 
@@ -226,7 +342,10 @@ mod tests {
                 .contains("`istio`")
         );
         let no_tab = Provider::with_tab("none").unwrap_err().to_string();
-        assert!(no_tab.contains("`istio`") && !no_tab.contains("`none`,"), "{no_tab}");
+        assert!(
+            no_tab.contains("`istio`") && no_tab.contains("`envoy-ai-gateway`") && !no_tab.contains("`none`,"),
+            "{no_tab}"
+        );
         assert!(Profile::named("../x").unwrap_err().to_string().contains("`small`"));
     }
 }

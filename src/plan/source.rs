@@ -45,6 +45,9 @@ impl Draft<'_> {
                 self.of_tree(&path, source)
             }
             Reference::File { repository, at, path } => {
+                if let Some(other) = self.in_place_of(&path, source, run.at) {
+                    return self.of_tree(&other, source);
+                }
                 self.belongs(&repository, &at, source)?;
                 let path: RepoPath = path.parse().map_err(|_| missing(source))?;
                 let objects = self.of_tree(&path, source)?;

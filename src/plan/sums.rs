@@ -39,7 +39,9 @@ impl AddAssign for Resources {
 /// What a step asks for; `None` where that is not known without rendering a chart or running a program.
 pub(super) fn of(action: &Action) -> Option<Resources> {
     match action {
-        Action::Apply { objects, .. } => Some(objects.iter().map(of_object).fold(Resources::default(), sum)),
+        Action::Apply { objects, .. } | Action::InstallManifests { objects, .. } => {
+            Some(objects.iter().map(of_object).fold(Resources::default(), sum))
+        }
         Action::Helm { .. } | Action::InstallProvider { .. } | Action::Unsupported { .. } => None,
         _ => Some(Resources::default()),
     }

@@ -22,14 +22,20 @@ use crate::{
 
 /// What a LoadBalancer provider gets, from the first sight of a Service without an address.
 const PROVIDER_GETS: Duration = Duration::from_secs(2);
-/// The label that Gateway API implementations put on a Gateway's Service.
-const GATEWAY_LABEL: &str = "gateway.networking.k8s.io/gateway-name";
 
 /// Addresses that were given, for teardown to take back.
 pub(super) type Addresses = Arc<Mutex<Vec<IpAddr>>>;
 
-/// Stands in for a LoadBalancer provider, for each Gateway's Service, until it is dropped.
-pub(super) async fn stand_in(host: Host, cluster: Cluster, watches: Arc<Watches>, events: Events, stood_in: Addresses) {
+/// Stands in for a LoadBalancer provider, for each Gateway's Service, until it is dropped. `label` bears the name of its
+/// Gateway on such a Service.
+pub(super) async fn stand_in(
+    host: Host,
+    cluster: Cluster,
+    watches: Arc<Watches>,
+    events: Events,
+    stood_in: Addresses,
+    label: String,
+) {
     if cluster.node_container().is_none() {
         return std::future::pending().await;
     }
@@ -40,7 +46,7 @@ pub(super) async fn stand_in(host: Host, cluster: Cluster, watches: Arc<Watches>
                 .services
                 .all()
                 .into_iter()
-                .find(|service| is_waiting(service) && !given.contains(&title(service)));
+                .find(|service| is_waiting(service, &label) && !given.contains(&title(service)));
             match waiting {
                 Some(service) => Progress::<_, ()>::Ready(service),
                 None => Progress::NotYet(String::new()),
@@ -54,7 +60,7 @@ pub(super) async fn stand_in(host: Host, cluster: Cluster, watches: Arc<Watches>
         let answered = |watches: &Watches| {
             let (namespace, name) = (namespace_of(&service), name_of(&service));
             match watches.services.get(namespace, name) {
-                Some(now) if is_waiting(&now) => Progress::<_, ()>::NotYet(String::new()),
+                Some(now) if is_waiting(&now, &label) => Progress::<_, ()>::NotYet(String::new()),
                 _ => Progress::Ready(()),
             }
         };
@@ -97,9 +103,9 @@ fn title(service: &Service) -> String {
 }
 
 /// Whether it is a Gateway's Service of type LoadBalancer without an address.
-fn is_waiting(service: &Service) -> bool {
+fn is_waiting(service: &Service, label: &str) -> bool {
     let labels = service.metadata.labels.as_ref();
-    let of_gateway = labels.is_some_and(|labels| labels.contains_key(GATEWAY_LABEL));
+    let of_gateway = labels.is_some_and(|labels| labels.contains_key(label));
     let balanced = service.spec.as_ref().and_then(|spec| spec.type_.as_deref()) == Some("LoadBalancer");
     let addresses = service
         .status
@@ -121,10 +127,11 @@ mod tests {
     #[case::has_one(json!({"type": "LoadBalancer"}), json!({"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}}), false)]
     #[case::not_balanced(json!({"type": "ClusterIP"}), json!({}), false)]
     fn only_a_gateways_service_without_address_waits(#[case] spec: Value, #[case] status: Value, #[case] waits: bool) {
-        let mut service =
-            json!({"metadata": {"name": "s", "labels": {GATEWAY_LABEL: "g"}}, "spec": spec, "status": status});
-        assert_eq!(is_waiting(&serde_json::from_value(service.clone()).unwrap()), waits);
-        service["metadata"]["labels"] = json!({});
-        assert!(!is_waiting(&serde_json::from_value(service).unwrap()));
+        let service: Service = serde_json::from_value(
+            json!({"metadata": {"name": "s", "labels": {"a.example/gateway": "g"}}, "spec": spec, "status": status}),
+        )
+        .unwrap();
+        assert_eq!(is_waiting(&service, "a.example/gateway"), waits);
+        assert!(!is_waiting(&service, "b.example/gateway"));
     }
 }

@@ -143,7 +143,7 @@ impl Context {
         })
     }
 
-    fn gateway_service(deployer: &Deployer) -> Option<std::sync::Arc<Service>> {
+    fn gateway_service(&self, deployer: &Deployer) -> Option<std::sync::Arc<Service>> {
         let gateway = deployer.deployed(|deployed| {
             deployed
                 .of_kind("Gateway")
@@ -152,12 +152,12 @@ impl Context {
         })?;
         deployer.site.watches.services.all().into_iter().find(|service| {
             let labels = service.metadata.labels.as_ref();
-            labels.and_then(|labels| labels.get("gateway.networking.k8s.io/gateway-name")) == Some(&gateway)
+            labels.and_then(|labels| labels.get(&self.plan.gateway_label)) == Some(&gateway)
         })
     }
 
     async fn node_port(&self, deployer: &Deployer, port: u16) -> Option<(String, &'static str)> {
-        let service = Self::gateway_service(deployer)?;
+        let service = self.gateway_service(deployer)?;
         let ports = service.spec.as_ref()?.ports.as_ref()?;
         let node_port = ports.iter().find(|entry| entry.port == i32::from(port))?.node_port?;
         let node_port = u16::try_from(node_port).ok()?;
@@ -177,7 +177,7 @@ impl Context {
     }
 
     async fn port_forward(&self, deployer: &Deployer, port: u16) -> Option<(String, &'static str)> {
-        let service = Self::gateway_service(deployer)?;
+        let service = self.gateway_service(deployer)?;
         self.port_forward_to(deployer, &service, port).await
     }
 

@@ -76,6 +76,7 @@ pub(super) async fn run(context: &Context, release: &Release) -> Onward<()> {
         Arc::clone(&deployer.site.watches),
         context.events.clone(),
         context.hold(|held| Arc::clone(&held.addresses)),
+        plan.gateway_label.clone(),
     ));
     let _standing_in = AbortOnDropHandle::new(standing_in);
     // CoreDNS comes up while the first steps are carried out; only what talks inside the cluster needs it.
@@ -216,7 +217,7 @@ async fn deploy_and_judge(context: &Context, deployer: &Arc<Deployer>, plan: &Pl
     let requirements = &plan.requirements;
     if !requirements.is_empty() {
         let applied = deployer.apply(requirements, None).await;
-        let sentence = format!("{} Gateway API CRDs are established", requirements.len());
+        let sentence = format!("{} CRDs that the provider requires are established", requirements.len());
         let finding = applied.map_or_else(broken, |()| Finding::Holds);
         let goes_on = finding == Finding::Holds;
         say(context, Stage::Deployment, "requirements", &sentence, finding);

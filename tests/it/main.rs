@@ -13,4 +13,5 @@ mod report;
 
 mod schemas;
 mod sources;
+mod stand_in;
 mod usage;

@@ -178,21 +178,24 @@ fn view(number: usize, step: &Step) -> StepView {
     }
 }
 
+fn title(object: &crate::manifest::Object) -> Value {
+    let place = format!("{}:{}", object.file, object.line);
+    serde_json::json!({
+        "api_version": object.api_version(), "kind": object.kind(), "name": object.name(),
+        "namespace": object.namespace(), "from": place,
+    })
+}
+
 fn details(action: &Action) -> BTreeMap<&'static str, Value> {
     let pairs: Vec<(&'static str, Value)> = match action {
-        Action::Apply { objects, namespace } => {
-            let title = |object: &crate::manifest::Object| {
-                let place = format!("{}:{}", object.file, object.line);
-                serde_json::json!({
-                    "api_version": object.api_version(), "kind": object.kind(), "name": object.name(),
-                    "namespace": object.namespace(), "from": place,
-                })
-            };
-            vec![
-                ("objects", objects.iter().map(title).collect()),
-                ("namespace", namespace.clone().into()),
-            ]
-        }
+        Action::Apply { objects, namespace } => vec![
+            ("objects", objects.iter().map(title).collect()),
+            ("namespace", namespace.clone().into()),
+        ],
+        Action::InstallManifests { provider, objects, .. } => vec![
+            ("provider", provider.clone().into()),
+            ("objects", objects.iter().map(title).collect()),
+        ],
         Action::Delete { targets, .. } => vec![("objects", targets.iter().map(ToString::to_string).collect())],
         Action::Label { target, labels } => {
             let labels = labels.iter().map(|(key, value)| (key.clone(), value.clone().into()));
