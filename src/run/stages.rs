@@ -223,24 +223,15 @@ async fn deploy_and_judge(context: &Context, deployer: &Arc<Deployer>, plan: &Pl
         say(context, Stage::Deployment, "requirements", &sentence, finding);
         goes_on.then_some(())?;
     }
-    let requests: Vec<&Step> = plan
+    let request = plan
         .steps
         .iter()
-        .filter(|step| matches!(step.action, Action::Request(_)))
-        .collect();
-    let Some((first_request, _)) = requests.split_first() else {
-        super::harness_error(
-            &context.events,
-            "the guide sends a request",
-            "no command of the guide sends one",
-        );
-        return None;
-    };
-    let position = plan
-        .steps
-        .iter()
-        .position(|step| std::ptr::eq(step, *first_request))
-        .unwrap_or(plan.steps.len());
+        .enumerate()
+        .find_map(|(position, step)| match &step.action {
+            Action::Request(request) => Some((position, step, request)),
+            _ => None,
+        });
+    let position = request.map_or(plan.steps.len(), |(position, ..)| position);
     let mut settled = false;
     let mut seen = Observation {
         build_ref: plan.build_ref.clone(),
@@ -266,12 +257,22 @@ async fn deploy_and_judge(context: &Context, deployer: &Arc<Deployer>, plan: &Pl
             return None;
         }
     }
-    let Action::Request(request) = &first_request.action else {
+    let Some((_, step, request)) = request else {
+        let why = format!(
+            "no command of the guide sends one for {} on {}",
+            plan.subject.variant, plan.subject.provider
+        );
+        let sentence = "the guide's request is answered with 200";
+        say(
+            context,
+            Stage::Request,
+            "request-status",
+            sentence,
+            Finding::Undecided { why },
+        );
         return None;
     };
-    context
-        .request_and_prove(deployer, first_request, request, &mut seen)
-        .await;
+    context.request_and_prove(deployer, step, request, &mut seen).await;
     Some(())
 }
 
@@ -306,7 +307,8 @@ fn broken(failed: StepFailed) -> Finding {
     }
 }
 
-/// Carries out one step and says what it came to. A gate step that fails ends the deployment.
+/// Carries out one step and says what it came to. A command that fails ends the deployment. What the page lacks does not:
+/// a reader does not see it, and goes on.
 async fn carry_out(context: &Context, deployer: &Deployer, step: &Step) -> Onward<()> {
     if matches!(
         step.action,
@@ -342,5 +344,5 @@ async fn carry_out(context: &Context, deployer: &Deployer, step: &Step) -> Onwar
         .took(began.elapsed());
     decision.weight = step.weight;
     context.events.decide(decision);
-    (!failed || step.weight == Weight::Advisory).then_some(())
+    (!failed || step.weight == Weight::Advisory || step.origin.is_none()).then_some(())
 }

@@ -145,6 +145,36 @@ fn a_missing_destination_rule() {
 }
 
 #[test]
+fn an_include_that_is_missing_fails_the_run_and_does_not_end_it() {
+    let ran = with("no-include", |tree| {
+        let guide = tree.join("guide.md");
+        let text = fs::read_to_string(&guide).unwrap();
+        fs::write(&guide, format!("--8<-- \"not-there.md\"\n\n{text}")).unwrap();
+    });
+    ran.expect(1, "failed", Some("guide-reference-missing"));
+    assert_eq!(ran.causes().len(), 1, "{:?}", ran.causes());
+    // A reader sees nothing of it and goes on; so it is known of the rest that it works.
+    let rest = ran.decision("proof-answers").expect("the run went on to the proof");
+    assert_eq!(rest["finding"]["finding"], "holds", "{rest}");
+}
+
+#[test]
+fn a_guide_that_sends_no_request_is_no_pass() {
+    let ran = with("no-request", |tree| {
+        let guide = tree.join("guide.md");
+        let text = fs::read_to_string(&guide).unwrap();
+        let (head, _) = text.split_once("curl -i").unwrap();
+        fs::write(&guide, format!("{head}```\n")).unwrap();
+    });
+    ran.expect(4, "inconclusive", None);
+    conditions_hold(&ran);
+    assert_eq!(
+        ran.decision("request-status").unwrap()["finding"]["finding"],
+        "undecided"
+    );
+}
+
+#[test]
 fn an_api_server_paused_for_20_seconds_is_never_the_releases_failure() {
     let cluster = cluster();
     let node = format!("{}-control-plane", cluster.name);
