@@ -3,6 +3,7 @@
 use std::{fs, path::Path, time::Duration};
 
 use serde_json::Value;
+use url::Url;
 
 use super::{
     Carried, Deployer, Made, StepFailed,
@@ -12,9 +13,13 @@ use crate::{
     host::{Call, HostError},
     manifest,
     plan::{Action, Chart, Step},
-    record::Stage,
+    record::{Deviation, DeviationKind, Stage},
     verdict::{Cause, CauseCode},
 };
+
+/// The variable that names a mirror of chart registries, such as `https://mirror.example/charts`: a chart is below it under
+/// the name of its own registry.
+const MIRROR: &str = "QUICKPROOF_CHARTS_URL";
 
 /// How long helm may take to package or install; it is not asked to wait for readiness.
 const HELM_LIMIT: Duration = Duration::from_mins(2);
@@ -49,7 +54,7 @@ impl Deployer {
         call = match chart {
             Chart::Tree { directory } => call.arg(self.package(directory, version.as_deref(), &expected).await?),
             Chart::Published { reference } => {
-                let call = call.arg(reference.clone());
+                let call = self.fetched(call, reference, step, &expected)?;
                 match version {
                     Some(version) => call.args(["--version", version]),
                     None => call,
@@ -96,6 +101,29 @@ impl Deployer {
         });
         Ok(Carried {
             sentence: Some(format!("helm release {release} is installed, {count} objects")),
+        })
+    }
+
+    /// Adds where a published chart is read: as the guide says, or from the mirror that the environment names.
+    fn fetched(&self, call: Call, reference: &str, step: &Step, expected: &str) -> Result<Call, StepFailed> {
+        let Some(mirror) = self.site.host.variable(MIRROR) else {
+            return Ok(call.arg(reference));
+        };
+        let found = mirrored(reference, mirror)
+            .map_err(|actual| StepFailed::new(CauseCode::HostToolFailed, expected, actual))?;
+        let Some(mirrored) = found else {
+            return Ok(call.arg(reference));
+        };
+        self.site.events.deviate(Deviation {
+            kind: DeviationKind::Substituted,
+            subject: reference.to_owned(),
+            what: format!("the chart is read from `{}`", mirrored.reference),
+            why: format!("`{MIRROR}` names a mirror of chart registries"),
+            from: Some(step.from.clone()),
+        });
+        Ok(match mirrored.scheme {
+            Scheme::Encrypted => call.arg(mirrored.reference),
+            Scheme::Plain => call.arg(mirrored.reference).arg("--plain-http"),
         })
     }
 
@@ -163,6 +191,47 @@ impl Deployer {
     }
 }
 
+/// How a mirror is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scheme {
+    Encrypted,
+    Plain,
+}
+
+/// A chart's place in a mirror.
+#[derive(Debug, PartialEq, Eq)]
+struct Mirrored {
+    reference: String,
+    scheme: Scheme,
+}
+
+/// The place of a chart in a mirror, below the name of its own registry; `None` where it is in no registry.
+///
+/// # Errors
+/// The mirror is no address of a registry.
+fn mirrored(reference: &str, mirror: &str) -> Result<Option<Mirrored>, String> {
+    let Some(path) = reference.strip_prefix("oci://") else {
+        return Ok(None);
+    };
+    let none = || format!("`{MIRROR}` is no address of a registry; expected `https://HOST`, with a path or without");
+    let url = Url::parse(mirror).map_err(|_| none())?;
+    let scheme = match url.scheme() {
+        "https" => Scheme::Encrypted,
+        "http" => Scheme::Plain,
+        _ => return Err(none()),
+    };
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
+        return Err(none());
+    }
+    let host = url.host_str().ok_or_else(none)?;
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let below = url.path().trim_end_matches('/');
+    Ok(Some(Mirrored {
+        reference: format!("oci://{host}{port}{below}/{path}"),
+        scheme,
+    }))
+}
+
 /// The package's path in `Successfully packaged chart and saved it to: PATH`, if it lies where it was asked for.
 fn packaged(said: &str, packages: &Path) -> Option<String> {
     said.lines()
@@ -174,7 +243,37 @@ fn packaged(said: &str, packages: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
+
+    #[rstest]
+    #[case::encrypted("https://m.example", "oci://m.example/r.example/charts/a", Scheme::Encrypted)]
+    #[case::below_a_path(
+        "https://m.example/oci/",
+        "oci://m.example/oci/r.example/charts/a",
+        Scheme::Encrypted
+    )]
+    #[case::plain("http://127.0.0.1:5000", "oci://127.0.0.1:5000/r.example/charts/a", Scheme::Plain)]
+    fn a_chart_is_in_a_mirror_below_its_own_registry(
+        #[case] mirror: &str,
+        #[case] reference: &str,
+        #[case] scheme: Scheme,
+    ) {
+        let found = mirrored("oci://r.example/charts/a", mirror).unwrap().unwrap();
+        assert_eq!((found.reference.as_str(), found.scheme), (reference, scheme));
+        assert_eq!(mirrored("https://r.example/charts", mirror), Ok(None));
+    }
+
+    #[rstest]
+    #[case::no_scheme("m.example")]
+    #[case::other_scheme("oci://m.example")]
+    #[case::with_a_password("https://me:secret@m.example")]
+    #[case::with_a_query("https://m.example?a=b")]
+    fn a_mirror_that_is_no_registry_is_said_and_not_repeated(#[case] mirror: &str) {
+        let error = mirrored("oci://r.example/charts/a", mirror).unwrap_err();
+        assert!(error.contains(MIRROR) && !error.contains("secret"), "{error}");
+    }
 
     #[test]
     fn the_packages_path_is_read_from_helms_words() {

@@ -114,17 +114,23 @@ impl Draft<'_> {
         Ok((Chart::Tree { directory }, tag))
     }
 
+    /// Values, each as for `helm --set`, that publication puts into the tree's charts.
+    pub(super) fn at_publication(&self) -> Vec<String> {
+        let tag = self.release.tag.as_ref().map(ToString::to_string).unwrap_or_default();
+        let values = self.layout.at_publication.iter();
+        values.map(|value| value.set.replace("{tag}", &tag)).collect()
+    }
+
     /// The guide's values, then those of the profile, then those of the command line; helm takes the last of each. Values
     /// that publication would put into the tree's chart come first, as if they stood in it.
     fn overridden(&mut self, run: &Run<'_>, chart: &Chart, set: Vec<String>) -> Vec<String> {
+        let layout = self.layout;
         let at_publication = match chart {
-            Chart::Tree { .. } => self.layout.at_publication.as_slice(),
-            Chart::Published { .. } => &[],
+            Chart::Tree { .. } => self.at_publication(),
+            Chart::Published { .. } => Vec::new(),
         };
-        let tag = self.release.tag.as_ref().map(ToString::to_string).unwrap_or_default();
         let mut given = Vec::new();
-        for value in at_publication {
-            let value_set = value.set.replace("{tag}", &tag);
+        for (value_set, value) in at_publication.into_iter().zip(&layout.at_publication) {
             self.deviate(
                 DeviationKind::Substituted,
                 value_set.split('=').next().unwrap_or_default(),

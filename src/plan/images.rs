@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::{Action, Chart, Resources, draft::Draft, sums};
+use super::{Action, Chart, Resources, draft::Draft, reference::own_chart, sums};
 use crate::{manifest, release::RepoPath};
 
 /// What a chart runs at one of the places that the layout names.
@@ -13,19 +13,25 @@ pub(super) struct Running {
     resources: Resources,
 }
 
-/// What each chart of the tree runs, by the number of its step. Other images of a chart belong to what is switched off.
+/// What each chart of the release runs, by the number of its step. Other images of a chart belong to what is switched off.
+///
+/// A chart that is published is taken for what publication makes of the tree's. Were it another, its images would be
+/// others than those that are made ready here, and the cluster would say what comes of that.
 pub(super) fn of_charts(draft: &Draft<'_>) -> BTreeMap<usize, Vec<Running>> {
     let mut running = BTreeMap::new();
     for (number, step) in draft.steps.iter().enumerate() {
-        if let Action::Helm {
-            chart: Chart::Tree { directory },
-            set,
-            ..
-        } = &step.action
-            && let Some(chart) = chart(draft, directory, set)
-        {
-            running.insert(number, chart);
-        }
+        let Action::Helm { chart: source, set, .. } = &step.action else {
+            continue;
+        };
+        let found = match source {
+            Chart::Tree { directory } => chart(draft, directory, set),
+            Chart::Published { reference } => own_chart(reference, &draft.layout.charts).and_then(|name| {
+                let mut all = draft.at_publication();
+                all.extend(set.iter().cloned());
+                chart(draft, &format!("config/charts/{name}"), &all)
+            }),
+        };
+        running.extend(found.map(|chart| (number, chart)));
     }
     running
 }
