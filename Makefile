@@ -45,11 +45,16 @@ test-offline:
 	cargo test --locked --lib --bins --test it
 	{ echo "== test-offline: $$SECONDS s"; } 2>/dev/null
 
-# Container images for the cluster tests; nothing to do where image registries answer or they were made before.
+# What cluster tests run beside the newest release on Istio; made only when it is asked for.
+ASKED_FOR := docker.io/envoyproxy/gateway:v1.8.1 docker.io/envoyproxy/ai-gateway-controller:v1.0.0 \
+             registry.k8s.io/gateway-api-inference-extension/epp:v1.2.0
+
+# Container images for the cluster tests; nothing to do where they were made before.
 images:
 	@set -x
 	cargo build --locked
 	$(TARGET)/debug/quickproof images build
+	$(TARGET)/debug/quickproof images build $(ASKED_FOR)
 	{ echo "== images: $$SECONDS s"; } 2>/dev/null
 
 # The real thing: cluster, endpoint picker, simulator, gateway. One after another, since they share the machine.

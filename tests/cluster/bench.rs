@@ -27,12 +27,18 @@ pub(crate) fn quickproof(directory: &Path) -> Command {
 
 /// Runs `quickproof verify ARGS` to its end.
 pub(crate) fn verify(arguments: &[&str]) -> Ran {
+    verify_with(arguments, &[])
+}
+
+/// The same with variables in its environment.
+pub(crate) fn verify_with(arguments: &[&str], variables: &[(String, String)]) -> Ran {
     let directory = tempfile::tempdir().unwrap();
     let began = Instant::now();
     let output = quickproof(directory.path())
         .arg("verify")
         .args(arguments)
         .args(["--json-file", "record.json", "--junit-file", "junit.xml"])
+        .envs(variables.iter().cloned())
         .output()
         .unwrap();
     let took = began.elapsed();
@@ -71,6 +77,15 @@ impl Ran {
     pub(crate) fn causes<'a>(&'a self) -> Vec<&'a str> {
         let code = |decision: &'a Value| decision["finding"]["cause"]["code"].as_str();
         self.decisions().iter().filter_map(code).collect()
+    }
+
+    /// Entries of the ledger that say what was substituted, and say this of it.
+    pub(crate) fn substituted(&self, what: &str) -> Vec<&Value> {
+        let ledger = self.report["ledger"].as_array().map_or(&[][..], Vec::as_slice);
+        let says = |entry: &&Value| {
+            entry["kind"] == "substituted" && entry["what"].as_str().is_some_and(|text| text.contains(what))
+        };
+        ledger.iter().filter(says).collect()
     }
 
     /// Asserts exit code, outcome, and a cause among those found.

@@ -8,7 +8,11 @@
 mod bench;
 mod existing;
 mod faults;
+#[expect(dead_code, reason = "offline tests use all of it")]
+#[path = "../it/sources/server.rs"]
+mod github;
 mod killed;
+mod published;
 mod release;
 mod room;
 mod simulator;

@@ -1,12 +1,19 @@
 //! The real tagged quickstart of v1.5.0, from its files; they are beside the repository, not in it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::bench::{copied, replace, repository, verify};
+use crate::bench::{Ran, copied, replace, repository, verify};
 
 /// The files of v1.5.0, or `None` where they are not beside the repository.
 fn tree() -> Option<PathBuf> {
-    let tree = repository().join("../shared/upstream/gateway-api-inference-extension/v1.5.0");
+    tree_of("v1.5.0")
+}
+
+/// The files of a release, or `None` where they are not beside the repository.
+pub(crate) fn tree_of(tag: &str) -> Option<PathBuf> {
+    let tree = repository()
+        .join("../shared/upstream/gateway-api-inference-extension")
+        .join(tag);
     if tree.is_dir() {
         return Some(tree);
     }
@@ -17,21 +24,34 @@ fn tree() -> Option<PathBuf> {
     None
 }
 
-#[test]
-fn v1_5_0_fails_at_the_variable_in_single_quotes() {
-    let Some(tree) = tree() else { return };
-    let ran = verify(&[
+/// Runs the quickstart of a tree with the simulator.
+fn quickstart(tag: &str, tree: &Path, provider: &str) -> Ran {
+    verify(&[
         "--tree",
         tree.to_str().unwrap(),
         "--release",
-        "v1.5.0",
+        tag,
         "--variant",
         "sim",
         "--provider",
-        "istio",
+        provider,
         "--profile",
         "small",
-    ]);
+    ])
+}
+
+/// Takes the model's name out of the single quotes in which v1.5.0 has it.
+pub(crate) fn mend_request(tree: &Path) {
+    replace(
+        &tree.join("site-src/_includes/test.md"),
+        r#""model": "${MODEL_NAME}","#,
+        r#""model": "'"${MODEL_NAME}"'","#,
+    );
+}
+
+/// The request of v1.5.0 is what fails, and nothing else.
+#[track_caller]
+pub(crate) fn fails_at_the_variable_in_single_quotes(ran: &Ran) {
     ran.expect(1, "failed", Some("shell-variable-in-single-quotes"));
     let broken = ran.broken();
     assert_eq!(broken.len(), 1, "{broken:?}");
@@ -50,30 +70,93 @@ fn v1_5_0_fails_at_the_variable_in_single_quotes() {
     );
 }
 
+/// The prerequisite is degraded, nothing else is found.
+#[track_caller]
+pub(crate) fn passes_but_for_the_removed_flag(ran: &Ran) {
+    ran.expect(0, "passed", None);
+    assert_eq!(ran.causes(), ["tool-flag-removed"]);
+}
+
+#[test]
+fn v1_5_0_fails_at_the_variable_in_single_quotes() {
+    let Some(tree) = tree() else { return };
+    fails_at_the_variable_in_single_quotes(&quickstart("v1.5.0", &tree, "istio"));
+}
+
 #[test]
 fn v1_5_0_with_its_request_mended_passes() {
     let Some(tree) = tree() else { return };
     let mended = copied(&tree);
-    replace(
-        &mended.path().join("site-src/_includes/test.md"),
-        r#""model": "${MODEL_NAME}","#,
-        r#""model": "'"${MODEL_NAME}"'","#,
-    );
-    let ran = verify(&[
-        "--tree",
-        mended.path().to_str().unwrap(),
-        "--release",
-        "v1.5.0",
-        "--profile",
-        "small",
-    ]);
-    ran.expect(0, "passed", None);
-    let causes = ran.causes();
+    mend_request(mended.path());
+    passes_but_for_the_removed_flag(&quickstart("v1.5.0", mended.path(), "istio"));
+}
+
+/// The provider that has no tab in the guide, and is installed by manifests of ours.
+const WITHOUT_TAB: &str = "envoy-ai-gateway";
+
+#[test]
+fn v1_5_0_fails_in_the_same_way_on_a_provider_without_a_tab() {
+    let Some(tree) = tree() else { return };
+    fails_at_the_variable_in_single_quotes(&quickstart("v1.5.0", &tree, WITHOUT_TAB));
+}
+
+#[test]
+fn v1_5_0_with_its_request_mended_passes_on_a_provider_without_a_tab() {
+    let Some(tree) = tree() else { return };
+    let mended = copied(&tree);
+    mend_request(mended.path());
+    let ran = quickstart("v1.5.0", mended.path(), WITHOUT_TAB);
+    passes_but_for_the_removed_flag(&ran);
+    // Which tab, chart and file were replaced is said.
+    for what in [
+        "the tab `",
+        "quickproof's own manifests",
+        "envoyaigateway/gateway.yaml` of the tree",
+    ] {
+        assert_eq!(ran.substituted(what).len(), 1, "{what}: {}", ran.report["ledger"]);
+    }
+}
+
+/// The quickstart of v1.2.0 with the endpoint picker of its tag.
+fn v1_2_0(tree: &Path) -> Ran {
+    let ran = quickstart("v1.2.0", tree, "istio");
+    // It was deployed and it works: what it answers is what this release's own endpoint picker chose.
+    let proof = ran.decision("proof-build-ref").expect("the run went on to the proof");
+    assert_eq!(proof["finding"]["finding"], "holds", "{proof}");
+    let what = "is left out of the guide's command";
+    let ledger = ran.report["ledger"].as_array().unwrap();
+    let settings = ledger
+        .iter()
+        .filter(|entry| entry["what"].as_str().unwrap().contains(what));
     assert_eq!(
-        causes,
-        ["tool-flag-removed"],
-        "the prerequisite is degraded, nothing else is found"
+        settings.count(),
+        2,
+        "the development build of Istio is not had: {ledger:?}"
     );
+    ran
+}
+
+#[test]
+fn v1_2_0_works_and_fails_at_the_page_that_lacks_an_include() {
+    let Some(tree) = tree_of("v1.2.0") else { return };
+    let ran = v1_2_0(&tree);
+    ran.expect(1, "failed", Some("guide-reference-missing"));
+    let broken = ran.broken();
+    assert_eq!(broken.len(), 1, "{broken:?}");
+    assert_eq!(broken[0]["from"]["file"], "site-src/guides/index.md");
+    assert_eq!(broken[0]["from"]["line"], 15);
+    assert_eq!(ran.causes().len(), 1, "{:?}", ran.causes());
+}
+
+#[test]
+fn v1_2_0_with_its_include_passes() {
+    let Some(tree) = tree_of("v1.2.0") else { return };
+    let mended = copied(&tree);
+    let include = mended.path().join("site-src/_includes/model-server-intro.md");
+    std::fs::write(include, "Deploy a model server.\n").unwrap();
+    let ran = v1_2_0(mended.path());
+    ran.expect(0, "passed", None);
+    assert_eq!(ran.causes(), Vec::<&str>::new());
 }
 
 /// The standalone page: the endpoint picker with an Envoy beside it, and no Gateway API.

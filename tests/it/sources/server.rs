@@ -173,8 +173,14 @@ pub(super) fn offer(version: &str) -> String {
     format!("{}0000{}0000", packet("# service=git-upload-pack"), packet(version))
 }
 
-/// The archive of the miniature release, as git writes it for a commit.
+/// The archive of the miniature release.
 pub(super) fn mini_archive(commit: &str) -> Vec<u8> {
+    let mini = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/trees/mini"));
+    archive(mini, commit)
+}
+
+/// The archive of a directory, as git writes it for a commit.
+pub(super) fn archive(tree: &Path, commit: &str) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     let comment = format!("52 comment={commit}\n");
     let mut header = tar::Header::new_ustar();
@@ -183,8 +189,7 @@ pub(super) fn mini_archive(commit: &str) -> Vec<u8> {
     header.set_path("pax_global_header").unwrap();
     header.set_cksum();
     builder.append(&header, comment.as_bytes()).unwrap();
-    let mini = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/trees/mini"));
-    builder.append_dir_all(format!("mini-{commit}"), mini).unwrap();
+    builder.append_dir_all(format!("files-{commit}"), tree).unwrap();
     zip(&builder.into_inner().unwrap())
 }
 
