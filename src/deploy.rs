@@ -28,6 +28,7 @@ mod change;
 pub mod helm;
 pub mod metrics_access;
 mod provider;
+pub mod rehearse;
 pub mod resources;
 mod steps;
 pub mod takeaway;

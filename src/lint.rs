@@ -34,6 +34,7 @@ mod pods;
 mod reader;
 mod references;
 mod sarif;
+mod server;
 mod shell;
 mod suppress;
 mod templates;
@@ -48,6 +49,7 @@ pub use finding::{Diagnostic, Findings, Place, Undecided};
 pub use github::annotations;
 pub use json::json;
 pub use sarif::sarif;
+pub use server::{Applied, Said, applied};
 pub use suppress::{Suppressed, Suppression, SuppressionError, Suppressions};
 
 /// Every family of rules: one line each.
@@ -237,14 +239,14 @@ impl Examined<'_> {
     }
 }
 
-/// The rule of a code, those about suppressions included.
+/// The rule of a code.
 pub fn rule(code: &str) -> Option<&'static Rule> {
     known_rules().find(|rule| rule.code == code)
 }
 
-/// Every rule there is: those of the families, and those about suppressions.
+/// Every rule there is: those of the families, what an API server says, and those about suppressions.
 pub fn known_rules() -> impl Iterator<Item = &'static Rule> {
-    rules().chain([&suppress::UNUSED])
+    rules().chain([&server::REFUSED, &suppress::UNUSED])
 }
 
 /// Every rule, family by family.

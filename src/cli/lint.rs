@@ -17,15 +17,17 @@ use crate::{
 };
 
 mod render;
+mod server;
 mod text;
 
 /// Find what is wrong with a release's files and guide, without a cluster.
 ///
 /// All variants and providers that the guide offers are looked at, at once. The exit code is 1 where something is found
-/// that is as bad as `--fail-on` says or worse, else 0. A rule that cannot decide says so and fails nothing.
+/// that is as bad as `--fail-on` says or worse, else 0. A rule that cannot decide says so and fails nothing. With
+/// `--server` an API server is asked too, by dry runs that store nothing.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  quickproof lint --tree .\n  quickproof lint --tree . --release v1.5.0 --fail-on drift -o json\n  quickproof lint --rules"
+    after_help = "Examples:\n  quickproof lint --tree .\n  quickproof lint --tree . --release v1.5.0 --fail-on drift -o json\n  quickproof lint --tree . --server --cluster kind-demo\n  quickproof lint --rules"
 )]
 pub struct LintArguments {
     #[command(flatten)]
@@ -45,8 +47,17 @@ pub struct LintArguments {
     /// Do not render charts, even where helm is there
     #[arg(long)]
     no_helm: bool,
+    /// Also ask the API server of `--cluster` about every object that the guide applies, by dry runs
+    #[arg(long, requires = "cluster")]
+    server: bool,
+    /// The cluster that `--server` asks, by the name of its kubeconfig context; `current` is the current one
+    #[arg(long, value_name = "NAME", requires = "server")]
+    cluster: Option<String>,
+    /// The kubeconfig file that knows the cluster; without it `KUBECONFIG` and then `~/.kube/config`
+    #[arg(long, value_name = "FILE", requires = "cluster")]
+    kubeconfig: Option<PathBuf>,
     /// List the rules, and look at no release
-    #[arg(long, conflicts_with_all = ["release", "tree", "repository", "layout", "suppressions", "no_helm"])]
+    #[arg(long, conflicts_with_all = ["release", "tree", "repository", "layout", "suppressions", "no_helm", "server"])]
     rules: bool,
 }
 
@@ -91,7 +102,7 @@ impl Threshold {
 /// Looks at a release and prints what was found.
 ///
 /// # Errors
-/// The release or the file of suppressions cannot be read, or `out` cannot be written.
+/// The release or the file of suppressions cannot be read, the cluster cannot be asked, or `out` cannot be written.
 pub fn run(arguments: &LintArguments, caller: &Caller, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     if arguments.rules {
         list(out)?;
@@ -108,6 +119,11 @@ pub fn run(arguments: &LintArguments, caller: &Caller, out: &mut dyn Write) -> a
         block_on(render::charts(&caller.host, &release, &combinations))?
     };
     let mut findings = lint::examine(&release, &layout, &combinations, &rendered);
+    if let Some(name) = &arguments.cluster {
+        let applied = lint::applied(&combinations, &rendered);
+        let asking = server::ask(&caller.host, name, arguments.kubeconfig.as_deref(), &applied);
+        findings = findings.with_server(name, &combinations, block_on(asking)??);
+    }
     if let Some(suppressions) = &suppressions {
         findings = findings.without(suppressions);
     }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     Deployer, Made, Ownership, StepFailed,
+    rehearse::better_error,
     resources::{Resource, Trouble, persistently},
 };
 use crate::{
@@ -127,7 +128,16 @@ impl Deployer {
         self.write_down(&resource, namespace, object.name(), None, &expected)?;
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         let patch = Patch::Apply(&object.value);
-        let (stored, _) = persistently(AWAY_LIMIT, || api.patch(object.name(), &parameters, &patch))
+        let applying = || async {
+            match api.patch(object.name(), &parameters, &patch).await {
+                Ok(stored) => Ok(stored),
+                Err(error) => {
+                    let namespace = api.namespace();
+                    Err(better_error(error, &self.site.client, &resource, object, namespace).await)
+                }
+            }
+        };
+        let (stored, _) = persistently(AWAY_LIMIT, applying)
             .await
             .map_err(|trouble| refused(trouble, expected.clone(), &at))?;
         self.write_down(&resource, namespace, object.name(), stored.uid(), &expected)?;

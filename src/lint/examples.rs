@@ -2,8 +2,10 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use super::{Change, ChartUse, Findings, NotRendered, Rendered, Rule, charts, draw, examine, rules};
-use crate::release::{Answer, CompanionTag, GitFacts, GitTag, MemoryTree, Release, Signature, TagKind, TagObject};
+use super::{Change, ChartUse, Combination, Findings, NotRendered, Rendered, Rule, charts, draw, examine, rules};
+use crate::release::{
+    Answer, CompanionTag, GitFacts, GitTag, Layout, MemoryTree, Release, Signature, TagKind, TagObject,
+};
 
 /// The release that examples change.
 const BASE: &str = "tests/data/trees/lint";
@@ -93,6 +95,12 @@ fn git_facts(text: &str) -> GitFacts {
 
 /// What all rules find in the base with some changes.
 pub(super) fn found(changes: &[Change]) -> Findings {
+    let (release, layout, combinations, rendered) = example(changes);
+    examine(&release, &layout, &combinations, &rendered)
+}
+
+/// The base with some changes, its plans, and its rendered charts.
+pub(super) fn example(changes: &[Change]) -> (Release, Layout, Vec<Combination>, Rendered) {
     let mut tree = MemoryTree::default();
     let mut charts_of: BTreeMap<String, String> = BTreeMap::new();
     let mut git = None;
@@ -113,14 +121,14 @@ pub(super) fn found(changes: &[Change]) -> Findings {
     release.git = git;
     let layout = release.layout(None).unwrap();
     let combinations = draw(&release, &layout).unwrap();
-    let uses = combinations.iter().flat_map(super::Combination::charts);
+    let uses = combinations.iter().flat_map(Combination::charts);
     let render = |chart: ChartUse| {
         let text = charts_of.get(chart.directory.as_str())?;
         let objects = charts::rendered(&chart.directory, text).map_err(|error| NotRendered::Fails(error.to_string()));
         Some((chart, objects))
     };
     let rendered: Rendered = uses.filter_map(render).collect();
-    examine(&release, &layout, &combinations, &rendered)
+    (release, layout, combinations, rendered)
 }
 
 fn said(findings: &Findings) -> String {

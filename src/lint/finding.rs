@@ -120,6 +120,17 @@ impl Findings {
         });
     }
 
+    /// These and `others`, sorted by file, line and code.
+    pub(super) fn and(mut self, others: Self) -> Self {
+        self.diagnostics.extend(others.diagnostics);
+        self.diagnostics
+            .sort_by(|one, other| (&one.place, one.code).cmp(&(&other.place, other.code)));
+        self.undecided.extend(others.undecided);
+        self.undecided.sort();
+        self.suppressed.extend(others.suppressed);
+        self
+    }
+
     /// Joins what was found alike for several combinations of `offers`, and sorts by file, line and code. What a rule
     /// found for no combination in particular holds for those of `reach`, by file, and where that knows none for each.
     ///

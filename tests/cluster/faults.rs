@@ -3,8 +3,10 @@
 
 use std::{fs, path::Path, time::Duration};
 
+use serde_json::Value;
+
 use crate::{
-    bench::{Ran, copied, output, replace, repository, verify},
+    bench::{Ran, copied, output, quickproof, replace, repository, verify},
     existing::cluster,
 };
 
@@ -65,6 +67,43 @@ fn a_simulator_flag_that_it_does_not_know() {
     ran.expect(1, "failed", Some("pod-argument-unknown"));
     assert!(evidence(&ran, "pod-argument-unknown").contains("no-such-flag"));
     was_quick(&ran);
+}
+
+/// The API server answers a server-side apply of it with 500, as if the cluster were at fault.
+#[test]
+fn a_field_that_a_deployment_does_not_have() {
+    let ran = with("no-field", |tree| {
+        replace(&tree.join("model-server.yaml"), "  replicas: 3\n", "  replicaz: 3\n");
+    });
+    ran.expect(1, "failed", Some("object-refused"));
+    assert!(ran.report.to_string().contains("spec.replicaz"), "{:?}", ran.causes());
+    was_quick(&ran);
+}
+
+#[test]
+fn lint_asks_the_api_server_and_stores_nothing() {
+    let cluster = cluster();
+    let tree = copied(&repository().join("tests/data/trees/lint"));
+    let lint = |field: &str| {
+        let model = tree.path().join("config/manifests/model/sim.yaml");
+        let text = fs::read_to_string(&model).unwrap();
+        fs::write(&model, text.replace("replicas:", field)).unwrap();
+        let output = quickproof(tree.path())
+            .args(["lint", "--tree", ".", "--release", "v1.5.0", "-o", "json", "--no-helm"])
+            .args(["--server", "--cluster", cluster.name])
+            .output()
+            .unwrap();
+        let found: Vec<Value> = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+        let refused = found.into_iter().filter(|one| one["code"] == "server-refuses");
+        refused
+            .map(|one| format!("{} {}", one["file"], one["variant"]))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(lint("replicas:"), [] as [&str; 0]);
+    assert_eq!(lint("replicaz:"), ["\"config/manifests/model/sim.yaml\" \"sim\""]);
+    let stored = cluster.kubectl(&["get", "deployments", "-n", "default", "-o", "name"]);
+    assert_eq!(stored, "");
 }
 
 #[test]

@@ -175,6 +175,16 @@ fn rules_are_listed_and_explained() {
 }
 
 #[test]
+fn a_server_is_asked_only_where_it_is_named() {
+    let (code, _, err) = ended(&["--server"]);
+    assert_eq!(code, Some(2), "{err}");
+    assert!(err.contains("--cluster"), "{err}");
+    let (code, out, err) = ended(&["--server", "--cluster", "nowhere", "--kubeconfig", "/nowhere"]);
+    assert_eq!((code, out.as_str()), (Some(3), ""), "{err}");
+    assert!(err.contains("/nowhere"), "{err}");
+}
+
+#[test]
 fn the_embedded_quickstart_is_free_of_findings() {
     let (code, out, _) = ended(&["--fail-on", "hygiene"]);
     assert_eq!(code, Some(0), "{out}");

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{Seen, names, quantity, rules, token};
-use crate::lint::pods::{Container, PodSpec, items};
+use crate::lint::{
+    Severity,
+    pods::{Container, PodSpec, items},
+};
 
 /// Handlers of a probe, of which it has exactly one.
 const HANDLERS: &[&str] = &["exec", "grpc", "httpGet", "tcpSocket"];
@@ -74,8 +77,16 @@ fn restart_policy(seen: &mut Seen<'_, '_>, container: &Container<'_>) {
         let message = format!("`restartPolicy: {policy}` of the init container `{}`", container.name());
         let added = seen.add(&rules::INIT_RESTART_POLICY, &at, message);
         added.because("an init container's restartPolicy is `Always`, which makes it a sidecar, or absent");
-        if matches!(policy, "IfNotPresent") {
-            added.because(format!("`{policy}` is a value of `imagePullPolicy`"));
+        match policy {
+            "IfNotPresent" => {
+                added.because(format!("`{policy}` is a value of `imagePullPolicy`"));
+            }
+            "Never" | "OnFailure" => {
+                added
+                    .because("an API server takes it where KEP-5307 is switched on, and refuses it elsewhere")
+                    .at_most(Severity::Degraded);
+            }
+            _ => {}
         }
         added.way_out("`restartPolicy: Always` for a sidecar, else leave it out");
     }

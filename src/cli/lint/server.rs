@@ -1,0 +1,41 @@
+//! What the API server of a cluster that is there says to the objects of a release.
+
+use std::path::Path;
+
+use crate::{
+    cluster::{self, ExistingCluster},
+    deploy::{
+        rehearse::{Answer, rehearse},
+        resources::Trouble,
+    },
+    host::Host,
+    lint::{Applied, Said},
+    manifest::Object,
+};
+
+/// Asks a cluster about each object, by dry runs.
+///
+/// # Errors
+/// There is no such cluster, or its API server does not answer or does not know who asks.
+pub(super) async fn ask<'a>(
+    host: &Host,
+    name: &str,
+    kubeconfig: Option<&Path>,
+    applied: &'a [Applied<'a>],
+) -> anyhow::Result<Vec<(&'a Applied<'a>, Said)>> {
+    let cluster = cluster::open(host, &ExistingCluster::from(name), kubeconfig).await?;
+    let objects: Vec<(&Object, &str)> = applied.iter().map(|one| (one.object, one.namespace)).collect();
+    let answers = rehearse(&cluster.client, &objects)
+        .await
+        .map_err(|trouble| match trouble {
+            Trouble::Refused { code, message } => anyhow::anyhow!("the API server answers {code}: {message}"),
+            Trouble::Away { what } => anyhow::anyhow!("the API server is away: {what}"),
+        })
+        .map_err(|error| error.context(format!("the cluster `{name}` cannot be asked")))?;
+    let said = answers.into_iter().map(|answer| match answer {
+        Answer::Taken => Said::Yes,
+        Answer::Refused { message } => Said::No(message),
+        Answer::Open { why } => Said::Unknown(why),
+    });
+    Ok(applied.iter().zip(said).collect())
+}
