@@ -14,6 +14,7 @@ mod node;
 mod oci;
 mod program;
 mod progress;
+mod published;
 mod pull;
 mod push;
 mod recipe;
@@ -25,6 +26,7 @@ mod store;
 pub use crate::manifest::{BadImageRef, ImageRef};
 pub use error::ImagesError;
 pub use program::{found, program};
+pub use published::may_be_published;
 pub use pull::load;
 pub use recipe::{
     Accepted, ArchiveLine, DataLine, DebianPackages, DebianSystem, DirectoryLine, FileLine, FoundOnPath, Go,

@@ -147,6 +147,8 @@ struct Held {
     deployer: Option<Arc<Deployer>>,
     /// Addresses of the kind network that were put on the node.
     addresses: address::Addresses,
+    /// Whether nodes get images from our registry and from nobody else.
+    only_our_images: bool,
     /// Port-forwards that requests go through.
     forwards: Vec<crate::cluster::forward::LocalForward>,
 }

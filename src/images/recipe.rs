@@ -43,6 +43,9 @@ pub struct Recipe {
     /// The image names that it stands for; the first is the one it was written for.
     #[serde(default)]
     pub names: Vec<ImageRef>,
+    /// Tags of the same repositories that are published as well, and that nothing here makes.
+    #[serde(default, skip_serializing)] // It changes nothing that is made.
+    pub also_published: Vec<String>,
     /// What to say of it in place of the published image: one sentence without a full stop, `{image}` where the name goes.
     #[serde(default)]
     pub stands_for: Option<String>,

@@ -97,6 +97,7 @@ impl Context {
         let wanted: Vec<ImageRef> = self.plan.images.iter().filter_map(|image| image.parse().ok()).collect();
         match images::provide(&self.host, self.order.images, &wanted, &self.events).await {
             Ok(provided) => {
+                self.hold(|held| held.only_our_images = provided.registry.is_some());
                 self.events.note(Stage::Images, provided.sentence.clone());
                 for image in &provided.images {
                     if matches!(image.how, How::Pulled | How::Present) {

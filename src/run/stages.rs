@@ -336,6 +336,7 @@ async fn carry_out(context: &Context, deployer: &Deployer, step: &Step) -> Onwar
             carried.sentence.unwrap_or_else(|| step.sentence.clone()),
             Finding::Holds,
         ),
+        Err(failed) if step.origin.is_none() => ("the page lacks something".to_owned(), broken(failed)),
         Err(failed) => (format!("`{}` fails", step.command), broken(failed)),
     };
     let failed = finding != Finding::Holds;

@@ -21,6 +21,7 @@ use crate::{
         watching::{Progress, WaitError, Watches},
     },
     deploy::Deployer,
+    images::{self, ImageRef},
     manifest::Object,
     record::{Decision, Stage},
     verdict::{Cause, CauseCode, Finding},
@@ -224,6 +225,16 @@ impl Context {
     pub(super) async fn explain(&self, deployer: &Deployer, doom: Doom) -> Cause {
         let mut cause = doom.cause;
         let client = &deployer.site.client;
+        if cause.code == CauseCode::PodImageNotFound
+            && let Some(pod) = deployer.site.watches.pods.get(&doom.namespace, &doom.pod)
+            && let Some(image) = image_of(&pod, doom.container.as_deref())
+            && self.may_be_published(&image)
+        {
+            cause.code = CauseCode::ImagesNotReady;
+            cause = cause.because(format!(
+                "no image registry answers here and nothing here makes {image}: it may be published all the same"
+            ));
+        }
         if cause.code == CauseCode::PodUnschedulable {
             let nodes: Api<Node> = Api::all(client.clone());
             if let (Ok(nodes), Some(pod)) = (
@@ -257,6 +268,21 @@ impl Context {
         }
         cause
     }
+
+    /// Whether an image that a node did not get may be published all the same: nodes ask our registry alone, and it has
+    /// only what can be made here.
+    fn may_be_published(&self, image: &ImageRef) -> bool {
+        let tested = self.plan.subject.tag.as_deref();
+        self.hold(|held| held.only_our_images) && images::may_be_published(image, tested).unwrap_or(true)
+    }
+}
+
+/// The image that a container of a pod runs.
+fn image_of(pod: &Pod, container: Option<&str>) -> Option<ImageRef> {
+    let spec = pod.spec.as_ref()?;
+    let mut containers = spec.containers.iter().chain(spec.init_containers.iter().flatten());
+    let found = containers.find(|one| Some(one.name.as_str()) == container)?;
+    found.image.as_deref()?.parse().ok()
 }
 
 /// The line of a log that says why it ended: the last that speaks of an error, else the last.
@@ -313,6 +339,19 @@ mod tests {
         assert_eq!(last_words(log).as_deref(), Some("Error: unknown flag: --no-such-flag"));
         assert_eq!(last_words("a\nb\n").as_deref(), Some("b"));
         assert_eq!(last_words("\n"), None);
+    }
+
+    #[test]
+    fn the_image_of_a_container_is_found_among_all_of_the_pods() {
+        let pod: Pod = serde_json::from_value(json!({"spec": {
+            "containers": [{"name": "a", "image": "r.example/a:1"}, {"name": "none"}],
+            "initContainers": [{"name": "b", "image": "r.example/b:2"}],
+        }}))
+        .unwrap();
+        let image = |name| image_of(&pod, name).map(|image| image.to_string());
+        assert_eq!(image(Some("a")).as_deref(), Some("r.example/a:1"));
+        assert_eq!(image(Some("b")).as_deref(), Some("r.example/b:2"));
+        assert_eq!([image(Some("none")), image(Some("c")), image(None)], [None, None, None]);
     }
 
     #[test]

@@ -56,6 +56,21 @@ fn an_endpoint_picker_image_that_does_not_exist() {
 }
 
 #[test]
+fn an_image_that_nothing_here_gives_is_not_the_releases_failure() {
+    let ran = with("no-recipe", |tree| {
+        let file = tree.join("model-server.yaml");
+        replace(
+            &file,
+            "ghcr.io/llm-d/llm-d-inference-sim:",
+            "quickproof.invalid/no-recipe:",
+        );
+    });
+    ran.expect(3, "errored", Some("images-not-ready"));
+    assert!(evidence(&ran, "images-not-ready").contains("quickproof.invalid/no-recipe"));
+    was_quick(&ran);
+}
+
+#[test]
 fn a_simulator_flag_that_it_does_not_know() {
     let ran = with("no-flag", |tree| {
         replace(
