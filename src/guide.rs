@@ -119,6 +119,8 @@ pub enum ProblemKind {
         /// The reason.
         why: String,
     },
+    /// A tab or an admonition stands in more others than anybody can read, so that nobody can tell whose it is.
+    NestedTooDeep,
     /// A fence is opened and never closed, so that the rest of the page is code.
     FenceNeverClosed,
     /// None of the tabs offered here is of the variant, the provider, or a tab that the layout knows.
@@ -146,6 +148,14 @@ pub enum GuideError {
     TooLong {
         /// The guide.
         file: String,
+        /// The limit.
+        most: usize,
+    },
+    /// It has more commands than any guide has.
+    #[error("`{file}` has more than {most} commands with its includes; is this a guide?")]
+    TooManyCommands {
+        /// The guide.
+        file: RepoPath,
         /// The limit.
         most: usize,
     },

@@ -26,6 +26,7 @@ mod offered;
 mod provider;
 mod published;
 mod reference;
+mod room;
 mod shell;
 mod source;
 mod stand_in;

@@ -52,6 +52,9 @@ use identity::Identity;
 /// The repository whose releases are tested where no other is named.
 pub const REPOSITORY: &str = "kubernetes-sigs/gateway-api-inference-extension";
 
+/// The objects of a manifest, or why it is none.
+type ReadManifest = Result<Arc<[Object]>, ManifestError>;
+
 /// A release that is open for reading.
 #[derive(Debug)]
 pub struct Release {
@@ -70,7 +73,7 @@ pub struct Release {
     /// What a reader should know of how the release was found, such as what told its tag; each a sentence.
     pub notes: Vec<String>,
     /// Manifests of the tree that were read before: one plan after another asks for the same ones.
-    read: Mutex<BTreeMap<RepoPath, Arc<[Object]>>>,
+    read: Mutex<BTreeMap<RepoPath, ReadManifest>>,
 }
 
 /// Why a release cannot be tested. Found before anything is made.
@@ -229,12 +232,12 @@ impl Release {
     /// The file is missing or no manifest.
     pub fn objects(&self, path: &RepoPath) -> Result<Arc<[Object]>, ReleaseError> {
         let known = || self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(objects) = known().get(path) {
-            return Ok(objects.clone());
+        if let Some(read) = known().get(path) {
+            return Ok(read.clone()?);
         }
-        let objects: Arc<[Object]> = manifest::read(path.as_str(), &self.tree.read(path)?)?.into();
-        known().insert(path.clone(), objects.clone());
-        Ok(objects)
+        let read = manifest::read(path.as_str(), &self.tree.read(path)?).map(Arc::from);
+        known().insert(path.clone(), read.clone());
+        Ok(read?)
     }
 
     /// The objects of the CRD bundle, as [`crd_bundle`] builds it; each file is read once.

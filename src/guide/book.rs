@@ -1,7 +1,12 @@
 //! A whole guide, all its tabs, and the choice among them.
 
+use std::collections::BTreeMap;
+
 use super::{Block, Choice, Guide, GuideError, LeftOut, Problem, ProblemKind, Role, list, pages, scan, shell};
 use crate::release::{Layout, Placeholder, RepoPath, TabPattern, Tag, Tree};
+
+/// The most commands of a guide, those of all tabs together; the longest upstream has a twentieth of that.
+const MOST_COMMANDS: usize = 2000;
 
 /// A layout's guide with all its tabs, read once; a [`Guide`] is taken from it for each choice.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,12 +32,22 @@ impl GuideBook {
         let lines = pages::expand(layout.guide_tree(tree), &layout.guide, &mut problems)?;
         let page = scan::scan(&lines);
         problems.extend(page.problems);
-        let blocks = page.blocks.iter().enumerate();
+        let mut budget = shell::Budget::default();
+        let (mut blocks, mut commands) = (Vec::new(), 0);
+        for (number, block) in page.blocks.iter().enumerate() {
+            let block = read_block(layout, tag, number, block, &mut budget);
+            commands += block.commands.len();
+            if commands > MOST_COMMANDS {
+                return Err(GuideError::TooManyCommands {
+                    file: layout.guide.clone(),
+                    most: MOST_COMMANDS,
+                });
+            }
+            blocks.push(block);
+        }
         Ok(Self {
             file: layout.guide.clone(),
-            blocks: blocks
-                .map(|(number, block)| read_block(layout, tag, number, block))
-                .collect(),
+            blocks,
             problems,
             sets: page.sets,
             places: page
@@ -162,7 +177,13 @@ fn role(layout: &Layout, headings: &[String]) -> Role {
     }
 }
 
-fn read_block(layout: &Layout, tag: Option<&Tag>, number: usize, block: &scan::Block) -> Block {
+fn read_block(
+    layout: &Layout,
+    tag: Option<&Tag>,
+    number: usize,
+    block: &scan::Block,
+    budget: &mut shell::Budget,
+) -> Block {
     let skip = layout.skip_after.iter().find(|skip| block.lead.contains(&skip.text));
     let tag = tag.map(ToString::to_string).unwrap_or_default();
     let mut filled = Vec::new();
@@ -182,10 +203,10 @@ fn read_block(layout: &Layout, tag: Option<&Tag>, number: usize, block: &scan::B
         }
     }
     let asides = asides(layout, block);
-    let mut commands = shell::commands(&typed);
+    let mut commands = shell::commands(&typed, budget);
     for command in &mut commands {
-        let aside = asides.iter().find(|(line, _)| *line == command.at.line);
-        command.left_out = aside.map(|(_, left_out)| Box::new(left_out.clone()));
+        let aside = asides.get(&(command.at.file.as_str(), command.at.line));
+        command.left_out = aside.map(|left_out| Box::new(left_out.clone()));
     }
     Block {
         number,
@@ -199,9 +220,9 @@ fn read_block(layout: &Layout, tag: Option<&Tag>, number: usize, block: &scan::B
 }
 
 /// The lines of a block that the layout leaves out: from a comment that it names to the next comment or empty line.
-fn asides(layout: &Layout, block: &scan::Block) -> Vec<(u32, LeftOut)> {
+fn asides<'a>(layout: &Layout, block: &'a scan::Block) -> BTreeMap<(&'a str, u32), LeftOut> {
     let mut open: Option<LeftOut> = None;
-    let mut found = Vec::new();
+    let mut found = BTreeMap::new();
     for line in &block.lines {
         let text = line.text.trim();
         if text.is_empty() {
@@ -209,11 +230,11 @@ fn asides(layout: &Layout, block: &scan::Block) -> Vec<(u32, LeftOut)> {
         } else if let Some(comment) = text.strip_prefix('#') {
             let skip = layout.skip_below.iter().find(|skip| comment.contains(&skip.text));
             open = skip.map(|skip| LeftOut {
-                comment: text.to_owned(),
+                comment: scan::named(text),
                 why: skip.why.clone(),
             });
         } else if let Some(left_out) = &open {
-            found.push((line.number, left_out.clone()));
+            found.insert((&*line.file, line.number), left_out.clone());
         }
     }
     found
@@ -229,13 +250,18 @@ mod tests {
         skip_below: [{text: on macOS, why: another system}], \
         placeholders: [{text: <TAG>, value: '{tag}', why: several releases}]}";
 
-    fn book(guide: &str) -> (Layout, GuideBook) {
+    fn opened(guide: &str) -> (Layout, Result<GuideBook, GuideError>) {
         let layout: Layout = manifest::document("t.yaml", LAYOUT.as_bytes()).unwrap();
         let mut tree = MemoryTree::default();
         tree.insert("g.md".parse().unwrap(), guide);
         let tag = "v1.2.3".parse().unwrap();
-        let book = GuideBook::open(&tree, &layout, Some(&tag)).unwrap();
+        let book = GuideBook::open(&tree, &layout, Some(&tag));
         (layout, book)
+    }
+
+    fn book(guide: &str) -> (Layout, GuideBook) {
+        let (layout, book) = opened(guide);
+        (layout, book.unwrap())
     }
 
     fn followed(guide: &str) -> Guide {
@@ -270,6 +296,19 @@ mod tests {
             (left_out.comment.as_str(), left_out.why.as_str()),
             ("# on macOS", "another system")
         );
+    }
+
+    #[test]
+    fn more_commands_than_a_guide_has_and_comments_without_end_are_bounded() {
+        let refused = opened(&"```\na\n```\n".repeat(MOST_COMMANDS + 1)).1.unwrap_err();
+        assert!(matches!(refused, GuideError::TooManyCommands { .. }), "{refused}");
+        let guide = followed(&format!(
+            "```\n# on macOS {}\n{}```\n",
+            "x".repeat(60_000),
+            "a\n".repeat(100)
+        ));
+        let left_out = guide.blocks[0].commands[99].left_out.as_ref().unwrap();
+        assert!(left_out.comment.len() < 1000);
     }
 
     #[test]

@@ -17,7 +17,8 @@ const MOST_LINES: usize = 50_000;
 /// How deep includes may nest.
 const MOST_DEPTH: usize = 16;
 
-/// The most bytes of a guide with its includes; the largest upstream has a fiftieth of that.
+/// The most bytes of a guide with its includes, a page counted as often as it is included; the largest upstream has a
+/// fiftieth of that.
 const MOST_BYTES: usize = 2 << 20;
 
 /// The most includes that are followed, so that empty pages that include one another many times come to an end.
@@ -53,7 +54,7 @@ struct Pages<'a> {
     /// Pages that are being read right now, to find cycles.
     open: Vec<RepoPath>,
     lines: Vec<Line>,
-    /// How long the lines are so far.
+    /// How many bytes were read so far, and put before lines to indent them.
     bytes: usize,
     /// How many pages were opened so far.
     followed: usize,
@@ -64,9 +65,10 @@ impl Pages<'_> {
     fn add(&mut self, page: &RepoPath, indent: &str) -> Result<(), GuideError> {
         let bytes = self.tree.read(page)?;
         self.followed += 1;
-        if bytes.len() > MOST_BYTES || self.followed > MOST_PAGES {
+        if self.followed > MOST_PAGES {
             return Err(Self::too_large(page));
         }
+        self.count(bytes.len(), page)?;
         let text = String::from_utf8(bytes).map_err(|_| GuideError::NotText { file: page.to_string() })?;
         self.open.push(page.clone());
         let file: Arc<str> = page.as_str().into();
@@ -96,10 +98,7 @@ impl Pages<'_> {
                 most: MOST_LINES,
             });
         }
-        self.bytes += indent.len() + text.len();
-        if self.bytes > MOST_BYTES {
-            return Err(Self::too_large(at.file));
-        }
+        self.count(indent.len(), at.file)?;
         self.lines.push(Line {
             text: if text.trim().is_empty() {
                 String::new()
@@ -112,6 +111,15 @@ impl Pages<'_> {
         Ok(())
     }
 
+    /// Counts bytes that are held in memory. A page's own are counted when it is read, since not every line of it is kept.
+    fn count(&mut self, bytes: usize, page: &dyn std::fmt::Display) -> Result<(), GuideError> {
+        self.bytes += bytes;
+        if self.bytes > MOST_BYTES {
+            return Err(Self::too_large(page));
+        }
+        Ok(())
+    }
+
     fn too_large(page: &dyn std::fmt::Display) -> GuideError {
         GuideError::TooLarge {
             file: page.to_string(),
@@ -120,6 +128,7 @@ impl Pages<'_> {
     }
 
     fn include(&mut self, name: &str, indent: &str, at: &Place<'_>) -> Result<(), GuideError> {
+        self.count(indent.len(), at.file)?;
         let kind = match name.parse::<RepoPath>() {
             Ok(path) if self.tree.exists(&path) => {
                 if !self.open.contains(&path) && self.open.len() < MOST_DEPTH {
@@ -305,6 +314,17 @@ mod tests {
             ("a.md", vec![b'x'; 1 << 20]),
         ];
         assert!(matches!(refused(&full), GuideError::TooLarge { .. }));
+    }
+
+    #[test]
+    fn a_page_counts_as_often_as_it_is_included_though_nothing_of_it_is_kept() {
+        let missing = b"--8<-- \"none.md\"\n".repeat(10_000);
+        let many = [("guide.md", b"--8<-- \"a.md\"\n".repeat(900)), ("a.md", missing)];
+        assert!(matches!(refused(&many), GuideError::TooLarge { .. }));
+        let mut indented = vec![b' '; 1 << 20];
+        indented.extend_from_slice(b"--8<-- \"a.md\"");
+        let wide = [("guide.md", indented), ("a.md", b"--8<-- \"none.md\"\n".repeat(10_000))];
+        assert!(matches!(refused(&wide), GuideError::TooLarge { .. }));
     }
 
     proptest! {

@@ -10,6 +10,12 @@ use crate::record::Provenance;
 /// Languages of fences that hold commands. A fence without a language does too: guides use it for them.
 const SHELLS: [&str; 7] = ["", "bash", "sh", "shell", "zsh", "console", "shell-session"];
 
+/// The most characters of a heading and of a tab's title: each command below repeats them.
+const MOST_NAME: usize = 200;
+
+/// How deep tabs and admonitions may nest.
+const MOST_NESTING: usize = 16;
+
 /// What a page holds.
 #[derive(Debug, Default)]
 pub(super) struct Page {
@@ -128,7 +134,15 @@ pub(super) fn scan(lines: &[Line]) -> Page {
             });
             continue;
         }
-        if let Some((title, starts_set)) = tab(text) {
+        let is_admonition = ["!!!", "???"].iter().any(|sign| text.starts_with(sign));
+        let tab = tab(text);
+        if containers.len() == MOST_NESTING && (is_admonition || tab.is_some()) {
+            page.problems.push(Problem {
+                at,
+                raw: named(text),
+                kind: ProblemKind::NestedTooDeep,
+            });
+        } else if let Some((title, starts_set)) = tab {
             // A tab goes on with the set that ended right here, at the same margin.
             let sibling = left.first().filter(|ended| ended.margin == margin && !starts_set);
             let set = sibling.and_then(|ended| ended.tab.as_ref()).map(|(set, _)| *set);
@@ -141,7 +155,7 @@ pub(super) fn scan(lines: &[Line]) -> Page {
                 margin,
                 tab: Some((set, title)),
             });
-        } else if ["!!!", "???"].iter().any(|sign| text.starts_with(sign)) {
+        } else if is_admonition {
             containers.push(Container { margin, tab: None });
         } else if let Some((level, heading)) = heading(text) {
             headings.retain(|(above, _)| *above < level);
@@ -214,7 +228,7 @@ fn tab(text: &str) -> Option<(String, bool)> {
     let signs = rest.len() - rest.trim_start_matches(['!', '+']).len();
     let title = rest[signs..].strip_prefix([' ', '\t'])?.trim();
     let title = title.strip_prefix('"')?.strip_suffix('"')?;
-    Some((title.replace("\\\"", "\""), rest[..signs].contains('!')))
+    Some((named(&title.replace("\\\"", "\"")), rest[..signs].contains('!')))
 }
 
 fn heading(text: &str) -> Option<(usize, String)> {
@@ -224,7 +238,15 @@ fn heading(text: &str) -> Option<(usize, String)> {
         return None;
     }
     let plain = rest.trim().trim_end_matches('#').trim_end().replace(['*', '`'], "");
-    Some((level, plain))
+    Some((level, named(&plain)))
+}
+
+/// What a heading, a tab or a comment is called where it is long: its beginning.
+pub(super) fn named(text: &str) -> String {
+    match text.char_indices().nth(MOST_NAME) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -336,6 +358,22 @@ mod tests {
         assert_eq!(page.blocks[0].lead, "On Windows");
         assert_eq!(page.problems[0].kind, ProblemKind::FenceNeverClosed);
         assert_eq!(page.problems[0].at.line, 2);
+    }
+
+    #[test]
+    fn what_every_command_repeats_is_cut_and_no_deep_nest_is_followed() {
+        let long = "é".repeat(100_000);
+        let text = format!("# {long}\n=== \"{long}\"\n    ```\n    x\n    ```\n");
+        let page = page(&text);
+        assert_eq!(page.blocks[0].headings[0].chars().count(), MOST_NAME + 1);
+        assert_eq!(page.blocks[0].tabs[0].1.chars().count(), MOST_NAME + 1);
+        let nested: Vec<String> = (0..100)
+            .map(|depth| format!("{}=== \"A\"\n", "\t".repeat(depth)))
+            .collect();
+        let nested = nested.concat();
+        let deep = self::page(&format!("{nested}{0}```\n{0}x\n{0}```\n", "\t".repeat(100)));
+        assert_eq!(deep.blocks[0].tabs.len(), MOST_NESTING);
+        assert_eq!(deep.problems[0].kind, ProblemKind::NestedTooDeep);
     }
 
     #[test]

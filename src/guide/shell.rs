@@ -17,11 +17,51 @@ mod words;
 /// The most bytes of one block that are read; beyond it nobody copies a block into a terminal.
 const MOST_BYTES: usize = 64 << 10;
 
-/// How deep quotes, groups and substitutions may nest; the parser calls itself for each.
-const MOST_NESTING: usize = 40;
+/// The most signs and words of one text that open something which may hold another: the parser calls itself for each.
+///
+/// What closes them is not counted, since where it stands in quotes only the parser knows. A stack of 2 MiB, as threads
+/// have, is enough for a hundred of the worst of them (`case`) in a build without optimization.
+const MOST_OPENINGS: usize = 60;
+
+/// Words of bash's grammar that open something.
+const OPENING_WORDS: [&str; 14] = [
+    "!", "case", "coproc", "do", "elif", "else", "for", "function", "if", "select", "then", "time", "until", "while",
+];
+
+/// The most here-documents of one text.
+const MOST_DOCUMENTS: usize = 16;
 
 /// The most lines that one command of a block with an error in it may have.
 const MOST_ROWS: usize = 60;
+
+/// The most bytes of one guide that are given to the parser, the same ones again after each error counted again; the
+/// guides upstream need at most a tenth.
+const MOST_READ: usize = 512 << 10;
+
+/// What may still be given to the parser.
+#[derive(Debug)]
+pub(super) struct Budget {
+    bytes: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { bytes: MOST_READ }
+    }
+}
+
+impl Budget {
+    /// Whether so many bytes may still be given to the parser; where they may not, no others may.
+    fn spend(&mut self, bytes: usize) -> bool {
+        let left = self.bytes.checked_sub(bytes);
+        self.bytes = left.unwrap_or(0);
+        left.is_some()
+    }
+
+    fn is_spent(&self) -> bool {
+        self.bytes == 0
+    }
+}
 
 /// What bash reads in a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,7 +148,7 @@ impl ShellWord {
 /// The commands of a block.
 ///
 /// Where a line begins with a `$` prompt, only such lines are commands and the rest is what the reader should see.
-pub(super) fn commands(block: &Block) -> Vec<Command> {
+pub(super) fn commands(block: &Block, budget: &mut Budget) -> Vec<Command> {
     let is_session = block.lines.iter().any(|line| line.text.starts_with("$ "));
     let mut commands = Vec::new();
     let mut chunk = Chunk::new(block);
@@ -124,11 +164,11 @@ pub(super) fn commands(block: &Block) -> Vec<Command> {
             line.text.strip_prefix("$ ")
         };
         if !goes_on {
-            chunk.read_into(&mut commands);
+            chunk.read_into(&mut commands, budget);
         }
         chunk.rows.extend(typed.map(|typed| (index, typed)));
     }
-    chunk.read_into(&mut commands);
+    chunk.read_into(&mut commands, budget);
     commands
 }
 
@@ -160,22 +200,33 @@ impl<'a> Chunk<'a> {
     }
 
     /// Reads the rows and takes them away.
-    fn read_into(&mut self, commands: &mut Vec<Command>) {
+    fn read_into(&mut self, commands: &mut Vec<Command>, budget: &mut Budget) {
         while !self.rows.is_empty() {
-            if let Ok(read) = self.read() {
-                commands.extend(read);
+            let error = match self.read(budget) {
+                Ok(read) => {
+                    commands.extend(read);
+                    break;
+                }
+                Err(error) => error,
+            };
+            if budget.is_spent() {
+                // One command stands for the rest, and is enough to keep the guide from passing.
+                commands.push(error);
                 break;
             }
             // The shortest beginning that is a program of its own; failing that, the first line is the error.
             let all = std::mem::take(&mut self.rows);
             let rest = (1..all.len().min(MOST_ROWS)).find_map(|length| {
+                // A line that goes on is no end of a program.
+                if all[length - 1].1.ends_with('\\') {
+                    return None;
+                }
                 self.rows = all[..length].to_vec();
-                commands.extend(self.read().ok()?);
+                commands.extend(self.read(budget).ok()?);
                 Some(all[length..].to_vec())
             });
             self.rows = rest.unwrap_or_else(|| {
-                self.rows.clone_from(&all);
-                commands.extend(self.read().err());
+                commands.push(error);
                 all[1..].to_vec()
             });
         }
@@ -183,7 +234,7 @@ impl<'a> Chunk<'a> {
     }
 
     /// Its commands, or the whole of it as one that is not understood.
-    fn read(&mut self) -> Result<Vec<Command>, Command> {
+    fn read(&mut self, budget: &mut Budget) -> Result<Vec<Command>, Command> {
         let text = self.text();
         let (at, raw) = (self.at(0), one_line(self.rows.first().map_or("", |(_, row)| row)));
         let refuse = |why: String| Command {
@@ -192,10 +243,21 @@ impl<'a> Chunk<'a> {
             body: Body::NotUnderstood(why),
             left_out: None,
         };
-        if text.len() > MOST_BYTES || nesting(&text) > MOST_NESTING {
-            return Err(refuse("it is too long or nested too deep".into()));
+        // What is not parsed is cheaper, and not for nothing.
+        let spent = || "so much of the guide is no shell that the rest of it is not read".to_owned();
+        if !budget.spend(text.len() / 16 + 1) {
+            return Err(refuse(spent()));
+        }
+        if text.len() > MOST_BYTES || text.matches("<<").count() > MOST_DOCUMENTS {
+            return Err(refuse("it is too long".into()));
         }
         let (text, documents) = here::take_out(&text);
+        if openings(&text) > MOST_OPENINGS {
+            return Err(refuse("too much of it is nested".into()));
+        }
+        if !budget.spend(text.len()) {
+            return Err(refuse(spent()));
+        }
         let signs: Vec<char> = text.chars().collect();
         self.documents = documents;
         let program = Parser::new(text.as_bytes(), &ParserOptions::default())
@@ -306,19 +368,14 @@ fn and_or(list: &ast::AndOrList) -> impl Iterator<Item = (&ast::Pipeline, bool)>
     [(&list.first, false)].into_iter().chain(more)
 }
 
-/// The deepest nesting that a reader that recurses at every opening sign would reach; an estimate from above.
-fn nesting(text: &str) -> usize {
-    let openings = text.chars().filter(|sign| matches!(sign, '(' | '{' | '`'));
-    let (mut depth, mut deepest) = (0_usize, 0);
-    for sign in text.chars() {
-        match sign {
-            '(' | '{' => depth += 1,
-            ')' | '}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        deepest = deepest.max(depth);
-    }
-    deepest.max(openings.filter(|sign| *sign == '`').count() / 2)
+/// How deep a reader that calls itself at everything that opens could get; an estimate from above.
+fn openings(text: &str) -> usize {
+    let text = text.replace("\\\n", "");
+    let count = |is_one: fn(char) -> bool| text.chars().filter(|sign| is_one(*sign)).count();
+    let words = text.split(|sign: char| sign.is_whitespace() || ";&|()<>`".contains(sign));
+    count(|sign| matches!(sign, '(' | '{'))
+        + count(|sign| sign == '`').div_ceil(2)
+        + words.filter(|word| OPENING_WORDS.contains(word)).count()
 }
 
 /// Text that was taken up to the next command, without what separates them and comments at its end.

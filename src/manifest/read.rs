@@ -10,6 +10,13 @@ use super::Object;
 /// The most bytes of one manifest that are read; the largest CRD bundle upstream is below 2 MiB.
 const MOST_BYTES: usize = 16 << 20;
 
+/// The most values of one manifest, those of all its documents together; the largest CRD bundle upstream has a tenth.
+/// Each document has limits of its own, which many short ones would get around.
+const MOST_VALUES: usize = 500_000;
+
+/// The most values of one document that stand behind aliases, which kubectl's readers use at most for a few fields.
+const MOST_REPEATED: usize = 10_000;
+
 /// Why a manifest could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -29,6 +36,16 @@ pub enum ManifestError {
         file: String,
         /// Its size.
         bytes: usize,
+    },
+    /// It holds more than any manifest does.
+    #[error("{file}:{line}: up to here there are more than {most} values; is it a manifest?")]
+    TooManyValues {
+        /// The file.
+        file: String,
+        /// The line that the document begins at which there are too many with, counted from 1.
+        line: u32,
+        /// The limit.
+        most: usize,
     },
     /// It is not YAML.
     #[error("{file}:{line}: {why}{excerpt}")]
@@ -62,8 +79,16 @@ pub enum ManifestError {
 pub fn read(file: &str, bytes: &[u8]) -> Result<Vec<Object>, ManifestError> {
     let text = text(file, bytes)?;
     let mut objects = Vec::new();
+    let mut left = MOST_VALUES;
     for (line, part) in documents(text) {
         let value: Value = parse(file, line, part)?;
+        left = left
+            .checked_sub(count(&value))
+            .ok_or_else(|| ManifestError::TooManyValues {
+                file: file.into(),
+                line,
+                most: MOST_VALUES,
+            })?;
         if value.is_null() {
             continue;
         }
@@ -128,6 +153,7 @@ fn parse<T: serde::de::DeserializeOwned>(file: &str, line: u32, part: &str) -> R
         legacy_octal_numbers: true,
         duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::LastWins,
         with_snippet: false,
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MOST_REPEATED },
     };
     serde_saphyr::from_str_with_options(part, options).map_err(|error| {
         let place = error.location().filter(|place| place.line() > 0);
@@ -145,6 +171,15 @@ fn parse<T: serde::de::DeserializeOwned>(file: &str, line: u32, part: &str) -> R
             excerpt: excerpt.unwrap_or_default(),
         }
     })
+}
+
+/// How many values a value is made of, itself counted.
+fn count(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(items) => items.iter().map(count).sum(),
+        Value::Object(fields) => fields.values().map(count).sum(),
+        _ => 0,
+    }
 }
 
 fn flatten(file: &str, line: u32, value: Value, objects: &mut Vec<Object>) -> Result<(), ManifestError> {
@@ -285,6 +320,26 @@ mod tests {
             writeln!(blocks, "{}a:", " ".repeat(level)).unwrap();
         }
         assert!(read("f.yaml", blocks.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn many_documents_that_repeat_themselves_are_an_error_too() {
+        let bomb = format!(
+            "a: &a [{}]\nb: &b [{}]\nc: [{}]\n",
+            "x,".repeat(9),
+            "*a,".repeat(9),
+            "*b,".repeat(9)
+        );
+        let object = format!("apiVersion: v1\nkind: A\nmetadata: {{name: a}}\n{bomb}---\n");
+        assert_eq!(
+            read("f.yaml", object.repeat(10).as_bytes()).map(|objects| objects.len()),
+            Ok(10)
+        );
+        let many = read("f.yaml", object.repeat(1000).as_bytes());
+        assert!(
+            matches!(many, Err(ManifestError::TooManyValues { line, .. }) if line > 1000),
+            "{many:?}"
+        );
     }
 
     proptest! {

@@ -78,9 +78,11 @@ impl Draft<'_> {
             Some("json") => PatchStrategy::Json,
             Some(other) => return Err(Stop::Unsupported(format!("`{other}` is no kind of patch"))),
         };
+        self.room.for_reading()?;
         // kubectl takes a patch in YAML as well, of which JSON is a part.
         let patch: Value = crate::manifest::document(&run.at.file, text.as_bytes())
             .map_err(|error| Stop::Unsupported(format!("the patch cannot be read: {error}")))?;
+        self.room.for_value(&patch)?;
         let sentence = format!("{target} is patched");
         let check = self.check("patch", run.at);
         let action = Action::Patch {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Action, Options, Origin, Profile, Provider, Step, Word, shell::Environment};
+use super::{Action, Options, Origin, Profile, Provider, Step, Word, room::Room, shell::Environment};
 use crate::{
     guide::{self, Role},
     record::{Deviation, DeviationKind, Provenance},
@@ -18,6 +18,8 @@ pub(super) struct Draft<'a> {
     pub(super) profile: Option<&'a Profile>,
     pub(super) options: &'a Options,
     pub(super) environment: Environment,
+    /// What objects may still take.
+    pub(super) room: Room,
     pub(super) steps: Vec<Step>,
     pub(super) ledger: Vec<Deviation>,
     pub(super) schemas: Vec<Schema>,
@@ -95,6 +97,7 @@ impl<'a> Draft<'a> {
             profile,
             options,
             environment: Environment::new(&layout.environment),
+            room: Room::default(),
             steps: Vec::new(),
             ledger: release.deviations.clone(),
             schemas: Vec::new(),

@@ -163,6 +163,7 @@ impl Draft<'_> {
                 format!("the tabs are {}", titles.join(", ")),
             ),
             ProblemKind::IncludeNotFollowed { why } => Stop::Unsupported(why.clone()),
+            ProblemKind::NestedTooDeep => Stop::Unsupported("the tabs here are nested too deep".into()),
             ProblemKind::FenceNeverClosed => Stop::Unsupported("the fence that begins here is never closed".into()),
         };
         self.step(Role::Step, &command, None, Err(stop));

@@ -5,9 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Piece, Word};
 use crate::guide::{ShellPiece, ShellWord, Simple};
 
+/// The most bytes that variables put in place of their names in one guide. A variable that doubles itself line by line
+/// would fill any memory; every upstream guide together has less than a hundredth.
+const MOST_REPLACED: usize = 1 << 20;
+
 /// The variables that are set by now.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Environment {
+    /// How many bytes may still be put in place of names.
+    left: usize,
     variables: BTreeMap<String, Word>,
     /// Variables that the reader is to have set; their values are read at run time.
     readers: BTreeSet<String>,
@@ -18,8 +24,10 @@ pub(super) struct Environment {
 impl Environment {
     pub(super) fn new(readers: &[String]) -> Self {
         Self {
+            left: MOST_REPLACED,
+            variables: BTreeMap::new(),
             readers: readers.iter().cloned().collect(),
-            ..Self::default()
+            unset: Vec::new(),
         }
     }
 
@@ -37,8 +45,14 @@ impl Environment {
     }
 
     /// The value of a variable, where it is known before anything runs.
-    pub(super) fn text(&self, name: &str) -> Option<String> {
-        self.variables.get(name)?.resolve(&BTreeMap::new()).ok()
+    ///
+    /// # Errors
+    /// It is too long.
+    pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, String> {
+        if !self.variables.contains_key(name) {
+            return Ok(None);
+        }
+        Ok(self.value(name)?.resolve(&BTreeMap::new()).ok())
     }
 
     /// The variables that were used and that nothing sets; forgets them.
@@ -61,7 +75,7 @@ impl Environment {
                     field.push(text);
                 }
                 ShellPiece::Variable { name, quoted } => {
-                    let value = self.value(name);
+                    let value = self.value(name)?;
                     field.exists |= *quoted;
                     for part in value.0 {
                         match part {
@@ -103,15 +117,21 @@ impl Environment {
         Ok(self.fields(&quoted)?.pop().unwrap_or_default())
     }
 
-    fn value(&mut self, name: &str) -> Word {
+    fn value(&mut self, name: &str) -> Result<Word, String> {
         if let Some(value) = self.variables.get(name) {
-            return value.clone();
+            let bytes = value.0.iter().map(|piece| match piece {
+                // What a field and a piece take besides.
+                Piece::Text(text) | Piece::Variable(text) => text.len() + size_of::<Word>() + size_of::<Piece>(),
+            });
+            let left = self.left.checked_sub(bytes.sum());
+            self.left = left.ok_or_else(|| format!("the values of `{name}` and others make the guide too long"))?;
+            return Ok(value.clone());
         }
         if self.readers.contains(name) {
-            return Word(vec![Piece::Variable(name.to_owned())]);
+            return Ok(Word(vec![Piece::Variable(name.to_owned())]));
         }
         self.unset.push(name.to_owned());
-        Word::default()
+        Ok(Word::default())
     }
 }
 
@@ -313,6 +333,22 @@ mod tests {
         assert_eq!(environment.take_unset(), ["NONE"]);
         assert!(environment.take_unset().is_empty());
         assert!(texts(&fields).is_err());
+    }
+
+    #[test]
+    fn a_variable_that_doubles_itself_is_refused_and_not_followed() {
+        let mut environment = environment();
+        let (open, double) = (simple("p x$A$IP"), simple("p \"$A$A\""));
+        let mut refused = None;
+        for _ in 0..100 {
+            match environment.fields(&double.words[1]) {
+                Ok(mut fields) => environment.set("A", fields.remove(0)),
+                Err(why) => refused = Some(why),
+            }
+        }
+        assert!(refused.is_some_and(|why| why.contains("too long")));
+        assert!(environment.variables["A"].resolve(&BTreeMap::new()).unwrap().len() <= MOST_REPLACED);
+        assert!(environment.fields(&open.words[1]).is_err());
     }
 
     #[rstest]

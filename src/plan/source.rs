@@ -35,11 +35,18 @@ impl Draft<'_> {
             self.schemas.push(schema);
             return Ok(Vec::new());
         }
+        self.room.for_reading()?;
         if self.options.phase == Phase::AfterPublish && source.contains("://") {
-            return self.on_the_web(source);
+            let objects = self.on_the_web(source)?;
+            self.room.for_objects(&objects)?;
+            return Ok(objects);
         }
         match classify(source) {
-            Reference::Path(path) if path == "-" => given(run),
+            Reference::Path(path) if path == "-" => {
+                let objects = given(run)?;
+                self.room.for_objects(&objects)?;
+                Ok(objects)
+            }
             Reference::Path(path) => {
                 let path: RepoPath = path.parse().map_err(|_| missing(source))?;
                 self.of_tree(&path, source)
@@ -60,6 +67,7 @@ impl Draft<'_> {
                     Some(bytes) => {
                         let objects = manifest::read(&format!("artifacts/{name}"), bytes);
                         let objects = objects.map_err(|error| unreadable(&error))?;
+                        self.room.for_objects(&objects)?;
                         (objects, format!("`{name}` of the artifacts is used"))
                     }
                     None if name == BUNDLE => (self.bundle()?, "the bundle is built from `config/crd`".to_owned()),
@@ -80,6 +88,7 @@ impl Draft<'_> {
 
     /// The objects of one `-k`; only the directory of the CRDs is understood.
     pub(super) fn kustomized(&mut self, source: &str, run: &Run<'_>) -> Result<Vec<Object>, Stop> {
+        self.room.for_reading()?;
         let path = match classify(source) {
             Reference::Directory { .. } if self.options.phase == Phase::AfterPublish => {
                 return Err(Stop::Unsupported(format!(
@@ -140,14 +149,16 @@ impl Draft<'_> {
         self.deviate(DeviationKind::Substituted, source, what, why, Some(run.at));
     }
 
-    fn bundle(&self) -> Result<Vec<Object>, Stop> {
-        self.release.crd_bundle().map_err(|error| match error {
+    fn bundle(&mut self) -> Result<Vec<Object>, Stop> {
+        let objects = self.release.crd_bundle().map_err(|error| match error {
             BundleError::Unsupported { .. } => Stop::Unsupported(error.to_string()),
             _ => unreadable(&error),
-        })
+        })?;
+        self.room.for_objects(&objects)?;
+        Ok(objects)
     }
 
-    pub(super) fn of_tree(&self, path: &RepoPath, source: &str) -> Result<Vec<Object>, Stop> {
+    fn of_tree(&mut self, path: &RepoPath, source: &str) -> Result<Vec<Object>, Stop> {
         let tree = self.release.tree.as_ref();
         let files = if tree.exists(path) {
             vec![path.clone()]
@@ -166,6 +177,7 @@ impl Draft<'_> {
         let mut objects = Vec::new();
         for file in files {
             let read = self.release.objects(&file).map_err(|error| unreadable(&error))?;
+            self.room.for_objects(&read)?;
             objects.extend(read.iter().cloned());
         }
         if objects.is_empty() {

@@ -77,10 +77,10 @@ impl Draft<'_> {
             let version = Word::text(installer.version.clone());
             self.environment.set(name, version);
         }
-        let version = self
-            .environment
-            .text(&installer.version_variable)
-            .unwrap_or_else(|| installer.version.clone());
+        let version = match self.environment.text(&installer.version_variable) {
+            Ok(version) => version.unwrap_or_else(|| installer.version.clone()),
+            Err(why) => return Some(Err(why.into())),
+        };
         let (program, name) = (&installer.program, &self.provider.name);
         let why = format!("`{program}` {version} is had as the definition of the provider {name} says");
         self.deviate(
@@ -144,10 +144,8 @@ impl Draft<'_> {
             );
             arguments.extend(addition.arguments.iter().cloned());
         }
-        let version = self
-            .environment
-            .text(&installer.version_variable)
-            .unwrap_or_else(|| installer.version.clone());
+        let version = self.environment.text(&installer.version_variable)?;
+        let version = version.unwrap_or_else(|| installer.version.clone());
         self.images.extend(
             installer
                 .images

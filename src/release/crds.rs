@@ -1,6 +1,6 @@
 //! The CRD bundle of a release, built from its tree before it is published.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::{Map, Value};
 
@@ -23,6 +23,12 @@ pub enum BundleError {
     /// A resource is named by something other than a path of the tree.
     #[error(transparent)]
     Path(#[from] PathError),
+    /// A resource stands there twice.
+    #[error("`{KUSTOMIZATION}` names `{file}` twice; kustomize refuses that")]
+    Twice {
+        /// The resource.
+        file: RepoPath,
+    },
     /// The kustomization asks for more than we know how to do.
     #[error(
         "`{KUSTOMIZATION}` sets `{field}`, and only `resources` is understood; build the bundle with `kubectl kustomize config/crd`"
@@ -57,9 +63,14 @@ pub(super) fn bundle(tree: &dyn Tree, read: &Reader<'_>) -> Result<Vec<Object>, 
         match (field.as_str(), value) {
             ("apiVersion" | "kind", _) | (_, Value::Null) => {}
             ("resources", Value::Array(resources)) => {
+                let mut files = BTreeSet::new();
                 for resource in resources {
                     let directory = path.parent().unwrap_or_else(|| path.clone());
                     let file = directory.join(resource.as_str().unwrap_or_default())?;
+                    // kustomize refuses it too: an object of the same kind and name is there already.
+                    if !files.insert(file.clone()) {
+                        return Err(BundleError::Twice { file });
+                    }
                     objects.extend(read(&file)?.iter().cloned());
                 }
             }
@@ -108,5 +119,7 @@ mod tests {
         let missing = bundle("resources: [bases/c.yaml]\n");
         assert!(matches!(missing, Err(BundleError::Tree(TreeError::Missing { .. }))));
         assert!(matches!(bundle("resources: [../../../x]\n"), Err(BundleError::Path(_))));
+        let twice = bundle("resources: [bases/a.yaml, ./bases/a.yaml]\n");
+        assert!(matches!(twice, Err(BundleError::Twice { .. })));
     }
 }

@@ -26,6 +26,9 @@ pub(super) struct Document {
 /// then says what is wrong with it.
 pub(super) fn take_out(text: &str) -> (String, Vec<Document>) {
     let untouched = || (text.to_owned(), Vec::new());
+    if !text.contains("<<") {
+        return untouched();
+    }
     let Ok(tokens) = tokenize_str(text) else {
         return untouched();
     };
@@ -34,7 +37,7 @@ pub(super) fn take_out(text: &str) -> (String, Vec<Document>) {
     let mut marks = Vec::new();
     let mut documents: Vec<Document> = Vec::new();
     for (index, token) in tokens.iter().enumerate() {
-        let (Token::Operator(operator, span), true) = (token, documents.len() < 16) else {
+        let Token::Operator(operator, span) = token else {
             continue;
         };
         if !matches!(operator.as_str(), "<<" | "<<-") {
@@ -50,7 +53,7 @@ pub(super) fn take_out(text: &str) -> (String, Vec<Document>) {
         let first = body_span.start.line;
         // The text and the line of the closing tag.
         for row in first..=first + body.matches('\n').count() {
-            let Some(row) = rows.get_mut(row - 1) else {
+            let Some(row) = rows.get_mut(row.saturating_sub(1)) else {
                 return untouched();
             };
             *row = "";

@@ -16,7 +16,9 @@ pub(crate) fn read(text: &str) -> Vec<Command> {
         number,
     };
     let lines: Vec<Line> = (0..).zip(lines).map(line).collect();
-    scan::scan(&lines).blocks.iter().flat_map(commands).collect()
+    let mut budget = Budget::default();
+    let blocks = scan::scan(&lines).blocks;
+    blocks.iter().flat_map(|block| commands(block, &mut budget)).collect()
 }
 
 fn seen(text: &str) -> Vec<(u32, String)> {
@@ -44,6 +46,7 @@ fn seen(text: &str) -> Vec<(u32, String)> {
 #[case::a_loop("for i in 1 2; do\n  a\ndone\nb", &[(1, "? for i in 1 2; do a done"), (4, "b")])]
 #[case::to_a_file("a > b", &[(1, "? a > b")])]
 #[case::an_error_hides_nothing("a\nexport P=<P> # why\nb \\\n  c", &[(1, "a"), (2, "? export P=<P> # why"), (3, "b c")])]
+#[case::an_error_after_a_continued_line("a \\\n  b\nexport P=<P>", &[(1, "a b"), (3, "? export P=<P>")])]
 #[case::never_closed("a\nb 'c\nd", &[(1, "a"), (2, "? b 'c"), (3, "d")])]
 #[case::nothing("\n# only a comment\n", &[])]
 fn commands_are_told_apart_and_know_their_lines(#[case] text: &str, #[case] wanted: &[(u32, &str)]) {
@@ -76,6 +79,81 @@ fn a_block_that_nobody_could_type_is_not_read() {
                 .all(|command| matches!(command.body, Body::NotUnderstood(_)))
         );
     }
+}
+
+#[test]
+fn errors_without_end_are_read_up_to_a_limit_and_the_rest_is_one_command() {
+    let text = "'\n)\n".repeat(10_000);
+    let commands = read(&text);
+    assert!(commands.len() < 2_000, "{}", commands.len());
+    let Some(Body::NotUnderstood(why)) = commands.last().map(|command| &command.body) else {
+        panic!("the rest is understood");
+    };
+    assert!(why.contains("is not read"), "{why}");
+}
+
+#[test]
+fn a_block_with_much_that_opens_is_read_command_by_command() {
+    let wanted: Vec<(u32, String)> = (0..70).map(|row| (row * 2 + 1, "a ${X} b".to_owned())).collect();
+    assert_eq!(seen(&"a ${X} \\\n  b\n".repeat(70)), wanted);
+}
+
+#[rstest]
+#[case::groups("( ", " )")]
+#[case::closed_in_quotes("(echo ')';", " )")]
+#[case::closed_behind_a_comment("# '\n(echo ')';", " )")]
+#[case::braces("{ ", "; }")]
+#[case::conditions("if a; then ", "; fi")]
+#[case::conditions_only("if ", "")]
+#[case::torn_words("i\\\nf ", "")]
+#[case::loops("while a; do ", "; done")]
+#[case::counted_loops("for i in a; do ", "; done")]
+#[case::cases("case a in b) ", " ;; esac")]
+#[case::functions("f() { ", "; }")]
+#[case::coprocesses("coproc ", "")]
+#[case::negations("[[ a && ", "]]")]
+#[case::substitutions("$(echo ", ")")]
+#[case::quoted_substitutions("\"$(echo ", ")\"")]
+#[case::defaults("${a:-", "}")]
+#[case::old_substitutions("`echo ", "`")]
+fn no_nesting_exhausts_the_stack_of_a_thread(#[case] opens: &str, #[case] closes: &str) {
+    for depth in [30, 59, 500] {
+        let text = format!("echo {}x{}", opens.repeat(depth), closes.repeat(depth));
+        let own = text.strip_prefix("echo ").unwrap_or_default().to_owned();
+        for text in [text, own] {
+            assert!(!read(&text).is_empty());
+        }
+    }
+}
+
+#[rstest]
+#[case::here_documents(&format!("a{}\n{}", " <<E".repeat(5_000), "E\n".repeat(5_000)))]
+#[case::here_document_of_many_pieces(&format!("a <<E\n{}E\n", "$a`b`\n".repeat(1_000)))]
+#[case::quotes(&format!("a {}", "\"b\"".repeat(3_000)))]
+#[case::never_closed(&"a 'b\n".repeat(2_000))]
+#[case::pipes(&format!("a{}", "|a".repeat(6_000)))]
+fn no_block_takes_long(#[case] text: &str) {
+    let begun = std::time::Instant::now();
+    assert!(!read(text).is_empty());
+    // A build without optimization on a loaded machine needs two seconds; what was mended took minutes.
+    assert!(
+        begun.elapsed() < std::time::Duration::from_secs(20),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[test]
+fn pieces_of_a_word_know_their_lines() {
+    let commands = read("a \"x\n${B}\ny\"'z\nz'\n");
+    let Body::Pipeline(pipeline) = &commands[0].body else {
+        panic!("{commands:?}")
+    };
+    let lines = pipeline.0[0].words[1].pieces.iter().filter_map(|piece| match piece {
+        ShellPiece::SingleQuoted { line, .. } => Some(*line),
+        _ => None,
+    });
+    assert_eq!(lines.collect::<Vec<_>>(), [3]);
 }
 
 proptest! {

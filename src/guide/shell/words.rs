@@ -13,7 +13,7 @@ impl Chunk<'_> {
                 text: text.clone(),
                 line,
             }],
-            Ok(pieces) => self.pieces(&pieces, text, line, true),
+            Ok(pieces) => self.pieces(&pieces, &mut Place::new(text, line), true),
             Err(_) => vec![ShellPiece::NotUnderstood(text.clone())],
         };
         ShellWord {
@@ -31,7 +31,7 @@ impl Chunk<'_> {
     pub(super) fn word(&self, raw: &str, line: usize) -> ShellWord {
         let line = self.at(line.saturating_sub(1)).line;
         let pieces = match word::parse(raw, &ParserOptions::default()) {
-            Ok(pieces) => self.pieces(&pieces, raw, line, false),
+            Ok(pieces) => self.pieces(&pieces, &mut Place::new(raw, line), false),
             Err(_) => vec![ShellPiece::NotUnderstood(raw.to_owned())],
         };
         ShellWord {
@@ -41,11 +41,10 @@ impl Chunk<'_> {
         }
     }
 
-    fn pieces(&self, pieces: &[word::WordPieceWithSource], raw: &str, line: u32, quoted: bool) -> Vec<ShellPiece> {
+    fn pieces(&self, pieces: &[word::WordPieceWithSource], place: &mut Place<'_>, quoted: bool) -> Vec<ShellPiece> {
         let mut read = Vec::new();
         for part in pieces {
-            let before = raw.get(..part.start_index).unwrap_or_default().matches('\n').count();
-            let line = line + u32::try_from(before).unwrap_or(0);
+            let line = place.line_at(part.start_index);
             read.push(match &part.piece {
                 word::WordPiece::Text(text) if quoted => ShellPiece::Quoted(text.clone()),
                 word::WordPiece::Text(text) if has_braces(text) => ShellPiece::NotUnderstood(text.clone()),
@@ -65,7 +64,7 @@ impl Chunk<'_> {
                 word::WordPiece::DoubleQuotedSequence(inner) => {
                     // An empty sequence still makes a word.
                     read.push(ShellPiece::Quoted(String::new()));
-                    read.extend(self.pieces(inner, raw, line, true));
+                    read.extend(self.pieces(inner, place, true));
                     continue;
                 }
                 word::WordPiece::ParameterExpansion(word::ParameterExpr::Parameter {
@@ -79,7 +78,8 @@ impl Chunk<'_> {
                     self.substitution(text)
                 }
                 _ => {
-                    let text = raw.get(part.start_index..part.end_index).unwrap_or(raw);
+                    let text = place.raw.get(part.start_index..part.end_index);
+                    let text = text.unwrap_or(place.raw);
                     ShellPiece::NotUnderstood(text.to_owned())
                 }
             });
@@ -102,6 +102,30 @@ impl Chunk<'_> {
             raw: one_line(text),
             pipeline,
         }
+    }
+}
+
+/// A place in a word, to know the lines of its pieces without counting from its beginning for each.
+struct Place<'a> {
+    /// The word.
+    raw: &'a str,
+    /// Up to where lines were counted.
+    counted: usize,
+    /// The line there.
+    line: u32,
+}
+
+impl<'a> Place<'a> {
+    fn new(raw: &'a str, line: u32) -> Self {
+        Self { raw, counted: 0, line }
+    }
+
+    /// The line of a byte; bytes are asked for in their order.
+    fn line_at(&mut self, index: usize) -> u32 {
+        let between = self.raw.get(self.counted..index).unwrap_or_default();
+        self.line += u32::try_from(between.matches('\n').count()).unwrap_or(0);
+        self.counted = self.counted.max(index);
+        self.line
     }
 }
 
