@@ -26,7 +26,9 @@ pub(super) struct Summary<'a> {
     pub(super) verbosity: Verbosity,
 }
 
-/// Prints every finding, what is undecided, and the counts.
+/// Prints what is undecided, every finding, and the counts.
+///
+/// The worst comes last: a terminal that has printed a page shows the end of it.
 ///
 /// # Errors
 /// `out` cannot be written.
@@ -39,24 +41,6 @@ pub(super) fn print(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let mut put = |line: &Line| writeln!(out, "{}", redactor.redact(&look.paint(line)));
-    let mut lines_of: BTreeMap<&str, Option<String>> = BTreeMap::new();
-    let width = findings
-        .diagnostics
-        .iter()
-        .map(|found| found.severity.word().len())
-        .max();
-    for found in &findings.diagnostics {
-        let text = lines_of
-            .entry(&found.place.file)
-            .or_insert_with(|| String::from_utf8(release.tree.read(&found.place.file.parse().ok()?).ok()?).ok());
-        let number = usize::try_from(found.place.line).unwrap_or(usize::MAX);
-        let row = text
-            .as_deref()
-            .and_then(|text| text.lines().nth(number.saturating_sub(1)));
-        for line in finding(found, row, width.unwrap_or(0)) {
-            put(&line)?;
-        }
-    }
     for undecided in &findings.undecided {
         let line = Line::indented(0).hanging(11).with(Tone::Warn, "undecided  ");
         put(&line
@@ -73,6 +57,27 @@ pub(super) fn print(
             let line = Line::indented(0).hanging(11).with(Tone::Dim, "suppressed ");
             put(&line.with(Tone::Plain, found.code).with(Tone::Dim, what))?;
         }
+    }
+    let mut lines_of: BTreeMap<&str, Option<String>> = BTreeMap::new();
+    let width = findings
+        .diagnostics
+        .iter()
+        .map(|found| found.severity.word().len())
+        .max();
+    let mut worst_last: Vec<&Diagnostic> = findings.diagnostics.iter().collect();
+    worst_last.sort_by_key(|found| found.severity);
+    for found in worst_last {
+        let text = lines_of
+            .entry(&found.place.file)
+            .or_insert_with(|| String::from_utf8(release.tree.read(&found.place.file.parse().ok()?).ok()?).ok());
+        let number = usize::try_from(found.place.line).unwrap_or(usize::MAX);
+        let row = text
+            .as_deref()
+            .and_then(|text| text.lines().nth(number.saturating_sub(1)));
+        for line in finding(found, row, width.unwrap_or(0)) {
+            put(&line)?;
+        }
+        put(&Line::indented(0))?;
     }
     put(&Line::indented(0)
         .with(Tone::Bold, counted(findings))
@@ -242,6 +247,9 @@ mod tests {
         added.because("a fact").way_out("pin it");
         added.severity = Severity::Break;
         added.variant = Some("cpu".into());
+        findings
+            .add(rule, Place::line("b.yaml", 1), "untidy")
+            .at_most(Severity::Drift);
         findings.undecided.push(Undecided {
             code: "other",
             why: "helm is not there".into(),
@@ -263,13 +271,13 @@ mod tests {
         .unwrap();
         let text = String::from_utf8(out).unwrap();
         let expected = format!(
-            "break  {}  a.yaml:2  (variant cpu)\n  |\n2 | image: y:latest\n  |        ^ it moves\n  = a fact\n  = way out: pin it\nundecided  other  helm is not there\n",
-            rule.code
+            "undecided  other  helm is not there\ndrift  {code}  b.yaml:1\n  = untidy\n\nbreak  {code}  a.yaml:2  (variant cpu)\n  |\n2 | image: y:latest\n  |        ^ it moves\n  = a fact\n  = way out: pin it\n\n",
+            code = rule.code
         );
         assert!(text.starts_with(&expected), "{text}");
         let last = text.lines().last().unwrap();
         assert!(
-            last.starts_with("1 break, 1 undecided in 1 file") && last.ends_with("31 ms"),
+            last.starts_with("1 break, 1 drift, 1 undecided in 1 file") && last.ends_with("31 ms"),
             "{last}"
         );
     }
