@@ -47,7 +47,7 @@ test-offline:
 
 # What cluster tests run beside the newest release on Istio; made only when it is asked for.
 ASKED_FOR := docker.io/envoyproxy/gateway:v1.8.1 docker.io/envoyproxy/ai-gateway-controller:v1.0.0 \
-             registry.k8s.io/gateway-api-inference-extension/epp:v1.2.0
+             $(addprefix registry.k8s.io/gateway-api-inference-extension/epp:,v1.2.0 v1.0.0)
 
 # Container images for the cluster tests; nothing to do where they were made before.
 images:

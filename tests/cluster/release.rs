@@ -117,6 +117,37 @@ fn v1_5_0_with_its_request_mended_passes_on_a_provider_without_a_tab() {
     }
 }
 
+/// What v1.0.0 was shipped with, in the order in which a reader meets it, each mended once it was found.
+#[test]
+fn v1_0_0_fails_for_one_thing_after_the_other_until_all_are_mended() {
+    let Some(tree) = tree_of("v1.0.0") else { return };
+    let copy = copied(&tree);
+    let guide = copy.path().join("site-src/guides/index.md");
+    let route = copy.path().join("config/manifests/gateway/istio/httproute.yaml");
+    let extension = (
+        "group: inference.networking.x-k8s.io",
+        "group: inference.networking.k8s.io",
+    );
+    let model = (r#""model": "food-review","#, r#""model": "food-review-1","#);
+    for (cause, file, (wrong, right)) in [
+        (
+            "guide-reference-elsewhere",
+            &guide,
+            ("--version v0.3.0", "--version v1.0.0"),
+        ),
+        ("route-backend-unresolved", &route, extension),
+        ("model-not-served", &guide, model),
+    ] {
+        let ran = quickstart("v1.0.0", copy.path(), "istio");
+        ran.expect(1, "failed", None);
+        assert_eq!(ran.causes().first(), Some(&cause), "{:?}", ran.causes());
+        replace(file, wrong, right);
+    }
+    let ran = quickstart("v1.0.0", copy.path(), "istio");
+    ran.expect(0, "passed", None);
+    assert_eq!(ran.causes(), Vec::<&str>::new());
+}
+
 /// The quickstart of v1.2.0 with the endpoint picker of its tag.
 fn v1_2_0(tree: &Path) -> Ran {
     let ran = quickstart("v1.2.0", tree, "istio");
