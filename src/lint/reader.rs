@@ -90,6 +90,10 @@ pub(super) struct Computed {
     pub(super) is_of_releases: bool,
 }
 
+/// The most bytes that variables put in place of their names for one combination: one that doubles itself line by line
+/// would fill any memory. Beyond it a value is not known; the plan of such a guide says so too.
+const MOST_REPLACED: usize = 1 << 20;
+
 impl Reader {
     /// The reader of each combination; none where the guide cannot be read or is not the release's own.
     pub(super) fn all(release: &Release, layout: &Layout, combinations: &[Combination]) -> Vec<Self> {
@@ -120,6 +124,7 @@ impl Reader {
             tag: release.tag.as_ref().map(ToString::to_string).unwrap_or_default(),
             readers: &layout.environment,
             known: BTreeMap::new(),
+            left: MOST_REPLACED,
             command: 0,
             block: 0,
             role: Role::Step,
@@ -164,6 +169,8 @@ struct Walk<'a> {
     readers: &'a [String],
     /// Variables that are set by now; `None` where the value is only known at run time.
     known: BTreeMap<String, Option<String>>,
+    /// How many bytes may still be put in place of names.
+    left: usize,
     command: usize,
     block: usize,
     role: Role,
@@ -307,7 +314,10 @@ impl Walk<'_> {
                     said.text.push_str(text);
                 }
                 ShellPiece::Variable { name, .. } => {
-                    if let Some(Some(value)) = self.known.get(name) {
+                    if let Some(Some(value)) = self.known.get(name)
+                        && let Some(left) = self.left.checked_sub(value.len())
+                    {
+                        self.left = left;
                         said.text.push_str(value);
                         continue;
                     }
@@ -378,6 +388,23 @@ fn named(text: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        lint,
+        release::{MemoryTree, REPOSITORY},
+    };
+
+    #[test]
+    fn a_variable_that_doubles_itself_is_not_followed_for_ever() {
+        let tabs = "=== \"Simulator\"\n\n    x\n\nDone\n\n=== \"Istio\"\n\n    x\n\nDone\n\n";
+        let guide = format!("{tabs}```bash\nA=xxxxxxxx\n{}echo $A\n```\n", "A=$A$A\n".repeat(100));
+        let mut tree = MemoryTree::default();
+        tree.insert("site-src/guides/index.md".parse().unwrap(), guide);
+        let release = Release::new(REPOSITORY, "v1.5.0".parse().ok(), None, Box::new(tree));
+        let layout = release.layout(None).unwrap();
+        let readers = Reader::all(&release, &layout, &lint::draw(&release, &layout).unwrap());
+        let said = &readers[0].typed.last().unwrap().words[0];
+        assert!(!said.is_known && said.text.len() <= 2 * MOST_REPLACED);
+    }
 
     #[test]
     fn names_of_variables_are_found_in_text() {
