@@ -23,6 +23,9 @@ const MOST_BYTES: usize = 64 << 10;
 /// have, is enough for a hundred of the worst of them (`case`) in a build without optimization.
 const MOST_OPENINGS: usize = 60;
 
+/// The most parentheses among them that may open a group: each that is never closed doubles the time that the parser takes.
+const MOST_GROUPS: usize = 10;
+
 /// Words of bash's grammar that open something.
 const OPENING_WORDS: [&str; 14] = [
     "!", "case", "coproc", "do", "elif", "else", "for", "function", "if", "select", "then", "time", "until", "while",
@@ -252,7 +255,7 @@ impl<'a> Chunk<'a> {
             return Err(refuse("it is too long".into()));
         }
         let (text, documents) = here::take_out(&text);
-        if openings(&text) > MOST_OPENINGS {
+        if openings(&text) > MOST_OPENINGS || groups(&text) > MOST_GROUPS {
             return Err(refuse("too much of it is nested".into()));
         }
         if !budget.spend(text.len()) {
@@ -376,6 +379,16 @@ fn openings(text: &str) -> usize {
     count(|sign| matches!(sign, '(' | '{'))
         + count(|sign| sign == '`').div_ceil(2)
         + words.filter(|word| OPENING_WORDS.contains(word)).count()
+}
+
+/// How many parentheses may open a group; an estimate from above. Those of `$(` do not, unless the `$` is no sign of its own.
+fn groups(text: &str) -> usize {
+    let text = text.replace("\\\n", "");
+    let opens = text.match_indices('(').filter(|(at, _)| {
+        let mut before = text[..*at].bytes().rev();
+        before.next() != Some(b'$') || matches!(before.next(), Some(b'$' | b'\\'))
+    });
+    opens.count()
 }
 
 /// Text that was taken up to the next command, without what separates them and comments at its end.

@@ -131,6 +131,9 @@ fn no_nesting_exhausts_the_stack_of_a_thread(#[case] opens: &str, #[case] closes
 #[case::here_document_of_many_pieces(&format!("a <<E\n{}E\n", "$a`b`\n".repeat(1_000)))]
 #[case::quotes(&format!("a {}", "\"b\"".repeat(3_000)))]
 #[case::never_closed(&"a 'b\n".repeat(2_000))]
+#[case::groups_never_closed(&"( ".repeat(40))]
+#[case::groups_never_closed_over_lines(&"(\n".repeat(40))]
+#[case::groups_after_escaped_signs(&"\\$( $$( ".repeat(20))]
 #[case::pipes(&format!("a{}", "|a".repeat(6_000)))]
 fn no_block_takes_long(#[case] text: &str) {
     let begun = std::time::Instant::now();
