@@ -8,7 +8,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
-.PHONY: verify test setup lint test-offline images test-cluster
+.PHONY: verify test setup lint test-offline images test-cluster fuzz
 
 # What .ci/setup unpacked, Go where its installer puts it, and root's programs.
 export PATH := $(shell .ci/setup path):$(PATH):/usr/local/go/bin:/usr/sbin:/sbin
@@ -63,3 +63,23 @@ test-cluster:
 	set -x
 	cargo test --locked --test cluster -- --test-threads=1
 	{ echo "== test-cluster: $$SECONDS s"; } 2>/dev/null
+
+# The readers of hostile input under a fuzzer, each for FUZZ_S seconds; what breaks one, takes it longer than 10 s or more
+# than 512 MB is left in target/fuzz/<reader>-*. The first build takes a quarter of an hour of two cores.
+FUZZ_S ?= 600
+FUZZ ?= guide shell tree yaml
+# Coverage by rustc's own LLVM, on the stable compiler; `--target` keeps build scripts free of it.
+FUZZ_FLAGS := --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+  -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+  -Cllvm-args=-sanitizer-coverage-trace-compares
+fuzz:
+	@triple=$$(rustc -vV | sed -n 's/^host: //p')
+	RUSTFLAGS="$(FUZZ_FLAGS)" cargo build --locked --release --manifest-path tests/fuzz/Cargo.toml --target "$$triple" --target-dir $(TARGET)/fuzz
+	for reader in $(FUZZ); do
+	  corpus=$(TARGET)/fuzz/corpus/$$reader
+	  mkdir -p "$$corpus"
+	  find manifests tests/data -type f \( -name '*.md' -o -name '*.yaml' \) -exec cp -t "$$corpus" {} +
+	  echo "== fuzz $$reader, $(FUZZ_S) s"
+	  $(TARGET)/fuzz/$$triple/release/$$reader "$$corpus" -max_total_time=$(FUZZ_S) -timeout=10 -rss_limit_mb=512 \
+	    -max_len=8192 -artifact_prefix=$(TARGET)/fuzz/$$reader- -print_final_stats=1
+	done

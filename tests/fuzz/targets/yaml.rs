@@ -1,0 +1,21 @@
+//! Any bytes as a manifest: objects or an error, never a panic, and every object has what an object must have.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use quickproof::manifest;
+
+fuzz_target!(|bytes: &[u8]| {
+    let lines = u32::try_from(bytes.iter().filter(|byte| **byte == b'\n').count() + 1).expect("a number of lines");
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        for pointer in ["", "/metadata/name", "/items/0/spec/a~1b"] {
+            let place = manifest::locate(text, pointer);
+            assert!(place.is_none_or(|place| (1..=lines).contains(&place.line) && place.column >= 1));
+        }
+    }
+    for object in manifest::read("fuzz.yaml", bytes).unwrap_or_default() {
+        assert!(!object.api_version().is_empty() && !object.kind().is_empty() && !object.name().is_empty());
+        assert!((1..=lines).contains(&object.line));
+        object.images();
+    }
+    let _ = manifest::document::<serde_json::Value>("fuzz.yaml", bytes);
+});
