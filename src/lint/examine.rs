@@ -1,6 +1,6 @@
 //! All rules over one release.
 
-use super::{Combination, Examined, FAMILIES, Files, Findings, Rendered, reader::Reader};
+use super::{Combination, Examined, FAMILIES, Files, Findings, Rendered, files, reader::Reader};
 use crate::{
     plan::{self, Options, PlanError},
     release::{Layout, Release},
@@ -13,7 +13,8 @@ use crate::{
 /// # Errors
 /// The guide cannot be read, so that not even the combinations are known.
 pub fn draw(release: &Release, layout: &Layout) -> Result<Vec<Combination>, PlanError> {
-    let plans = plan::draw_all(release, layout, &Options::default())?;
+    let draw = || plan::draw_all(release, layout, &Options::default());
+    let plans = files::reading_ahead(release, draw)?;
     Ok(plans
         .into_iter()
         .map(|(offer, plan)| Combination { offer, plan })

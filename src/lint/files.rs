@@ -2,7 +2,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
+    num::NonZero,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
 };
 
 use serde::Deserialize;
@@ -55,15 +60,44 @@ pub struct Files {
     texts: Mutex<BTreeMap<String, Option<Arc<str>>>>,
 }
 
+/// Every file of the tree that a reader may be led to, sorted.
+fn in_scope(release: &Release) -> Vec<RepoPath> {
+    let scope: Scope = manifest::document("manifests/lint/scope.yaml", SCOPE).unwrap_or_default();
+    let is_left_out = |path: &RepoPath| {
+        let mut directories = path.as_str().rsplit('/').skip(1);
+        directories.any(|part| part.starts_with('.') || scope.leave_out.contains(part))
+    };
+    let mut all = release.tree.all().unwrap_or_default();
+    all.retain(|path| !is_left_out(path));
+    all
+}
+
+fn is_yaml(path: &RepoPath) -> bool {
+    matches!(path.as_str().rsplit('.').next(), Some("yaml" | "yml"))
+}
+
+/// Does `work` while the manifests of a release are read on every processor there is: reading YAML is most of what lint
+/// costs. The release keeps what is read.
+pub(super) fn reading_ahead<T>(release: &Release, work: impl FnOnce() -> T) -> T {
+    let (next, mut manifests) = (AtomicUsize::new(0), in_scope(release));
+    manifests.retain(is_yaml);
+    let read = || {
+        while let Some(path) = manifests.get(next.fetch_add(1, Ordering::Relaxed)) {
+            // What is wrong with it is said by whoever asks for it.
+            let _ = release.objects(path);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, NonZero::get) {
+            scope.spawn(read);
+        }
+        work()
+    })
+}
+
 impl Files {
     pub(super) fn of(release: &Release, combinations: &[Combination], rendered: &Rendered) -> Self {
-        let scope: Scope = manifest::document("manifests/lint/scope.yaml", SCOPE).unwrap_or_default();
-        let is_left_out = |path: &RepoPath| {
-            let mut directories = path.as_str().rsplit('/').skip(1);
-            directories.any(|part| part.starts_with('.') || scope.leave_out.contains(part))
-        };
-        let mut all = release.tree.all().unwrap_or_default();
-        all.retain(|path| !is_left_out(path));
+        let all = in_scope(release);
         let mut files = Self {
             all: Vec::new(),
             manifests: Vec::new(),
@@ -102,7 +136,7 @@ impl Files {
                 }
             }
             "values.yaml" => {}
-            name if matches!(name.rsplit('.').next(), Some("yaml" | "yml")) => match release.objects(path) {
+            _ if is_yaml(path) => match release.objects(path) {
                 Ok(objects) if !objects.is_empty() => self.manifests.push(objects),
                 Err(ReleaseError::Manifest(error @ ManifestError::Syntax { .. })) => {
                     self.unreadable.push((path.clone(), error));
