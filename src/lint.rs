@@ -7,6 +7,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
+    guide::GuideBook,
     manifest::Object,
     plan::{Action, Chart, Offer, Plan, PlanError},
     release::{Layout, Release, RepoPath},
@@ -24,6 +25,7 @@ mod files;
 mod finding;
 mod git;
 mod github;
+mod guide;
 mod images;
 mod json;
 mod models;
@@ -54,6 +56,7 @@ pub use suppress::{Suppressed, Suppression, SuppressionError, Suppressions};
 
 /// Every family of rules: one line each.
 pub static FAMILIES: &[Family] = &[
+    guide::FAMILY,
     charts::FAMILY,
     references::FAMILY,
     shell::FAMILY,
@@ -230,6 +233,8 @@ pub struct Examined<'a> {
     pub files: Files,
     /// What a reader of each combination types.
     readers: Vec<reader::Reader>,
+    /// The release's own guide with all its tabs; `None` where it has none that can be read.
+    book: Option<GuideBook>,
 }
 
 impl Examined<'_> {
@@ -244,9 +249,14 @@ pub fn rule(code: &str) -> Option<&'static Rule> {
     known_rules().find(|rule| rule.code == code)
 }
 
-/// Every rule there is: those of the families, what an API server says, and those about suppressions.
+/// Every rule there is: those of the families, what nobody looked at, what an API server says, and those about suppressions.
 pub fn known_rules() -> impl Iterator<Item = &'static Rule> {
-    rules().chain([&server::REFUSED, &suppress::UNUSED])
+    rules().chain([
+        &guide::NOT_UNDERSTOOD,
+        &guide::TAB_UNKNOWN,
+        &server::REFUSED,
+        &suppress::UNUSED,
+    ])
 }
 
 /// Every rule, family by family.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Block, Choice, Guide, GuideError, LeftOut, Problem, ProblemKind, Role, list, pages, scan, shell};
+use crate::record::Provenance;
 use crate::release::{Layout, Placeholder, RepoPath, TabPattern, Tag, Tree};
 
 /// The most commands of a guide, those of all tabs together; the longest upstream has a twentieth of that.
@@ -61,6 +62,11 @@ impl GuideBook {
     /// The titles of all tabs, in order.
     pub fn titles(&self) -> impl Iterator<Item = &String> {
         self.sets.iter().flat_map(|set| &set.titles)
+    }
+
+    /// Every set of tabs: where it begins, and the titles of its tabs in order.
+    pub fn tab_sets(&self) -> impl Iterator<Item = (&Provenance, &[String])> {
+        self.sets.iter().map(|set| (&set.at, &set.titles[..]))
     }
 
     /// What a reader of one choice of tabs follows.

@@ -2,6 +2,7 @@
 
 use super::{Combination, Examined, FAMILIES, Files, Findings, Rendered, files, reader::Reader};
 use crate::{
+    guide::GuideBook,
     plan::{self, Options, PlanError},
     release::{Layout, Release},
 };
@@ -26,13 +27,18 @@ pub fn draw(release: &Release, layout: &Layout) -> Result<Vec<Combination>, Plan
 /// Findings are sorted by file, line and code; what holds alike for several combinations is said once. What upstream
 /// does on purpose is suppressed.
 pub fn examine(release: &Release, layout: &Layout, combinations: &[Combination], rendered: &Rendered) -> Findings {
+    // A guide of ours is no part of the release, and what may be wrong with it is for us to find.
+    let is_theirs = layout.our_guide.is_none();
+    let open = || GuideBook::open(release.tree.as_ref(), layout, release.tag.as_ref()).ok();
+    let book = is_theirs.then(open).flatten();
     let examined = Examined {
         release,
         layout,
         combinations,
         rendered,
         files: Files::of(release, combinations, rendered),
-        readers: Reader::all(release, layout, combinations),
+        readers: Reader::all(release, layout, book.as_ref(), combinations),
+        book,
     };
     let mut findings = Findings::default();
     for family in FAMILIES {

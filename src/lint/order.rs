@@ -1,17 +1,17 @@
 //! Order: what a command asks for is there by then, and what was made is taken away in the end.
 
 use super::{
-    Examined, Family, Findings,
+    Examined, Family, Findings, Place,
     caret::caret,
     pods::items,
     reader::{Reader, Typed},
-    world::{DEFAULT_NAMESPACE, Placed, Sought, World},
+    world::{CRD, DEFAULT_NAMESPACE, Placed, Sought, World},
 };
 use crate::guide::Role;
 
 mod rules;
 
-use rules::{CLEANUP_LEAVES, CRD_LATER, OBJECT_LATER, OBJECT_MISSING, STATUS_EARLY};
+use rules::{CLEANUP_LEAVES, CRD_LATER, CRD_MISSING, OBJECT_LATER, OBJECT_MISSING, STATUS_EARLY};
 
 /// The family.
 pub(super) const FAMILY: Family = Family {
@@ -228,7 +228,7 @@ fn early(
 
 /// Objects of a kind whose CRD a later step applies.
 fn crds(examined: &Examined<'_>, findings: &mut Findings, world: &World<'_>) {
-    let crds: Vec<Placed<'_>> = world.of_kind("CustomResourceDefinition").collect();
+    let crds: Vec<Placed<'_>> = world.of_kind(CRD).collect();
     for placed in &world.objects {
         let is_of = |crd: &&Placed<'_>| {
             let spec = &crd.object.value["spec"];
@@ -236,10 +236,29 @@ fn crds(examined: &Examined<'_>, findings: &mut Findings, world: &World<'_>) {
                 && spec["names"]["kind"].as_str() == Some(placed.object.kind())
         };
         let first = crds.iter().filter(is_of).map(|crd| crd.step).min();
-        if first.is_none_or(|first| first <= placed.step) {
+        if first.is_some_and(|first| first <= placed.step) {
             continue;
         }
         let step = &world.plan.steps[placed.step];
+        if first.is_none() {
+            let is_ours = examined.crds().any(|crd| {
+                let spec = &crd.value["spec"];
+                spec["group"].as_str() == Some(placed.group())
+                    && spec["names"]["kind"].as_str() == Some(placed.object.kind())
+            });
+            if is_ours && matches!(world.absent(CRD, usize::MAX), Sought::Absent) {
+                findings
+                    .add(
+                        &CRD_MISSING,
+                        Place::line(&step.from.file, step.from.line),
+                        format!("no step applies the CRD of {}", placed.object.title()),
+                    )
+                    .because("the release has the CRD, and the API server does not until it is applied")
+                    .way_out("apply the release's CRDs first")
+                    .only_for(world.offer);
+            }
+            continue;
+        }
         let later = first.and_then(|first| world.plan.steps.get(first));
         let found = findings.add(
             &CRD_LATER,

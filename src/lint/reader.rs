@@ -95,18 +95,17 @@ pub(super) struct Computed {
 const MOST_REPLACED: usize = 1 << 20;
 
 impl Reader {
-    /// The reader of each combination; none where the guide cannot be read or is not the release's own.
-    pub(super) fn all(release: &Release, layout: &Layout, combinations: &[Combination]) -> Vec<Self> {
-        // A guide of ours is no part of the release, and what may be wrong with it is for us to find.
-        if layout.our_guide.is_some() {
-            return Vec::new();
-        }
-        let Ok(book) = GuideBook::open(release.tree.as_ref(), layout, release.tag.as_ref()) else {
-            return Vec::new();
-        };
+    /// The reader of each combination; none where the guide cannot be read or is not the release's own, `book`.
+    pub(super) fn all(
+        release: &Release,
+        layout: &Layout,
+        book: Option<&GuideBook>,
+        combinations: &[Combination],
+    ) -> Vec<Self> {
+        let Some(book) = book else { return Vec::new() };
         let offers = combinations.iter().map(|combination| &combination.offer);
         offers
-            .filter_map(|offer| Self::of(release, layout, &book, offer))
+            .filter_map(|offer| Self::of(release, layout, book, offer))
             .collect()
     }
 
@@ -401,7 +400,8 @@ mod tests {
         tree.insert("site-src/guides/index.md".parse().unwrap(), guide);
         let release = Release::new(REPOSITORY, "v1.5.0".parse().ok(), None, Box::new(tree));
         let layout = release.layout(None).unwrap();
-        let readers = Reader::all(&release, &layout, &lint::draw(&release, &layout).unwrap());
+        let book = GuideBook::open(release.tree.as_ref(), &layout, release.tag.as_ref()).unwrap();
+        let readers = Reader::all(&release, &layout, Some(&book), &lint::draw(&release, &layout).unwrap());
         let said = &readers[0].typed.last().unwrap().words[0];
         assert!(!said.is_known && said.text.len() <= 2 * MOST_REPLACED);
     }

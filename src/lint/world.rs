@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The kind of a CRD.
-const CRD: &str = "CustomResourceDefinition";
+pub(super) const CRD: &str = "CustomResourceDefinition";
 
 /// The namespace of objects and commands that name none.
 pub(super) const DEFAULT_NAMESPACE: &str = "default";

@@ -13,8 +13,13 @@ use crate::{
 
 /// Flags that current versions of a tool no longer have: program, subcommand, flag, the version that dropped it.
 ///
-/// Source: Kubernetes v1.28 changelog (`kubectl version --short` removed, after its deprecation in v1.27).
-const FLAGS_GONE: [(&str, &str, &str, &str); 1] = [("kubectl", "version", "--short", "v1.28")];
+/// Sources: the changelogs of Kubernetes v1.28 (`kubectl version --short`, deprecated in v1.27) and v1.18 (`kubectl get
+/// --export`); helm's "Changes since Helm 2" (`helm install --name`).
+const FLAGS_GONE: [(&str, &str, &str, &str); 3] = [
+    ("kubectl", "version", "--short", "v1.28"),
+    ("kubectl", "get", "--export", "v1.18"),
+    ("helm", "install", "--name", "v3.0.0"),
+];
 
 /// Whether a command only asks a program for its version.
 pub(super) fn asks_for_version(program: &str, words: &[Word]) -> bool {

@@ -13,6 +13,7 @@ use crate::{
     host::{Call, Host, in_words},
     images,
     lint::{self, ChartUse, Combination, NotRendered, Rendered},
+    manifest,
     release::{Release, RepoPath},
 };
 
@@ -112,9 +113,15 @@ impl Helm {
             call = call.args(["--version", version, "--app-version", version]);
         }
         let chart = self.scratch.join("tree").join(directory.as_str());
-        // What fails here may as well be a registry that does not answer: no fault of the chart is proven by it.
         let ended = self.host.run_ok(&call.arg(chart.display().to_string())).await;
-        ended.map_err(|error| NotRendered::NotTried(in_words(&error)))?;
+        ended.map_err(|error| {
+            // With a dependency elsewhere it may as well be a registry that does not answer: no fault is proven then.
+            if leans_on_a_registry(&chart) {
+                NotRendered::NotTried(in_words(&error))
+            } else {
+                NotRendered::Fails(in_words(&error))
+            }
+        })?;
         only_file(&packages)
             .ok_or_else(|| NotRendered::NotTried("helm says it packaged the chart, and no file is there".into()))
     }
@@ -154,6 +161,17 @@ impl Helm {
             .variable("HELM_DATA_HOME", format!("{home}/data"))
             .time_limit(HELM_LIMIT)
     }
+}
+
+/// Whether a chart has a dependency that is not beside it; one whose `Chart.yaml` cannot be read has none.
+fn leans_on_a_registry(chart: &Path) -> bool {
+    let read = fs::read(chart.join("Chart.yaml")).ok();
+    let read = read.and_then(|bytes| manifest::document::<serde_json::Value>("Chart.yaml", &bytes).ok());
+    let dependencies = read.map(|chart| chart["dependencies"].clone()).unwrap_or_default();
+    dependencies.as_array().into_iter().flatten().any(|dependency| {
+        let repository = dependency["repository"].as_str().unwrap_or_default();
+        !repository.is_empty() && !repository.starts_with("file://")
+    })
 }
 
 fn only_file(directory: &Path) -> Option<PathBuf> {

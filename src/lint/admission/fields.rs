@@ -10,10 +10,15 @@ use serde_json::Value;
 
 use super::{Seen, rules, token};
 use crate::{
-    lint::{Examined, Findings, Place},
+    guide::Role,
+    lint::{Examined, Findings, Place, Severity},
     manifest::ManifestError,
+    plan::{Reference, classify},
     release::RepoPath,
 };
+
+/// Where the CRDs of a release stand.
+const CRDS: &str = "config/crd";
 
 /// A file that should be YAML and is not.
 pub(super) fn unreadable(examined: &Examined<'_>, file: &RepoPath, error: &ManifestError, findings: &mut Findings) {
@@ -27,7 +32,26 @@ pub(super) fn unreadable(examined: &Examined<'_>, file: &RepoPath, error: &Manif
             Place::line(file.as_str(), line),
             format!("the file is no YAML: {why}"),
         )
-        .at_most(examined.files.at_most(file.as_str()));
+        .at_most(if is_typed(examined, file) {
+            Severity::Break
+        } else {
+            examined.files.at_most(file.as_str())
+        });
+}
+
+/// Whether a reader types the address of a file, or of the bundle that it is part of. Of a file that cannot be read no
+/// plan knows objects, so that plans do not tell.
+fn is_typed(examined: &Examined<'_>, file: &RepoPath) -> bool {
+    let typed = examined.readers().iter().flat_map(|reader| &reader.typed);
+    let mut words = typed
+        .filter(|typed| typed.role != Role::Cleanup)
+        .flat_map(|typed| &typed.words);
+    words.any(|word| match classify(&word.text) {
+        Reference::File { path, .. } => path == file.as_str(),
+        Reference::Directory { path, .. } => path == CRDS && file.as_str().starts_with(CRDS),
+        Reference::Asset { name, .. } => name == "manifests.yaml" && file.as_str().starts_with(CRDS),
+        _ => false,
+    })
 }
 
 pub(super) fn look(seen: &mut Seen<'_, '_>) {

@@ -7,6 +7,7 @@ pub(super) static ALL: &[&Rule] = &[
     &OBJECT_MISSING,
     &OBJECT_LATER,
     &STATUS_EARLY,
+    &CRD_MISSING,
     &CRD_LATER,
     &CLEANUP_LEAVES,
 ];
@@ -63,6 +64,21 @@ pub(super) static STATUS_EARLY: Rule = Rule {
             "@@\n-    kubectl get httproute small -o yaml\n+    kubectl apply -f https://raw.githubusercontent.com/kubernetes-sigs/gateway-api-inference-extension/refs/tags/${IGW_LATEST_RELEASE}/config/manifests/gateway/istio/route.yaml\n+    kubectl get httproute early\n",
         ),
     ],
+};
+
+pub(super) static CRD_MISSING: Rule = Rule {
+    code: "crd-not-applied",
+    severity: Severity::Break,
+    about: "A step makes an object of a kind that the release defines, and no step applies its definition: the API server does \
+            not know the kind.",
+    bad: &[(
+        "site-src/guides/index.md",
+        "@@\n-kubectl apply -f https://github.com/kubernetes-sigs/gateway-api-inference-extension/releases/download/${IGW_LATEST_RELEASE}/manifests.yaml\n+kubectl get nodes\n",
+    )],
+    good: &[(
+        "site-src/guides/index.md",
+        "@@\n-kubectl apply -f https://github.com/kubernetes-sigs/gateway-api-inference-extension/releases/download/${IGW_LATEST_RELEASE}/manifests.yaml\n+kubectl create -f https://github.com/kubernetes-sigs/gateway-api-inference-extension/releases/download/${IGW_LATEST_RELEASE}/manifests.yaml\n",
+    )],
 };
 
 pub(super) static CRD_LATER: Rule = Rule {

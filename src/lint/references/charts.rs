@@ -20,8 +20,8 @@ use crate::{
 /// A `helm install` or `helm upgrade`.
 struct Install<'a> {
     reference: &'a Said,
-    version: Option<&'a Said>,
-    set: Vec<&'a Said>,
+    version: Option<Said>,
+    set: Vec<Said>,
 }
 
 /// Flags of helm that take a value in the next word, of those that guides use.
@@ -84,7 +84,7 @@ pub(super) fn look(examined: &Examined<'_>, findings: &mut Findings, reader: &Re
         }
         return;
     };
-    match install.version {
+    match &install.version {
         None => {
             findings
                 .add(
@@ -100,7 +100,7 @@ pub(super) fn look(examined: &Examined<'_>, findings: &mut Findings, reader: &Re
         }
         Some(_) => {}
     }
-    for set in install.set {
+    for set in &install.set {
         value(examined, findings, reader, chart, set, place);
     }
 }
@@ -117,9 +117,22 @@ fn install(typed: &Typed) -> Option<Install<'_>> {
     while let Some(word) = words.next() {
         if !word.text.starts_with('-') {
             positional.push(word);
-        } else if VALUED.contains(&word.text.as_str()) {
-            let value = words.next()?;
-            match word.text.as_str() {
+            continue;
+        }
+        // `--flag=value` is one word, `--flag value` two.
+        let (flag, value) = match word.text.split_once('=') {
+            Some((flag, value)) => (flag, Some(value)),
+            None => (word.text.as_str(), None),
+        };
+        if VALUED.contains(&flag) {
+            let value = match value {
+                Some(text) => Said {
+                    text: text.to_owned(),
+                    is_known: word.is_known,
+                },
+                None => words.next()?.clone(),
+            };
+            match flag {
                 "--version" => version = Some(value),
                 "--set" | "--set-string" => set.push(value),
                 _ => {}
@@ -137,7 +150,7 @@ fn install(typed: &Typed) -> Option<Install<'_>> {
 /// A chart of another project.
 fn foreign(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, typed: &Typed, install: &Install<'_>) {
     let name = install.reference.text.rsplit('/').next().unwrap_or_default();
-    let (message, way_out) = match install.version {
+    let (message, way_out) = match &install.version {
         None => (
             format!("the chart `{name}` is installed in whichever version is the newest"),
             "add `--version` with a version that was tried with this release",

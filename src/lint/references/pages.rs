@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::rules::{INCLUDE_MISSING, LINK_BRANCH, LINK_MISSING};
+use super::rules::{CONFLICT_MARKER, FENCE_OPEN, INCLUDE_MISSING, LINK_BRANCH, LINK_MISSING};
 use crate::{
     lint::{Examined, Findings, Place, Severity},
     plan::{Reference, classify},
@@ -30,6 +30,46 @@ fn has_ending(path: &str, endings: &[&str]) -> bool {
         .is_some_and(|(_, ending)| endings.contains(&ending))
 }
 
+/// A line of backquotes or tildes.
+#[derive(Debug, Clone, Copy)]
+struct Fence {
+    sign: char,
+    length: usize,
+    /// It names a language, which only the line that begins a block does.
+    opens: bool,
+}
+
+impl Fence {
+    fn of(row: &str) -> Option<Self> {
+        let sign = row.chars().next().filter(|sign| matches!(sign, '`' | '~'))?;
+        let rest = row.trim_start_matches(sign);
+        let length = row.len() - rest.len();
+        // Three backquotes and text in one line are code in running text.
+        let is_fence = length >= 3 && !(sign == '`' && rest.contains('`'));
+        is_fence.then(|| Self {
+            sign,
+            length,
+            opens: !rest.trim().is_empty(),
+        })
+    }
+
+    /// Whether it ends the block that `outer` begins, or would if a language did not stand behind it.
+    fn closes(self, outer: Self) -> bool {
+        self.sign == outer.sign && self.length >= outer.length
+    }
+}
+
+fn never_closed(findings: &mut Findings, file: &RepoPath, begun: u32, next: u32) {
+    findings
+        .add(
+            &FENCE_OPEN,
+            Place::line(file.as_str(), begun),
+            format!("the fence that begins here is not closed before the next one begins, in line {next}"),
+        )
+        .because("what stands between them is shown as code, and headings and commands there are none")
+        .way_out("close it with a line of the same signs at the same margin");
+}
+
 /// Reads a file that is a page, or a part of one.
 fn read(
     examined: &Examined<'_>,
@@ -44,14 +84,32 @@ fn read(
     let Some(text) = examined.files.text(examined.release, file.as_str()) else {
         return;
     };
-    let mut in_code = false;
+    let mut open: Option<(u32, Fence)> = None;
     for (line, row) in (1..).zip(text.lines()) {
+        if row.starts_with("<<<<<<< ") || row.starts_with(">>>>>>> ") {
+            findings
+                .add(
+                    &CONFLICT_MARKER,
+                    Place::line(file.as_str(), line),
+                    "git wrote this line for a conflict that nobody resolved",
+                )
+                .way_out("resolve it: keep what belongs there, and take the marks away");
+        }
         let trimmed = row.trim_start();
-        if trimmed.starts_with("```") || trimmed.starts_with("~~~") {
-            in_code = !in_code;
+        if let Some(fence) = Fence::of(trimmed) {
+            open = match open {
+                None => Some((line, fence)),
+                Some((begun, outer)) if fence.closes(outer) => {
+                    if fence.opens {
+                        never_closed(findings, file, begun, line);
+                    }
+                    fence.opens.then_some((line, fence))
+                }
+                still => still,
+            };
             continue;
         }
-        if in_code {
+        if open.is_some() {
             continue;
         }
         if let Some(name) = included(trimmed) {

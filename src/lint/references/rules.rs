@@ -17,6 +17,7 @@ pub(super) static ALL: &[&Rule] = &[
     &CHART_VALUE_UNKNOWN,
     &INCLUDE_MISSING,
     &TAB_MISSING,
+    &CONFLICT_MARKER,
     &FENCE_OPEN,
     &LINK_MISSING,
     &LINK_BRANCH,
@@ -116,7 +117,7 @@ pub(super) static CHART_UNPINNED: Rule = Rule {
     )],
     good: &[(
         "site-src/guides/index.md",
-        "@@\n-    --version ${IGW_LATEST_RELEASE} \\\n+    --version v1.5.0 \\\n",
+        "@@\n-    --version ${IGW_LATEST_RELEASE} \\\n+    --version=v1.5.0 \\\n",
     )],
 };
 
@@ -204,6 +205,20 @@ pub(super) static TAB_MISSING: Rule = Rule {
     good: &[(
         "site-src/guides/index.md",
         "@@\n-### Ask it\n-\n-```bash\n+### Ask it\n+\n+=== \"CPU-Based deployment\"\n+\n+    ```bash\n+    kubectl get nodes\n+    ```\n+\n+=== \"Simulator deployment\"\n+\n+    ```bash\n+    kubectl get nodes\n+    ```\n+\n+Then ask:\n+\n+```bash\n",
+    )],
+};
+
+pub(super) static CONFLICT_MARKER: Rule = Rule {
+    code: "conflict-marker",
+    severity: Severity::Degraded,
+    about: "A page holds a line that git writes where a merge has a conflict: both sides stand in the page, or halves of them.",
+    bad: &[(
+        "site-src/guides/index.md",
+        "@@\n-### Cleanup\n+>>>>>>> 1234567 (another branch)\n+### Cleanup\n",
+    )],
+    good: &[(
+        "site-src/guides/index.md",
+        "@@\n-### Cleanup\n+> A quotation.\n+\n+### Cleanup\n",
     )],
 };
 

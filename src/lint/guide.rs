@@ -1,0 +1,168 @@
+//! The guide as a whole: whether it offers and asks anything, and what of it no rule looked at.
+
+use super::{Examined, Family, Findings, Place, Rule, Severity};
+use crate::{
+    plan::{Action, Provider, Step},
+    release::TabPattern,
+};
+
+/// The family.
+pub(super) const FAMILY: Family = Family {
+    name: "guide",
+    rules: &[&OFFERS_NOTHING, &REQUEST_MISSING],
+    look,
+};
+
+static OFFERS_NOTHING: Rule = Rule {
+    code: "guide-offers-nothing",
+    severity: Severity::Break,
+    about: "The guide has no tabs from which a reader could choose a model server and a gateway, as guides of its layout do: \
+            nobody can follow it, and nothing else could be looked at.",
+    bad: &[("site-src/guides/index.md", "# A small gateway\n")],
+    good: &[("site-src/guides/index.md", "@@\n-# A small gateway\n+# A gateway\n")],
+};
+
+static REQUEST_MISSING: Rule = Rule {
+    code: "guide-request-missing",
+    severity: Severity::Break,
+    about: "The guide sends no request to a model, for no reader: the step that shows that it all works is not there. Often \
+            the file that it stands in is missing.",
+    bad: &[(
+        "site-src/guides/index.md",
+        "@@\n-curl -i ${IP}:80/v1/completions -H 'Content-Type: application/json' -d '{\n-\"model\": \"demo/model\",\n-\"prompt\": \"Say something\",\n-\"max_tokens\": 100,\n-\"temperature\": 0\n-}'\n",
+    )],
+    good: &[(
+        "site-src/guides/index.md",
+        "@@\n-\"prompt\": \"Say something\",\n+\"prompt\": \"Say something else\",\n",
+    )],
+};
+
+/// A command that no rule understands; never more than undecided.
+pub(super) static NOT_UNDERSTOOD: Rule = Rule {
+    code: "command-not-understood",
+    severity: Severity::Break,
+    about: "A command of the guide is none that is understood here, or bash reads an error in it: what it does was not looked \
+            at, and a run of it cannot pass. It is always undecided: a person must look.",
+    bad: &[],
+    good: &[],
+};
+
+/// A tab that is for nobody known; never more than undecided.
+pub(super) static TAB_UNKNOWN: Rule = Rule {
+    code: "tab-unknown",
+    severity: Severity::Break,
+    about: "A tab stands among those of model servers or gateways, and is of none that is known: what stands in it was not \
+            looked at. It is always undecided: a layout or a provider may have to learn its title.",
+    bad: &[],
+    good: &[],
+};
+
+/// The most characters of a command that are shown.
+const WIDEST: usize = 80;
+
+fn look(examined: &Examined<'_>, findings: &mut Findings) {
+    // A guide of ours is no part of the release.
+    if examined.layout.our_guide.is_some() {
+        return;
+    }
+    let guide = || Place::line(examined.layout.guide.as_str(), 1);
+    if examined.combinations.is_empty() {
+        findings
+            .add(
+                &OFFERS_NOTHING,
+                guide(),
+                "no tab is known as one of a model server, or none as one of a gateway",
+            )
+            .way_out("bring the tabs back, or teach the layout and the providers their new titles");
+    }
+    let steps = || {
+        let plans = examined.combinations.iter().filter_map(|one| one.plan.as_ref().ok());
+        plans.flat_map(|plan| &plan.steps)
+    };
+    let may_ask = |step: &Step| match &step.action {
+        Action::Request(_) => true,
+        Action::Unsupported { .. } => step.command.contains("curl"),
+        _ => false,
+    };
+    let has_plans = examined.combinations.iter().any(|one| one.plan.is_ok());
+    if has_plans && !steps().any(may_ask) {
+        findings
+            .add(&REQUEST_MISSING, guide(), "the guide asks nothing of a model")
+            .way_out("end the guide with a request, and see that the files exist that it includes");
+    }
+    for step in steps() {
+        if let Action::Unsupported { why } = &step.action
+            && step.known.is_none()
+        {
+            let command: String = step.command.chars().take(WIDEST).collect();
+            let at = format!("{}:{}", step.from.file, step.from.line);
+            findings.undecided(&NOT_UNDERSTOOD, format!("{at}: `{command}`: {why}"));
+        }
+    }
+    tabs(examined, findings);
+}
+
+/// Tabs beside those of variants and providers that are of neither.
+fn tabs(examined: &Examined<'_>, findings: &mut Findings) {
+    let Some(book) = &examined.book else { return };
+    let providers = Provider::all().unwrap_or_default();
+    let variants = examined.layout.variants.values();
+    let of_providers = providers.iter().filter_map(|provider| provider.tab.as_ref());
+    let choices: Vec<&TabPattern> = variants.chain(of_providers).collect();
+    let is_choice = |title: &String| choices.iter().any(|pattern| pattern.matches(title));
+    for (at, titles) in book.tab_sets() {
+        if !titles.iter().any(is_choice) {
+            continue;
+        }
+        let is_taken = |title: &String| examined.layout.tabs.iter().any(|pattern| pattern.matches(title));
+        for title in titles.iter().filter(|title| !is_choice(title) && !is_taken(title)) {
+            findings.undecided(
+                &TAB_UNKNOWN,
+                format!(
+                    "{}:{}: the tab `{title}` is of no model server or gateway that is known",
+                    at.file, at.line
+                ),
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use crate::lint::examples::found;
+
+    const GUIDE: &str = "site-src/guides/index.md";
+
+    #[rstest]
+    #[case::a_command(
+        "@@\n-    kubectl get gateway inference-gateway\n+    kubectl frobnicate gateway\n",
+        "command-not-understood",
+        "kubectl frobnicate gateway"
+    )]
+    #[case::an_error_in_bash(
+        "@@\n-    kubectl get gateway inference-gateway\n+    kubectl get 'gateway inference-gateway\n",
+        "command-not-understood",
+        "index.md:"
+    )]
+    #[case::a_gateway(
+        "@@\n-    kubectl get gateway inference-gateway\n+    kubectl get gateway inference-gateway\n+    ```\n+\n+=== \"Traefik\"\n+\n+    ```bash\n+    kubectl get nodes\n",
+        "tab-unknown",
+        "`Traefik`"
+    )]
+    fn what_nobody_looked_at_is_said(#[case] change: &'static str, #[case] code: &str, #[case] words: &str) {
+        let findings = found(&[(GUIDE, change)]);
+        let said = |one: &crate::lint::Undecided| one.code == code && one.why.contains(words);
+        assert!(findings.undecided.iter().any(said), "{:?}", findings.undecided);
+    }
+
+    #[test]
+    fn a_guide_that_is_all_understood_leaves_nothing_open() {
+        let codes: Vec<&str> = found(&[]).undecided.iter().map(|one| one.code).collect();
+        assert!(
+            !codes.contains(&"command-not-understood") && !codes.contains(&"tab-unknown"),
+            "{codes:?}"
+        );
+    }
+}
