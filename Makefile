@@ -78,7 +78,7 @@ fuzz:
 	for reader in $(FUZZ); do
 	  corpus=$(TARGET)/fuzz/corpus/$$reader
 	  mkdir -p "$$corpus"
-	  find manifests tests/data -type f \( -name '*.md' -o -name '*.yaml' \) -exec cp -t "$$corpus" {} +
+	  find manifests tests/data -type f \( -name '*.md' -o -name '*.yaml' \) | while read -r file; do cp "$$file" "$$corpus/$${file//\//-}"; done
 	  echo "== fuzz $$reader, $(FUZZ_S) s"
 	  $(TARGET)/fuzz/$$triple/release/$$reader "$$corpus" -max_total_time=$(FUZZ_S) -timeout=10 -rss_limit_mb=512 \
 	    -max_len=8192 -artifact_prefix=$(TARGET)/fuzz/$$reader- -print_final_stats=1

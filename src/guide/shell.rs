@@ -254,6 +254,9 @@ impl<'a> Chunk<'a> {
         if text.len() > MOST_BYTES || text.matches("<<").count() > MOST_DOCUMENTS {
             return Err(refuse("it is too long".into()));
         }
+        if has_huge_number(&text) {
+            return Err(refuse("a number in it is larger than a shell takes".into()));
+        }
         let (text, documents) = here::take_out(&text);
         if openings(&text) > MOST_OPENINGS || groups(&text) > MOST_GROUPS {
             return Err(refuse("too much of it is nested".into()));
@@ -389,6 +392,32 @@ fn groups(text: &str) -> usize {
         before.next() != Some(b'$') || matches!(before.next(), Some(b'$' | b'\\'))
     });
     opens.count()
+}
+
+/// The most digits of a number that the parser takes where a number means something to a shell; at more it panics.
+const MOST_DIGITS: usize = 9;
+
+/// Whether a number of many digits stands where a shell counts: before a redirection, behind a tilde, in a range.
+fn has_huge_number(text: &str) -> bool {
+    let text = text.replace("\\\n", "");
+    let mut rest = text.as_str();
+    let mut before = "";
+    while let Some(at) = rest.find(|sign: char| sign.is_ascii_digit()) {
+        let (head, tail) = rest.split_at(at);
+        if !head.is_empty() {
+            before = head;
+        }
+        let end = tail.find(|sign: char| !sign.is_ascii_digit()).unwrap_or(tail.len());
+        let after = &tail[end..];
+        let counts = after.starts_with(['<', '>'])
+            || after.starts_with("..")
+            || ["..", "..-", "~", "~+", "~-"].iter().any(|sign| before.ends_with(sign));
+        if end > MOST_DIGITS && counts {
+            return true;
+        }
+        rest = after;
+    }
+    false
 }
 
 /// Text that was taken up to the next command, without what separates them and comments at its end.

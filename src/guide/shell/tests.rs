@@ -175,3 +175,24 @@ proptest! {
         read(&words.join(" "));
     }
 }
+
+/// Each made the parser panic, or would in a place that is parsed later.
+#[rstest]
+#[case::before_a_redirection("echo 66666666666666666666666<a")]
+#[case::before_a_redirection_that_is_continued("echo 6666666666\\\n66666666666>a")]
+#[case::behind_a_tilde("cd ~+99999999999999999999999")]
+#[case::in_a_range("echo {1..99999999999999999999999}")]
+#[case::in_a_document("cat <<E\n~99999999999999999999999 9999999999999999<\nE")]
+fn a_number_larger_than_a_shell_takes_is_refused_and_panics_nowhere(#[case] text: &str) {
+    let read = read(text);
+    assert!(
+        matches!(&read[0].body, Body::NotUnderstood(why) if why.contains("a number")),
+        "{read:?}"
+    );
+}
+
+#[test]
+fn a_long_number_that_is_only_text_is_kept() {
+    let read = read("curl -d '{\"seed\": 12345678901234567890}' http://a:80/v1");
+    assert!(matches!(read[0].body, Body::Pipeline(_)), "{read:?}");
+}
