@@ -68,14 +68,40 @@ fn shell_quoted(text: &str) -> String {
 pub struct Answer {
     /// What was sent.
     pub request: Outgoing,
-    /// What came back, or why nothing did.
+    /// Which try of this request it was, counted from 1.
+    pub attempt: u32,
+    /// What came back, or why no whole answer did.
     pub outcome: Result<Received, Unanswered>,
+    /// What had come when the answer failed; `None` for whole answers, and where not even the headers came.
+    pub partial: Option<Box<Received>>,
+    /// When what happened, counted from sending.
+    pub times: Times,
     /// From sending to the last byte, or to the failure.
     pub took: Duration,
 }
 
+/// When a request's first steps were done, each counted from sending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Times {
+    /// The host's name was resolved; `None` for an address, and where a connection was used again.
+    pub resolved: Option<Duration>,
+    /// The connection stood; `None` where one was used again, and where none came to be.
+    pub connected: Option<Duration>,
+    /// The response's headers were there; `None` without a response.
+    pub head: Option<Duration>,
+}
+
+/// A piece of a body as it came off the connection, noted before anything was read in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chunk {
+    /// When it came, counted from sending.
+    pub at: Duration,
+    /// How many bytes it has.
+    pub bytes: usize,
+}
+
 /// A response, read to its end or to the bound.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Received {
     /// Status code.
     pub status: u16,
@@ -85,6 +111,8 @@ pub struct Received {
     pub body: Vec<u8>,
     /// The body's whole length in bytes, also where `body` was cut.
     pub body_bytes: usize,
+    /// The pieces in which the body came, in order.
+    pub chunks: Vec<Chunk>,
 }
 
 /// Why a request got no complete response.
@@ -216,15 +244,18 @@ impl Probe {
     /// Sends one request and reads the answer to its end. Never fails: what went wrong is in the answer.
     pub async fn send(&self, request: Outgoing) -> Answer {
         let began = Instant::now();
-        let outcome = self.exchange(&request).await;
+        let outcome = self.exchange(&request, began).await;
         Answer {
             request,
+            attempt: 1,
             outcome,
+            partial: None,
+            times: Times::default(),
             took: began.elapsed(),
         }
     }
 
-    async fn exchange(&self, request: &Outgoing) -> Result<Received, Unanswered> {
+    async fn exchange(&self, request: &Outgoing, began: Instant) -> Result<Received, Unanswered> {
         let method = request
             .method
             .parse()
@@ -243,8 +274,12 @@ impl Probe {
             .iter()
             .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
             .collect();
-        let (mut body, mut body_bytes) = (Vec::new(), 0);
+        let (mut body, mut body_bytes, mut chunks) = (Vec::new(), 0, Vec::new());
         while let Some(chunk) = response.chunk().await.map_err(|error| cut_off(&error))? {
+            chunks.push(Chunk {
+                at: began.elapsed(),
+                bytes: chunk.len(),
+            });
             body_bytes += chunk.len();
             body.extend_from_slice(&chunk[..chunk.len().min(BODY_BOUND - body.len())]);
         }
@@ -253,6 +288,7 @@ impl Probe {
             headers,
             body,
             body_bytes,
+            chunks,
         })
     }
 }

@@ -99,7 +99,7 @@ pub(crate) mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::probe::{Outgoing, Received};
+    use crate::probe::{Outgoing, Received, Times};
 
     /// An answer with this status, endpoint picker's mark, and body.
     pub(crate) fn answer(status: u16, passed: bool, body: &str) -> Answer {
@@ -114,12 +114,16 @@ pub(crate) mod tests {
                 headers: Vec::new(),
                 body: Some(r#"{"model": "m"}"#.into()),
             },
+            attempt: 1,
             outcome: Ok(Received {
                 status,
                 headers,
                 body: body.as_bytes().to_vec(),
                 body_bytes: body.len(),
+                ..Received::default()
             }),
+            partial: None,
+            times: Times::default(),
             took: Duration::from_millis(3),
         }
     }
