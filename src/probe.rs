@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::record::Exchange;
 
 pub mod metrics;
+pub mod sse;
 
 /// A request, ready to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -321,6 +322,10 @@ fn cut_off(error: &reqwest::Error) -> Unanswered {
         Unanswered::CutOff(chain(error))
     }
 }
+
+#[cfg(test)]
+#[path = "../tests/it/served.rs"]
+pub(crate) mod served;
 
 #[cfg(test)]
 mod tests {

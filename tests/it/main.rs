@@ -10,8 +10,8 @@ mod lint;
 mod matrix;
 mod plan;
 mod report;
-
 mod schemas;
+mod served;
 mod sources;
 mod stand_in;
 mod usage;
