@@ -3,14 +3,20 @@
 //! A refused connection is something seen, not an error: [`Probe::send`] never fails. Nothing here judges an answer;
 //! that is `check`'s work.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
-use crate::record::Exchange;
+use crate::record::{Exchange, WholeBody};
 
+mod clock;
+mod engine;
+mod failure;
 pub mod metrics;
 pub mod sse;
+
+pub use engine::{BYTES_BOUND, Bounds, Probe, Protocol};
 
 /// A request, ready to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,9 +32,13 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// The request as a `curl` command line to copy into a shell.
+    /// The request as a `curl` command line to copy into a shell. A stream that is asked for is shown as it comes.
     pub fn curl(&self) -> String {
-        let mut line = format!("curl -i {}", shell_quoted(&self.url));
+        let mut line = String::from("curl -i ");
+        if self.asks_for_stream() {
+            line.push_str("-N ");
+        }
+        line.push_str(&shell_quoted(&self.url));
         let implied = if self.body.is_some() { "POST" } else { "GET" };
         if self.method != implied {
             line.push_str(" -X ");
@@ -39,7 +49,8 @@ impl Outgoing {
             line.push_str(&shell_quoted(&format!("{name}: {value}")));
         }
         if let Some(body) = &self.body {
-            line.push_str(" -d ");
+            // Of `-d`, a body that begins with `@` is the name of a file.
+            line.push_str(if body.starts_with('@') { " --data-raw " } else { " -d " });
             line.push_str(&shell_quoted(body));
         }
         line
@@ -48,6 +59,12 @@ impl Outgoing {
     /// The body as JSON, or `None` where there is none or it is something else.
     pub fn json(&self) -> Option<Value> {
         serde_json::from_str(self.body.as_deref()?).ok()
+    }
+
+    /// Whether a stream is asked for: the body is JSON with `"stream": true`.
+    pub fn asks_for_stream(&self) -> bool {
+        self.json()
+            .is_some_and(|body| body.get("stream").and_then(Value::as_bool) == Some(true))
     }
 
     /// The model asked for, where the body is JSON and names one.
@@ -101,30 +118,49 @@ pub struct Chunk {
     pub bytes: usize,
 }
 
-/// A response, read to its end or to the bound.
+/// A response, read to its end or to where it failed.
 #[derive(Debug, Clone, Default)]
 pub struct Received {
+    /// The protocol that it came in: `HTTP/1.1`, `HTTP/1.0` or `HTTP/2`.
+    pub version: String,
     /// Status code.
     pub status: u16,
-    /// Headers as received: order and duplicates kept, names in lower case.
+    /// Headers as received: duplicates kept, in the order in which their names came first.
+    ///
+    /// What is lost: upper case in names, white space around values, and of a name that came again after other names
+    /// its place among them. Bytes of a value that are not UTF-8 are replaced.
     pub headers: Vec<(String, String)>,
     /// The body, up to [`BODY_BOUND`].
     pub body: Vec<u8>,
-    /// The body's whole length in bytes, also where `body` was cut.
+    /// How many bytes of body came, also where `body` was cut.
     pub body_bytes: usize,
-    /// The pieces in which the body came, in order.
+    /// `sha256:` and the hexadecimal digest of all bytes of body that came, where `body` was cut; otherwise `None`.
+    pub digest: Option<String>,
+    /// The pieces in which the body came, in order. What came beyond [`BODY_BOUND`] counts as one piece, at the time of
+    /// its last byte.
     pub chunks: Vec<Chunk>,
 }
 
-/// Why a request got no complete response.
+/// Why a request got no complete response. Told apart by the types of errors, never by their words.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Unanswered {
-    /// No connection: refused, unreachable, name not found.
+    /// The request is none that can be sent: its method, its URL or a header is malformed.
+    NotSent(String),
+    /// No connection: refused, unreachable, name not found, no TLS.
     NotConnected(String),
-    /// No complete response in time.
+    /// No complete response within the bound of the whole exchange.
     TimedOut(String),
-    /// The connection ended inside the response.
+    /// Nothing came for longer than the bound of silence, before the headers or between two pieces.
+    Silent(String),
+    /// More bytes came than the bound allows; they may never have ended.
+    Endless(String),
+    /// The connection ended before the response did: truncated, or closed without a word.
     CutOff(String),
+    /// The connection, or the request's stream in it, was reset.
+    Reset(String),
+    /// What came is not HTTP.
+    Malformed(String),
 }
 
 /// Most of a body that is kept, in bytes.
@@ -134,15 +170,32 @@ impl Unanswered {
     /// The failure in words.
     pub fn words(&self) -> String {
         match self {
+            Self::NotSent(why) => format!("the request cannot be sent: {why}"),
             Self::NotConnected(why) => format!("no connection: {why}"),
             Self::TimedOut(why) => format!("no answer in time: {why}"),
+            Self::Silent(why) => format!("the answer fell silent: {why}"),
+            Self::Endless(why) => format!("the answer does not end: {why}"),
             Self::CutOff(why) => format!("the answer was cut off: {why}"),
+            Self::Reset(why) => format!("the connection was reset: {why}"),
+            Self::Malformed(why) => format!("the answer is not HTTP: {why}"),
         }
     }
 }
 
 impl Answer {
-    /// The status code, or `None` without a response.
+    /// The same answer, of this try of its request, counted from 1.
+    #[must_use]
+    pub fn on_attempt(self, attempt: u32) -> Self {
+        Self { attempt, ..self }
+    }
+
+    /// What came, whether or not it came to a clean end; `None` where not even the headers came. For showing and for
+    /// measuring: what is proven is proven by `outcome`.
+    pub fn received(&self) -> Option<&Received> {
+        self.outcome.as_ref().ok().or(self.partial.as_deref())
+    }
+
+    /// The status code, or `None` without a whole response.
     pub fn status(&self) -> Option<u16> {
         self.outcome.as_ref().ok().map(|received| received.status)
     }
@@ -206,121 +259,52 @@ impl Answer {
         }
     }
 
-    /// The exchange as evidence for the record.
+    /// The exchange as evidence for the record: also of a response that failed, what came of it.
     pub fn exchange(&self) -> Exchange {
-        let received = self.outcome.as_ref().ok();
+        let received = self.received();
+        let (body, whole_body) = received.map(Received::evidence).unwrap_or_default();
         Exchange {
             curl: self.request.curl(),
-            status: self.status(),
+            attempt: self.attempt,
+            status: received.map(|received| received.status),
             headers: received.map(|received| received.headers.clone()).unwrap_or_default(),
-            body: self.text().chars().take(16 * 1024).collect(),
-            took_ms: u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX),
+            body,
+            whole_body,
+            head_ms: self.times.head.map(milliseconds),
+            took_ms: milliseconds(self.took),
             failure: self.outcome.as_ref().err().map(Unanswered::words),
         }
     }
 }
 
-/// Sends requests.
-#[derive(Debug, Clone)]
-pub struct Probe {
-    client: reqwest::Client,
-}
-
-impl Probe {
-    /// A probe whose requests end after `limit` at the latest. It follows no redirects and uses no proxy: the address
-    /// is the one under test.
-    ///
-    /// # Errors
-    /// The TLS machinery cannot be set up.
-    pub fn new(limit: Duration) -> reqwest::Result<Self> {
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(limit.min(Duration::from_secs(5)))
-            .timeout(limit)
-            .build()?;
-        Ok(Self { client })
-    }
-
-    /// Sends one request and reads the answer to its end. Never fails: what went wrong is in the answer.
-    pub async fn send(&self, request: Outgoing) -> Answer {
-        let began = Instant::now();
-        let outcome = self.exchange(&request, began).await;
-        Answer {
-            request,
-            attempt: 1,
-            outcome,
-            partial: None,
-            times: Times::default(),
-            took: began.elapsed(),
-        }
-    }
-
-    async fn exchange(&self, request: &Outgoing, began: Instant) -> Result<Received, Unanswered> {
-        let method = request
-            .method
-            .parse()
-            .map_err(|_| Unanswered::NotConnected(format!("`{}` is not a method", request.method)))?;
-        let mut outgoing = self.client.request(method, &request.url);
-        for (name, value) in &request.headers {
-            outgoing = outgoing.header(name, value);
-        }
-        if let Some(body) = &request.body {
-            outgoing = outgoing.body(body.clone());
-        }
-        let mut response = outgoing.send().await.map_err(|error| unanswered(&error))?;
-        let status = response.status().as_u16();
-        let headers = response
-            .headers()
-            .iter()
-            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-            .collect();
-        let (mut body, mut body_bytes, mut chunks) = (Vec::new(), 0, Vec::new());
-        while let Some(chunk) = response.chunk().await.map_err(|error| cut_off(&error))? {
-            chunks.push(Chunk {
-                at: began.elapsed(),
-                bytes: chunk.len(),
-            });
-            body_bytes += chunk.len();
-            body.extend_from_slice(&chunk[..chunk.len().min(BODY_BOUND - body.len())]);
-        }
-        Ok(Received {
-            status,
-            headers,
-            body,
-            body_bytes,
-            chunks,
-        })
+impl Received {
+    /// The body as the record keeps it, and where that is not all of it, how much there is in all.
+    fn evidence(&self) -> (String, Option<WholeBody>) {
+        let mut text = String::from_utf8_lossy(&self.body).into_owned();
+        let kept = text.floor_char_boundary(EVIDENCE_BOUND);
+        let all = kept == text.len() && self.body.len() == self.body_bytes;
+        text.truncate(kept);
+        let whole = (!all).then(|| WholeBody {
+            bytes: self.body_bytes as u64,
+            digest: self
+                .digest
+                .clone()
+                .unwrap_or_else(|| digest(Sha256::new_with_prefix(&self.body))),
+        });
+        (text, whole)
     }
 }
 
-fn chain(error: &reqwest::Error) -> String {
-    let mut words = Vec::new();
-    let mut next: Option<&dyn std::error::Error> = Some(error);
-    while let Some(error) = next {
-        words.push(error.to_string());
-        next = error.source();
-    }
-    words.dedup();
-    words.join(": ")
+/// Most bytes of a body that the record keeps as evidence.
+const EVIDENCE_BOUND: usize = 16 * 1024;
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn unanswered(error: &reqwest::Error) -> Unanswered {
-    if error.is_connect() || error.is_builder() {
-        Unanswered::NotConnected(chain(error))
-    } else if error.is_timeout() {
-        Unanswered::TimedOut(chain(error))
-    } else {
-        Unanswered::CutOff(chain(error))
-    }
-}
-
-fn cut_off(error: &reqwest::Error) -> Unanswered {
-    if error.is_timeout() {
-        Unanswered::TimedOut(chain(error))
-    } else {
-        Unanswered::CutOff(chain(error))
-    }
+/// A digest as it is written.
+fn digest(hash: Sha256) -> String {
+    format!("sha256:{:x}", hash.finalize())
 }
 
 #[cfg(test)]
@@ -355,6 +339,69 @@ mod tests {
         assert_eq!(request.model().as_deref(), Some("it's"));
     }
 
+    #[test]
+    fn the_curl_line_of_a_stream_shows_it_as_it_comes_and_reads_no_file() {
+        let mut request = completion("http://g/".into());
+        request.headers.clear();
+        request.body = Some(r#"{"stream":true}"#.into());
+        assert_eq!(request.curl(), r#"curl -i -N http://g/ -d '{"stream":true}'"#);
+        request.body = Some("@file".into());
+        assert_eq!(request.curl(), "curl -i http://g/ --data-raw @file");
+    }
+
+    fn answer(outcome: Result<Received, Unanswered>, partial: Option<Received>) -> Answer {
+        Answer {
+            request: completion("http://g/".into()),
+            attempt: 1,
+            outcome,
+            partial: partial.map(Box::new),
+            times: Times {
+                head: Some(Duration::from_millis(2)),
+                ..Times::default()
+            },
+            took: Duration::from_millis(3),
+        }
+    }
+
+    fn received(body: Vec<u8>) -> Received {
+        Received {
+            status: 200,
+            headers: vec![("a".into(), "b".into())],
+            body_bytes: body.len(),
+            body,
+            ..Received::default()
+        }
+    }
+
+    #[test]
+    fn the_evidence_of_an_answer_that_was_cut_off_is_what_came_and_why_it_failed() {
+        let failed = answer(Err(Unanswered::CutOff("gone".into())), Some(received(b"abc".to_vec())));
+        assert_eq!(failed.status(), None, "a truncated 200 is no 200");
+        assert!(failed.json().is_err());
+        let exchange = failed.on_attempt(2).exchange();
+        assert_eq!(
+            (exchange.status, exchange.attempt, exchange.head_ms),
+            (Some(200), 2, Some(2))
+        );
+        assert_eq!((exchange.headers.len(), exchange.body.as_str()), (1, "abc"));
+        assert_eq!(exchange.failure.as_deref(), Some("the answer was cut off: gone"));
+        assert_eq!(exchange.whole_body, None);
+    }
+
+    #[test]
+    fn the_evidence_of_a_long_body_is_its_beginning_with_length_and_digest() {
+        let body = "ä".repeat(EVIDENCE_BOUND).into_bytes();
+        let whole = digest(Sha256::new_with_prefix(&body));
+        let bytes = body.len() as u64;
+        let mut long = received(format!("a{}", "ä".repeat(EVIDENCE_BOUND)).into_bytes());
+        assert_eq!(answer(Ok(long.clone()), None).exchange().body.len(), EVIDENCE_BOUND - 1);
+        long.body = body;
+        long.body_bytes = long.body.len();
+        let exchange = answer(Ok(long), None).exchange();
+        assert_eq!(exchange.body.len(), EVIDENCE_BOUND);
+        assert_eq!(exchange.whole_body, Some(WholeBody { bytes, digest: whole }));
+    }
+
     #[tokio::test]
     async fn an_answer_is_read_whole_with_its_headers() {
         let server = MockServer::start().await;
@@ -385,25 +432,6 @@ mod tests {
         let answer = probe.send(completion(format!("http://{address}/"))).await;
         assert!(matches!(answer.outcome, Err(Unanswered::NotConnected(_))), "{answer:?}");
         assert!(answer.exchange().failure.is_some());
-    }
-
-    #[tokio::test]
-    async fn a_response_that_ends_early_is_cut_off() {
-        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let serve = async {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = [0; 1024];
-            let _ = stream.read(&mut request).await.unwrap();
-            stream
-                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"a\"")
-                .await
-                .unwrap();
-        };
-        let probe = Probe::new(Duration::from_secs(5)).unwrap();
-        let (answer, ()) = tokio::join!(probe.send(completion(format!("http://{address}/"))), serve);
-        assert!(matches!(answer.outcome, Err(Unanswered::CutOff(_))), "{answer:?}");
     }
 
     #[tokio::test]

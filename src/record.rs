@@ -154,17 +154,44 @@ impl Subject {
 pub struct Exchange {
     /// The request as a `curl` command line to copy.
     pub curl: String,
-    /// Status code, or `None` when nothing answered.
+    /// Which try of this request it was, counted from 1.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub attempt: u32,
+    /// Status code, or `None` when nothing answered. Where there is also a `failure`, the answer began and did not end.
     pub status: Option<u16>,
     /// Response headers in the order received, duplicates kept.
     pub headers: Vec<(String, String)>,
     /// The body as text, cut at 16 KiB.
     pub body: String,
+    /// What the whole body was, where `body` was cut; `None` where it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole_body: Option<WholeBody>,
+    /// Milliseconds from sending to the response's headers, or `None` where they never came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head_ms: Option<u64>,
     /// Milliseconds from sending to the last byte.
     pub took_ms: u64,
-    /// Why there was no answer, where there was none.
+    /// Why there was no whole answer, where there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+}
+
+/// A body of which only the beginning was kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WholeBody {
+    /// How many bytes of it came.
+    pub bytes: u64,
+    /// `sha256:` and their hexadecimal digest.
+    pub digest: String,
+}
+
+fn first() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_first(attempt: &u32) -> bool {
+    *attempt == first()
 }
 
 /// One thing decided: a check, what it says, and what it came to.

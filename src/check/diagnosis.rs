@@ -61,8 +61,11 @@ pub fn diagnose(answer: &Answer, seen: &Observation) -> Cause {
     let evidence = answer.brief();
     let code = match (answerer(answer), answer.status()) {
         (Answerer::Nobody, _) => match &answer.outcome {
-            Err(Unanswered::CutOff(_)) => CauseCode::GatewayAnsweredError,
-            _ => CauseCode::GatewayUnreachable,
+            Err(Unanswered::NotSent(_) | Unanswered::NotConnected(_)) => CauseCode::GatewayUnreachable,
+            Err(Unanswered::TimedOut(_) | Unanswered::Silent(_)) if answer.partial.is_none() => {
+                CauseCode::GatewayUnreachable
+            }
+            _ => CauseCode::GatewayAnsweredError,
         },
         (Answerer::ModelServer | Answerer::ModelServerAround, Some(404)) => {
             let asked = answer.request.model().unwrap_or_default();
@@ -128,9 +131,15 @@ pub(crate) mod tests {
         }
     }
 
-    fn refused() -> Answer {
+    fn failed(unanswered: fn(String) -> Unanswered) -> Answer {
         let mut answer = answer(0, false, "");
-        answer.outcome = Err(Unanswered::NotConnected("refused".into()));
+        answer.outcome = Err(unanswered("so it was".into()));
+        answer
+    }
+
+    fn silent_inside() -> Answer {
+        let mut answer = failed(Unanswered::Silent);
+        answer.partial = Some(Box::default());
         answer
     }
 
@@ -162,7 +171,12 @@ pub(crate) mod tests {
         CauseCode::GuideCommandFailed,
         false
     )]
-    #[case::nobody(refused(), CauseCode::GatewayUnreachable, true)]
+    #[case::refused(failed(Unanswered::NotConnected), CauseCode::GatewayUnreachable, true)]
+    #[case::never_answered(failed(Unanswered::Silent), CauseCode::GatewayUnreachable, true)]
+    #[case::not_in_time(failed(Unanswered::TimedOut), CauseCode::GatewayUnreachable, true)]
+    #[case::closed_at_once(failed(Unanswered::CutOff), CauseCode::GatewayAnsweredError, true)]
+    #[case::reset(failed(Unanswered::Reset), CauseCode::GatewayAnsweredError, true)]
+    #[case::silent_inside(silent_inside(), CauseCode::GatewayAnsweredError, true)]
     fn the_answer_tells_who_failed(#[case] answer: Answer, #[case] cause: CauseCode, #[case] settles: bool) {
         assert_eq!(diagnose(&answer, &Observation::default()).code, cause);
         assert_eq!(may_settle(&answer), settles);

@@ -195,9 +195,12 @@ impl Sink {
     fn exchange(&self, exchange: Exchange) -> Exchange {
         let Exchange {
             curl,
+            attempt,
             status,
             headers,
             body,
+            whole_body,
+            head_ms,
             took_ms,
             failure,
         } = exchange;
@@ -215,9 +218,12 @@ impl Sink {
             .collect();
         Exchange {
             curl: self.redact(&curl),
+            attempt,
             status,
             headers,
             body: self.redact(&body),
+            whole_body,
+            head_ms,
             took_ms,
             failure: failure.map(|failure| self.redact(&failure)),
         }
@@ -247,9 +253,12 @@ mod tests {
         );
         decision.exchange = Some(Box::new(Exchange {
             curl: format!("curl -H 'token: {SECRET}'"),
+            attempt: 1,
             status: Some(200),
             headers: vec![("x-echo".into(), SECRET.into())],
             body: SECRET.into(),
+            whole_body: None,
+            head_ms: None,
             took_ms: 1,
             failure: Some(SECRET.into()),
         }));
@@ -285,9 +294,12 @@ mod tests {
     fn headers_that_are_secrets_by_name_are_gone_whatever_they_hold() {
         let exchange = Exchange {
             curl: String::new(),
+            attempt: 1,
             status: None,
             headers: vec![("Set-Cookie".into(), "a=b".into()), ("server".into(), "envoy".into())],
             body: String::new(),
+            whole_body: None,
+            head_ms: None,
             took_ms: 0,
             failure: None,
         };

@@ -157,10 +157,13 @@ fn status(decision: &Decision) -> TestCaseStatus {
                 cause.code.blame()
             );
             if let Some(exchange) = &decision.exchange {
-                let answered = exchange
-                    .status
-                    .map_or_else(|| "nothing".to_owned(), |status| status.to_string());
-                let _ = writeln!(text, "{}\nanswered: {answered}\n{}", exchange.curl, exchange.body);
+                let _ = writeln!(
+                    text,
+                    "{}\n{}\n{}",
+                    exchange.curl,
+                    page::answered(exchange),
+                    exchange.body
+                );
             }
             status.set_description(printable_lines(&text));
             status

@@ -3,6 +3,8 @@
 //! Pure: from parts of the record to [`Line`]s. How they look is [`super::paint`]'s, when they are printed is
 //! [`super::terminal`]'s.
 
+use std::fmt::Write as _;
+
 use crate::{
     record::{Decision, Deviation, DeviationKind, Exchange, Stage, Subject},
     report::{
@@ -221,12 +223,7 @@ fn exchanged(exchange: &Exchange, body_is_news: bool, verbosity: Verbosity) -> V
         .lines()
         .map(|part| Line::indented(DETAIL).with(Tone::Plain, part).unbroken())
         .collect();
-    let answer = match (exchange.status, &exchange.failure) {
-        (Some(status), _) => format!("answered {status} after {}", seconds(exchange.took_ms)),
-        (None, Some(failure)) => format!("no answer after {}: {failure}", seconds(exchange.took_ms)),
-        (None, None) => format!("no answer after {}", seconds(exchange.took_ms)),
-    };
-    lines.push(Line::indented(DETAIL).with(Tone::Dim, one_line(&answer)));
+    lines.push(Line::indented(DETAIL).with(Tone::Dim, one_line(&answered(exchange))));
     let body = exchange.body.trim();
     if verbosity == Verbosity::Verbose {
         for (name, value) in &exchange.headers {
@@ -236,6 +233,10 @@ fn exchanged(exchange: &Exchange, body_is_news: bool, verbosity: Verbosity) -> V
             body.lines()
                 .map(|part| Line::indented(DETAIL + 2).with(Tone::Plain, part)),
         );
+        if let Some(whole) = &exchange.whole_body {
+            let more = format!("… {} bytes in all, {}", whole.bytes, whole.digest);
+            lines.push(Line::indented(DETAIL + 2).with(Tone::Dim, more));
+        }
     } else if body_is_news && !body.is_empty() {
         let mut excerpt: String = body.chars().take(BODY_CHARACTERS).collect();
         if excerpt.len() < body.len() {
@@ -244,6 +245,24 @@ fn exchanged(exchange: &Exchange, body_is_news: bool, verbosity: Verbosity) -> V
         lines.push(Line::indented(DETAIL + 2).with(Tone::Plain, one_line(&excerpt)));
     }
     lines
+}
+
+/// What became of a request, such as `answered 404 after 0.6 s`.
+pub(super) fn answered(exchange: &Exchange) -> String {
+    let took = seconds(exchange.took_ms);
+    let mut text = match (exchange.status, &exchange.failure) {
+        (Some(status), None) => format!("answered {status} after {took}"),
+        (Some(status), Some(_)) => format!("answered {status} and failed after {took}"),
+        (None, _) => format!("no answer after {took}"),
+    };
+    if exchange.attempt > 1 {
+        let _ = write!(text, " at try {}", exchange.attempt);
+    }
+    if let Some(failure) = &exchange.failure {
+        text.push_str(": ");
+        text.push_str(failure);
+    }
+    text
 }
 
 fn why_not(word: &str, why: &str) -> Option<Line> {

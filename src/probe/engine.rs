@@ -1,0 +1,575 @@
+//! How a request is sent and its answer read: to its end, or to a bound.
+
+use std::{future::Future, time::Duration};
+
+use sha2::{Digest, Sha256};
+use tokio::time::{Instant, timeout_at};
+use tower::util::MapFutureLayer;
+
+use super::{Answer, BODY_BOUND, Chunk, Outgoing, Received, Unanswered, clock, digest, failure};
+
+/// Most bytes of a body that are read where nothing else is said.
+pub const BYTES_BOUND: usize = 64 << 20;
+
+/// No request takes longer than this, whatever its bounds say.
+const LONGEST: Duration = Duration::from_hours(24);
+
+/// The longest that a connection may take to stand.
+const CONNECTS_WITHIN: Duration = Duration::from_secs(5);
+
+/// The protocol in which a probe asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2 from the first byte, also without TLS.
+    H2PriorKnowledge,
+    /// What both sides agree on in the TLS handshake; HTTP/1.1 without TLS.
+    #[default]
+    Negotiated,
+}
+
+/// What ends an answer that does not end by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// The longest that the whole exchange may take; at most a day counts.
+    pub whole: Duration,
+    /// The longest that nothing may come: before the headers, and between two pieces of the body.
+    pub silence: Duration,
+    /// Most bytes of body that are read before the answer is given up.
+    pub body_bytes: usize,
+    /// The protocol.
+    pub protocol: Protocol,
+}
+
+impl Bounds {
+    /// Bounds of an exchange that may take as long as `whole`, silent or not, and up to [`BYTES_BOUND`].
+    pub fn within(whole: Duration) -> Self {
+        Self {
+            whole,
+            silence: whole,
+            body_bytes: BYTES_BOUND,
+            protocol: Protocol::default(),
+        }
+    }
+}
+
+/// Sends requests. Its clones share their connections.
+#[derive(Debug, Clone)]
+pub struct Probe {
+    client: reqwest::Client,
+    bounds: Bounds,
+}
+
+impl Probe {
+    /// A probe whose requests end after `limit` at the latest; the other bounds are those of [`Bounds::within`].
+    ///
+    /// # Errors
+    /// The TLS machinery cannot be set up.
+    pub fn new(limit: Duration) -> reqwest::Result<Self> {
+        Self::with(Bounds::within(limit))
+    }
+
+    /// A probe whose requests end at these bounds at the latest. It follows no redirects, uses no proxy and tries nothing
+    /// twice: the address is the one under test. A connection that does not stand after five seconds counts as none.
+    ///
+    /// # Errors
+    /// The TLS machinery cannot be set up.
+    pub fn with(bounds: Bounds) -> reqwest::Result<Self> {
+        let builder = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .dns_resolver(clock::Resolver)
+            .connector_layer(MapFutureLayer::new(clock::connecting))
+            .connect_timeout(CONNECTS_WITHIN.min(bounds.whole).min(bounds.silence));
+        let builder = match bounds.protocol {
+            Protocol::Http1 => builder.http1_only(),
+            Protocol::H2PriorKnowledge => builder.http2_prior_knowledge(),
+            Protocol::Negotiated => builder,
+        };
+        let client = builder.build()?;
+        Ok(Self { client, bounds })
+    }
+
+    /// Sends one request and reads the answer to its end. Never fails: what went wrong is in the answer.
+    ///
+    /// All times are noted when a piece comes off the connection, before anything in it is read.
+    pub async fn send(&self, request: Outgoing) -> Answer {
+        let began = Instant::now();
+        clock::with_notes(began, async {
+            let limits = Limits {
+                began,
+                deadline: began + self.bounds.whole.min(LONGEST),
+                bounds: self.bounds,
+            };
+            let (outcome, partial) = match self.head(&request, &limits).await {
+                Err(unanswered) => (Err(unanswered), None),
+                Ok(response) => {
+                    let mut coming = Coming::new(&response);
+                    match body(response, &limits, &mut coming).await {
+                        Ok(()) => (Ok(coming.end()), None),
+                        Err(unanswered) => (Err(unanswered), Some(Box::new(coming.end()))),
+                    }
+                }
+            };
+            Answer {
+                request,
+                attempt: 1,
+                outcome,
+                partial,
+                times: clock::times(),
+                took: began.elapsed(),
+            }
+        })
+        .await
+    }
+
+    /// Sends, and waits for the headers.
+    async fn head(&self, request: &Outgoing, limits: &Limits) -> Result<reqwest::Response, Unanswered> {
+        let outgoing = self.outgoing(request)?;
+        match limits.next(limits.began, outgoing.send()).await {
+            Ok(response) => {
+                clock::head_came();
+                Ok(response)
+            }
+            Err(Unanswered::TimedOut(_) | Unanswered::Silent(_)) if clock::is_connecting() => {
+                let took = limits.began.elapsed();
+                Err(Unanswered::NotConnected(format!("none stands after {took:.1?}")))
+            }
+            failed => failed,
+        }
+    }
+
+    fn outgoing(&self, request: &Outgoing) -> Result<reqwest::RequestBuilder, Unanswered> {
+        let method = request
+            .method
+            .parse()
+            .map_err(|_| Unanswered::NotSent(format!("`{}` is not a method", request.method)))?;
+        let mut outgoing = self.client.request(method, &request.url);
+        for (name, value) in &request.headers {
+            outgoing = outgoing.header(name, value);
+        }
+        if let Some(body) = &request.body {
+            outgoing = outgoing.body(body.clone());
+        }
+        Ok(outgoing)
+    }
+}
+
+/// Reads the body to its end, into `coming`, where what came stays when it has none.
+async fn body(mut response: reqwest::Response, limits: &Limits, coming: &mut Coming) -> Result<(), Unanswered> {
+    let mut last = Instant::now();
+    while let Some(piece) = limits.next(last, response.chunk()).await? {
+        // An empty piece ends no silence.
+        if piece.is_empty() {
+            continue;
+        }
+        last = Instant::now();
+        coming.take(&piece, last - limits.began);
+        let most = limits.bounds.body_bytes;
+        if coming.received.body_bytes > most {
+            return Err(Unanswered::Endless(format!("more than {most} bytes of body came")));
+        }
+    }
+    Ok(())
+}
+
+/// The bounds of one exchange that has begun.
+struct Limits {
+    began: Instant,
+    deadline: Instant,
+    bounds: Bounds,
+}
+
+impl Limits {
+    /// Waits for the next thing to come, where the last came at `last`.
+    async fn next<T>(&self, last: Instant, next: impl Future<Output = reqwest::Result<T>>) -> Result<T, Unanswered> {
+        let silent_at = last + self.bounds.silence.min(LONGEST);
+        match timeout_at(silent_at.min(self.deadline), next).await {
+            Ok(came) => came.map_err(|error| failure::unanswered(&error)),
+            Err(_) if self.deadline <= silent_at => {
+                let whole = self.bounds.whole;
+                Err(Unanswered::TimedOut(format!("not whole after {whole:?}")))
+            }
+            Err(_) => {
+                let silence = self.bounds.silence;
+                Err(Unanswered::Silent(format!("nothing came for {silence:?}")))
+            }
+        }
+    }
+}
+
+/// A response that is being read.
+struct Coming {
+    received: Received,
+    /// The digest of what came, from when more came than is kept.
+    digest: Option<Sha256>,
+}
+
+impl Coming {
+    fn new(response: &reqwest::Response) -> Self {
+        let text = |value: &reqwest::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers = response.headers().iter();
+        let received = Received {
+            version: match response.version() {
+                // What `curl -i` prints, without a minor version.
+                reqwest::Version::HTTP_2 => "HTTP/2".to_owned(),
+                version => format!("{version:?}"),
+            },
+            status: response.status().as_u16(),
+            headers: headers.map(|(name, value)| (name.to_string(), text(value))).collect(),
+            ..Received::default()
+        };
+        Self { received, digest: None }
+    }
+
+    fn take(&mut self, piece: &[u8], at: Duration) {
+        let Received {
+            body,
+            body_bytes,
+            chunks,
+            ..
+        } = &mut self.received;
+        *body_bytes = body_bytes.saturating_add(piece.len());
+        let (kept, beyond) = piece.split_at(piece.len().min(BODY_BOUND - body.len()));
+        if !kept.is_empty() {
+            body.extend_from_slice(kept);
+            let bytes = kept.len();
+            chunks.push(Chunk { at, bytes });
+        }
+        if beyond.is_empty() {
+            return;
+        }
+        let begun = self.digest.is_some();
+        let digest = self.digest.get_or_insert_with(|| Sha256::new_with_prefix(&*body));
+        digest.update(beyond);
+        match chunks.last_mut() {
+            Some(last) if begun => {
+                last.at = at;
+                last.bytes = last.bytes.saturating_add(beyond.len());
+            }
+            _ => chunks.push(Chunk {
+                at,
+                bytes: beyond.len(),
+            }),
+        }
+    }
+
+    fn end(self) -> Received {
+        Received {
+            digest: self.digest.map(digest),
+            ..self.received
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use rstest::rstest;
+
+    use super::*;
+    use crate::probe::served::{Served, Wire};
+
+    /// Long enough for anything that comes at all.
+    const PATIENT: Duration = Duration::from_mins(1);
+    /// Short, where the other side does nothing any more.
+    const SHORT: Duration = Duration::from_millis(100);
+
+    fn get(url: impl Into<String>) -> Outgoing {
+        Outgoing {
+            method: "GET".into(),
+            url: url.into(),
+            headers: Vec::new(),
+            body: None,
+        }
+    }
+
+    async fn asked_of(served: &Served, bounds: Bounds) -> Answer {
+        Probe::with(bounds).unwrap().send(get(served.url("/"))).await
+    }
+
+    /// The variant's name: what a failure is, without its words.
+    fn failure(answer: &Answer) -> String {
+        let debug = format!("{:?}", answer.outcome.as_ref().unwrap_err());
+        debug.split('(').next().unwrap_or_default().to_owned()
+    }
+
+    const HEAD: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+
+    #[tokio::test]
+    async fn each_step_has_its_time_and_each_piece_too() {
+        let served = Served::bytes(format!("{HEAD}1\r\na\r\n2\r\nbc\r\n1\r\nd\r\n0\r\n\r\n")).unwrap();
+        let url = served.url("/").replace("127.0.0.1", "localhost");
+        let answer = Probe::new(PATIENT).unwrap().send(get(url)).await;
+        let received = answer.outcome.unwrap();
+        assert_eq!(received.body, b"abcd");
+        assert_eq!(received.version, "HTTP/1.1");
+        let sizes: Vec<usize> = received.chunks.iter().map(|chunk| chunk.bytes).collect();
+        assert_eq!(sizes, [1, 2, 1]);
+        let steps = [answer.times.resolved, answer.times.connected, answer.times.head].map(Option::unwrap);
+        let pieces = received.chunks.iter().map(|chunk| chunk.at);
+        assert!(steps.into_iter().chain(pieces).chain([answer.took]).is_sorted());
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_used_again_has_no_time_of_its_own() {
+        let server = wiremock::MockServer::start().await;
+        let probe = Probe::new(PATIENT).unwrap();
+        let first = probe.send(get(server.uri())).await;
+        let second = probe.send(get(server.uri())).await;
+        assert!(first.times.connected.is_some());
+        assert_eq!(second.times.connected, None);
+        assert!(second.times.head.is_some());
+        assert_eq!(second.status(), Some(404));
+    }
+
+    #[rstest]
+    #[case::short_of_its_length("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc", "CutOff", Some("abc"))]
+    #[case::no_body_at_all("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n", "CutOff", Some(""))]
+    #[case::no_last_chunk(
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n",
+        "CutOff",
+        Some("abc")
+    )]
+    #[case::half_a_chunk(
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n9\r\nabc",
+        "CutOff",
+        Some("abc")
+    )]
+    #[case::half_a_last_chunk(
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n",
+        "CutOff",
+        Some("abc")
+    )]
+    #[case::half_a_head("HTTP/1.1 200 OK\r\ncontent-", "CutOff", None)]
+    #[case::closed_at_once("", "CutOff", None)]
+    #[case::not_http("hello, world\r\n\r\n", "Malformed", None)]
+    #[case::two_lengths(
+        "HTTP/1.1 200 OK\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabc",
+        "Malformed",
+        None
+    )]
+    #[case::no_chunk(
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\nxyz\r\n",
+        "Malformed",
+        Some("abc")
+    )]
+    #[tokio::test]
+    async fn what_does_not_end_as_it_should_is_no_answer(
+        #[case] bytes: &str,
+        #[case] expected: &str,
+        #[case] partial: Option<&str>,
+    ) {
+        let served = Served::bytes(bytes).unwrap();
+        let answer = asked_of(&served, Bounds::within(PATIENT)).await;
+        assert_eq!(failure(&answer), expected, "{answer:?}");
+        assert_eq!(answer.status(), None);
+        assert_eq!(answer.times.head.is_some(), partial.is_some());
+        let came = answer.partial.map(|received| String::from_utf8(received.body).unwrap());
+        assert_eq!(came.as_deref(), partial);
+    }
+
+    #[tokio::test]
+    async fn a_body_without_a_length_ends_with_its_connection() {
+        let served = Served::bytes("HTTP/1.0 200 OK\r\n\r\nabc").unwrap();
+        let received = asked_of(&served, Bounds::within(PATIENT)).await.outcome.unwrap();
+        assert_eq!(
+            (received.version.as_str(), received.body.as_slice()),
+            ("HTTP/1.0", &b"abc"[..])
+        );
+    }
+
+    #[rstest]
+    #[case::before_the_head("", false)]
+    #[case::inside_the_body("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc", true)]
+    #[tokio::test]
+    async fn a_reset_is_told_from_an_end(#[case] before: &'static str, #[case] partial: bool) {
+        let served = Served::start(move |_, mut wire| {
+            wire.send(before)?;
+            wire.reset()
+        })
+        .unwrap();
+        let answer = asked_of(&served, Bounds::within(PATIENT)).await;
+        assert_eq!(failure(&answer), "Reset", "{answer:?}");
+        assert_eq!(answer.partial.is_some(), partial);
+    }
+
+    #[rstest]
+    #[case::before_the_head("", false)]
+    #[case::inside_the_body("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc", true)]
+    #[tokio::test]
+    async fn silence_ends_at_its_bound(#[case] before: &'static str, #[case] partial: bool) {
+        let served = Served::start(move |_, mut wire| {
+            wire.send(before)?;
+            wire.hold()
+        })
+        .unwrap();
+        let bounds = Bounds {
+            silence: SHORT,
+            ..Bounds::within(PATIENT)
+        };
+        let answer = asked_of(&served, bounds).await;
+        assert_eq!(failure(&answer), "Silent", "{answer:?}");
+        assert_eq!(answer.partial.is_some(), partial);
+        assert!(answer.took >= SHORT);
+    }
+
+    fn for_ever(mut wire: Wire, piece: &[u8], between: Duration) -> io::Result<()> {
+        wire.send("HTTP/1.1 200 OK\r\n\r\n")?;
+        loop {
+            wire.send(piece)?;
+            std::thread::sleep(between);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_drips_for_ever_ends_at_the_bound_of_the_whole() {
+        let served = Served::start(|_, wire| for_ever(wire, b"a", Duration::from_millis(10))).unwrap();
+        let bounds = Bounds {
+            silence: PATIENT,
+            ..Bounds::within(SHORT)
+        };
+        let answer = asked_of(&served, bounds).await;
+        assert_eq!(failure(&answer), "TimedOut", "{answer:?}");
+        assert!(answer.partial.unwrap().body_bytes > 0);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_flows_for_ever_ends_at_the_bound_of_its_bytes() {
+        let served = Served::start(|_, wire| for_ever(wire, &[b'a'; 4096], Duration::ZERO)).unwrap();
+        let bounds = Bounds {
+            body_bytes: BODY_BOUND + 9,
+            ..Bounds::within(PATIENT)
+        };
+        let answer = asked_of(&served, bounds).await;
+        assert_eq!(failure(&answer), "Endless", "{answer:?}");
+        let partial = answer.partial.unwrap();
+        assert_eq!(partial.body.len(), BODY_BOUND);
+        assert!(partial.body_bytes > bounds.body_bytes);
+        assert!(partial.digest.is_some());
+    }
+
+    #[tokio::test]
+    async fn of_a_long_body_the_beginning_the_length_and_the_digest_are_kept() {
+        let body = vec![b'a'; BODY_BOUND + 3];
+        let whole = digest(Sha256::new_with_prefix(&body));
+        let mut bytes = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len()).into_bytes();
+        bytes.extend_from_slice(&body);
+        let served = Served::bytes(bytes).unwrap();
+        let received = asked_of(&served, Bounds::within(PATIENT)).await.outcome.unwrap();
+        assert_eq!(received.body, body[..BODY_BOUND]);
+        assert_eq!(received.body_bytes, body.len());
+        assert_eq!(received.digest, Some(whole));
+        let noted: usize = received.chunks.iter().map(|chunk| chunk.bytes).sum();
+        assert_eq!(noted, body.len());
+    }
+
+    #[tokio::test]
+    async fn headers_keep_their_order_and_their_duplicates() {
+        let head = "HTTP/1.1 200 OK\r\nX-B: 1\r\nX-A: 2\r\nX-C: 3\r\nX-A: 4\r\ncontent-length: 0\r\n\r\n";
+        let served = Served::bytes(head).unwrap();
+        let received = asked_of(&served, Bounds::within(PATIENT)).await.outcome.unwrap();
+        let headers: Vec<(&str, &str)> = received
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        assert_eq!(
+            headers,
+            [
+                ("x-b", "1"),
+                ("x-a", "2"),
+                ("x-a", "4"),
+                ("x-c", "3"),
+                ("content-length", "0")
+            ]
+        );
+    }
+
+    #[rstest]
+    #[case::method("G T", "http://127.0.0.1/", "x-a")]
+    #[case::url("GET", "127.0.0.1", "x-a")]
+    #[case::scheme("GET", "hxxp://127.0.0.1/", "x-a")]
+    #[case::header("GET", "http://127.0.0.1/", "x a")]
+    #[tokio::test]
+    async fn what_is_no_request_is_not_sent(#[case] method: &str, #[case] url: &str, #[case] header: &str) {
+        let request = Outgoing {
+            method: method.into(),
+            url: url.into(),
+            headers: vec![(header.into(), "1".into())],
+            body: None,
+        };
+        let answer = Probe::new(PATIENT).unwrap().send(request).await;
+        assert_eq!(failure(&answer), "NotSent", "{answer:?}");
+    }
+
+    #[tokio::test]
+    async fn a_name_that_does_not_resolve_is_no_connection() {
+        // Too long for a label, so that nobody is asked for it (RFC 1035, section 2.3.4).
+        let url = format!("http://{}.invalid/", "a".repeat(64));
+        let answer = Probe::new(PATIENT).unwrap().send(get(url)).await;
+        assert_eq!(failure(&answer), "NotConnected", "{answer:?}");
+        assert_eq!(answer.times, super::super::Times::default());
+    }
+
+    /// Serves both protocols, each from the first byte.
+    async fn served_by_axum(router: axum::Router) -> (String, tokio::task::JoinHandle<()>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        (url, serving)
+    }
+
+    fn h2() -> Bounds {
+        Bounds {
+            protocol: Protocol::H2PriorKnowledge,
+            ..Bounds::within(PATIENT)
+        }
+    }
+
+    #[rstest]
+    #[case(Protocol::H2PriorKnowledge, "HTTP/2")]
+    #[case(Protocol::Http1, "HTTP/1.1")]
+    #[case(Protocol::Negotiated, "HTTP/1.1")]
+    #[tokio::test]
+    async fn a_request_is_sent_in_the_protocol_that_was_chosen(#[case] protocol: Protocol, #[case] version: &str) {
+        let router = axum::Router::new().route("/", axum::routing::get(async || "hello"));
+        let (url, serving) = served_by_axum(router).await;
+        let bounds = Bounds {
+            protocol,
+            ..Bounds::within(PATIENT)
+        };
+        let received = Probe::with(bounds).unwrap().send(get(url)).await.outcome.unwrap();
+        assert_eq!(
+            (received.version.as_str(), received.body.as_slice()),
+            (version, &b"hello"[..])
+        );
+        serving.abort();
+    }
+
+    #[tokio::test]
+    async fn a_reset_of_one_stream_of_a_connection_is_a_reset() {
+        let broken = || async {
+            let pieces = [Ok("abc"), Err(io::Error::other("broken"))];
+            axum::body::Body::from_stream(futures::stream::iter(pieces))
+        };
+        let (url, serving) = served_by_axum(axum::Router::new().route("/", axum::routing::get(broken))).await;
+        let answer = Probe::with(h2()).unwrap().send(get(url)).await;
+        assert_eq!(failure(&answer), "Reset", "{answer:?}");
+        serving.abort();
+    }
+
+    #[tokio::test]
+    async fn a_server_of_another_protocol_is_malformed() {
+        let served = Served::start(|_, mut wire| {
+            wire.send("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")?;
+            wire.hold()
+        })
+        .unwrap();
+        let answer = asked_of(&served, h2()).await;
+        assert_eq!(failure(&answer), "Malformed", "{answer:?}");
+    }
+}

@@ -1,0 +1,75 @@
+//! From an error of the HTTP client to why there is no whole answer, by the errors' types.
+
+use std::{error::Error, io};
+
+use super::Unanswered;
+
+/// Why sending a request, or reading its answer, failed.
+pub(super) fn unanswered(error: &reqwest::Error) -> Unanswered {
+    let words = chain(error);
+    if error.is_builder() {
+        return Unanswered::NotSent(words);
+    }
+    if error.is_connect() {
+        return Unanswered::NotConnected(words);
+    }
+    links(error).find_map(kind).unwrap_or(Unanswered::CutOff)(words)
+}
+
+type Kind = fn(String) -> Unanswered;
+
+/// What one link of a chain of errors says; `None` where a further link must say it.
+fn kind(error: &(dyn Error + 'static)) -> Option<Kind> {
+    if let Some(error) = error.downcast_ref::<hyper::Error>() {
+        return of_http(error);
+    }
+    if let Some(error) = error.downcast_ref::<h2::Error>() {
+        return of_stream(error);
+    }
+    error.downcast_ref::<io::Error>().map(of_connection)
+}
+
+fn of_http(error: &hyper::Error) -> Option<Kind> {
+    if error.is_incomplete_message() {
+        Some(Unanswered::CutOff)
+    } else if error.is_parse() {
+        Some(Unanswered::Malformed)
+    } else if error.is_user() {
+        Some(Unanswered::NotSent)
+    } else {
+        None
+    }
+}
+
+fn of_stream(error: &h2::Error) -> Option<Kind> {
+    if let Some(error) = error.get_io() {
+        Some(of_connection(error))
+    } else if error.is_remote() {
+        Some(Unanswered::Reset)
+    } else if error.is_library() {
+        Some(Unanswered::Malformed)
+    } else {
+        None
+    }
+}
+
+/// The kinds are those that the kernel gives a connection, and those that hyper gives a body: an unexpected end, and
+/// invalid input or data where the chunks' framing is broken.
+fn of_connection(error: &io::Error) -> Kind {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => Unanswered::Reset,
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => Unanswered::Malformed,
+        _ => Unanswered::CutOff,
+    }
+}
+
+fn links<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
+/// The words of an error and of all that caused it.
+fn chain(error: &reqwest::Error) -> String {
+    let mut words: Vec<String> = links(error).map(ToString::to_string).collect();
+    words.dedup();
+    words.join(": ")
+}
