@@ -20,6 +20,7 @@ pub mod diagnosis;
 mod pool_pods;
 mod request;
 mod spread;
+pub mod wire;
 
 /// A pod that the InferencePool selects.
 #[derive(Debug, Clone, PartialEq, Eq)]

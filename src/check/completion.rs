@@ -1,89 +1,24 @@
-//! Answers are completions as the OpenAI API promises: `object`, `model` as asked, `choices`, `usage`.
-//!
-//! Read leniently where the API leaves room (`finish_reason` may hold values it does not define), strictly where it
-//! does not. Source: OpenAI API reference, "Completions".
+//! Answers are what the OpenAI API promises for the guide's request: every wire check that applies holds.
 
-use serde_json::Value;
-
-use super::{Check, Observation, broken, not_sent};
+use super::{
+    Check, Observation, broken, not_sent,
+    wire::{self, Expected, Fault},
+};
 use crate::{
     probe::Answer,
     record::Stage,
     verdict::{Cause, CauseCode, Finding},
 };
 
-/// What is wrong with the answer as a completion; empty when nothing is.
-fn faults(answer: &Answer) -> Vec<String> {
-    let body = match answer.json() {
-        Ok(body) => body,
-        Err(why) => return vec![format!("the body is not JSON: {why}")],
-    };
-    let mut faults = Vec::new();
-    let chat = answer.request.url.ends_with("/chat/completions");
-    let object = if chat { "chat.completion" } else { "text_completion" };
-    if body["object"] != object {
-        faults.push(format!("`object` is {}, not \"{object}\"", body["object"]));
-    }
-    let asked = answer.request.model().map_or(Value::Null, Value::String);
-    if body["model"] != asked {
-        faults.push(format!("`model` is {}, asked was {asked}", body["model"]));
-    }
-    match body["choices"].as_array() {
-        None => faults.push("`choices` is not a list".into()),
-        Some(choices) if choices.is_empty() => faults.push("`choices` is empty".into()),
-        Some(choices) => faults.extend(
-            choices
-                .iter()
-                .enumerate()
-                .filter_map(|(index, choice)| choice_fault(index, choice, chat)),
-        ),
-    }
-    let tokens = |field: &str| body["usage"][field].as_u64();
-    match (
-        tokens("prompt_tokens"),
-        tokens("completion_tokens"),
-        tokens("total_tokens"),
-    ) {
-        (Some(prompt), Some(completion), Some(total)) if prompt + completion == total => {}
-        (Some(prompt), Some(completion), Some(total)) => {
-            faults.push(format!(
-                "`usage` does not add up: {prompt} + {completion} is not {total}"
-            ));
-        }
-        _ => faults.push(format!("`usage` is incomplete: {}", body["usage"])),
-    }
-    faults
+/// What is wrong with an answer that must be a good one for its request.
+fn faults(answer: &Answer) -> Vec<Fault> {
+    wire::faults(&Expected::of(&answer.request), answer)
 }
 
-fn choice_fault(index: usize, choice: &Value, chat: bool) -> Option<String> {
-    let text = if chat {
-        &choice["message"]["content"]
-    } else {
-        &choice["text"]
-    };
-    if !text.is_string() {
-        return Some(format!("choice {index} has no text"));
-    }
-    if choice["index"].as_u64() != u64::try_from(index).ok() {
-        return Some(format!("choice {index} has index {}", choice["index"]));
-    }
-    if !choice["finish_reason"].is_string() {
-        return Some(format!("choice {index} has no finish_reason"));
-    }
-    None
-}
-
-fn malformed(faults: &[String]) -> Finding {
-    let cause = faults
-        .iter()
-        .fold(Cause::new(CauseCode::AnswerMalformed), |cause, fault| {
-            cause.because(fault.clone())
-        });
-    broken(
-        "a completion with object, model, choices and usage",
-        faults.join("; "),
-        cause,
-    )
+/// The faults in one line, each with the check that tells it.
+fn told(faults: &[Fault]) -> String {
+    let line = |fault: &Fault| format!("{} ({})", fault.what, fault.check);
+    faults.iter().map(line).collect::<Vec<_>>().join("; ")
 }
 
 /// The guide's answer.
@@ -117,10 +52,19 @@ impl Check for GuideAnswerIsACompletion {
                 why: "the request failed; its body is an error".into(),
             };
         }
-        match faults(answer) {
-            faults if faults.is_empty() => Finding::Holds,
-            faults => malformed(&faults),
-        }
+        let faults = faults(answer);
+        // Checks stand on the ground of those before them: the first that is broken says why the others would be.
+        let Some(first) = faults.first() else {
+            return Finding::Holds;
+        };
+        let cause = faults
+            .iter()
+            .fold(Cause::new(first.cause), |cause, fault| cause.because(&fault.what));
+        broken(
+            "an answer as the OpenAI API promises it for this request",
+            told(&faults),
+            cause,
+        )
     }
 }
 
@@ -177,7 +121,7 @@ fn fault(answer: &Answer) -> Option<(Option<CauseCode>, String)> {
         ));
     }
     let faults = faults(answer);
-    (!faults.is_empty()).then(|| (Some(CauseCode::AnswerMalformed), faults.join("; ")))
+    faults.first().map(|first| (Some(first.cause), told(&faults)))
 }
 
 #[cfg(test)]
@@ -186,7 +130,8 @@ mod tests {
 
     use super::{super::diagnosis::tests::answer, *};
 
-    const GOOD: &str = r#"{"object":"text_completion","model":"m","choices":[{"index":0,"text":"x","finish_reason":"stop"}],
+    const GOOD: &str = r#"{"id":"cmpl-1","created":1750000000,"object":"text_completion","model":"m",
+        "choices":[{"index":0,"text":"x","finish_reason":"stop"}],
         "usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#;
 
     #[rstest]
@@ -194,7 +139,7 @@ mod tests {
     #[case::odd_finish_reason(GOOD.replace("stop", "cache_threshold"), None)]
     #[case::other_model(GOOD.replace("\"m\"", "\"n\""), Some("`model`"))]
     #[case::other_object(GOOD.replace("text_completion", "error"), Some("`object`"))]
-    #[case::no_choices(GOOD.replace("{\"index\":0,\"text\":\"x\",\"finish_reason\":\"stop\"}", ""), Some("`choices` is empty"))]
+    #[case::no_choices(GOOD.replace("{\"index\":0,\"text\":\"x\",\"finish_reason\":\"stop\"}", ""), Some("0 choices"))]
     #[case::no_text(GOOD.replace("\"text\"", "\"tekst\""), Some("no text"))]
     #[case::wrong_index(GOOD.replace("\"index\":0", "\"index\":1"), Some("index"))]
     #[case::wrong_sum(GOOD.replace("\"total_tokens\":3", "\"total_tokens\":4"), Some("add up"))]
@@ -204,9 +149,20 @@ mod tests {
     fn answers_are_read(#[case] body: String, #[case] fault: Option<&str>) {
         let faults = faults(&answer(200, true, &body));
         match fault {
-            None => assert_eq!(faults, Vec::<String>::new()),
-            Some(fault) => assert!(faults.iter().any(|found| found.contains(fault)), "{faults:?}"),
+            None => assert_eq!(faults, []),
+            Some(fault) => assert!(faults.iter().any(|found| found.what.contains(fault)), "{faults:?}"),
         }
+    }
+
+    #[test]
+    fn the_cause_is_that_of_the_first_wire_check_that_is_broken() {
+        let guide_answer = Some(answer(200, true, &GOOD.replace("\"m\"", "\"n\"")));
+        let seen = Observation {
+            guide_answer,
+            ..Observation::default()
+        };
+        let finding = GuideAnswerIsACompletion.judge(&seen);
+        assert!(matches!(finding, Finding::Broken { cause, .. } if cause.code == CauseCode::AnswerWrongModel));
     }
 
     #[test]

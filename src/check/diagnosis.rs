@@ -106,7 +106,15 @@ pub(crate) mod tests {
 
     /// An answer with this status, endpoint picker's mark, and body.
     pub(crate) fn answer(status: u16, passed: bool, body: &str) -> Answer {
-        let mut headers = vec![("x-inference-pod".to_owned(), "pod-a".to_owned())];
+        let content_type = if body.starts_with('{') {
+            "application/json"
+        } else {
+            "text/plain"
+        };
+        let mut headers = vec![
+            ("content-type".to_owned(), content_type.to_owned()),
+            ("x-inference-pod".to_owned(), "pod-a".to_owned()),
+        ];
         if passed {
             headers.push(("x-went-into-resp-headers".into(), "true".into()));
         }

@@ -240,6 +240,42 @@ causes! {
     AnswerMalformed "answer-malformed" ModelServer
         "The answer is not what the OpenAI API promises."
         "Compare the answer in the report with the expectation.";
+    EndpointNotAnswering "endpoint-not-answering" Cluster
+        "Nothing came back: the request could not be sent, nobody listens at the address, or it stayed silent."
+        "Check the address, that the server runs, and the way to it from this machine; repeat the request with the `curl` line.";
+    AnswerCutOff "answer-cut-off" ModelServer
+        "An answer was begun, or its connection taken, and it did not come to its end."
+        "Look for a pod that ended at that time, and for time limits of the gateway and of the route.";
+    AnswerStatusUnexpected "answer-status-unexpected" ModelServer
+        "The answer has another status than its request must get."
+        "See in the answer's headers and body who gave it, and read the log of that one.";
+    RequestNotRefused "request-not-refused" ModelServer
+        "A request that must be refused was answered with a success."
+        "Send the request again with the `curl` line, and see what the model server makes of it.";
+    AnswerHeadersWrong "answer-headers-wrong" Gateway
+        "The answer's headers contradict each other or its body, or belong to another connection."
+        "Compare them with those that the model server sends when it is asked directly; what is added between is the gateway's.";
+    AnswerWrongModel "answer-wrong-model" ModelServer
+        "The answer names another model than the one that was asked for."
+        "Check which models each pod of the pool serves, and which rewrites of model names apply.";
+    AnswerTextWrong "answer-text-wrong" ModelServer
+        "The answer says nothing where tokens were generated, or not what it must echo."
+        "Compare the text in the report with the prompt; ask the model server directly.";
+    TokenCountWrong "token-count-wrong" ModelServer
+        "The answer's token counts are missing, do not add up, or are over what the request allows."
+        "Compare `usage` in the report with the request's `max_tokens`; ask the model server directly.";
+    ErrorBodyMalformed "error-body-malformed" ModelServer
+        "An error does not say what is wrong in a form that clients of the OpenAI API read."
+        "Compare its body with `{\"error\": {\"message\", \"type\", \"code\"}}`.";
+    StreamMalformed "stream-malformed" ModelServer
+        "A stream came to its end and is not what the OpenAI API promises."
+        "Compare its events in the report with the expectation; ask the model server directly, past the gateway.";
+    StreamTruncated "stream-truncated" ModelServer
+        "A stream was truncated: it ended without `[DONE]`, so what came is not the whole answer."
+        "Look for a pod that ended at that time, and for time limits of the gateway and of the route.";
+    StreamError "stream-error" ModelServer
+        "A stream that began with a success tells an error."
+        "Read the error in the report and the model server's log.";
     AnswerFromOutsidePool "answer-from-outside-pool" EndpointPicker
         "A pod that is not a Ready endpoint of the pool served the request."
         "Check the pool's selector and the gateway's cluster configuration.";

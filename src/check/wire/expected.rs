@@ -1,0 +1,239 @@
+//! What an answer must be, told from the request itself and from what the asker knows beyond it.
+
+use serde_json::Value;
+
+use crate::probe::Outgoing;
+
+/// What is asked for, by the path of the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `…/completions`
+    Completions,
+    /// `…/chat/completions`
+    Chat,
+    /// `…/models`
+    Models,
+    /// `…/embeddings`
+    Embeddings,
+    /// Anything else: only what holds for every HTTP answer is judged.
+    Other,
+}
+
+impl Endpoint {
+    /// The endpoint of a URL, with or without scheme; query and fragment do not count.
+    pub fn of(url: &str) -> Self {
+        let path = url.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+        if path.ends_with("/chat/completions") {
+            Self::Chat
+        } else if path.ends_with("/completions") {
+            Self::Completions
+        } else if path.ends_with("/models") {
+            Self::Models
+        } else if path.ends_with("/embeddings") {
+            Self::Embeddings
+        } else {
+            Self::Other
+        }
+    }
+
+    /// Whether its answers are generated: they have choices.
+    pub fn generates(self) -> bool {
+        matches!(self, Self::Completions | Self::Chat)
+    }
+}
+
+/// The status that the answer must have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StatusWanted {
+    /// 200.
+    Success,
+    /// One of these; a success is refused, also one that is listed.
+    Error(Vec<u16>),
+}
+
+impl StatusWanted {
+    /// Whether this status is wanted.
+    pub fn admits(&self, status: u16) -> bool {
+        match self {
+            Self::Success => status == 200,
+            Self::Error(wanted) => status >= 400 && wanted.contains(&status),
+        }
+    }
+}
+
+/// The forms in which an error may be told, by who stands in the path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ErrorForm {
+    /// JSON as OpenAI and model servers write it, and nothing else.
+    Json,
+    /// That, or the endpoint picker's plain text (`inference error: <Code> - <message>`).
+    #[default]
+    JsonOrPicker,
+    /// That, or an empty body, as endpoint pickers before v0.5.0 answer.
+    JsonPickerOrEmpty,
+}
+
+/// What was asked of embeddings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct EmbeddingAsked {
+    /// How many numbers each must have, where the request says so.
+    pub dimensions: Option<u64>,
+    /// Whether they were asked for in base64 and not as lists of numbers.
+    pub base64: bool,
+}
+
+/// What an answer must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// What is asked for.
+    pub endpoint: Endpoint,
+    /// Whether a stream of events was asked for.
+    pub stream: bool,
+    /// The model that the answer must name; of a list of models, one that it must hold. `None`: any.
+    pub model: Option<String>,
+    /// Further names under which the answer may go: targets of rewrites.
+    pub served_as: Vec<String>,
+    /// How many choices or embeddings there must be: `n` for each prompt or input.
+    pub choices: u64,
+    /// The most tokens of each choice; `None` where the request sets no bound.
+    pub max_tokens: Option<u64>,
+    /// Whether ids may differ from choice to choice: a request with several prompts is several requests to some servers.
+    pub several_prompts: bool,
+    /// Whether a stream was asked to end with its token counts.
+    pub usage_asked: bool,
+    /// What was asked of embeddings.
+    pub embedding: EmbeddingAsked,
+    /// The status.
+    pub status: StatusWanted,
+    /// How an error may be told.
+    pub error_form: ErrorForm,
+    /// The text that every choice must say, where it is known (a model server that echoes).
+    pub echo: Option<String>,
+}
+
+impl Expected {
+    /// What the answer to this request must be, if it is a good one.
+    pub fn of(request: &Outgoing) -> Self {
+        let endpoint = Endpoint::of(&request.url);
+        let body = request.json().unwrap_or_default();
+        let prompts = match endpoint {
+            Endpoint::Completions => asked_items(&body["prompt"]),
+            Endpoint::Embeddings => asked_items(&body["input"]),
+            Endpoint::Chat | Endpoint::Models | Endpoint::Other => 1,
+        };
+        let each = body["n"].as_u64().filter(|_| endpoint.generates()).unwrap_or(1);
+        let stream = endpoint.generates() && body["stream"] == true;
+        let max_tokens = body["max_completion_tokens"]
+            .as_u64()
+            .filter(|_| endpoint == Endpoint::Chat);
+        Self {
+            endpoint,
+            stream,
+            model: body["model"].as_str().map(str::to_owned),
+            served_as: Vec::new(),
+            choices: prompts.saturating_mul(each),
+            max_tokens: max_tokens
+                .or_else(|| body["max_tokens"].as_u64())
+                .filter(|_| endpoint.generates()),
+            several_prompts: prompts > 1,
+            usage_asked: stream && body["stream_options"]["include_usage"] == true,
+            embedding: EmbeddingAsked {
+                dimensions: body["dimensions"].as_u64(),
+                base64: body["encoding_format"] == "base64",
+            },
+            status: StatusWanted::Success,
+            error_form: ErrorForm::default(),
+            echo: None,
+        }
+    }
+
+    /// The same with another status.
+    #[must_use]
+    pub fn answered_with(mut self, status: StatusWanted) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// The same, where every choice must say this text.
+    #[must_use]
+    pub fn saying(mut self, echo: impl Into<String>) -> Self {
+        self.echo = Some(echo.into());
+        self
+    }
+
+    /// The same, where the answer may also name this model.
+    #[must_use]
+    pub fn or_served_as(mut self, name: impl Into<String>) -> Self {
+        self.served_as.push(name.into());
+        self
+    }
+}
+
+/// How many prompts or inputs these are: a text is one, a list of token numbers is one, any other list is as many as it
+/// has. Source: OpenAI API reference, `prompt` of completions and `input` of embeddings.
+fn asked_items(asked: &Value) -> u64 {
+    match asked.as_array() {
+        Some(list) if !list.is_empty() && !list.iter().all(Value::is_number) => {
+            u64::try_from(list.len()).unwrap_or(u64::MAX)
+        }
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn expected(path: &str, body: &str) -> Expected {
+        Expected::of(&Outgoing {
+            method: "POST".into(),
+            url: format!("http://10.0.0.1{path}"),
+            headers: Vec::new(),
+            body: Some(body.into()),
+        })
+    }
+
+    #[rstest]
+    #[case("http://h/v1/completions", Endpoint::Completions)]
+    #[case("h:80/v1/chat/completions?x=/models", Endpoint::Chat)]
+    #[case("http://h/v1/models/", Endpoint::Models)]
+    #[case("http://h/v1/embeddings#a", Endpoint::Embeddings)]
+    #[case("http://h/metrics", Endpoint::Other)]
+    #[case("", Endpoint::Other)]
+    fn the_path_tells_the_endpoint(#[case] url: &str, #[case] endpoint: Endpoint) {
+        assert_eq!(Endpoint::of(url), endpoint);
+    }
+
+    #[rstest]
+    #[case::plain(r#"{"prompt":"a"}"#, 1)]
+    #[case::none("{}", 1)]
+    #[case::no_json("{", 1)]
+    #[case::n(r#"{"prompt":"a","n":3}"#, 3)]
+    #[case::prompts(r#"{"prompt":["a","b"],"n":2}"#, 4)]
+    #[case::tokens(r#"{"prompt":[1,2,3]}"#, 1)]
+    #[case::lists_of_tokens(r#"{"prompt":[[1,2],[3]]}"#, 2)]
+    #[case::absurd(r#"{"prompt":["a","b"],"n":18446744073709551615}"#, u64::MAX)]
+    fn the_request_tells_how_many_choices(#[case] body: &str, #[case] choices: u64) {
+        assert_eq!(expected("/v1/completions", body).choices, choices);
+    }
+
+    #[test]
+    fn what_a_chat_request_asks_is_expected() {
+        let body = r#"{"model":"m","max_tokens":9,"max_completion_tokens":5,"stream":true,"n":2,
+            "stream_options":{"include_usage":true}}"#;
+        let expected = expected("/v1/chat/completions", body);
+        assert_eq!(expected.model.as_deref(), Some("m"));
+        assert_eq!((expected.max_tokens, expected.choices), (Some(5), 2));
+        assert!(expected.stream && expected.usage_asked);
+        assert_eq!(expected.status, StatusWanted::Success);
+    }
+
+    #[test]
+    fn a_success_is_never_a_wanted_error() {
+        assert!(!StatusWanted::Error(vec![200, 404]).admits(200));
+        assert!(StatusWanted::Error(vec![400, 404]).admits(404));
+        assert!(!StatusWanted::Success.admits(204));
+    }
+}

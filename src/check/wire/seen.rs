@@ -1,0 +1,205 @@
+//! An answer read once for all checks, and the ground that each of them stands on.
+
+use serde_json::Value;
+
+use super::{
+    Endpoint, ErrorForm, Expected, StatusWanted, Unjudged,
+    choices::{self, Choice},
+    content_type,
+    stream::Events,
+    strict,
+};
+use crate::probe::{Answer, Received};
+
+/// How the endpoint picker's own errors begin. Source: measured on v1.5.0; the same words from v1.0.0 on.
+pub(super) const PICKERS_WORDS: &str = "inference error:";
+
+/// The form that the body of an answer must have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// One JSON text.
+    Json,
+    /// A stream of events.
+    Stream,
+    /// The endpoint picker's plain text.
+    PickersWords,
+    /// An error without a body.
+    Empty,
+    /// Whatever an endpoint that nothing is known of sends.
+    Unknown,
+}
+
+/// An answer beside what it must be, its body read in the form that it must have.
+#[derive(Debug)]
+pub struct Seen<'a> {
+    /// What it must be.
+    pub expected: &'a Expected,
+    /// What came.
+    pub answer: &'a Answer,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    Unread(Unjudged),
+    Json(Result<Value, Vec<String>>),
+    Stream(Events),
+}
+
+impl<'a> Seen<'a> {
+    /// Reads an answer.
+    pub fn of(expected: &'a Expected, answer: &'a Answer) -> Self {
+        let body = Body::Unread(Unjudged::because("nothing of the body was read"));
+        let mut seen = Self { expected, answer, body };
+        seen.body = seen.read().unwrap_or_else(Body::Unread);
+        seen
+    }
+
+    fn read(&self) -> Result<Body, Unjudged> {
+        let received = self.wanted()?;
+        let form = self.form()?;
+        if !content_type::faults(received, form).is_empty() {
+            return Err(Unjudged::because("the body is of another type than it must be"));
+        }
+        let kept = || {
+            if received.body.len() == received.body_bytes {
+                return Ok(&received.body);
+            }
+            let (kept, all) = (received.body.len(), received.body_bytes);
+            Err(Unjudged::Undecided(format!(
+                "only {kept} of the body's {all} bytes were kept"
+            )))
+        };
+        match form {
+            Form::Json => Ok(Body::Json(strict::read_object(kept()?))),
+            Form::Stream => {
+                kept()?;
+                Ok(Body::Stream(Events::read(received, self.expected.endpoint)))
+            }
+            Form::PickersWords => Err(Unjudged::because("the endpoint picker answers in plain text")),
+            Form::Empty => Err(Unjudged::because("the error has no body")),
+            Form::Unknown => Err(Unjudged::because("nothing is known of what this endpoint answers")),
+        }
+    }
+
+    /// The response, where it came whole.
+    pub(super) fn whole(&self) -> Result<&'a Received, Unjudged> {
+        let answer = self.answer;
+        answer
+            .outcome
+            .as_ref()
+            .map_err(|_| Unjudged::because("no whole answer came"))
+    }
+
+    /// The response, where it came whole and its status is wanted.
+    pub(super) fn wanted(&self) -> Result<&'a Received, Unjudged> {
+        let received = self.whole()?;
+        if self.expected.status.admits(received.status) {
+            return Ok(received);
+        }
+        Err(Unjudged::because(format!("the status is {}", received.status)))
+    }
+
+    /// The form that the body must have.
+    pub(super) fn form(&self) -> Result<Form, Unjudged> {
+        let received = self.wanted()?;
+        let is_error = matches!(self.expected.status, StatusWanted::Error(_));
+        Ok(if is_error && received.body.trim_ascii().is_empty() {
+            Form::Empty
+        } else if is_error && received.body.starts_with(PICKERS_WORDS.as_bytes()) {
+            Form::PickersWords
+        } else if !is_error && self.expected.endpoint == Endpoint::Other {
+            Form::Unknown
+        } else if !is_error && self.expected.stream {
+            Form::Stream
+        } else {
+            Form::Json
+        })
+    }
+
+    /// Whether an error was wanted and is there.
+    pub(super) fn error(&self) -> Result<(&'a Received, ErrorForm), Unjudged> {
+        match self.expected.status {
+            StatusWanted::Error(_) => Ok((self.wanted()?, self.expected.error_form)),
+            StatusWanted::Success => Err(Unjudged::because("the answer is no error")),
+        }
+    }
+
+    /// The body as JSON, or what is wrong with it as that.
+    pub(super) fn read_json(&self) -> Result<&Result<Value, Vec<String>>, Unjudged> {
+        match &self.body {
+            Body::Json(read) => Ok(read),
+            Body::Stream(_) => Err(Unjudged::because("the answer is a stream")),
+            Body::Unread(why) => Err(why.clone()),
+        }
+    }
+
+    /// The body, where it is one good JSON text.
+    pub(super) fn json(&self) -> Result<&Value, Unjudged> {
+        self.read_json()?
+            .as_ref()
+            .map_err(|_| Unjudged::because("the body is not JSON"))
+    }
+
+    /// The body, where it is good JSON and must be a list of models or of embeddings or generated at once.
+    pub(super) fn success(&self) -> Result<&Value, Unjudged> {
+        match self.expected.status {
+            StatusWanted::Success => self.json(),
+            StatusWanted::Error(_) => Err(Unjudged::because("an error was asked for")),
+        }
+    }
+
+    /// The body, where it must be a generated answer that came at once.
+    pub(super) fn completion(&self) -> Result<&Value, Unjudged> {
+        let body = self.success()?;
+        if self.expected.endpoint.generates() {
+            return Ok(body);
+        }
+        Err(Unjudged::because("the answer is not a generated one"))
+    }
+
+    /// The stream, where the answer must be one.
+    pub(super) fn events(&self) -> Result<&Events, Unjudged> {
+        match &self.body {
+            Body::Stream(events) => Ok(events),
+            Body::Json(_) => Err(Unjudged::because("the answer is not a stream")),
+            Body::Unread(why) => Err(why.clone()),
+        }
+    }
+
+    /// Whether what came is to be judged as a stream.
+    pub(super) fn is_stream(&self) -> bool {
+        matches!(self.body, Body::Stream(_))
+    }
+
+    /// The JSON objects in which the answer of a model came: the body, or each chunk of a stream that came to its end.
+    pub(super) fn objects(&self) -> Result<Vec<&Value>, Unjudged> {
+        if self.is_stream() {
+            return self.events()?.ended();
+        }
+        let body = match self.expected.endpoint {
+            Endpoint::Embeddings => self.success(),
+            _ => self.completion(),
+        };
+        body.map(|body| vec![body])
+    }
+
+    /// The choices, where each is well formed; those of a stream put together, in the order of their first piece.
+    pub(super) fn choices(&self) -> Result<Vec<Choice>, Unjudged> {
+        if self.is_stream() {
+            return Ok(choices::joined(&self.events()?.ended()?, self.expected.endpoint));
+        }
+        let (choices, faults) = choices::read(self.completion()?, self.expected.endpoint);
+        if faults.is_empty() {
+            return Ok(choices);
+        }
+        Err(Unjudged::because("the choices are malformed"))
+    }
+
+    /// The token counts as they came; `None` where there are none. Of a stream those that came last count.
+    pub(super) fn usage(&self) -> Result<Option<&Value>, Unjudged> {
+        let objects = self.objects()?;
+        let usage = |object: &&'_ Value| object.get("usage").is_some_and(|usage| !usage.is_null());
+        Ok(objects.into_iter().rfind(usage).and_then(|object| object.get("usage")))
+    }
+}

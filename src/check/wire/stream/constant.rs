@@ -1,0 +1,48 @@
+//! All chunks are of one answer.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::super::{Judged, Seen, WireCheck, quoted};
+use crate::verdict::CauseCode;
+
+/// `id` and `created` do not change from chunk to chunk.
+pub(in super::super) struct Constant;
+
+impl WireCheck for Constant {
+    fn name(&self) -> &'static str {
+        "stream-constant"
+    }
+
+    fn sentence(&self) -> &'static str {
+        "all chunks have the same id and time"
+    }
+
+    fn cause(&self, _: &Seen<'_>) -> CauseCode {
+        CauseCode::StreamMalformed
+    }
+
+    fn judge(&self, seen: &Seen<'_>) -> Judged {
+        let chunks = seen.events()?.ended()?;
+        // To some servers several prompts are several requests: then what must not change is that of each choice.
+        let of = |chunk: &Value| match chunk["choices"][0]["index"].as_u64() {
+            index @ Some(_) if seen.expected.several_prompts => index,
+            _ => None,
+        };
+        let mut faults = Vec::new();
+        for field in ["id", "created"] {
+            let mut first: BTreeMap<Option<u64>, &Value> = BTreeMap::new();
+            for (chunk, number) in chunks.iter().zip(1_usize..) {
+                let value = &chunk[field];
+                let known = *first.entry(of(chunk)).or_insert(value);
+                if known != value {
+                    let (known, value) = (quoted(known), quoted(value));
+                    faults.push(format!("`{field}` was {known} and is {value} in chunk {number}"));
+                    break;
+                }
+            }
+        }
+        Ok(faults)
+    }
+}
