@@ -3,9 +3,11 @@
 // Lints then know that all of it is tests, helpers too.
 #![cfg(test)]
 
+
 mod architecture;
 mod cli;
 mod commands;
+mod lies;
 mod lint;
 mod matrix;
 mod plan;
