@@ -3,7 +3,7 @@
 // Lints then know that all of it is tests, helpers too.
 #![cfg(test)]
 
-
+mod answers;
 mod architecture;
 mod cli;
 mod commands;
