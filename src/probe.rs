@@ -13,7 +13,9 @@ use crate::record::{Exchange, WholeBody};
 mod clock;
 mod engine;
 mod failure;
+pub mod latency;
 pub mod metrics;
+pub mod openai;
 pub mod sse;
 
 pub use engine::{BYTES_BOUND, Bounds, Probe, Protocol};
@@ -34,7 +36,16 @@ pub struct Outgoing {
 impl Outgoing {
     /// The request as a `curl` command line to copy into a shell. A stream that is asked for is shown as it comes.
     pub fn curl(&self) -> String {
+        self.curl_in(None)
+    }
+
+    /// The same in the protocol in which the answer came, where `curl` must be told so.
+    fn curl_in(&self, received: Option<&Received>) -> String {
         let mut line = String::from("curl -i ");
+        let is_http2 = received.is_some_and(|received| received.version == "HTTP/2");
+        if is_http2 && !self.url.starts_with("https:") {
+            line.push_str("--http2-prior-knowledge ");
+        }
         if self.asks_for_stream() {
             line.push_str("-N ");
         }
@@ -243,10 +254,18 @@ impl Answer {
         self.header("x-inference-pod")
     }
 
-    /// Status and the beginning of the body, in one line.
+    /// Status and the beginning of the body, or why there is no answer, in one line.
     pub fn brief(&self) -> String {
         match &self.outcome {
-            Err(unanswered) => unanswered.words(),
+            Err(unanswered) => match &self.partial {
+                None => unanswered.words(),
+                Some(came) => format!(
+                    "{}; until then came status {} and {} bytes of body",
+                    unanswered.words(),
+                    came.status,
+                    came.body_bytes
+                ),
+            },
             Ok(received) => {
                 let text = self.text();
                 let begin: String = text.trim().chars().take(300).collect();
@@ -264,7 +283,7 @@ impl Answer {
         let received = self.received();
         let (body, whole_body) = received.map(Received::evidence).unwrap_or_default();
         Exchange {
-            curl: self.request.curl(),
+            curl: self.request.curl_in(received),
             attempt: self.attempt,
             status: received.map(|received| received.status),
             headers: received.map(|received| received.headers.clone()).unwrap_or_default(),
@@ -377,6 +396,7 @@ mod tests {
     fn the_evidence_of_an_answer_that_was_cut_off_is_what_came_and_why_it_failed() {
         let failed = answer(Err(Unanswered::CutOff("gone".into())), Some(received(b"abc".to_vec())));
         assert_eq!(failed.status(), None, "a truncated 200 is no 200");
+        assert!(failed.brief().contains("status 200 and 3 bytes"), "{}", failed.brief());
         assert!(failed.json().is_err());
         let exchange = failed.on_attempt(2).exchange();
         assert_eq!(
@@ -386,6 +406,24 @@ mod tests {
         assert_eq!((exchange.headers.len(), exchange.body.as_str()), (1, "abc"));
         assert_eq!(exchange.failure.as_deref(), Some("the answer was cut off: gone"));
         assert_eq!(exchange.whole_body, None);
+    }
+
+    #[test]
+    fn the_curl_line_of_an_exchange_speaks_the_protocol_of_its_answer() {
+        let mut came = received(Vec::new());
+        came.version = "HTTP/2".into();
+        let mut answered = answer(Ok(came), None);
+        assert!(
+            answered
+                .exchange()
+                .curl
+                .starts_with("curl -i --http2-prior-knowledge http://g/ ")
+        );
+        answered.request.url = "https://g/".into();
+        assert!(
+            answered.exchange().curl.starts_with("curl -i https://g/ "),
+            "TLS agrees on it"
+        );
     }
 
     #[test]

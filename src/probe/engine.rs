@@ -266,8 +266,9 @@ impl Coming {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
+    use std::{io, sync::LazyLock};
 
+    use proptest::prelude::*;
     use rstest::rstest;
 
     use super::*;
@@ -370,6 +371,47 @@ mod tests {
         assert_eq!(answer.times.head.is_some(), partial.is_some());
         let came = answer.partial.map(|received| String::from_utf8(received.body).unwrap());
         assert_eq!(came.as_deref(), partial);
+    }
+
+    #[rstest]
+    #[case::by_length("HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\ndata: a\n\n12\n")]
+    #[case::by_chunks(
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n1\r\nd\r\n0\r\nt: u\r\n\r\n"
+    )]
+    #[tokio::test]
+    async fn a_response_cut_off_after_any_byte_is_no_answer(#[case] whole: &'static str) {
+        let served = Served::start(|asked, mut wire| {
+            let sent = asked.path().trim_start_matches('/').parse().unwrap_or(0);
+            wire.send(&whole[..sent])
+        })
+        .unwrap();
+        let probe = Probe::new(PATIENT).unwrap();
+        for sent in 0..whole.len() {
+            let answer = probe.send(get(served.url(&format!("/{sent}")))).await;
+            assert_eq!(failure(&answer), "CutOff", "after {sent} bytes: {answer:?}");
+        }
+        let answer = probe.send(get(served.url(&format!("/{}", whole.len())))).await;
+        assert_eq!(answer.status(), Some(200), "{answer:?}");
+    }
+
+    /// Setting up TLS is most of what a case would cost.
+    static ONE_FOR_ALL: LazyLock<(tokio::runtime::Runtime, Probe)> = LazyLock::new(|| {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        (runtime, Probe::new(PATIENT).unwrap())
+    });
+
+    proptest! {
+        #[test]
+        fn whatever_bytes_come_end_as_an_answer_or_a_failure(
+            head in prop::sample::select(vec!["", "HTTP/1.1 200 OK\r\n", HEAD]),
+            bytes in prop::collection::vec(any::<u8>(), 0..300),
+        ) {
+            let served = Served::bytes([head.as_bytes(), &bytes].concat()).unwrap();
+            let (runtime, probe) = &*ONE_FOR_ALL;
+            let answer = runtime.block_on(probe.send(get(served.url("/"))));
+            prop_assert!(answer.took < PATIENT);
+            prop_assert!(answer.received().is_none_or(|received| received.body_bytes <= bytes.len()));
+        }
     }
 
     #[tokio::test]
@@ -504,6 +546,27 @@ mod tests {
         };
         let answer = Probe::new(PATIENT).unwrap().send(request).await;
         assert_eq!(failure(&answer), "NotSent", "{answer:?}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_never_stands_is_none() {
+        // The second connection to a listener with room for one, which accepts none, gets no answer at all.
+        let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let anywhere: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
+        listener.bind(&anywhere.into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        let _first = std::net::TcpStream::connect(address).unwrap();
+        let bounds = Bounds {
+            silence: SHORT,
+            ..Bounds::within(PATIENT)
+        };
+        let answer = Probe::with(bounds)
+            .unwrap()
+            .send(get(format!("http://{address}/")))
+            .await;
+        assert_eq!(failure(&answer), "NotConnected", "{answer:?}");
+        assert_eq!(answer.times.connected, None);
     }
 
     #[tokio::test]

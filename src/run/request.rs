@@ -21,7 +21,7 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 /// cluster's outside DNS is dead, 11 s after an endpoint picker's restart.
 const SETTLES_WITHIN: Duration = Duration::from_secs(15);
 /// Good answers in a row before the path counts as settled.
-const REQUIRED_CONSECUTIVE_SUCCESSES: usize = 2;
+const REQUIRED_CONSECUTIVE_SUCCESSES: u32 = 2;
 /// Between two tries.
 const BETWEEN_TRIES: Duration = Duration::from_millis(250);
 /// Requests of the proof that are under way at the same time.
@@ -69,8 +69,8 @@ impl Context {
         let began = Instant::now();
         let (mut tries, mut good) = (0, 0);
         let answer = loop {
-            let answer = probe.send(outgoing.clone()).await;
             tries += 1;
+            let answer = probe.send(outgoing.clone()).await.on_attempt(tries);
             let settling = diagnosis::may_settle(&answer);
             good = if settling { 0 } else { good + 1 };
             let refused = !settling && answer.status() != Some(200);
