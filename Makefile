@@ -67,7 +67,7 @@ test-cluster:
 # The readers of hostile input under a fuzzer, each for FUZZ_S seconds; what breaks one, takes it longer than 10 s or more
 # than 512 MB is left in target/fuzz/<reader>-*. The first build takes a quarter of an hour of two cores.
 FUZZ_S ?= 600
-FUZZ ?= guide shell tree yaml
+FUZZ ?= guide shell stream tree yaml
 # Coverage by rustc's own LLVM, on the stable compiler; `--target` keeps build scripts free of it.
 FUZZ_FLAGS := --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
   -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
