@@ -17,10 +17,16 @@ mod completion;
 pub mod conditions;
 mod counter;
 pub mod diagnosis;
+mod image_id;
+mod pick;
 mod pool_pods;
+mod ready_pods;
 mod request;
 mod spread;
+mod steering;
 pub mod wire;
+
+pub use ready_pods::READY_PODS;
 
 /// A pod that the InferencePool selects.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +35,22 @@ pub struct PoolPod {
     pub name: String,
     /// Whether it was Ready when looked at.
     pub ready: bool,
+    /// What of the plan it belongs to, such as `Deployment vllm-qwen3-32b`; `None` where nothing that the plan made is its
+    /// owner.
+    pub workload: Option<String>,
+}
+
+/// A container as it runs, and the image that it was meant to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunningImage {
+    /// Its pod.
+    pub pod: String,
+    /// Its image, as asked for.
+    pub image: String,
+    /// The image's digest, as the node says: `sha256:…`; `None` where the node has the image from no registry.
+    pub running: Option<String>,
+    /// The digest that was had for this name before the run; `None` where it is not known.
+    pub meant: Option<String>,
 }
 
 /// What was seen of the endpoint picker.
@@ -40,6 +62,10 @@ pub struct EndpointPickerSeen {
     pub before: Option<Result<Metrics, String>>,
     /// Its metrics after them, or why they could not be read.
     pub after: Option<Result<Metrics, String>>,
+    /// Its metrics after the requests that it was to send to one pod; `None` where none were sent.
+    pub steered: Option<Result<Metrics, String>>,
+    /// Its gauge of ready pods as last read, once it had time to be refreshed; `None` where it has none.
+    pub ready_pods: Option<f64>,
 }
 
 /// Everything that was seen of a deployment under test.
@@ -59,6 +85,10 @@ pub struct Observation {
     pub unexpanded: Vec<String>,
     /// Answers to the requests of the proof; empty while they were not sent.
     pub proof: Vec<Answer>,
+    /// Answers to requests that the endpoint picker must all send to one pod, in order; empty where none were sent.
+    pub steered: Vec<Answer>,
+    /// The images of the endpoint picker's and the pool's containers.
+    pub images: Vec<RunningImage>,
     /// The least number of pods that must have served them.
     pub pods_wanted: usize,
     /// The endpoint picker.
@@ -102,6 +132,7 @@ checks! {
     conditions::HttpRouteResolved,
     conditions::InferencePoolAccepted,
     pool_pods::PoolSelectsPods,
+    pool_pods::PoolSelectsOwnPods,
     request::StatusIs200,
     completion::GuideAnswerIsACompletion,
     request::PassedEndpointPicker,
@@ -110,7 +141,11 @@ checks! {
     pool_pods::ProofAnswersFromPool,
     spread::SeveralPodsServed,
     counter::CounterRoseByRequests,
+    pick::PickedIsServed,
+    steering::SteeredToOnePod,
+    ready_pods::ReadyPodsAgree,
     build_ref::BuildRefIsTheTag,
+    image_id::RunsTheImageMeant,
 }
 
 /// The checks of one part of the run.

@@ -4,6 +4,7 @@
 //! Whatever way the middle ends (a finding, an error, a panic, a signal), teardown runs and the reports are written.
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -16,7 +17,7 @@ use crate::{
     cluster::{Cluster, ExistingCluster, inventory::Inventory},
     deploy::Deployer,
     host::{Call, Host},
-    images::Way,
+    images::{ImageRef, Way},
     plan::{self, Action, Plan},
     record::{Decision, Event, Events, RunRecord, Stage},
     release::{Access, Release, RemoteError, Source},
@@ -29,6 +30,7 @@ mod ground;
 mod judging;
 mod observe;
 mod picker;
+mod proof;
 mod published;
 mod reach;
 mod request;
@@ -147,6 +149,8 @@ struct Held {
     deployer: Option<Arc<Deployer>>,
     /// Addresses of the kind network that were put on the node.
     addresses: address::Addresses,
+    /// What the names of images lead to, by digest, where nodes ask for them by name.
+    digests: BTreeMap<ImageRef, String>,
     /// Whether nodes get images from our registry and from nobody else.
     only_our_images: bool,
     /// Port-forwards that requests go through.

@@ -82,6 +82,7 @@ mod tests {
                 image: Some(image.into()),
                 before: None,
                 after: Some(Ok(Metrics::parse(metrics).unwrap())),
+                ..EndpointPickerSeen::default()
             },
             ..Observation::default()
         }

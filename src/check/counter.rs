@@ -17,7 +17,7 @@ fn counted(metrics: &Metrics, model: &str) -> Option<f64> {
         .find_map(|name| metrics.sum(name, &[("model_name", model)]))
 }
 
-fn both(seen: &Observation) -> Result<(&Metrics, &Metrics), Finding> {
+pub(super) fn both(seen: &Observation) -> Result<(&Metrics, &Metrics), Finding> {
     let read = |scrape: &Option<Result<Metrics, String>>| match scrape {
         Some(Ok(_)) => None,
         Some(Err(why)) => Some(broken(
@@ -99,21 +99,17 @@ mod tests {
     use rstest::rstest;
 
     use super::{
-        super::{EndpointPickerSeen, PoolPod, diagnosis::tests::answer},
+        super::{EndpointPickerSeen, diagnosis::tests::answer},
         *,
     };
 
     fn seen(before: &str, after: &str) -> Observation {
         Observation {
             proof: vec![answer(200, true, "{}"), answer(200, true, "{}")],
-            pool_pods: vec![PoolPod {
-                name: "pod-a".into(),
-                ready: true,
-            }],
             endpoint_picker: EndpointPickerSeen {
-                image: None,
                 before: Some(Ok(Metrics::parse(before).unwrap())),
                 after: Some(Ok(Metrics::parse(after).unwrap())),
+                ..EndpointPickerSeen::default()
             },
             ..Observation::default()
         }

@@ -52,6 +52,59 @@ impl Check for PoolSelectsPods {
     }
 }
 
+/// The pool's selector matches nothing but pods of the plan: the endpoint picker would send requests to whatever else it
+/// matches.
+pub(super) struct PoolSelectsOwnPods;
+
+impl Check for PoolSelectsOwnPods {
+    fn name(&self) -> &'static str {
+        "pool-selects-own-pods"
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Conditions
+    }
+
+    fn sentence(&self, seen: &Observation) -> String {
+        let workloads: BTreeSet<&str> = seen
+            .pool_pods
+            .iter()
+            .filter_map(|pod| pod.workload.as_deref())
+            .collect();
+        let workloads: Vec<&str> = workloads.into_iter().collect();
+        match workloads.as_slice() {
+            [] => "the pool's pods are those that the guide deploys".into(),
+            _ => format!("the pool's pods are those of {}", workloads.join(", ")),
+        }
+    }
+
+    fn judge(&self, seen: &Observation) -> Finding {
+        if seen.pool_pods.is_empty() {
+            return Finding::Skipped {
+                why: "the pool selects no pod".into(),
+            };
+        }
+        let strangers: Vec<&str> = seen
+            .pool_pods
+            .iter()
+            .filter(|pod| pod.workload.is_none())
+            .map(|pod| pod.name.as_str())
+            .collect();
+        if strangers.is_empty() {
+            return Finding::Holds;
+        }
+        let cause = Cause::new(CauseCode::PoolSelectsForeignPod).because(format!(
+            "the selector also matches {}, which nothing of the guide made",
+            strangers.join(", ")
+        ));
+        broken(
+            "pods of what the guide deploys, and no others",
+            format!("{} others", strangers.len()),
+            cause,
+        )
+    }
+}
+
 /// Whether the answers were served by Ready pods of the pool.
 fn served_by_pool(answers: &[Answer], seen: &Observation) -> Finding {
     let ready = seen.ready_pods();
@@ -153,6 +206,7 @@ mod tests {
                 .map(|(name, ready)| PoolPod {
                     name: (*name).into(),
                     ready: *ready,
+                    workload: Some("Deployment model".into()),
                 })
                 .collect(),
             guide_answer: Some(answer(200, true, "{}")),
@@ -165,6 +219,16 @@ mod tests {
         let finding = PoolSelectsPods.judge(&seen(&[]));
         assert!(matches!(finding, Finding::Broken { cause, .. } if cause.code == CauseCode::PoolSelectsNoPod));
         assert_eq!(PoolSelectsPods.judge(&seen(&[("pod-a", true)])), Finding::Holds);
+    }
+
+    #[test]
+    fn a_pool_that_also_selects_somebody_elses_pod_is_broken() {
+        let mut seen = seen(&[("pod-a", true), ("pod-b", true)]);
+        assert_eq!(PoolSelectsOwnPods.judge(&seen), Finding::Holds);
+        seen.pool_pods[1].workload = None;
+        let finding = PoolSelectsOwnPods.judge(&seen);
+        assert!(matches!(&finding, Finding::Broken { cause, .. }
+            if cause.code == CauseCode::PoolSelectsForeignPod && cause.evidence[0].contains("pod-b")));
     }
 
     #[test]

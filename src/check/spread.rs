@@ -67,6 +67,7 @@ mod tests {
             .map(|name| PoolPod {
                 name: name.into(),
                 ready: true,
+                workload: None,
             })
             .into();
         assert!(matches!(SeveralPodsServed.judge(&seen), Finding::Broken { .. }));

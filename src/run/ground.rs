@@ -97,7 +97,16 @@ impl Context {
         let wanted: Vec<ImageRef> = self.plan.images.iter().filter_map(|image| image.parse().ok()).collect();
         match images::provide(&self.host, self.order.images, &wanted, &self.events).await {
             Ok(provided) => {
-                self.hold(|held| held.only_our_images = provided.registry.is_some());
+                self.hold(|held| {
+                    held.only_our_images = provided.registry.is_some();
+                    // Of what is put into nodes from here they know another digest than that of the registry.
+                    held.digests = provided
+                        .images
+                        .iter()
+                        .filter(|had| !provided.load.contains(&had.image))
+                        .map(|had| (had.image.clone(), had.digest.clone()))
+                        .collect();
+                });
                 self.events.note(Stage::Images, provided.sentence.clone());
                 for image in &provided.images {
                     if matches!(image.how, How::Pulled | How::Present) {

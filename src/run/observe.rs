@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use k8s_openapi::api::core::v1::Pod;
 use serde_json::Value;
 
 use super::{
@@ -79,7 +80,7 @@ impl Context {
             seen.gateways = current(&looked.gateways);
             seen.http_routes = current(&looked.http_routes);
             seen.inference_pools = current(&looked.inference_pools);
-            seen.pool_pods = pool_pods(watches, &seen.inference_pools);
+            seen.pool_pods = pool_pods(deployer, watches, &seen.inference_pools, &seen.http_routes);
             let unmet = first_unmet(seen, gatewayless);
             let Some(unmet) = unmet else {
                 return Progress::<(), ()>::Ready(());
@@ -110,7 +111,12 @@ impl Context {
 
     /// Looks at the pool's pods again: they may have changed while requests were sent.
     pub(super) fn refresh_pods(deployer: &Deployer, seen: &mut Observation) {
-        seen.pool_pods = pool_pods(&deployer.site.watches, &seen.inference_pools);
+        seen.pool_pods = pool_pods(
+            deployer,
+            &deployer.site.watches,
+            &seen.inference_pools,
+            &seen.http_routes,
+        );
     }
 }
 
@@ -134,10 +140,18 @@ fn first_unmet(seen: &Observation, gatewayless: bool) -> Option<Unmet> {
     unmet.into_iter().next().or(no_pod)
 }
 
-/// The pods that the pools select.
-fn pool_pods(watches: &Watches, pools: &[Value]) -> Vec<PoolPod> {
+/// The pods of the pools that the routes lead to; of all pools where no route leads to any.
+fn pool_pods(deployer: &Deployer, watches: &Watches, pools: &[Value], routes: &[Value]) -> Vec<PoolPod> {
+    let made: Vec<(String, String)> = deployer.deployed(|deployed| {
+        let objects = deployed.objects.iter();
+        objects
+            .map(|object| (object.kind().to_owned(), object.name().to_owned()))
+            .collect()
+    });
+    let is_led_to = |pool: &&Value| is_led_to(pool, routes);
+    let any = pools.iter().any(|pool| is_led_to(&pool));
     let mut pods = Vec::new();
-    for pool in pools {
+    for pool in pools.iter().filter(|pool| !any || is_led_to(pool)) {
         let namespace = pool.pointer("/metadata/namespace").and_then(Value::as_str);
         // v1: `selector.matchLabels`; v1alpha1 and 2: the labels themselves.
         let selector = &pool["spec"]["selector"];
@@ -152,8 +166,102 @@ fn pool_pods(watches: &Watches, pools: &[Value]) -> Vec<PoolPod> {
                 .map(|pod| PoolPod {
                     name: pod.metadata.name.clone().unwrap_or_default(),
                     ready: is_ready(&pod),
+                    workload: workload(&pod, &made),
                 }),
         );
     }
     pods
+}
+
+/// Whether a rule of a route leads to a pool.
+fn is_led_to(pool: &Value, routes: &[Value]) -> bool {
+    let backends = routes.iter().flat_map(|route| {
+        let rules = route.pointer("/spec/rules").and_then(Value::as_array);
+        let backends = rules
+            .into_iter()
+            .flatten()
+            .filter_map(|rule| rule["backendRefs"].as_array());
+        backends.flatten().map(move |backend| (route, backend))
+    });
+    let namespace = |value: &Value| value.pointer("/metadata/namespace").cloned();
+    let mut backends = backends.filter(|(_, backend)| backend["kind"] == "InferencePool");
+    backends.any(|(route, backend)| {
+        let of_backend = backend.get("namespace").cloned().or_else(|| namespace(route));
+        backend["name"] == pool["metadata"]["name"] && of_backend == namespace(pool)
+    })
+}
+
+/// What of the plan a pod belongs to, as `KIND NAME`; `None` where nothing that the plan made is its owner.
+///
+/// A Deployment owns its pods through a ReplicaSet `NAME-HASH`, and controllers of other kinds name what is between by the
+/// same habit; `HASH` is the pod's own label where it has one.
+fn workload(pod: &Pod, made: &[(String, String)]) -> Option<String> {
+    let owner = pod
+        .metadata
+        .owner_references
+        .iter()
+        .flatten()
+        .find(|owner| owner.controller == Some(true));
+    let (kind, name) = match owner {
+        None => ("Pod", pod.metadata.name.as_deref()?),
+        Some(owner) => (owner.kind.as_str(), owner.name.as_str()),
+    };
+    let hash = pod
+        .metadata
+        .labels
+        .as_ref()
+        .and_then(|labels| labels.get("pod-template-hash"));
+    let deployment = hash.and_then(|hash| name.strip_suffix(hash.as_str())?.strip_suffix('-'));
+    let is_owner = |(made_kind, made_name): &&(String, String)| match kind {
+        "Pod" => made_kind == "Pod" && made_name == name,
+        "ReplicaSet" if deployment.is_some() => made_kind == "Deployment" && Some(made_name.as_str()) == deployment,
+        _ => {
+            let rest = name.strip_prefix(made_name.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        }
+    };
+    let (kind, name) = made.iter().find(is_owner)?;
+    Some(format!("{kind} {name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[rstest]
+    #[case::of_a_deployment(json!({"name": "a-7d9-x1", "labels": {"pod-template-hash": "7d9"},
+        "ownerReferences": [{"kind": "ReplicaSet", "name": "a-7d9", "controller": true}]}), Some("Deployment a"))]
+    #[case::of_a_longer_name(json!({"name": "a-b-7d9-x1", "labels": {"pod-template-hash": "7d9"},
+        "ownerReferences": [{"kind": "ReplicaSet", "name": "a-b-7d9", "controller": true}]}), None)]
+    #[case::of_a_set(json!({"name": "s-0",
+        "ownerReferences": [{"kind": "StatefulSet", "name": "s-0", "controller": true}]}), Some("LeaderWorkerSet s"))]
+    #[case::of_another_set(json!({"name": "set-0",
+        "ownerReferences": [{"kind": "StatefulSet", "name": "set", "controller": true}]}), None)]
+    #[case::alone_and_made(json!({"name": "p"}), Some("Pod p"))]
+    #[case::alone_and_not_made(json!({"name": "p-2"}), None)]
+    fn a_pod_belongs_to_what_made_it(#[case] metadata: Value, #[case] expected: Option<&str>) {
+        let mut metadata = metadata;
+        for owner in metadata["ownerReferences"].as_array_mut().into_iter().flatten() {
+            owner["apiVersion"] = "apps/v1".into();
+            owner["uid"] = "u".into();
+        }
+        let pod: Pod = serde_json::from_value(json!({"metadata": metadata})).unwrap();
+        let made = [("Deployment", "a"), ("LeaderWorkerSet", "s"), ("Pod", "p")]
+            .map(|(kind, name)| (kind.to_owned(), name.to_owned()));
+        assert_eq!(workload(&pod, &made).as_deref(), expected);
+    }
+
+    #[rstest]
+    #[case::by_name(json!({"kind": "InferencePool", "name": "a"}), true)]
+    #[case::another_name(json!({"kind": "InferencePool", "name": "b"}), false)]
+    #[case::a_service(json!({"kind": "Service", "name": "a"}), false)]
+    #[case::another_namespace(json!({"kind": "InferencePool", "name": "a", "namespace": "m"}), false)]
+    fn a_route_leads_to_the_pools_that_it_names(#[case] backend: Value, #[case] leads: bool) {
+        let pool = json!({"metadata": {"name": "a", "namespace": "n"}});
+        let route = json!({"metadata": {"namespace": "n"}, "spec": {"rules": [{}, {"backendRefs": [backend]}]}});
+        assert_eq!(is_led_to(&pool, &[route]), leads);
+    }
 }

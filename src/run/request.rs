@@ -1,22 +1,21 @@
-//! The guide's own request, literally, and the requests of the proof.
+//! The guide's own request, literally.
 
 use std::time::{Duration, Instant};
 
-use futures::StreamExt as _;
 use serde_json::Value;
 
-use super::{Context, picker};
+use super::Context;
 use crate::{
     check::{Observation, diagnosis},
     deploy::Deployer,
     plan::{Request, Step},
-    probe::{Answer, Outgoing, Probe},
+    probe::{Outgoing, Probe},
     record::{Decision, Stage},
     verdict::{Cause, CauseCode, Finding},
 };
 
 /// How long one request may take: the guides' routes allow five minutes, a simulator needs milliseconds.
-const REQUEST_LIMIT: Duration = Duration::from_secs(30);
+pub(super) const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 /// How long answers may still change by themselves after all conditions are True. Measured: up to 6.6 s where the
 /// cluster's outside DNS is dead, 11 s after an endpoint picker's restart.
 const SETTLES_WITHIN: Duration = Duration::from_secs(15);
@@ -24,8 +23,6 @@ const SETTLES_WITHIN: Duration = Duration::from_secs(15);
 const REQUIRED_CONSECUTIVE_SUCCESSES: u32 = 2;
 /// Between two tries.
 const BETWEEN_TRIES: Duration = Duration::from_millis(250);
-/// Requests of the proof that are under way at the same time.
-const CONCURRENTLY: usize = 4;
 
 impl Context {
     /// The guide's request with the values that steps have read.
@@ -98,7 +95,7 @@ impl Context {
     }
 
     /// An answer that failed while the API server is away says nothing about the release.
-    async fn blame_outage_on_the_cluster(&self, deployer: &Deployer) {
+    pub(super) async fn blame_outage_on_the_cluster(&self, deployer: &Deployer) {
         if let Err(trouble) = deployer.site.watches.healthy().await {
             self.events.decide(Decision::new(
                 Stage::Request,
@@ -110,40 +107,6 @@ impl Context {
                     cause: Cause::new(CauseCode::ApiServerAway).because(trouble),
                 },
             ));
-        }
-    }
-
-    /// Sends the requests of the proof, each with a prompt of its own, between two looks at the endpoint picker's metrics.
-    pub(super) async fn prove(&self, deployer: &Deployer, outgoing: &Outgoing, seen: &mut Observation) {
-        seen.endpoint_picker.image = picker::pods(deployer, seen).first().and_then(|pod| picker::image(pod));
-        self.events
-            .waiting(Stage::Proof, "the endpoint picker's metrics", "reading");
-        let scraper = picker::Scraper::open(deployer, seen, &self.sink).await;
-        seen.endpoint_picker.before = Some(match &scraper {
-            Ok(scraper) => scraper.scrape().await,
-            Err(why) => Err(why.clone()),
-        });
-        let Ok(probe) = Probe::new(REQUEST_LIMIT) else { return };
-        let requests = (1..=self.order.requests).map(|number| varied(outgoing, number));
-        let events = &self.events;
-        let mut answers = futures::stream::iter(requests.map(|request| probe.send(request))).buffered(CONCURRENTLY);
-        let mut proof: Vec<Answer> = Vec::new();
-        while let Some(answer) = answers.next().await {
-            proof.push(answer);
-            events.waiting(
-                Stage::Proof,
-                "requests",
-                format!("{} of {}", proof.len(), self.order.requests),
-            );
-        }
-        seen.proof = proof;
-        seen.endpoint_picker.after = Some(match &scraper {
-            Ok(scraper) => scraper.scrape().await,
-            Err(why) => Err(why.clone()),
-        });
-        Self::refresh_pods(deployer, seen);
-        if seen.proof.iter().any(|answer| answer.status() != Some(200)) {
-            self.blame_outage_on_the_cluster(deployer).await;
         }
     }
 
@@ -215,51 +178,5 @@ impl Context {
                 .collect(),
             body,
         })
-    }
-}
-
-/// The request with a prompt of its own: the endpoint picker sends equal prompts to the same pod on purpose (prefix
-/// cache), so equal ones could not show that it chooses. What is not a JSON body with a prompt stays as it is.
-fn varied(outgoing: &Outgoing, number: usize) -> Outgoing {
-    let mut request = outgoing.clone();
-    if let Some(mut body) = outgoing.json()
-        && let Some(prompt) = body
-            .get("prompt")
-            .and_then(Value::as_str)
-            .map(|prompt| format!("{number}. {prompt}"))
-    {
-        body["prompt"] = Value::String(prompt);
-        request.body = Some(body.to_string());
-    }
-    request
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_request_of_the_proof_has_a_prompt_of_its_own() {
-        let outgoing = Outgoing {
-            method: "POST".into(),
-            url: "http://g/v1/completions".into(),
-            headers: Vec::new(),
-            body: Some(r#"{"model":"m","prompt":"San Francisco"}"#.into()),
-        };
-        let bodies: Vec<Value> = (1..3).filter_map(|number| varied(&outgoing, number).json()).collect();
-        assert_eq!(bodies[0]["prompt"], "1. San Francisco");
-        assert_eq!(bodies[1]["prompt"], "2. San Francisco");
-        assert_eq!(bodies[0]["model"], "m");
-    }
-
-    #[test]
-    fn a_body_that_is_not_json_stays_as_it_is() {
-        let outgoing = Outgoing {
-            method: "POST".into(),
-            url: String::new(),
-            headers: Vec::new(),
-            body: Some("{".into()),
-        };
-        assert_eq!(varied(&outgoing, 1), outgoing);
     }
 }

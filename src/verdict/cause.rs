@@ -216,6 +216,9 @@ causes! {
     PoolSelectsNoPod "pool-selects-no-pod" Manifest
         "The InferencePool's selector matches no pod."
         "Make selector and pod labels equal.";
+    PoolSelectsForeignPod "pool-selects-foreign-pod" Manifest
+        "The InferencePool's selector also matches pods that are not the guide's model servers, so requests may be sent to them."
+        "Select by a label that only the model server's pods have; in a shared cluster, use a namespace of its own.";
     PoolPortRefused "pool-port-refused" Manifest
         "The endpoint picker chose a pod that refuses connections on the pool's target port."
         "Make targetPorts equal to the model server's container port.";
@@ -231,6 +234,15 @@ causes! {
     EndpointPickerOtherBuild "endpoint-picker-other-build" Image
         "The running endpoint picker says that it was built from another tag."
         "Correct the image tag in the chart's values, or promote the right image.";
+    EndpointPickerGaugeWrong "endpoint-picker-gauge-wrong" EndpointPicker
+        "The endpoint picker counts another number of ready pods than Kubernetes does, so it picks among others than those of the pool."
+        "Compare its log with the pool's selector and port; its account must be allowed to watch pods.";
+    PickNotHonoured "pick-not-honoured" Gateway
+        "Requests were served by other pods than those that the endpoint picker picked."
+        "See whether the gateway's version supports the destination that the endpoint picker names, and its configuration overrides the endpoint.";
+    ImageOther "image-other" Image
+        "A container runs another image than the one that was meant: its digest differs."
+        "See what the tag leads to now and what the node has cached, and pin the digest.";
     ModelNotServed "model-not-served" Guide
         "The model server says that the model asked for does not exist."
         "Ask for a model (or adapter) that the model server's arguments serve.";

@@ -16,4 +16,5 @@ mod published;
 mod release;
 mod room;
 mod simulator;
+mod strangers;
 mod verify;

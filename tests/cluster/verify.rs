@@ -10,6 +10,7 @@ const MUST_HOLD: &[&str] = &[
     "http-route-resolved",
     "inference-pool-accepted",
     "pool-selects-pods",
+    "pool-selects-own-pods",
     "request-status",
     "request-completion",
     "request-passed-endpoint-picker",
@@ -18,7 +19,11 @@ const MUST_HOLD: &[&str] = &[
     "proof-served-by-pool",
     "proof-several-pods",
     "proof-counter",
+    "proof-picked-is-served",
+    "proof-steered",
+    "proof-ready-pods",
     "proof-build-ref",
+    "proof-image-digests",
     "cleanup",
 ];
 

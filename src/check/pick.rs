@@ -1,0 +1,178 @@
+//! The pod that the endpoint picker picked is the pod that served, by its own record.
+//!
+//! A mark in the headers says only that the endpoint picker saw the answer. Its record of picks joined with the names of
+//! the pods that served says that the gateway did what it was told.
+
+use std::collections::BTreeMap;
+
+use super::{Check, Observation, broken, counter::both, not_sent};
+use crate::{
+    probe::{Answer, metrics::Metrics},
+    record::Stage,
+    verdict::{Cause, CauseCode, Finding},
+};
+
+/// Successful picks; with the label `pod_name` from v1.5.0 on, and only a sum before.
+const ATTEMPTS: &str = "inference_extension_scheduler_attempts_total";
+
+/// How often each pod was picked between two looks; `None` where the endpoint picker does not say which it picked.
+pub(super) fn picks(before: &Metrics, after: &Metrics) -> Option<BTreeMap<String, f64>> {
+    after
+        .named(ATTEMPTS)
+        .any(|sample| sample.labels.contains_key("pod_name"))
+        .then_some(())?;
+    let by_pod = |metrics: &Metrics| {
+        let mut sums = BTreeMap::<String, f64>::new();
+        for sample in metrics.named(ATTEMPTS) {
+            let label = |name: &str| sample.labels.get(name).map(String::as_str).unwrap_or_default();
+            if label("status") == "success" && !label("pod_name").is_empty() {
+                *sums.entry(label("pod_name").to_owned()).or_default() += sample.value;
+            }
+        }
+        sums
+    };
+    let before = by_pod(before);
+    let rises = by_pod(after).into_iter().map(|(pod, sum)| {
+        let rise = sum - before.get(&pod).copied().unwrap_or(0.0);
+        (pod, rise)
+    });
+    Some(rises.filter(|(_, rise)| *rise > 0.0).collect())
+}
+
+/// How often each pod served.
+pub(super) fn served(answers: &[Answer]) -> BTreeMap<String, f64> {
+    let mut sums = BTreeMap::<String, f64>::new();
+    for pod in answers.iter().filter_map(Answer::serving_pod) {
+        *sums.entry(pod.to_owned()).or_default() += 1.0;
+    }
+    sums
+}
+
+/// `pod-a 3, pod-b 2`.
+fn listed(counts: &BTreeMap<String, f64>) -> String {
+    let each: Vec<String> = counts.iter().map(|(pod, count)| format!("{pod} {count}")).collect();
+    if each.is_empty() {
+        "none".into()
+    } else {
+        each.join(", ")
+    }
+}
+
+/// Picks per pod equal answers per pod.
+pub(super) struct PickedIsServed;
+
+impl Check for PickedIsServed {
+    fn name(&self) -> &'static str {
+        "proof-picked-is-served"
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Proof
+    }
+
+    fn sentence(&self, seen: &Observation) -> String {
+        format!(
+            "each pod served as often as the endpoint picker picked it: {}",
+            listed(&served(&seen.proof))
+        )
+    }
+
+    fn judge(&self, seen: &Observation) -> Finding {
+        if seen.proof.is_empty() {
+            return not_sent();
+        }
+        let (before, after) = match both(seen) {
+            Ok(both) => both,
+            Err(finding) => return finding,
+        };
+        if seen.proof.iter().any(|answer| answer.status() != Some(200)) {
+            return Finding::Skipped {
+                why: "not every request was answered; errors do not name the pod".into(),
+            };
+        }
+        if seen.proof.iter().any(|answer| answer.serving_pod().is_none()) {
+            return Finding::Skipped {
+                why: "the model server does not say which pod served (x-inference-pod): the proof is weaker".into(),
+            };
+        }
+        let Some(picked) = picks(before, after) else {
+            return Finding::Skipped {
+                why: format!(
+                    "this endpoint picker does not say which pod it picked ({ATTEMPTS} has no `pod_name`): \
+                     the proof is weaker, and rests on its counter and on steering"
+                ),
+            };
+        };
+        let served = served(&seen.proof);
+        if picked == served {
+            return Finding::Holds;
+        }
+        let cause = Cause::new(CauseCode::PickNotHonoured)
+            .because(format!("picked: {}", listed(&picked)))
+            .because(format!("served: {}", listed(&served)));
+        broken(listed(&picked), listed(&served), cause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::{
+        super::{EndpointPickerSeen, diagnosis::tests::answer},
+        *,
+    };
+
+    const TWO_OF_A: &str =
+        "inference_extension_scheduler_attempts_total{status=\"success\",pod_name=\"pod-a\",port=\"8000\"} 2\n";
+    const FOUR_OF_A: &str =
+        "inference_extension_scheduler_attempts_total{status=\"success\",pod_name=\"pod-a\",port=\"8000\"} 4\n";
+    const OTHER: &str =
+        "inference_extension_scheduler_attempts_total{status=\"success\",pod_name=\"pod-b\",port=\"8000\"} 2\n";
+    const FAILED: &str = "inference_extension_scheduler_attempts_total{status=\"failure\",pod_name=\"\"} 9\n";
+    const UNLABELLED: &str = "inference_extension_scheduler_attempts_total{status=\"success\"} 2\n";
+
+    fn seen(before: &str, after: &str) -> Observation {
+        Observation {
+            proof: vec![answer(200, true, "{}"), answer(200, true, "{}")],
+            endpoint_picker: EndpointPickerSeen {
+                before: Some(Ok(Metrics::parse(before).unwrap())),
+                after: Some(Ok(Metrics::parse(after).unwrap())),
+                ..EndpointPickerSeen::default()
+            },
+            ..Observation::default()
+        }
+    }
+
+    #[rstest]
+    #[case::first("", TWO_OF_A)]
+    #[case::further(TWO_OF_A, FOUR_OF_A)]
+    #[case::with_failed_attempts(TWO_OF_A, &format!("{FOUR_OF_A}{FAILED}"))]
+    fn picks_that_were_served_hold(#[case] before: &str, #[case] after: &str) {
+        assert_eq!(PickedIsServed.judge(&seen(before, after)), Finding::Holds);
+    }
+
+    #[rstest]
+    #[case::another_pod("", OTHER)]
+    #[case::too_few(TWO_OF_A, &FOUR_OF_A.replace(" 4", " 3"))]
+    #[case::both(TWO_OF_A, &format!("{FOUR_OF_A}{OTHER}"))]
+    fn picks_that_were_not_served_are_the_gateways_fault(#[case] before: &str, #[case] after: &str) {
+        let finding = PickedIsServed.judge(&seen(before, after));
+        assert!(
+            matches!(&finding, Finding::Broken { cause, .. } if cause.code == CauseCode::PickNotHonoured),
+            "{finding:?}"
+        );
+    }
+
+    #[test]
+    fn a_record_without_pods_is_said_to_prove_less() {
+        let finding = PickedIsServed.judge(&seen("", UNLABELLED));
+        assert!(matches!(finding, Finding::Skipped { why } if why.contains("weaker")));
+    }
+
+    #[test]
+    fn no_picks_at_all_are_not_taken_for_an_older_endpoint_picker() {
+        let finding = PickedIsServed.judge(&seen(TWO_OF_A, TWO_OF_A));
+        assert!(matches!(finding, Finding::Broken { .. }), "{finding:?}");
+    }
+}

@@ -1,0 +1,96 @@
+//! The endpoint picker and Kubernetes count the same ready pods.
+
+use super::{Check, Observation, broken, not_sent};
+use crate::{
+    record::Stage,
+    verdict::{Cause, CauseCode, Finding},
+};
+
+/// The gauge, from v0.2.0 on. It is refreshed every few seconds.
+pub const READY_PODS: &str = "inference_pool_ready_pods";
+
+/// `inference_pool_ready_pods` equals the pool's Ready pods.
+pub(super) struct ReadyPodsAgree;
+
+impl Check for ReadyPodsAgree {
+    fn name(&self) -> &'static str {
+        "proof-ready-pods"
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Proof
+    }
+
+    fn sentence(&self, seen: &Observation) -> String {
+        format!(
+            "the endpoint picker knows all {} Ready pods of the pool",
+            seen.ready_pods().len()
+        )
+    }
+
+    fn judge(&self, seen: &Observation) -> Finding {
+        if seen.proof.is_empty() {
+            return not_sent();
+        }
+        if let Some(Err(why)) = &seen.endpoint_picker.after {
+            let cause = Cause::new(CauseCode::MetricsUnreadable).because(why.clone());
+            return broken("the endpoint picker's metrics", why.clone(), cause);
+        }
+        let Some(counted) = seen.endpoint_picker.ready_pods else {
+            return Finding::Skipped {
+                why: format!("this endpoint picker has no {READY_PODS}"),
+            };
+        };
+        let ready = seen.ready_pods().len();
+        #[expect(clippy::cast_precision_loss, reason = "a pool has far fewer than 2^52 pods")]
+        if (counted - ready as f64).abs() < 0.5 {
+            return Finding::Holds;
+        }
+        let cause = Cause::new(CauseCode::EndpointPickerGaugeWrong).because(format!(
+            "{READY_PODS} is {counted}, and {ready} pods of the pool are Ready"
+        ));
+        broken(format!("{ready} pods"), format!("{counted} pods"), cause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::{
+        super::{PoolPod, diagnosis::tests::answer},
+        *,
+    };
+
+    #[rstest]
+    #[case::agreed(Some(1.0), Some(true))]
+    #[case::fewer(Some(0.0), Some(false))]
+    #[case::more(Some(2.0), Some(false))]
+    #[case::not_a_number(Some(f64::NAN), Some(false))]
+    #[case::no_gauge(None, None)]
+    fn the_gauge_must_agree(#[case] gauge: Option<f64>, #[case] holds: Option<bool>) {
+        let mut seen = Observation {
+            proof: vec![answer(200, true, "{}")],
+            pool_pods: vec![
+                PoolPod {
+                    name: "pod-a".into(),
+                    ready: true,
+                    workload: None,
+                },
+                PoolPod {
+                    name: "pod-b".into(),
+                    ready: false,
+                    workload: None,
+                },
+            ],
+            ..Observation::default()
+        };
+        seen.endpoint_picker.ready_pods = gauge;
+        let finding = ReadyPodsAgree.judge(&seen);
+        match holds {
+            Some(true) => assert_eq!(finding, Finding::Holds),
+            Some(false) => assert!(matches!(finding, Finding::Broken { .. }), "{finding:?}"),
+            None => assert!(matches!(finding, Finding::Skipped { .. }), "{finding:?}"),
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Requests that the endpoint picker must send to one pod arrive there.
+//!
+//! Requests that begin with the same long prompt go where that prompt is cached, by the endpoint picker's prefix scorer. A
+//! gateway that chooses for itself spreads them.
+
+use super::{
+    Check, Observation, broken, not_sent,
+    pick::{picks, served},
+};
+use crate::{
+    probe::{Answer, metrics::Metrics},
+    record::Stage,
+    verdict::{Cause, CauseCode, Finding},
+};
+
+/// How often the prefix indexer was asked for a prompt of at least one block. It rises only where the prefix scorer is in
+/// use; every release from v0.5.0 on has it.
+const PREFIXES_ASKED: &str = "inference_extension_prefix_indexer_hit_ratio_count";
+
+/// How often the endpoint picker looked for cached prefixes between two looks at its metrics.
+fn prefixes_asked(before: &Metrics, after: &Metrics) -> f64 {
+    after.sum(PREFIXES_ASKED, &[]).unwrap_or(0.0) - before.sum(PREFIXES_ASKED, &[]).unwrap_or(0.0)
+}
+
+/// All of them arrive at one pod.
+pub(super) struct SteeredToOnePod;
+
+impl Check for SteeredToOnePod {
+    fn name(&self) -> &'static str {
+        "proof-steered"
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Proof
+    }
+
+    fn sentence(&self, seen: &Observation) -> String {
+        match seen.steered.first().and_then(Answer::serving_pod) {
+            Some(pod) => format!(
+                "{} requests with one long prompt all arrive where it is cached, at {pod}",
+                seen.steered.len()
+            ),
+            None => "requests with one long prompt all arrive where it is cached".into(),
+        }
+    }
+
+    fn judge(&self, seen: &Observation) -> Finding {
+        let skipped = |why: &str| Finding::Skipped { why: why.to_owned() };
+        if seen.proof.is_empty() {
+            return not_sent();
+        }
+        if seen.ready_pods().len() < 2 {
+            return skipped("the pool has one Ready pod, and nothing to choose from");
+        }
+        let Some((first, rest)) = seen.steered.split_first() else {
+            return skipped("the requests were not sent: those before them were not all answered");
+        };
+        let picker = &seen.endpoint_picker;
+        let (before, after) = match (&picker.after, &picker.steered) {
+            (Some(Ok(before)), Some(Ok(after))) => (before, after),
+            (_, Some(Err(why))) | (Some(Err(why)), _) => {
+                let cause = Cause::new(CauseCode::MetricsUnreadable).because(why.clone());
+                return broken("the endpoint picker's metrics", why.clone(), cause);
+            }
+            (None, _) | (_, None) => {
+                return Finding::Undecided {
+                    why: "the endpoint picker's metrics were not read".into(),
+                };
+            }
+        };
+        if let Some(failed) = seen.steered.iter().find(|answer| answer.status() != Some(200)) {
+            return broken("status 200", failed.brief(), super::diagnosis::diagnose(failed, seen));
+        }
+        if prefixes_asked(before, after) < 0.5 {
+            return skipped(
+                "this endpoint picker shows no way to tell beforehand where a request must go (no prefix scorer is in \
+                 use): the proof is weaker",
+            );
+        }
+        let Some(pod) = first.serving_pod() else {
+            return skipped("the model server does not say which pod served (x-inference-pod)");
+        };
+        if rest.iter().all(|answer| answer.serving_pod() == Some(pod)) {
+            return Finding::Holds;
+        }
+        let served = served(&seen.steered);
+        if picks(before, after).as_ref() == Some(&served) {
+            return skipped(
+                "the endpoint picker itself spread requests with one prompt, as its record of picks says: what it picked \
+                 is what served, and where a request must go is not known beforehand",
+            );
+        }
+        let spread: Vec<String> = served.iter().map(|(pod, count)| format!("{pod} {count}")).collect();
+        let cause = Cause::new(CauseCode::PickNotHonoured).because(format!(
+            "requests with one long prompt, one after the other, were served by {}",
+            spread.join(", ")
+        ));
+        broken(format!("all at {pod}"), spread.join(", "), cause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::{
+        super::{EndpointPickerSeen, PoolPod, diagnosis::tests::answer},
+        *,
+    };
+    fn metrics(text: &str) -> Metrics {
+        Metrics::parse(text).unwrap()
+    }
+
+    fn served_by(pod: &str) -> Answer {
+        let mut answer = answer(200, true, "{}");
+        let headers = &mut answer.outcome.as_mut().unwrap().headers;
+        headers.retain(|(name, _)| name != "x-inference-pod");
+        headers.push(("x-inference-pod".to_owned(), pod.to_owned()));
+        answer
+    }
+
+    fn seen(pods: &[&str]) -> Observation {
+        Observation {
+            proof: vec![answer(200, true, "{}")],
+            endpoint_picker: EndpointPickerSeen {
+                after: Some(Ok(Metrics::default())),
+                steered: Some(Ok(metrics("inference_extension_prefix_indexer_hit_ratio_count 8\n"))),
+                ..EndpointPickerSeen::default()
+            },
+            steered: pods.iter().map(|pod| served_by(pod)).collect(),
+            pool_pods: ["pod-a", "pod-b"]
+                .map(|name| PoolPod {
+                    name: name.into(),
+                    ready: true,
+                    workload: None,
+                })
+                .into(),
+            ..Observation::default()
+        }
+    }
+
+    fn attempts(a: u32, b: u32) -> Metrics {
+        let line = |pod: &str, count| {
+            format!("inference_extension_scheduler_attempts_total{{status=\"success\",pod_name=\"{pod}\"}} {count}\n")
+        };
+        let asked = format!("inference_extension_prefix_indexer_hit_ratio_count {}\n", a + b);
+        metrics(&(line("pod-a", a) + &line("pod-b", b) + &asked))
+    }
+
+    #[rstest]
+    #[case::one_pod(&["pod-a", "pod-a", "pod-a"], Some(Finding::Holds))]
+    #[case::spread(&["pod-a", "pod-b", "pod-a"], None)]
+    fn requests_with_one_prompt_arrive_at_one_pod(#[case] pods: &[&str], #[case] finding: Option<Finding>) {
+        let judged = SteeredToOnePod.judge(&seen(pods));
+        match finding {
+            Some(finding) => assert_eq!(judged, finding),
+            None => assert!(
+                matches!(&judged, Finding::Broken { cause, .. } if cause.code == CauseCode::PickNotHonoured),
+                "{judged:?}"
+            ),
+        }
+    }
+
+    #[test]
+    fn what_the_endpoint_picker_spread_itself_is_not_the_gateways_fault() {
+        let mut seen = seen(&["pod-a", "pod-b", "pod-a"]);
+        seen.endpoint_picker.after = Some(Ok(attempts(5, 5)));
+        seen.endpoint_picker.steered = Some(Ok(attempts(7, 6)));
+        assert!(matches!(SteeredToOnePod.judge(&seen), Finding::Skipped { .. }));
+        seen.endpoint_picker.steered = Some(Ok(attempts(8, 5)));
+        assert!(matches!(SteeredToOnePod.judge(&seen), Finding::Broken { .. }));
+    }
+
+    #[test]
+    fn without_a_way_to_steer_the_proof_is_said_to_be_weaker() {
+        let mut seen = seen(&["pod-a", "pod-b"]);
+        seen.endpoint_picker.steered = seen.endpoint_picker.after.clone();
+        assert!(matches!(SteeredToOnePod.judge(&seen), Finding::Skipped { why } if why.contains("weaker")));
+    }
+
+    #[test]
+    fn metrics_that_cannot_be_read_are_no_reason_to_skip() {
+        let mut seen = seen(&["pod-a", "pod-a"]);
+        seen.endpoint_picker.steered = Some(Err("401".into()));
+        let finding = SteeredToOnePod.judge(&seen);
+        assert!(matches!(finding, Finding::Broken { cause, .. } if cause.code == CauseCode::MetricsUnreadable));
+    }
+
+    #[test]
+    fn an_answer_that_is_no_200_is_broken() {
+        let mut seen = seen(&["pod-a", "pod-a"]);
+        seen.steered.push(answer(503, false, "no healthy upstream"));
+        assert!(matches!(SteeredToOnePod.judge(&seen), Finding::Broken { .. }));
+    }
+}
