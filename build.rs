@@ -1,5 +1,7 @@
-//! Tells cargo that what is embedded (`manifests/`) belongs to the program.
+//! Tells cargo that what is embedded (`manifests/`, `scenarios/`) belongs to the program.
 
 fn main() {
-    println!("cargo::rerun-if-changed=manifests");
+    for directory in ["manifests", "scenarios"] {
+        println!("cargo::rerun-if-changed={directory}");
+    }
 }

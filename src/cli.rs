@@ -29,6 +29,7 @@ pub mod lint;
 mod order;
 pub mod plan;
 pub mod reap;
+pub mod scenario;
 pub mod source;
 pub mod verify;
 pub mod version;
@@ -55,6 +56,7 @@ enum Command {
     Guide(Box<guide::GuideArguments>),
     Diff(diff::DiffArguments),
     Lint(Box<lint::LintArguments>),
+    Scenario(scenario::ScenarioCommand),
     Images(images::ImagesCommand),
     /// Make, list and delete kind clusters of our own
     #[command(subcommand)]
@@ -120,6 +122,16 @@ impl Caller {
         redactor
     }
 
+    /// Tells an error that does not end the program, as the one that does is told.
+    fn tell_error(&self, error: &anyhow::Error) {
+        // Whoever closed standard error does not want to read it.
+        let _ = writeln!(
+            anstream::stderr(),
+            "error: {}",
+            self.redactor().redact(&format!("{error:#}"))
+        );
+    }
+
     /// Tells sentences on standard error, unless it is to be quiet.
     fn tell(&self, notes: &[String]) {
         if self.manner.verbosity() == Verbosity::Quiet {
@@ -174,6 +186,7 @@ impl Command {
             Self::Guide(arguments) => guide::run(&arguments, caller, &mut io::stdout().lock()),
             Self::Diff(arguments) => diff::run(&arguments, &mut io::stdout().lock()),
             Self::Lint(arguments) => lint::run(&arguments, caller, &mut io::stdout().lock()),
+            Self::Scenario(command) => scenario::run(&command, caller, &mut io::stdout().lock()),
             Self::Explain(arguments) => explain::run(&arguments, &mut io::stdout().lock()),
             Self::Version(arguments) => version::run(&arguments, &mut io::stdout().lock()),
         }

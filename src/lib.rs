@@ -20,4 +20,5 @@ pub mod redact;
 pub mod release;
 pub mod report;
 pub mod run;
+pub mod scenario;
 pub mod verdict;

@@ -6,11 +6,13 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+mod excerpt;
 mod image;
 mod locate;
 mod read;
 mod requests;
 
+pub use excerpt::excerpt;
 pub use image::{BadImageRef, ImageRef};
 pub use locate::{Position, locate};
 pub use read::{ManifestError, document, read};

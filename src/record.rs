@@ -50,6 +50,8 @@ pub enum Stage {
     Request,
     /// What proves more than a 200 does.
     Proof,
+    /// Scenarios: what is proven beyond the guide's own request.
+    Scenarios,
     /// Everything made is taken away.
     Cleanup,
 }
@@ -66,6 +68,7 @@ impl Stage {
             Self::Conditions => "conditions",
             Self::Request => "request",
             Self::Proof => "proof",
+            Self::Scenarios => "scenarios",
             Self::Cleanup => "cleanup",
         }
     }
@@ -137,14 +140,19 @@ pub struct Subject {
     pub provider: String,
     /// `before-publish` or `after-publish`.
     pub phase: String,
+    /// How far the run goes, where that is less than a quickstart: what alone is tested and what is not, as the end of a
+    /// sentence. Then variant, provider and phase say nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extent: Option<String>,
 }
 
 impl Subject {
     /// The subject in a few words: `v1.5.0 on istio with sim` or `embedded quickstart (no release was tested)`.
     pub fn sentence(&self) -> String {
-        match &self.tag {
-            Some(tag) => format!("{tag} on {} with {}", self.provider, self.variant),
-            None => format!("{} (no release was tested)", self.repository),
+        match (&self.tag, &self.extent) {
+            (_, Some(extent)) => format!("{}: {extent}", self.repository),
+            (Some(tag), None) => format!("{tag} on {} with {}", self.provider, self.variant),
+            (None, None) => format!("{} (no release was tested)", self.repository),
         }
     }
 }

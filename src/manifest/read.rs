@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::Object;
+use super::{Object, Position, excerpt};
 
 /// The most bytes of one manifest that are read; the largest CRD bundle upstream is below 2 MiB.
 const MOST_BYTES: usize = 16 << 20;
@@ -158,11 +158,9 @@ fn parse<T: serde::de::DeserializeOwned>(file: &str, line: u32, part: &str) -> R
     serde_saphyr::from_str_with_options(part, options).map_err(|error| {
         let place = error.location().filter(|place| place.line() > 0);
         let row = place.map_or(0, |place| u32::try_from(place.line() - 1).unwrap_or(0));
-        let excerpt = place.and_then(|place| {
-            let source = part.lines().nth(usize::try_from(row).ok()?)?;
-            let column = usize::try_from(place.column()).ok()?.saturating_sub(1).min(200);
-            let source: String = source.chars().take(200).collect();
-            Some(format!("\n   |\n   | {source}\n   | {}^", " ".repeat(column)))
+        let excerpt = place.map(|place| {
+            let column = u32::try_from(place.column()).unwrap_or(u32::MAX);
+            excerpt(part, Position { line: row + 1, column })
         });
         ManifestError::Syntax {
             file: file.into(),

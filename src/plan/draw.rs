@@ -110,6 +110,7 @@ fn draw_from(book: &GuideBook, release: &Release, layout: &Layout, options: &Opt
             variant: choice.variant.to_owned(),
             provider: provider.name.clone(),
             phase: options.phase.word().into(),
+            extent: None,
         },
         steps: draft.steps,
         cleanup,

@@ -102,6 +102,7 @@ impl Sink {
             variant,
             provider,
             phase,
+            extent,
         } = subject;
         Subject {
             repository: self.redact(&repository),
@@ -110,6 +111,7 @@ impl Sink {
             variant: self.redact(&variant),
             provider: self.redact(&provider),
             phase,
+            extent: extent.map(|extent| self.redact(&extent)),
         }
     }
 

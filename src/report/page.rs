@@ -37,12 +37,13 @@ pub(super) fn header(version: &str, subject: &Subject) -> Line {
         what = format!("{what} ({})", commit.get(..7).unwrap_or(commit));
     }
     let phase = subject.phase.replace('-', " ");
+    let how = match &subject.extent {
+        Some(extent) => extent.clone(),
+        None => format!("{} · {} · {phase}", subject.variant, subject.provider),
+    };
     Line::indented(0)
         .with(Tone::Bold, format!("quickproof {version}"))
-        .with(
-            Tone::Plain,
-            format!(" · {what} · {} · {} · {phase}", subject.variant, subject.provider),
-        )
+        .with(Tone::Plain, format!(" · {what} · {how}"))
 }
 
 /// A stage's heading.

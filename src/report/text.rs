@@ -12,7 +12,7 @@ use crate::{
 pub struct Text;
 
 /// The stages in the order of a run.
-const STAGES: [Stage; 9] = [
+const STAGES: [Stage; 10] = [
     Stage::Release,
     Stage::Preflight,
     Stage::Images,
@@ -21,6 +21,7 @@ const STAGES: [Stage; 9] = [
     Stage::Conditions,
     Stage::Request,
     Stage::Proof,
+    Stage::Scenarios,
     Stage::Cleanup,
 ];
 

@@ -288,6 +288,9 @@ causes! {
     StreamError "stream-error" ModelServer
         "A stream that began with a success tells an error."
         "Read the error in the report and the model server's log.";
+    ExpectationNotMet "expectation-not-met" ModelServer
+        "The answer is well formed and is not what the scenario expects of it."
+        "Compare the answer in the report with the scenario (`quickproof scenario show NAME`).";
     AnswerFromOutsidePool "answer-from-outside-pool" EndpointPicker
         "A pod that is not a Ready endpoint of the pool served the request."
         "Check the pool's selector and the gateway's cluster configuration.";

@@ -12,6 +12,7 @@ mod lint;
 mod matrix;
 mod plan;
 mod report;
+mod scenario;
 mod schemas;
 mod served;
 mod sources;

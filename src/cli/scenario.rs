@@ -1,0 +1,161 @@
+//! `quickproof scenario`: which scenarios there are, whether a file is one, and the schema for editors.
+
+use std::{io::Write, path::PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::{
+    cli::{Caller, Usage},
+    scenario::{self, Library, Scenario},
+    verdict::{ExitCode, Weight},
+};
+
+/// See, check and write scenarios: what is proven beyond the guide's own request.
+#[derive(Debug, Args)]
+pub struct ScenarioCommand {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// List the scenarios that there are
+    List {
+        #[command(flatten)]
+        from: FromArguments,
+        /// How to say it
+        #[arg(short, long, value_name = "FORM", default_value = "text")]
+        output: Form,
+    },
+    /// Read files and say what is wrong with them
+    Check {
+        /// The files
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Print the JSON Schema of scenarios, for editors
+    Schema,
+    /// Print a scenario as its file has it, to begin one of your own with
+    Show {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        from: FromArguments,
+    },
+}
+
+/// Where scenarios are looked for beside those that come with quickproof.
+#[derive(Debug, Clone, Default, Args)]
+pub struct FromArguments {
+    /// A directory with scenarios of your own; one of the same name stands in for a shipped one
+    #[arg(long = "scenarios", value_name = "DIR")]
+    directory: Option<PathBuf>,
+}
+
+/// How to say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// A line for each
+    Text,
+    /// An array of objects with `name`, `proves`, `weight`, `steps` and `file`
+    Json,
+}
+
+impl FromArguments {
+    /// The scenarios, those of the directory in place of shipped ones; which stand in for which is told on standard error.
+    ///
+    /// # Errors
+    /// The directory or a file in it is wrong.
+    pub fn library(&self, caller: &Caller) -> Result<Library, Usage> {
+        let mut library = Library::shipped().map_err(Usage::new)?;
+        if let Some(directory) = &self.directory {
+            library = library.with_directory(directory).map_err(Usage::new)?;
+        }
+        let told: Vec<String> = library.replaced.iter().map(ToString::to_string).collect();
+        caller.tell(&told);
+        Ok(library)
+    }
+}
+
+/// Does it.
+///
+/// # Errors
+/// A file or a name is wrong, or `out` cannot be written.
+pub fn run(command: &ScenarioCommand, caller: &Caller, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    match &command.what {
+        What::List { from, output } => list(&from.library(caller)?.scenarios, *output, out)?,
+        What::Check { files } => return check(files, caller, out),
+        What::Schema => writeln!(out, "{:#}", scenario::schema())?,
+        What::Show { name, from } => {
+            let library = from.library(caller)?;
+            // What is asked for is a name: a pattern would not say which one is to be shown.
+            let found = library.scenarios.iter().find(|scenario| scenario.name == *name);
+            let found = found.ok_or_else(|| Usage::new(scenario::unknown(name, &library.scenarios)))?;
+            out.write_all(found.text.as_bytes())?;
+        }
+    }
+    Ok(ExitCode::Passed)
+}
+
+fn list(scenarios: &[Scenario], form: Form, out: &mut dyn Write) -> anyhow::Result<()> {
+    match form {
+        Form::Text => {
+            let width = scenarios.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
+            for scenario in scenarios {
+                writeln!(
+                    out,
+                    "{:width$}  {:<8}  {}",
+                    scenario.name,
+                    weight(scenario.weight),
+                    scenario.proves
+                )?;
+            }
+        }
+        Form::Json => {
+            let scenarios: Vec<serde_json::Value> = scenarios.iter().map(in_json).collect();
+            writeln!(out, "{:#}", serde_json::Value::Array(scenarios))?;
+        }
+    }
+    Ok(())
+}
+
+fn weight(weight: Weight) -> &'static str {
+    match weight {
+        Weight::Gate => "gate",
+        Weight::Advisory => "advisory",
+    }
+}
+
+fn in_json(scenario: &Scenario) -> serde_json::Value {
+    serde_json::json!({
+        "name": scenario.name,
+        "proves": scenario.proves,
+        "weight": weight(scenario.weight),
+        "steps": scenario.steps.len(),
+        "file": scenario.file,
+    })
+}
+
+/// Reads every file, also after one that is wrong, and says of each what it is.
+fn check(files: &[PathBuf], caller: &Caller, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let mut code = ExitCode::Passed;
+    for file in files {
+        match scenario::read_file(file) {
+            Ok(scenario) => {
+                let steps = scenario.steps.len();
+                let plural = if steps == 1 { "" } else { "s" };
+                writeln!(
+                    out,
+                    "{}: scenario {}, {steps} step{plural}",
+                    file.display(),
+                    scenario.name
+                )?;
+            }
+            Err(error) => {
+                caller.tell_error(&error.into());
+                code = ExitCode::Usage;
+            }
+        }
+    }
+    Ok(code)
+}

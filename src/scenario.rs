@@ -1,0 +1,296 @@
+//! What is proven beyond the guide's own request: scenarios, which are data (`scenarios/*.yaml`).
+//!
+//! A scenario sends requests and says what their answers must be. It knows nothing of a cluster or of the command line:
+//! whoever performs one says on what [`Ground`] it stands. Steps of other kinds (scaling, steering, load) are further
+//! variants of [`Step`], each with a field of its own in the file.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{release::Tag, verdict::Weight};
+
+mod expression;
+mod file;
+mod ground;
+mod judge;
+mod library;
+mod outgoing;
+mod perform;
+mod read;
+mod select;
+mod suggest;
+mod template;
+mod wire;
+
+pub use expression::{Expression, Scope};
+pub use ground::Ground;
+pub use library::{Library, LibraryError, Replaced, read_file};
+pub use perform::{expected, perform, skip};
+pub use read::{ScenarioError, read};
+pub use select::{Pattern, SelectError, select, unknown};
+pub use template::{JsonTemplate, Template, Variables};
+
+/// A scenario, read and checked.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// Its name, unique among those of a run.
+    pub name: String,
+    /// What it proves when it holds, one sentence.
+    pub proves: String,
+    /// The releases that it is for.
+    pub releases: Releases,
+    /// What must be there.
+    pub needs: Needs,
+    /// Whether it decides the verdict.
+    pub weight: Weight,
+    /// What is done, in order; at least one.
+    pub steps: Vec<Step>,
+    /// The file that it was read from, as a person would name it.
+    pub file: String,
+    /// The text of the file.
+    pub text: Arc<str>,
+}
+
+/// A range of releases, by their three numbers: candidates count as their release.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Releases {
+    /// The first that it holds for, such as `v0.5.0`.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub from: Option<Tag>,
+    /// The first that it no longer holds for.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub before: Option<Tag>,
+}
+
+/// What must be there for a scenario to be performed. Empty lists ask for nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// One of these model-server variants.
+    pub variants: Vec<String>,
+    /// One of these gateway providers.
+    pub providers: Vec<String>,
+    /// All of these.
+    pub capabilities: Vec<Capability>,
+}
+
+/// Something that a scenario may need and that is not everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Capability {
+    /// A cluster that may be looked into and changed.
+    Cluster,
+    /// An endpoint picker in the path of requests, known to be there.
+    EndpointPicker,
+    /// Readable metrics of the endpoint picker.
+    EndpointPickerMetrics,
+    /// A `LoRA` adapter that the model server has loaded; its name is `${adapter}`.
+    Adapter,
+}
+
+/// One step of a scenario.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Step {
+    /// Sends a request, once or often.
+    Request(Box<RequestStep>),
+}
+
+/// A request, how often it is sent, and what its answers must be.
+#[derive(Debug, Clone)]
+pub struct RequestStep {
+    /// Its name; `None` only where it is the scenario's one step.
+    pub name: Option<String>,
+    /// The method.
+    pub method: Method,
+    /// The path with its leading `/`.
+    pub path: Template,
+    /// Headers, names in lower case.
+    pub headers: Vec<(String, Template)>,
+    /// The body.
+    pub body: Body,
+    /// Values of variables, one set for each request; empty where nothing varies.
+    pub vary: Vec<BTreeMap<String, String>>,
+    /// How often each is sent, at least once.
+    pub repeat: u32,
+    /// How many are under way at the same time, at least one.
+    pub concurrency: u32,
+    /// Within what time all answers must be there; `None` where only the limit of each request holds.
+    pub within: Option<Duration>,
+    /// What each answer must be.
+    pub expect: Expect,
+    /// Variables for later steps, and what gives their values.
+    pub capture: Vec<(String, Expression)>,
+}
+
+/// The methods of requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    /// Asks for what is there.
+    Get,
+    /// Asks for something to be made.
+    Post,
+    /// Replaces.
+    Put,
+    /// Changes in part.
+    Patch,
+    /// Takes away.
+    Delete,
+    /// As `GET` without a body.
+    Head,
+    /// Asks what may be asked.
+    Options,
+}
+
+/// The body of a request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Body {
+    /// None.
+    None,
+    /// JSON, in whose texts variables stand.
+    Json(JsonTemplate),
+    /// A text as it is.
+    Text(Template),
+}
+
+/// What each answer of a step must be.
+#[derive(Debug, Clone, Default)]
+pub struct Expect {
+    /// A success or an error, by every check of the wire that applies; `None` asks for neither.
+    pub answer: Option<Wanted>,
+    /// One of these status codes; empty: 200 for a success, any from 400 on for an error.
+    pub status: Vec<u16>,
+    /// The text that every choice must say; `None` where any will do.
+    pub says: Option<Template>,
+    /// One of these answered; empty: whoever.
+    pub answered_by: Vec<AnsweredBy>,
+    /// Whether it passed through the endpoint picker; `None` where that is not asked.
+    pub passed_endpoint_picker: Option<bool>,
+    /// Further expectations.
+    pub cel: Vec<CelExpectation>,
+}
+
+/// What kind of answer is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wanted {
+    /// What was asked for.
+    Success,
+    /// A refusal with a body that says why.
+    Error,
+}
+
+/// A component that may answer a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AnsweredBy {
+    /// The model server, whether through the endpoint picker or not.
+    ModelServer,
+    /// The endpoint picker itself.
+    EndpointPicker,
+    /// The gateway itself.
+    Gateway,
+}
+
+/// One expectation in CEL.
+#[derive(Debug, Clone)]
+pub struct CelExpectation {
+    /// The name of its check.
+    pub name: String,
+    /// What is true when it holds.
+    pub sentence: String,
+    /// The expression.
+    pub holds: Expression,
+}
+
+impl Releases {
+    /// Whether a release falls in the range.
+    pub fn cover(&self, tag: &Tag) -> bool {
+        let from = self.from.as_ref().is_none_or(|from| from.numbers() <= tag.numbers());
+        from && self
+            .before
+            .as_ref()
+            .is_none_or(|before| tag.numbers() < before.numbers())
+    }
+}
+
+impl std::fmt::Display for Releases {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (&self.from, &self.before) {
+            (Some(from), Some(before)) => write!(formatter, "releases from {from} to before {before}"),
+            (Some(from), None) => write!(formatter, "releases from {from} on"),
+            (None, Some(before)) => write!(formatter, "releases before {before}"),
+            (None, None) => formatter.write_str("all releases"),
+        }
+    }
+}
+
+impl Capability {
+    /// What is missing where it is not there, as the end of "it needs …".
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Cluster => "a cluster",
+            Self::EndpointPicker => "an endpoint picker that is known to be in the path",
+            Self::EndpointPickerMetrics => "the metrics of the endpoint picker",
+            Self::Adapter => "a LoRA adapter; the models list shows none and no `--adapter` names one",
+        }
+    }
+}
+
+impl Method {
+    /// The method as it stands in a request.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+            Self::Head => "HEAD",
+            Self::Options => "OPTIONS",
+        }
+    }
+}
+
+impl AnsweredBy {
+    /// The component in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::ModelServer => "the model server",
+            Self::EndpointPicker => "the endpoint picker",
+            Self::Gateway => "the gateway",
+        }
+    }
+}
+
+impl RequestStep {
+    /// How many requests are sent.
+    pub fn requests(&self) -> usize {
+        usize::try_from(self.repeat)
+            .unwrap_or(usize::MAX)
+            .saturating_mul(self.vary.len().max(1))
+    }
+}
+
+/// The JSON Schema of a scenario's file (draft 2020-12).
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(file::ScenarioFile).to_value()
+}
+
+/// Reads a duration as Go writes it: `300ms`, `90s`, `10m`, `1h30m`, `1.5h`.
+///
+/// # Errors
+/// It is none, or not above zero.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    const EXPECTED: &str = "expected a duration above zero such as `90s`, `10m` or `1h30m`";
+    let parsed: jiff::SignedDuration = text.parse().map_err(|_| EXPECTED.to_owned())?;
+    Duration::try_from(parsed)
+        .ok()
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| EXPECTED.to_owned())
+}

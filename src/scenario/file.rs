@@ -1,0 +1,167 @@
+//! A scenario as its file has it. What is meant by it is [`super::Scenario`].
+//!
+//! The JSON Schema is generated from these types, so their sentences are what an editor shows.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use super::{AnsweredBy, Capability, Method, Releases, Wanted, duration};
+use crate::verdict::Weight;
+
+/// What is proven beyond the guide's own request: requests, and what their answers must be.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(title = "quickproof scenario")]
+pub(super) struct ScenarioFile {
+    /// Its name, by which it is chosen and overridden: small letters, digits and `-`.
+    #[schemars(regex(pattern = r"^[a-z0-9]+(-[a-z0-9]+)*$"))]
+    pub(super) name: String,
+    /// What it proves when it holds, in one sentence.
+    pub(super) proves: String,
+    /// The releases that it is for; without it all. Where no release is tested it counts as the newest.
+    #[serde(default)]
+    pub(super) releases: Releases,
+    /// What must be there; else the scenario is skipped with the reason.
+    #[serde(default)]
+    pub(super) needs: NeedsFile,
+    /// Whether it decides the verdict (`gate`) or is only shown (`advisory`).
+    #[serde(default = "gate")]
+    #[schemars(schema_with = "weight")]
+    pub(super) weight: Weight,
+    /// What is done, in order.
+    #[schemars(length(min = 1))]
+    pub(super) steps: Vec<StepFile>,
+}
+
+/// What must be there for a scenario to be performed.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct NeedsFile {
+    /// One of these model-server variants, such as `sim`.
+    #[serde(default)]
+    pub(super) variants: Vec<String>,
+    /// One of these gateway providers, such as `istio`.
+    #[serde(default)]
+    pub(super) providers: Vec<String>,
+    /// All of these.
+    #[serde(default)]
+    pub(super) capabilities: Vec<Capability>,
+}
+
+/// One step. Its one field says what kind of step it is.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum StepFile {
+    /// Sends a request, once or often, and looks at each answer.
+    Request(Box<RequestFile>),
+}
+
+/// A request, how often it is sent, and what its answers must be.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct RequestFile {
+    /// Its name, part of the names of its checks. Needed where a scenario has several steps.
+    #[serde(default)]
+    #[schemars(regex(pattern = r"^[a-z0-9]+(-[a-z0-9]+)*$"))]
+    pub(super) name: Option<String>,
+    /// The method; without it `POST` with a body and `GET` without one.
+    #[serde(default)]
+    pub(super) method: Option<Method>,
+    /// The path with its leading `/`, such as `/v1/completions`; variables as `${model}`.
+    pub(super) path: String,
+    /// Headers; variables as `${model}`. `content-type: application/json` is added to a body without one.
+    #[serde(default)]
+    pub(super) headers: BTreeMap<String, String>,
+    /// The body as JSON. A text that is one variable, such as `${model}`, becomes its value; in other texts it is put in.
+    #[serde(default)]
+    pub(super) json: Option<Value>,
+    /// The body as it is, for what is no JSON; variables as `${model}`.
+    #[serde(default)]
+    pub(super) body: Option<String>,
+    /// Values of variables for several requests: the first of each list for the first request, and so on.
+    #[serde(default)]
+    pub(super) vary: BTreeMap<String, Vec<String>>,
+    /// How often it is sent (with `vary`: each of them). `${number}` counts the requests of the step, from 1.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub(super) repeat: u32,
+    /// How many requests are under way at the same time.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 256))]
+    pub(super) concurrency: u32,
+    /// Within what time all answers must be there, such as `300ms`, `30s`, `1m30s`.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub(super) within: Option<Within>,
+    /// What each answer must be.
+    pub(super) expect: ExpectFile,
+    /// Variables for later steps: a name, and the CEL expression that gives its value from the last `answer`.
+    #[serde(default)]
+    pub(super) capture: BTreeMap<String, String>,
+}
+
+/// What each answer of a step must be.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct ExpectFile {
+    /// Whether it is a success (200) or an error (one of `status`), read to its last byte: every check of the wire that
+    /// applies. A list of models must name the model.
+    #[serde(default)]
+    pub(super) answer: Option<Wanted>,
+    /// One of these status codes.
+    #[serde(default)]
+    #[schemars(inner(range(min = 100, max = 599)))]
+    pub(super) status: Vec<u16>,
+    /// The text that every choice must say, streamed or not, such as `${prompt}` of a model server that echoes.
+    #[serde(default)]
+    pub(super) says: Option<String>,
+    /// Who answered: one of these.
+    #[serde(default)]
+    pub(super) answered_by: Vec<AnsweredBy>,
+    /// Whether it passed through the endpoint picker. Decided only where one is in the path.
+    #[serde(default)]
+    pub(super) passed_endpoint_picker: Option<bool>,
+    /// Further expectations, each an expression of the Common Expression Language.
+    #[serde(default)]
+    pub(super) cel: Vec<CelFile>,
+}
+
+/// One expectation in CEL.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct CelFile {
+    /// The name of the check: small letters, digits and `-`.
+    #[schemars(regex(pattern = r"^[a-z0-9]+(-[a-z0-9]+)*$"))]
+    pub(super) name: String,
+    /// What is true when it holds, one sentence without a full stop.
+    pub(super) sentence: String,
+    /// The expression, true or false. It knows `answer` (then it must hold for each), `answers`, `model`, `prompt`,
+    /// `adapter` and what was captured.
+    pub(super) holds: String,
+}
+
+/// A duration as Go writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Within(pub(super) Duration);
+
+impl<'de> Deserialize<'de> for Within {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        duration(&text).map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+fn gate() -> Weight {
+    Weight::Gate
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn weight(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": ["gate", "advisory"] })
+}

@@ -1,0 +1,121 @@
+//! What a scenario is performed on, and whether that is enough.
+
+use std::collections::BTreeSet;
+
+use super::{Capability, Scenario, suggest};
+use crate::release::Tag;
+
+/// What a scenario is performed on.
+#[derive(Debug, Clone, Default)]
+pub struct Ground {
+    /// The address that paths are appended to, such as `http://10.0.0.1:80`, without a `/` at its end.
+    pub base: String,
+    /// The model that is asked for.
+    pub model: String,
+    /// The prompt of requests that say nothing in particular.
+    pub prompt: String,
+    /// A `LoRA` adapter that is loaded; `None` where none is known.
+    pub adapter: Option<String>,
+    /// Headers that every request has, such as an authorization.
+    pub headers: Vec<(String, String)>,
+    /// The release under test; `None` where none is, which counts as the newest.
+    pub release: Option<Tag>,
+    /// The model-server variant; `None` where it is not known.
+    pub variant: Option<String>,
+    /// The gateway provider; `None` where it is not known.
+    pub provider: Option<String>,
+    /// Whether the address has answered anything before, so that an answer that does not come is its own doing.
+    pub has_answered: bool,
+    /// What is there.
+    pub capabilities: BTreeSet<Capability>,
+}
+
+impl Ground {
+    /// Why a scenario cannot be performed here; `None` where it can.
+    pub fn lacks(&self, scenario: &Scenario) -> Option<String> {
+        let releases = &scenario.releases;
+        match &self.release {
+            Some(tag) if !releases.cover(tag) => return Some(format!("it is for {releases}, not for {tag}")),
+            None if releases.before.is_some() => {
+                return Some(format!("it is for {releases}, and no release is tested here"));
+            }
+            Some(_) | None => {}
+        }
+        let needs = &scenario.needs;
+        for (what, wanted, here) in [
+            ("variant", &needs.variants, &self.variant),
+            ("provider", &needs.providers, &self.provider),
+        ] {
+            let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+            match here {
+                _ if wanted.is_empty() => {}
+                Some(here) if wanted.contains(&here.as_str()) => {}
+                Some(here) => {
+                    return Some(format!(
+                        "it needs the {what} {}, not `{here}`",
+                        suggest::listed(&wanted)
+                    ));
+                }
+                None => {
+                    return Some(format!(
+                        "it needs the {what} {}, and what is here is not known",
+                        suggest::listed(&wanted)
+                    ));
+                }
+            }
+        }
+        let missing = needs
+            .capabilities
+            .iter()
+            .find(|capability| !self.capabilities.contains(capability))?;
+        Some(format!("it needs {}", missing.words()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn scenario(needs: &str) -> Scenario {
+        let text = format!(
+            "name: a\nproves: It holds.\n{needs}\nsteps:\n- request: {{path: /, expect: {{answer: success}}}}\n"
+        );
+        super::super::read("a.yaml", text.as_bytes()).unwrap()
+    }
+
+    fn ground(release: Option<&str>) -> Ground {
+        Ground {
+            release: release.map(|tag| tag.parse().unwrap()),
+            variant: Some("sim".into()),
+            capabilities: BTreeSet::from([Capability::Adapter]),
+            ..Ground::default()
+        }
+    }
+
+    #[rstest]
+    #[case::nothing("", None, None)]
+    #[case::inside("releases: {from: v1.0.0, before: v1.5.0}", Some("v1.0.0"), None)]
+    #[case::a_candidate_counts_as_its_release("releases: {from: v1.0.0}", Some("v1.0.0-rc.1"), None)]
+    #[case::before_it("releases: {from: v1.0.0}", Some("v0.9.0"), Some("from v1.0.0 on"))]
+    #[case::after_it("releases: {before: v1.5.0}", Some("v1.5.0-rc.2"), Some("before v1.5.0"))]
+    #[case::no_release_is_the_newest("releases: {from: v1.0.0}", None, None)]
+    #[case::no_release_is_not_an_old_one("releases: {before: v1.0.0}", None, Some("no release is tested"))]
+    #[case::variant("needs: {variants: [sim, cpu]}", None, None)]
+    #[case::other_variant("needs: {variants: [gpu, cpu]}", None, Some("`gpu` and `cpu`, not `sim`"))]
+    #[case::unknown_provider("needs: {providers: [istio]}", None, Some("not known"))]
+    #[case::capability("needs: {capabilities: [adapter]}", None, None)]
+    #[case::no_capability("needs: {capabilities: [adapter, cluster]}", None, Some("it needs a cluster"))]
+    fn a_scenario_is_performed_where_it_has_what_it_needs(
+        #[case] needs: &str,
+        #[case] release: Option<&str>,
+        #[case] said: Option<&str>,
+    ) {
+        let lacks = ground(release).lacks(&scenario(needs));
+        match said {
+            None => assert_eq!(lacks, None),
+            Some(said) => assert!(lacks.as_ref().is_some_and(|lacks| lacks.contains(said)), "{lacks:?}"),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Names, sentences and lists of values as a scenario may have them, and what is said of others.
+
+use std::collections::BTreeMap;
+
+use crate::scenario::template;
+
+/// Variables that every template knows.
+pub(super) const GIVEN: &[&str] = &["adapter", "model", "number", "prompt"];
+/// Variables that every expression knows.
+pub(super) const SEEN: &[&str] = &["adapter", "answer", "answers", "model", "prompt"];
+
+/// What is wrong at a place that a JSON pointer (RFC 6901) names.
+pub(super) struct Fault {
+    pub(super) pointer: String,
+    /// The text that is wrong, to point at inside what the pointer names; may be empty.
+    pub(super) word: String,
+    pub(super) why: String,
+}
+
+/// A fault at a place.
+pub(super) fn fault(pointer: impl Into<String>, word: &str, why: impl Into<String>) -> Fault {
+    Fault {
+        pointer: pointer.into(),
+        word: word.to_owned(),
+        why: why.into(),
+    }
+}
+
+/// The sets of values, one for each request.
+pub(super) fn varied(
+    at: &str,
+    written: &BTreeMap<String, Vec<String>>,
+) -> Result<Vec<BTreeMap<String, String>>, Fault> {
+    let mut length = None;
+    for (name, values) in written {
+        let pointer = format!("{at}/vary/{name}");
+        if name != "prompt" {
+            check_variable(&pointer, name)?;
+        }
+        if values.is_empty() || length.is_some_and(|length| length != values.len()) {
+            let why = format!(
+                "`{name}` has {} values; each variable has as many as the others",
+                values.len()
+            );
+            return Err(fault(pointer, "", why));
+        }
+        length = Some(values.len());
+    }
+    let nth = |index: usize| {
+        written
+            .iter()
+            .filter_map(|(name, values)| Some((name.clone(), values.get(index)?.clone())))
+            .collect()
+    };
+    Ok((0..length.unwrap_or(0)).map(nth).collect())
+}
+
+/// Refuses what cannot name a variable, or names one of ours.
+pub(super) fn check_variable(pointer: &str, name: &str) -> Result<(), Fault> {
+    if !template::is_name(name) {
+        let why = format!("`{name}` cannot name a variable: letters, digits and `_` are expected");
+        return Err(fault(pointer, "", why));
+    }
+    if GIVEN.contains(&name) || SEEN.contains(&name) {
+        return Err(fault(
+            pointer,
+            "",
+            format!("`{name}` is a variable of ours; choose another name"),
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses what is no name of a scenario, a step or a check.
+pub(super) fn check_name(pointer: &str, name: &str) -> Result<(), Fault> {
+    let is_word = |word: &str| {
+        !word.is_empty()
+            && word
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
+    if name.len() <= 60 && name.split('-').all(is_word) {
+        return Ok(());
+    }
+    let name: String = name.chars().take(60).collect();
+    let why = format!("`{name}` is no name: small letters, digits and `-` between them are expected");
+    Err(fault(pointer, "", why))
+}
+
+/// Refuses what is no sentence.
+pub(super) fn check_sentence(pointer: &str, sentence: &str) -> Result<(), Fault> {
+    if sentence.trim().is_empty() || sentence.len() > 400 || sentence.contains('\n') {
+        return Err(fault(pointer, "", "one sentence is expected here"));
+    }
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! Which scenarios are meant: names, regular expressions, and `!` before what is not.
+
+use regex::Regex;
+
+use super::{Scenario, suggest};
+
+/// What was typed to choose scenarios: a name or a regular expression for whole names; with a `!` before it what is left
+/// out.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    text: String,
+    takes: Takes,
+    regex: Regex,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    In,
+    Out,
+}
+
+/// Why no scenarios are chosen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SelectError {
+    /// It is no regular expression.
+    #[error("`{pattern}` is neither a name nor a regular expression: {why}")]
+    NotARegex {
+        /// What was typed.
+        pattern: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// No scenario has such a name.
+    #[error("no scenario is called `{pattern}`{hint}")]
+    MatchesNothing {
+        /// What was typed.
+        pattern: String,
+        /// Which names there are.
+        hint: String,
+    },
+    /// Each is left out again.
+    #[error("every scenario is left out; there are {names}")]
+    NoneLeft {
+        /// The names there are.
+        names: String,
+    },
+}
+
+impl Pattern {
+    /// A pattern of `--scenario`.
+    ///
+    /// # Errors
+    /// It is no regular expression.
+    pub fn read(text: &str) -> Result<Self, SelectError> {
+        match text.strip_prefix('!') {
+            Some(rest) => Self::new(rest, Takes::Out),
+            None => Self::new(text, Takes::In),
+        }
+    }
+
+    /// A pattern of `--skip`.
+    ///
+    /// # Errors
+    /// It is no regular expression.
+    pub fn skip(text: &str) -> Result<Self, SelectError> {
+        Self::new(text, Takes::Out)
+    }
+
+    fn new(text: &str, takes: Takes) -> Result<Self, SelectError> {
+        // `chat` is a name and does not mean `chat-stream`; whoever wants both writes `chat.*`.
+        let regex = Regex::new(&format!("^(?:{text})$")).map_err(|error| SelectError::NotARegex {
+            pattern: text.chars().take(80).collect(),
+            why: error
+                .to_string()
+                .lines()
+                .last()
+                .unwrap_or_default()
+                .trim_start_matches("error: ")
+                .to_owned(),
+        })?;
+        Ok(Self {
+            text: text.to_owned(),
+            takes,
+            regex,
+        })
+    }
+}
+
+/// The error that no scenario is called this.
+pub fn unknown(name: &str, scenarios: &[Scenario]) -> SelectError {
+    let names: Vec<&str> = scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
+    SelectError::MatchesNothing {
+        pattern: name.chars().take(80).collect(),
+        hint: suggest::instead_of(name, &names),
+    }
+}
+
+/// The scenarios that patterns choose, in their order; without patterns all.
+///
+/// # Errors
+/// A pattern fits no scenario, or none is left.
+pub fn select<'a>(scenarios: &'a [Scenario], patterns: &[Pattern]) -> Result<Vec<&'a Scenario>, SelectError> {
+    let names: Vec<&str> = scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
+    for pattern in patterns {
+        if !names.iter().any(|name| pattern.regex.is_match(name)) {
+            return Err(unknown(&pattern.text, scenarios));
+        }
+    }
+    let fits = |scenario: &Scenario, takes: Takes| {
+        patterns
+            .iter()
+            .any(|pattern| pattern.takes == takes && pattern.regex.is_match(&scenario.name))
+    };
+    let chooses = patterns.iter().any(|pattern| pattern.takes == Takes::In);
+    let chosen: Vec<&Scenario> = scenarios
+        .iter()
+        .filter(|scenario| !chooses || fits(scenario, Takes::In))
+        .filter(|scenario| !fits(scenario, Takes::Out))
+        .collect();
+    if chosen.is_empty() {
+        return Err(SelectError::NoneLeft {
+            names: suggest::listed(&names),
+        });
+    }
+    Ok(chosen)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn scenarios() -> Vec<Scenario> {
+        ["chat", "chat-stream", "models"]
+            .map(|name| {
+                let text = format!(
+                    "name: {name}\nproves: It holds.\nsteps:\n- request: {{path: /, expect: {{answer: success}}}}\n"
+                );
+                super::super::read("a.yaml", text.as_bytes()).unwrap()
+            })
+            .into()
+    }
+
+    fn chosen(typed: &[&str], skipped: &[&str]) -> Result<Vec<String>, SelectError> {
+        let patterns: Vec<Pattern> = typed
+            .iter()
+            .map(|text| Pattern::read(text))
+            .chain(skipped.iter().map(|text| Pattern::skip(text)))
+            .collect::<Result<_, _>>()?;
+        let scenarios = scenarios();
+        let chosen = select(&scenarios, &patterns)?;
+        Ok(chosen.iter().map(|scenario| scenario.name.clone()).collect())
+    }
+
+    #[rstest]
+    #[case::all(&[], &[], &["chat", "chat-stream", "models"])]
+    #[case::a_name_is_a_whole_name(&["chat"], &[], &["chat"])]
+    #[case::a_regex(&["chat.*"], &[], &["chat", "chat-stream"])]
+    #[case::several(&["models", "chat"], &[], &["chat", "models"])]
+    #[case::not(&["!models"], &[], &["chat", "chat-stream"])]
+    #[case::not_and_yes(&["chat.*", "!.*stream"], &[], &["chat"])]
+    #[case::skip(&[], &["chat.*"], &["models"])]
+    #[case::alternatives(&["chat|models"], &[], &["chat", "models"])]
+    fn names_and_patterns_choose(#[case] typed: &[&str], #[case] skipped: &[&str], #[case] names: &[&str]) {
+        assert_eq!(chosen(typed, skipped).unwrap(), names);
+    }
+
+    #[rstest]
+    #[case::nothing(&["embeddings"], &[], "`chat`, `chat-stream` and `models`")]
+    #[case::a_slip(&["chatt"], &[], "did you mean `chat`?")]
+    #[case::a_skip_that_skips_nothing(&[], &["modles"], "did you mean `models`?")]
+    #[case::none_left(&["chat"], &["chat"], "every scenario is left out")]
+    #[case::no_regex(&["chat("], &[], "unclosed group")]
+    fn what_chooses_nothing_is_an_error(#[case] typed: &[&str], #[case] skipped: &[&str], #[case] said: &str) {
+        let error = chosen(typed, skipped).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+}
