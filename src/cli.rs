@@ -28,7 +28,9 @@ pub mod images;
 pub mod lint;
 mod order;
 pub mod plan;
+pub mod probe;
 pub mod reap;
+pub mod reports;
 pub mod scenario;
 pub mod source;
 pub mod verify;
@@ -56,6 +58,7 @@ enum Command {
     Guide(Box<guide::GuideArguments>),
     Diff(diff::DiffArguments),
     Lint(Box<lint::LintArguments>),
+    Probe(Box<probe::ProbeArguments>),
     Scenario(scenario::ScenarioCommand),
     Images(images::ImagesCommand),
     /// Make, list and delete kind clusters of our own
@@ -110,7 +113,7 @@ pub struct Caller {
 pub struct Usage(anyhow::Error);
 
 /// Environment variables whose values are secrets that must appear nowhere.
-const SECRETS: &[&str] = &["HF_TOKEN", "GITHUB_TOKEN", "HUGGING_FACE_HUB_TOKEN"];
+const SECRETS: &[&str] = &["HF_TOKEN", "GITHUB_TOKEN", "HUGGING_FACE_HUB_TOKEN", probe::API_KEY];
 
 impl Caller {
     /// What takes secrets out of everything that is said: it knows those of the environment.
@@ -186,6 +189,7 @@ impl Command {
             Self::Guide(arguments) => guide::run(&arguments, caller, &mut io::stdout().lock()),
             Self::Diff(arguments) => diff::run(&arguments, &mut io::stdout().lock()),
             Self::Lint(arguments) => lint::run(&arguments, caller, &mut io::stdout().lock()),
+            Self::Probe(arguments) => probe::run(&arguments, caller, &mut io::stdout()),
             Self::Scenario(command) => scenario::run(&command, caller, &mut io::stdout().lock()),
             Self::Explain(arguments) => explain::run(&arguments, &mut io::stdout().lock()),
             Self::Version(arguments) => version::run(&arguments, &mut io::stdout().lock()),

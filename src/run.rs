@@ -26,6 +26,7 @@ use crate::{
 };
 
 mod address;
+pub mod endpoint;
 mod ground;
 mod judging;
 mod observe;

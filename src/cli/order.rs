@@ -76,7 +76,7 @@ pub(super) fn carry_out(wanted: &Verify, caller: &Caller) -> anyhow::Result<Exit
             Err(error) if error.exit_code() == ExitCode::Usage => return Err(Usage::new(error).into()),
             Err(error) => return Err(error.into()),
         };
-        let (outputs, live) = wanted.open_reports(run.id(), caller)?;
+        let (outputs, live) = wanted.reports.open(run.id(), caller)?;
         let record = Box::pin(run.carry_out(outputs, Box::new(live))).await;
         Ok(record.exit_code())
     })

@@ -3,20 +3,14 @@
 //! Arguments are typed twice: [`VerifyArguments`] as written, [`Verify`] as meant. What a tag, a layout or a provider is,
 //! the rooms below know; their refusals come back as [`Usage`](crate::cli::Usage) errors.
 
-use std::{
-    collections::BTreeMap,
-    num::NonZeroU32,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, num::NonZeroU32, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::{Args, ValueEnum};
 
 use crate::{
-    cli::{Caller, Usage, source::SourceArguments},
+    cli::{Caller, Usage, reports::ReportArguments, source::SourceArguments},
     release,
-    report::{Live, Outputs, Terminal},
+    scenario::duration,
     verdict::ExitCode,
 };
 
@@ -83,20 +77,8 @@ pub struct VerifyArguments {
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration, help_heading = "How it is tested")]
     timeout: Duration,
 
-    /// Where each run gets a directory of its own: journal, text, JUnit and JSON reports
-    #[arg(
-        long,
-        value_name = "DIR",
-        default_value = "quickproof-runs",
-        help_heading = "Reports"
-    )]
-    output_dir: PathBuf,
-    /// Write the JUnit report there too; `-` is standard output
-    #[arg(long, value_name = "FILE", help_heading = "Reports")]
-    junit_file: Option<PathBuf>,
-    /// Write the JSON report there too; `-` is standard output
-    #[arg(long, value_name = "FILE", help_heading = "Reports")]
-    json_file: Option<PathBuf>,
+    #[command(flatten)]
+    reports: ReportArguments,
 }
 
 /// Command lines to begin with, for the help.
@@ -178,12 +160,8 @@ pub struct Verify {
     pub requests: NonZeroU32,
     /// Longest that any one thing is waited for.
     pub timeout: Duration,
-    /// Where runs get their directories.
-    pub output_directory: PathBuf,
-    /// A further JUnit report.
-    pub junit_file: Option<PathBuf>,
-    /// A further JSON report.
-    pub json_file: Option<PathBuf>,
+    /// Where reports go.
+    pub reports: ReportArguments,
 }
 
 /// Whether deviations from the guide are allowed.
@@ -255,9 +233,7 @@ impl From<VerifyArguments> for Verify {
             },
             requests: typed.requests,
             timeout: typed.timeout,
-            output_directory: typed.output_dir,
-            junit_file: typed.junit_file,
-            json_file: typed.json_file,
+            reports: typed.reports,
         }
     }
 }
@@ -275,25 +251,6 @@ impl Verify {
                 "`--artifacts` stands in for assets that are not published yet; leave it out with `--phase after-publish`"
             ))),
         }
-    }
-
-    /// Opens the reports of run `id`, before anything else is made, and the live report that names them.
-    ///
-    /// # Errors
-    /// A path is not writable: a usage error that names its flag.
-    pub fn open_reports(&self, id: &str, caller: &Caller) -> Result<(Outputs, Terminal), Usage> {
-        let (junit, json) = (self.junit_file.as_deref(), self.json_file.as_deref());
-        let outputs = Outputs::open(&self.output_directory, id, junit, json).map_err(Usage::new)?;
-        let live = Live {
-            look: caller.manner.look(&caller.host),
-            medium: caller.manner.medium(&caller.host),
-            verbosity: caller.manner.verbosity(),
-            reports: outputs.paths(),
-        };
-        let started = Instant::now();
-        let clock = Box::new(move || started.elapsed());
-        let terminal = Terminal::new(Box::new(std::io::stderr()), live, clock);
-        Ok((outputs, terminal))
     }
 }
 
@@ -314,16 +271,6 @@ fn setting(text: &str) -> Result<Setting, String> {
         }),
         _ => Err("expected `KEY=VALUE`".to_owned()),
     }
-}
-
-/// Reads a duration as Go writes it: `300ms`, `90s`, `10m`, `1h30m`, `1.5h`.
-fn duration(text: &str) -> Result<Duration, String> {
-    const EXPECTED: &str = "expected a duration above zero such as `90s`, `10m` or `1h30m`";
-    let parsed: jiff::SignedDuration = text.parse().map_err(|_| EXPECTED.to_owned())?;
-    Duration::try_from(parsed)
-        .ok()
-        .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| EXPECTED.to_owned())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    record::{Change, DeviationKind, Event, Reporter, RunRecord, Stage},
+    record::{Change, Decision, DeviationKind, Event, Reporter, RunRecord, Stage},
     report::{
         Look, Medium, ReportPaths, Verbosity,
         closing::closing,
@@ -150,6 +150,14 @@ impl Terminal {
         self.print_under(self.stage, &[line])
     }
 
+    /// Whether it is one of the many checks of a scenario, which holds or does not apply: a note says how many there are.
+    fn is_detail(&self, decision: &Decision) -> bool {
+        decision.stage == Stage::Scenarios
+            && decision.check.contains('/')
+            && self.live.verbosity == Verbosity::Normal
+            && matches!(decision.finding, Finding::Holds | Finding::Skipped { .. })
+    }
+
     /// Whether the last decision is a skip of the same stage and for the same reason as the one before it: the reason
     /// has been told, and one line of it is enough.
     fn is_skipped_as_the_one_before(&self) -> bool {
@@ -244,7 +252,8 @@ impl Reporter for Terminal {
                 self.waiting = None;
                 let tells = decision.weight == Weight::Gate
                     && matches!(decision.finding, Finding::Broken { .. } | Finding::Undecided { .. });
-                if tells || !(self.quiet() || self.is_skipped_as_the_one_before()) {
+                let left_out = self.quiet() || self.is_skipped_as_the_one_before() || self.is_detail(decision);
+                if tells || !left_out {
                     let lines = page::decision(decision, &self.record.ledger, self.live.verbosity);
                     self.print_in(decision.stage, &lines)?;
                 }
@@ -305,7 +314,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        record::{Decision, Deviation},
+        record::Deviation,
         report::{Colours, Glyphs},
         verdict::{Cause, CauseCode},
     };
@@ -379,6 +388,27 @@ mod tests {
             "{:?}",
             paper.text()
         );
+    }
+
+    #[test]
+    fn the_many_checks_of_a_scenario_are_shown_where_they_do_not_hold() {
+        for (verbosity, shown) in [(Verbosity::Normal, false), (Verbosity::Verbose, true)] {
+            let (mut terminal, paper, _) = terminal(Medium::Terminal, verbosity);
+            for (check, finding) in [
+                ("chat/json", Finding::Holds),
+                ("chat/answer-status", Finding::Undecided { why: "x".into() }),
+                ("embeddings", Finding::Skipped { why: "y".into() }),
+            ] {
+                let decision = Decision::new(Stage::Scenarios, check, format!("it is {check}"), finding);
+                terminal.on_event(&Event::Decided { decision }).unwrap();
+            }
+            let text = paper.text();
+            assert_eq!(text.contains("it is chat/json"), shown, "{text}");
+            assert!(
+                text.contains("it is chat/answer-status") && text.contains("it is embeddings"),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -23,7 +23,8 @@ fn stdout(command: &mut Command) -> String {
 fn help_names_every_subcommand_and_every_exit_code() {
     let help = stdout(&mut quickproof(&["--help"]));
     for word in [
-        "verify", "plan", "guide", "diff", "images", "cluster", "reap", "explain", "version", "  130  ", "  143  ",
+        "verify", "plan", "guide", "diff", "probe", "scenario", "images", "cluster", "reap", "explain", "version",
+        "  130  ", "  143  ",
     ] {
         assert!(help.contains(word), "{word}");
     }

@@ -12,7 +12,8 @@ use crate::served::{Asked, Served};
 
 /// The model that is served.
 pub(crate) const MODEL: &str = "m";
-const PROMPT: &str = "one two three";
+/// What is asked, and what the server says again.
+pub(crate) const PROMPT: &str = "one two three";
 const CREATED: u64 = 1_750_000_000;
 
 /// What is asked of the server.
@@ -31,7 +32,8 @@ pub(crate) enum Ask {
 }
 
 impl Ask {
-    const ALL: [Self; 8] = [
+    /// Everything that may be asked.
+    pub(crate) const ALL: [Self; 8] = [
         Self::Completions,
         Self::Chat,
         Self::CompletionsStream,
@@ -59,7 +61,8 @@ impl Ask {
         }
     }
 
-    fn request(self, server: &Served) -> Outgoing {
+    /// The request that asks it.
+    pub(crate) fn request(self, server: &Served) -> Outgoing {
         let messages = json!([{"role": "user", "content": PROMPT}]);
         let counted = json!({"include_usage": true});
         let (path, body) = match self {

@@ -11,6 +11,7 @@ mod lies;
 mod lint;
 mod matrix;
 mod plan;
+mod probe;
 mod report;
 mod scenario;
 mod schemas;

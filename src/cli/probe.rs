@@ -1,0 +1,252 @@
+//! `quickproof probe`: the wire part of the scenarios against an endpoint that is there, without a cluster.
+
+use std::{io::Write, time::Duration};
+
+use clap::{Args, ValueEnum};
+use url::Url;
+
+use crate::{
+    cli::{Caller, Usage, block_on, reports::ReportArguments, scenario::FromArguments},
+    record::RunRecord,
+    redact::Redactor,
+    report::Sink,
+    run::endpoint::{EndpointError, EndpointOrder, EndpointRun},
+    scenario::{Pattern, Scenario, duration, select},
+    verdict::{ExitCode, Finding},
+};
+
+/// Prove what can be proven of an OpenAI-style endpoint from outside: a gateway of somebody else, or a model server alone.
+///
+/// Completions, chats, streams, the list of models and refusals, each answer read to its last byte. What needs a cluster
+/// is skipped with the reason, and the verdict says what was not tested. Everything is bounded: an endpoint that never
+/// answers, or answers for ever, ends the probe within its limits.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  quickproof probe localhost:8000\n  quickproof probe http://10.0.0.1/v1 --model Qwen/Qwen3-32B -o json\n  quickproof probe https://gateway.example --scenario 'chat.*' --skip errors --header 'x-tenant: a'"
+)]
+pub struct ProbeArguments {
+    /// The endpoint: an address with or without `http://`, with or without `/v1`
+    #[arg(value_name = "URL", value_parser = base)]
+    base: String,
+    /// The model to ask for; without it the only one that the endpoint lists
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+    /// A low-rank adapter to ask for as well; without it one that the endpoint lists
+    #[arg(long, value_name = "NAME")]
+    adapter: Option<String>,
+    /// Perform only these scenarios: a name, a regular expression for whole names, or `!` and what to leave out; may be
+    /// given again
+    #[arg(long = "scenario", value_name = "PATTERN")]
+    chosen: Vec<String>,
+    /// Leave these scenarios out: a name or a regular expression for whole names; may be given again
+    #[arg(long = "skip", value_name = "PATTERN")]
+    skipped: Vec<String>,
+    #[command(flatten)]
+    from: FromArguments,
+    /// A header that every request has; may be given again. `OPENAI_API_KEY` is sent as a bearer token where it is set.
+    /// Its value appears in no report
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<String>,
+    /// Longest that any one request may take, such as `5s`, `1m30s`
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    timeout: Duration,
+    #[command(flatten)]
+    reports: ReportArguments,
+    /// How to say it on standard output
+    #[arg(short, long, value_name = "FORM", default_value = "text")]
+    output: Form,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// Nothing: what is found is told on standard error, as it is found
+    Text,
+    /// An object with `outcome`, `exit_code`, `subject` and `checks`, each with its `finding`
+    Json,
+}
+
+/// Does it.
+///
+/// # Errors
+/// Something is wrong with what was typed, or it cannot be told which model is meant.
+pub fn run(arguments: &ProbeArguments, caller: &Caller, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let library = arguments.from.library(caller)?;
+    let scenarios: Vec<Scenario> = select(&library.scenarios, &arguments.patterns()?)
+        .map_err(Usage::new)?
+        .into_iter()
+        .cloned()
+        .collect();
+    let headers = arguments.headers(caller)?;
+    let redactor = redactor(caller, &headers);
+    let order = EndpointOrder {
+        base: arguments.base.clone(),
+        model: arguments.model.clone(),
+        adapter: arguments.adapter.clone(),
+        headers,
+        scenarios,
+        limit: arguments.timeout,
+        command: caller.command.clone(),
+    };
+    let record = block_on(async {
+        let sink = Sink::new(redactor.clone());
+        let run = match EndpointRun::prepare(caller.host.clone(), order, sink).await {
+            Ok(run) => run,
+            Err(EndpointError::Probe(error)) => return Err(error.into()),
+            Err(error) => return Err(Usage::new(anyhow::anyhow!("{}", redactor.redact(&error.to_string()))).into()),
+        };
+        let (outputs, live) = arguments.reports.open(run.id(), caller)?;
+        anyhow::Ok(Box::pin(run.carry_out(outputs, Box::new(live))).await)
+    })??;
+    if arguments.output == Form::Json {
+        writeln!(out, "{:#}", in_json(&record))?;
+    }
+    Ok(record.exit_code())
+}
+
+impl ProbeArguments {
+    fn patterns(&self) -> Result<Vec<Pattern>, Usage> {
+        let chosen = self.chosen.iter().map(|text| Pattern::read(text));
+        let skipped = self.skipped.iter().map(|text| Pattern::skip(text));
+        chosen.chain(skipped).collect::<Result<_, _>>().map_err(Usage::new)
+    }
+
+    /// The headers of every request: those given, and the key of the environment where none of them authorizes.
+    fn headers(&self, caller: &Caller) -> Result<Vec<(String, String)>, Usage> {
+        let read = self.headers.iter().map(|text| header(text));
+        let mut headers: Vec<(String, String)> = read
+            .collect::<Result<_, _>>()
+            .map_err(|expected| Usage::new(anyhow::anyhow!("`--header`: {expected}")))?;
+        let authorizes = headers.iter().any(|(name, _)| name == "authorization");
+        if let Some(key) = caller.host.variable(API_KEY).filter(|_| !authorizes) {
+            headers.push(("authorization".to_owned(), format!("Bearer {key}")));
+        }
+        Ok(headers)
+    }
+}
+
+/// The caller's redactor, which also knows what headers hold: the whole value, and each word of it but the first.
+fn redactor(caller: &Caller, headers: &[(String, String)]) -> Redactor {
+    let mut redactor = caller.redactor();
+    for (_, value) in headers {
+        redactor.learn(value.clone());
+        value.split_whitespace().skip(1).for_each(|word| redactor.learn(word));
+    }
+    redactor
+}
+
+/// The environment variable that clients of the `OpenAI` API read their key from.
+pub(super) const API_KEY: &str = "OPENAI_API_KEY";
+
+/// Reads `Name: value`; the name in lower case. The error does not repeat what was typed: it is most likely a secret.
+fn header(text: &str) -> Result<(String, String), &'static str> {
+    const EXPECTED: &str = "expected `Name: value`";
+    let (name, value) = text.split_once(':').ok_or(EXPECTED)?;
+    let (name, value) = (name.trim(), value.trim());
+    let is_name = reqwest::header::HeaderName::from_bytes(name.as_bytes()).is_ok();
+    let is_value = reqwest::header::HeaderValue::from_str(value).is_ok();
+    if !is_name || !is_value || value.is_empty() {
+        return Err(EXPECTED);
+    }
+    Ok((name.to_lowercase(), value.to_owned()))
+}
+
+/// Reads the endpoint's address: what paths such as `/v1/models` are appended to.
+fn base(text: &str) -> Result<String, String> {
+    const EXPECTED: &str =
+        "expected an address such as `localhost:8000`, `http://10.0.0.1` or `https://gateway.example/v1`";
+    let with_scheme = if text.contains("://") {
+        text.to_owned()
+    } else {
+        format!("http://{text}")
+    };
+    let url: Url = with_scheme.parse().map_err(|_| EXPECTED.to_owned())?;
+    let is_http = matches!(url.scheme(), "http" | "https");
+    if !is_http || url.host_str().is_none_or(str::is_empty) || url.query().is_some() || url.fragment().is_some() {
+        return Err(EXPECTED.to_owned());
+    }
+    let base = url.as_str().trim_end_matches('/');
+    Ok(base.strip_suffix("/v1").unwrap_or(base).to_owned())
+}
+
+/// What scripts read: the verdict, and each check with its finding.
+fn in_json(record: &RunRecord) -> serde_json::Value {
+    let checks: Vec<serde_json::Value> = record
+        .decisions
+        .iter()
+        .map(|decision| {
+            let mut check = serde_json::json!({ "check": decision.check, "sentence": decision.sentence });
+            match &decision.finding {
+                Finding::Holds => check["finding"] = "holds".into(),
+                Finding::Broken {
+                    expected,
+                    actual,
+                    cause,
+                } => {
+                    check["finding"] = "broken".into();
+                    check["expected"] = expected.as_str().into();
+                    check["actual"] = actual.as_str().into();
+                    check["cause"] = cause.code.code().into();
+                    check["blame"] = format!("{:?}", cause.code.blame()).into();
+                }
+                Finding::Undecided { why } => {
+                    check["finding"] = "undecided".into();
+                    check["why"] = why.as_str().into();
+                }
+                Finding::Skipped { why } => {
+                    check["finding"] = "skipped".into();
+                    check["why"] = why.as_str().into();
+                }
+            }
+            check
+        })
+        .collect();
+    serde_json::json!({
+        "outcome": record.outcome().word().to_lowercase(),
+        "exit_code": record.exit_code().number(),
+        "subject": record.subject.as_ref().map(crate::record::Subject::sentence),
+        "never_decided": record.never_decided(),
+        "checks": checks,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("localhost:8000", "http://localhost:8000")]
+    #[case("10.0.0.1:80/v1", "http://10.0.0.1")]
+    #[case("http://10.0.0.1/", "http://10.0.0.1")]
+    #[case("http://[::1]:8000/v1/", "http://[::1]:8000")]
+    #[case("https://gateway.example/team/v1", "https://gateway.example/team")]
+    fn an_address_may_be_written_in_several_ways(#[case] text: &str, #[case] meant: &str) {
+        assert_eq!(base(text).unwrap(), meant);
+    }
+
+    #[rstest]
+    #[case("")]
+    #[case("ftp://h")]
+    #[case("http://")]
+    #[case("http://h/v1?x=1")]
+    #[case("http://h:99999")]
+    fn what_is_no_address_is_refused(#[case] text: &str) {
+        base(text).unwrap_err();
+    }
+
+    #[rstest]
+    #[case("Authorization: Bearer a:b", Some(("authorization", "Bearer a:b")))]
+    #[case("x-tenant:a", Some(("x-tenant", "a")))]
+    #[case("no-colon", None)]
+    #[case("x y: a", None)]
+    #[case("x: a\nb: c", None)]
+    #[case("x:", None)]
+    fn headers_are_read(#[case] text: &str, #[case] meant: Option<(&str, &str)>) {
+        let read = header(text).ok();
+        assert_eq!(read, meant.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        if let Err(said) = header(text) {
+            assert!(!said.contains(text), "{said}");
+        }
+    }
+}

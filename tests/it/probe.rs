@@ -1,0 +1,457 @@
+//! `quickproof probe` against servers that answer rightly, wrongly, or never.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    process::{Command, Output, Stdio},
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+
+use rstest::rstest;
+use serde_json::Value;
+
+use quickproof::{
+    probe::Probe,
+    record::{Decision, Event, Events, RunRecord},
+    scenario::{self, Ground, Scenario},
+    verdict::{Finding, Outcome},
+};
+
+use crate::{
+    lies::{Ask, LIES, Lie, MODEL, PROMPT, liar},
+    served::Served,
+};
+
+/// The longest that a probe whose requests are given half a second may take, on a machine that is busy.
+const BOUND: Duration = Duration::from_mins(1);
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the binary is what is tested, so a test starts it"
+)]
+fn command(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("quickproof"));
+    command
+        .arg("probe")
+        .args(arguments)
+        .current_dir(directory)
+        .env_clear()
+        .stdin(Stdio::null());
+    command
+}
+
+/// What a probe printed, and what it wrote.
+struct Probed {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+    /// The run's files by name; empty where none were written.
+    files: BTreeMap<String, String>,
+}
+
+impl Probed {
+    fn of(directory: &Path, output: Output) -> Self {
+        let runs = directory.join("quickproof-runs");
+        let mut files = BTreeMap::new();
+        for run in fs::read_dir(runs).into_iter().flatten() {
+            for file in fs::read_dir(run.unwrap().path()).into_iter().flatten() {
+                let path = file.unwrap().path();
+                let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                files.insert(name, fs::read_to_string(&path).unwrap_or_default());
+            }
+        }
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+            files,
+        }
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}\n{}", self.stdout, self.stderr))
+    }
+
+    /// What each check of `-o json` was found to be.
+    fn findings(&self) -> BTreeMap<String, String> {
+        let json = self.json();
+        let checks = json["checks"].as_array().unwrap();
+        checks
+            .iter()
+            .map(|check| {
+                let text = |field: &str| check[field].as_str().unwrap().to_owned();
+                (text("check"), text("finding"))
+            })
+            .collect()
+    }
+
+    fn broken(&self) -> Vec<String> {
+        let is_broken = |(_, finding): &(String, String)| finding == "broken";
+        self.findings()
+            .into_iter()
+            .filter(is_broken)
+            .map(|(check, _)| check)
+            .collect()
+    }
+}
+
+fn probe(arguments: &[&str]) -> Probed {
+    let directory = tempfile::tempdir().unwrap();
+    let output = command(directory.path(), arguments).output().unwrap();
+    Probed::of(directory.path(), output)
+}
+
+#[test]
+fn a_good_model_server_passes_and_the_verdict_says_what_was_not_tested() {
+    let server = liar(None);
+    let probed = probe(&[&server.url("/v1"), "-o", "json"]);
+    assert_eq!(probed.code, Some(0), "{}", probed.stderr);
+    let json = probed.json();
+    assert_eq!((&json["outcome"], &json["exit_code"]), (&"passed".into(), &0.into()));
+    let findings = probed.findings();
+    for check in [
+        "endpoint-answers",
+        "completions/answer-usage",
+        "chat/answer-choices",
+        "chat-stream/stream-done",
+        "completions-stream/stream-usage",
+        "models/models-name",
+        "errors/unknown-model/error-body",
+        "errors/malformed-json/answered-by",
+    ] {
+        assert_eq!(
+            findings.get(check).map(String::as_str),
+            Some("holds"),
+            "{check}: {findings:#?}"
+        );
+    }
+    for check in ["lora-adapter", "missing-model", "completions/passed-endpoint-picker"] {
+        assert_eq!(findings.get(check).map(String::as_str), Some("skipped"), "{check}");
+    }
+    let sentence = format!(
+        "the endpoint {} with model {MODEL}: the wire only; nothing about a release, the endpoint picker or the pool was tested",
+        server.url("")
+    );
+    assert_eq!(json["subject"], sentence.as_str());
+    // Lines are folded at the width of a page.
+    let report = probed.files["report.txt"]
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    assert!(report.contains(&format!("PASSED {sentence}")), "{report}");
+    for file in ["journal.jsonl", "record.json", "junit_quickproof.xml"] {
+        assert!(!probed.files[file].is_empty(), "{file}");
+    }
+}
+
+#[test]
+fn only_the_scenarios_that_are_chosen_are_performed() {
+    let server = liar(None);
+    let probed = probe(&[
+        &server.url(""),
+        "--scenario",
+        "chat.*",
+        "--skip",
+        ".*-stream",
+        "-o",
+        "json",
+    ]);
+    assert_eq!(probed.code, Some(0), "{}", probed.stderr);
+    let scenarios: Vec<String> = probed
+        .findings()
+        .into_keys()
+        .filter_map(|check| Some(check.split_once('/')?.0.to_owned()))
+        .collect();
+    assert!(scenarios.iter().all(|scenario| scenario == "chat"), "{scenarios:?}");
+}
+
+/// A scenario that asks this as the table of lies does, and expects the right answer.
+fn scenario_of(ask: Ask, server: &Served) -> Scenario {
+    let request = ask.request(server);
+    let mut step = serde_json::json!({
+        "method": request.method,
+        "path": request.url.strip_prefix(&server.url("")).unwrap(),
+        "expect": match ask {
+            Ask::UnknownModel => serde_json::json!({"answer": "error", "status": [404], "answered-by": ["model-server"]}),
+            Ask::BadRequest => serde_json::json!({"answer": "error", "status": [400], "answered-by": ["endpoint-picker"]}),
+            Ask::Models | Ask::Embeddings => serde_json::json!({"answer": "success", "answered-by": ["model-server"]}),
+            _ => serde_json::json!({"answer": "success", "says": PROMPT, "answered-by": ["model-server"]}),
+        },
+    });
+    if let Some(body) = request.json() {
+        step["json"] = body;
+    }
+    let scenario = serde_json::json!({"name": "a", "proves": "It holds.", "steps": [{"request": step}]});
+    scenario::read("a.yaml", scenario.to_string().as_bytes()).unwrap()
+}
+
+/// What came of a scenario that asks this.
+async fn performed(ask: Ask, server: &Served, bound: Duration) -> RunRecord {
+    let ground = Ground {
+        base: server.url(""),
+        model: MODEL.into(),
+        has_answered: true,
+        ..Ground::default()
+    };
+    let scenario = scenario_of(ask, server);
+    let (events, mut heard) = Events::channel();
+    events.send(Event::Expected {
+        checks: scenario::expected(&scenario, &ground),
+    });
+    scenario::perform(&scenario, &Probe::new(bound).unwrap(), &ground, &events).await;
+    events.send(Event::Ended {
+        at: jiff::Timestamp::UNIX_EPOCH,
+        took_ms: 1,
+    });
+    drop(events);
+    let mut record = RunRecord::default();
+    while let Some(event) = heard.recv().await {
+        record.fold(&event);
+    }
+    record
+}
+
+fn broken_in(record: &RunRecord) -> Vec<&str> {
+    let is_broken = |decision: &&Decision| matches!(decision.finding, Finding::Broken { .. });
+    let broken = record.decisions.iter().filter(is_broken);
+    broken.map(|decision| decision.check.as_str()).collect()
+}
+
+#[tokio::test]
+async fn each_lie_fails_its_scenario_with_exactly_the_check_that_is_meant_to() {
+    let mut wrong = Vec::new();
+    for lie in LIES {
+        let bound = if lie.check == "answer-came" {
+            Duration::from_millis(200)
+        } else {
+            Duration::from_secs(20)
+        };
+        let record = performed(lie.ask, &liar(Some(lie)), bound).await;
+        let told = format!("a/{}", lie.check);
+        if record.outcome() != Outcome::Failed || broken_in(&record) != [told.as_str()] {
+            let (outcome, broken) = (record.outcome(), broken_in(&record));
+            wrong.push(format!(
+                "{:?} {}: {outcome:?} by {broken:?} and not {told}",
+                lie.ask, lie.what
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn right_answers_pass() {
+    let server = liar(None);
+    for ask in Ask::ALL {
+        let record = performed(ask, &server, Duration::from_secs(20)).await;
+        assert_eq!(record.outcome(), Outcome::Passed, "{ask:?}: {record:#?}");
+    }
+}
+
+#[rstest]
+#[case("answer-status", "errors/unknown-model/answer-status")]
+#[case("stream-done", "-stream/stream-done")]
+#[case("answer-model", "/answer-model")]
+fn a_lie_fails_the_probe(#[case] check: &str, #[case] told: &str) {
+    let by_streams = |ask| matches!(ask, Ask::ChatStream | Ask::CompletionsStream);
+    let fits = |lie: &&Lie| {
+        lie.check == check
+            && (check != "answer-status" || lie.ask == Ask::UnknownModel)
+            && (check != "stream-done" || by_streams(lie.ask))
+    };
+    let server = liar(LIES.iter().find(fits));
+    let probed = probe(&[&server.url(""), "--model", MODEL, "-o", "json"]);
+    assert_eq!(probed.code, Some(1), "{}", probed.stderr);
+    let broken = probed.broken();
+    assert!(
+        !broken.is_empty() && broken.iter().all(|check| check.ends_with(told)),
+        "{broken:?}"
+    );
+}
+
+/// What a server does with every connection, and the exit code that follows.
+#[rstest]
+#[case::never_answers("hold", 3)]
+#[case::says_its_head_byte_by_byte("drip-head", 3)]
+#[case::says_its_body_byte_by_byte("drip-body", 1)]
+#[case::answers_for_ever("endless", 1)]
+#[case::closes_at_once("close", 1)]
+fn a_server_that_never_comes_to_an_end_does_not_keep_the_probe(#[case] manner: &'static str, #[case] code: i32) {
+    let server = Served::start(move |_, mut wire| match manner {
+        "hold" => wire.hold(),
+        "close" => Ok(()),
+        "drip-head" => loop {
+            wire.send("H")?;
+            std::thread::sleep(Duration::from_millis(100));
+        },
+        "drip-body" => {
+            wire.send("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n")?;
+            loop {
+                wire.send(" ")?;
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        }
+        _ => {
+            wire.send("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n")?;
+            loop {
+                wire.send([b' '; 4096])?;
+            }
+        }
+    })
+    .unwrap();
+    let began = Instant::now();
+    let probed = probe(&[&server.url(""), "--model", MODEL, "--timeout", "500ms", "-o", "json"]);
+    assert!(began.elapsed() < BOUND, "{:?}", began.elapsed());
+    assert_eq!(probed.code, Some(code), "{}", probed.stderr);
+    assert_eq!(probed.json()["never_decided"], Value::Array(Vec::new()));
+    if code == 3 {
+        assert_eq!(probed.broken(), ["endpoint-answers"]);
+    }
+}
+
+#[test]
+fn an_endpoint_that_is_not_there_is_errored_with_reports() {
+    let gone = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().to_string()
+    };
+    for model in [&["--model", MODEL][..], &[]] {
+        let arguments: Vec<&str> = [gone.as_str(), "-o", "json"].iter().chain(model).copied().collect();
+        let probed = probe(&arguments);
+        assert_eq!(probed.code, Some(3), "{}", probed.stderr);
+        assert_eq!(probed.json()["outcome"], "errored");
+        assert_eq!(probed.broken(), ["endpoint-answers"]);
+        assert!(probed.files["report.txt"].contains("endpoint-not-answering"));
+    }
+}
+
+fn list_of(models: &[&str]) -> Served {
+    let data: Vec<Value> = models
+        .iter()
+        .map(|name| serde_json::json!({"id": name, "object": "model"}))
+        .collect();
+    let body = serde_json::json!({"object": "list", "data": data}).to_string();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    Served::bytes(format!("{head}{body}")).unwrap()
+}
+
+#[rstest]
+#[case::several(&["alpha", "beta"], "`alpha`, `beta`")]
+#[case::none(&[], "--model")]
+fn which_model_is_meant_must_be_told_where_it_cannot_be_seen(#[case] models: &[&str], #[case] said: &str) {
+    let server = list_of(models);
+    let probed = probe(&[&server.url("")]);
+    assert_eq!(probed.code, Some(2));
+    assert!(probed.stderr.contains(said), "{}", probed.stderr);
+    assert!(probed.files.is_empty(), "nothing is made");
+}
+
+#[rstest]
+#[case::no_address(&["http://"], "expected an address")]
+#[case::no_scenario(&["localhost:1", "--scenario", "chatt"], "did you mean `chat`?")]
+#[case::no_skip(&["localhost:1", "--skip", "embeddings"], "`completions`")]
+#[case::no_duration(&["localhost:1", "--timeout", "5"], "expected a duration")]
+#[case::no_directory(&["localhost:1", "--scenarios", "/no/such/directory"], "/no/such/directory")]
+fn what_is_wrong_with_a_probe_is_a_usage_error(#[case] arguments: &[&str], #[case] said: &str) {
+    let probed = probe(arguments);
+    assert_eq!(probed.code, Some(2), "{}", probed.stderr);
+    assert!(probed.stderr.contains(said), "{}", probed.stderr);
+    assert!(probed.files.is_empty(), "nothing is made");
+}
+
+const KEY: &str = "correct-horse-battery";
+const TENANT: &str = "staple-of-tenants";
+
+#[test]
+fn keys_are_sent_and_appear_nowhere() {
+    // The server tells everything that it was asked, in place of an answer.
+    let (asked, heads) = mpsc::channel();
+    let server = Served::start(move |request, mut wire| {
+        let _ = asked.send(request.head.clone());
+        let body = request.head.clone();
+        wire.send(format!(
+            "HTTP/1.1 200 OK\r\nx-told: {KEY}\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        ))
+    })
+    .unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let header = format!("X-Tenant: {TENANT}");
+    let url = server.url("");
+    let arguments = [
+        url.as_str(),
+        "--model",
+        MODEL,
+        "--header",
+        &header,
+        "-o",
+        "json",
+        "--verbose",
+    ];
+    let output = command(directory.path(), &arguments)
+        .env("OPENAI_API_KEY", KEY)
+        .output()
+        .unwrap();
+    let probed = Probed::of(directory.path(), output);
+    assert_eq!(probed.code, Some(1), "{}", probed.stderr);
+    for head in heads.try_iter() {
+        assert!(head.contains(&format!("authorization: Bearer {KEY}")), "{head}");
+        assert!(head.contains(&format!("x-tenant: {TENANT}")), "{head}");
+    }
+    let said = probed.files.values().chain([&probed.stdout, &probed.stderr]);
+    for text in said {
+        assert!(!text.contains(KEY) && !text.contains(TENANT), "{text}");
+        assert!(!text.is_empty());
+    }
+}
+
+#[test]
+fn a_header_that_is_none_is_refused_without_repeating_it() {
+    let probed = probe(&["localhost:1", "--header", KEY]);
+    assert_eq!(probed.code, Some(2));
+    assert!(
+        probed.stderr.contains("--header") && !probed.stderr.contains(KEY),
+        "{}",
+        probed.stderr
+    );
+}
+
+#[test]
+fn a_signal_ends_it_with_valid_reports() {
+    let (asked, requests) = mpsc::channel();
+    let server = Served::start(move |request, mut wire| {
+        let _ = asked.send(request.path().to_owned());
+        if request.path() == "/v1/models" {
+            return wire.send("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
+        }
+        wire.hold()
+    })
+    .unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let url = server.url("");
+    let child = command(directory.path(), &[&url, "--model", MODEL, "--timeout", "10m"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The first is the look at the models, the second the request that is never answered.
+    for _ in 0..2 {
+        requests.recv_timeout(BOUND).unwrap();
+    }
+    #[expect(clippy::disallowed_methods, reason = "the standard library sends no signals")]
+    let killed = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(killed.success());
+    let probed = Probed::of(directory.path(), child.wait_with_output().unwrap());
+    assert_eq!(probed.code, Some(130), "{}", probed.stderr);
+    let record: Value = serde_json::from_str(&probed.files["record.json"]).unwrap();
+    assert_eq!(record["interrupted"], "SIGINT");
+    assert!(probed.files["junit_quickproof.xml"].ends_with("</testsuites>\n"));
+}
