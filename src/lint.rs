@@ -4,7 +4,10 @@
 //! A rule never guesses. What it cannot decide it says so, and what it does not say is not proven. Nothing here runs a
 //! program or touches the network: charts are rendered beforehand, by whoever calls, and handed in.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+};
 
 use crate::{
     guide::GuideBook,
@@ -235,6 +238,8 @@ pub struct Examined<'a> {
     readers: Vec<reader::Reader>,
     /// The release's own guide with all its tabs; `None` where it has none that can be read.
     book: Option<GuideBook>,
+    /// The kinds that each chart may make, by its directory; see [`Examined::kinds_of_chart`].
+    kinds_of_charts: Mutex<BTreeMap<String, Option<Arc<BTreeSet<String>>>>>,
 }
 
 impl Examined<'_> {

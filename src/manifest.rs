@@ -2,7 +2,7 @@
 //!
 //! It reads text and knows nothing of where the text came from, what the objects mean, or whether they are valid.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::Value;
 
@@ -21,8 +21,9 @@ pub use requests::{amounts, is_gpu, requested, thousandths};
 /// One object of a manifest, and where it stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Object {
-    /// The object as JSON; always an object with string `apiVersion`, `kind` and `metadata.name`.
-    pub value: Value,
+    /// The object as JSON; always an object with string `apiVersion`, `kind` and `metadata.name`. Shared: a CRD is large,
+    /// and every plan that applies it has it.
+    pub value: Arc<Value>,
     /// The file, relative to the release's tree.
     pub file: String,
     /// The line its document begins at, counted from 1.

@@ -43,6 +43,8 @@ pub use tag::{Tag, TagError};
 pub use tree::{DirectoryTree, EmbeddedTree, MemoryTree, Tree, TreeError};
 pub use web::WebError;
 
+use serde_json::Value;
+
 use crate::{
     manifest::{self, ManifestError, Object},
     record::Deviation,
@@ -74,6 +76,8 @@ pub struct Release {
     pub notes: Vec<String>,
     /// Manifests of the tree that were read before: one plan after another asks for the same ones.
     read: Mutex<BTreeMap<RepoPath, ReadManifest>>,
+    /// The same for files that are one document.
+    documents: Mutex<BTreeMap<RepoPath, Result<Arc<Value>, ManifestError>>>,
 }
 
 /// Why a release cannot be tested. Found before anything is made.
@@ -223,6 +227,7 @@ impl Release {
             deviations: Vec::new(),
             notes: Vec::new(),
             read: Mutex::default(),
+            documents: Mutex::default(),
         }
     }
 
@@ -236,6 +241,20 @@ impl Release {
             return Ok(read.clone()?);
         }
         let read = manifest::read(path.as_str(), &self.tree.read(path)?).map(Arc::from);
+        known().insert(path.clone(), read.clone());
+        Ok(read?)
+    }
+
+    /// A file of the tree that is one YAML document, such as a chart's values; each is read once.
+    ///
+    /// # Errors
+    /// The file is missing or no YAML.
+    pub fn document(&self, path: &RepoPath) -> Result<Arc<Value>, ReleaseError> {
+        let known = || self.documents.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(read) = known().get(path) {
+            return Ok(read.clone()?);
+        }
+        let read = manifest::document(path.as_str(), &self.tree.read(path)?).map(Arc::new);
         known().insert(path.clone(), read.clone());
         Ok(read?)
     }

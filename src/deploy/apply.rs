@@ -1,6 +1,9 @@
 //! Applying objects: server-side, in order, under a field manager of our own.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
@@ -127,7 +130,7 @@ impl Deployer {
         }
         self.write_down(&resource, namespace, object.name(), None, &expected)?;
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
-        let patch = Patch::Apply(&object.value);
+        let patch = Patch::Apply(&*object.value);
         let applying = || async {
             match api.patch(object.name(), &parameters, &patch).await {
                 Ok(stored) => Ok(stored),
@@ -150,7 +153,8 @@ impl Deployer {
             uid: stored.uid().unwrap_or_default(),
         };
         let mut sent = object.clone();
-        if let (Some(namespace), Some(metadata)) = (stored.namespace(), sent.value["metadata"].as_object_mut()) {
+        let value = Arc::make_mut(&mut sent.value);
+        if let (Some(namespace), Some(metadata)) = (stored.namespace(), value["metadata"].as_object_mut()) {
             metadata.insert("namespace".into(), Value::String(namespace));
         }
         self.deployed(|deployed| {
@@ -212,7 +216,7 @@ impl Deployer {
             return Ok(());
         }
         let namespace = Object {
-            value: json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
+            value: json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}).into(),
             file: "quickproof".into(),
             line: 0,
         };
@@ -365,12 +369,13 @@ mod tests {
         let definition = Object {
             value: json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
                 "metadata": {"name": "things.example.io"},
-                "spec": {"group": "example.io", "names": {"kind": "Thing"}}}),
+                "spec": {"group": "example.io", "names": {"kind": "Thing"}}})
+            .into(),
             file: String::new(),
             line: 1,
         };
         let of = |api_version: &str, kind: &str| Object {
-            value: json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "x"}}),
+            value: json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "x"}}).into(),
             file: String::new(),
             line: 1,
         };

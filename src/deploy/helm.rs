@@ -1,6 +1,6 @@
 //! Charts: installed by `helm`, from the release's own tree where they are not published yet.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use serde_json::Value;
 use url::Url;
@@ -87,7 +87,8 @@ impl Deployer {
             .map_err(|error| StepFailed::new(CauseCode::HelmFailed, expected.clone(), error.to_string()))?;
         for object in &mut objects {
             let named = object.namespace().is_some();
-            if let Some(metadata) = object.value["metadata"].as_object_mut().filter(|_| !named) {
+            let value = Arc::make_mut(&mut object.value);
+            if let Some(metadata) = value["metadata"].as_object_mut().filter(|_| !named) {
                 metadata.insert("namespace".into(), Value::String(namespace.to_owned()));
             }
         }

@@ -46,7 +46,7 @@ impl Deployer {
                 "roleRef": role("ClusterRole", "system:auth-delegator"), "subjects": subject(account)}),
         ]
         .map(|value| Object {
-            value,
+            value: value.into(),
             file: "quickproof".into(),
             line: 0,
         });

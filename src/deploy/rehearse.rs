@@ -81,7 +81,7 @@ async fn creation(
         field_manager: Some(FIELD_MANAGER.to_owned()),
     };
     let url = <DynamicObject as kube::Resource>::url_path(&resource.api, namespace);
-    let body = serde_json::to_vec(&object.value).map_err(Error::SerdeError)?;
+    let body = serde_json::to_vec(&*object.value).map_err(Error::SerdeError)?;
     let mut request = Request::new(url)
         .create(&parameters, body)
         .map_err(Error::BuildRequest)?;
@@ -156,7 +156,7 @@ mod tests {
             value["metadata"]["namespace"] = namespace.into();
         }
         let object = Object {
-            value,
+            value: value.into(),
             file: "a.yaml".into(),
             line: 1,
         };
@@ -206,7 +206,7 @@ mod tests {
             placement: Placement::Namespaced,
         };
         let object = Object {
-            value: json!({"apiVersion": "example.io/v1", "kind": "Thing", "metadata": {"name": "x"}}),
+            value: json!({"apiVersion": "example.io/v1", "kind": "Thing", "metadata": {"name": "x"}}).into(),
             file: String::new(),
             line: 1,
         };
@@ -263,7 +263,7 @@ mod tests {
             }
         });
         let object = Object {
-            value: json!({"apiVersion": "example.io/v1", "kind": "Thing", "metadata": {"name": "x"}}),
+            value: json!({"apiVersion": "example.io/v1", "kind": "Thing", "metadata": {"name": "x"}}).into(),
             file: String::new(),
             line: 1,
         };

@@ -53,7 +53,9 @@ impl Deployer {
                     data.insert(key.clone(), Value::String(value));
                 }
                 let secret = Object {
-                    value: json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data}),
+                    value:
+                        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data})
+                            .into(),
                     file: step.from.file.clone(),
                     line: step.from.line,
                 };

@@ -1,5 +1,15 @@
 //! All rules over one release.
 
+use std::{
+    num::NonZero,
+    panic::resume_unwind,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
 use super::{Combination, Examined, FAMILIES, Files, Findings, Rendered, files, reader::Reader};
 use crate::{
     guide::GuideBook,
@@ -39,11 +49,9 @@ pub fn examine(release: &Release, layout: &Layout, combinations: &[Combination],
         files: Files::of(release, combinations, rendered),
         readers: Reader::all(release, layout, book.as_ref(), combinations),
         book,
+        kinds_of_charts: Mutex::default(),
     };
-    let mut findings = Findings::default();
-    for family in FAMILIES {
-        (family.look)(&examined, &mut findings);
-    }
+    let findings = looked_for(&examined);
     let offers: Vec<plan::Offer> = combinations
         .iter()
         .map(|combination| combination.offer.clone())
@@ -51,4 +59,40 @@ pub fn examine(release: &Release, layout: &Layout, combinations: &[Combination],
     findings
         .joined(&offers, |file| examined.files.reach(file))
         .without_intended()
+}
+
+/// What the families find, on every processor there is, in the order of the families.
+fn looked_for(examined: &Examined<'_>) -> Findings {
+    let next = AtomicUsize::new(0);
+    let look = || {
+        let mut found = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(family) = FAMILIES.get(number) else {
+                return found;
+            };
+            let mut findings = Findings::default();
+            (family.look)(examined, &mut findings);
+            found.push((number, findings));
+        }
+    };
+    let mut all = thread::scope(|scope| {
+        let others = thread::available_parallelism()
+            .map_or(1, NonZero::get)
+            .min(FAMILIES.len())
+            - 1;
+        let others: Vec<_> = (0..others).map(|_| scope.spawn(look)).collect();
+        let mut all = look();
+        for other in others {
+            // A rule that panicked panics here too, as it would have without threads.
+            all.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        all
+    });
+    all.sort_by_key(|(number, _)| *number);
+    let mut findings = Findings::default();
+    for (_, found) in all {
+        findings.append(found);
+    }
+    findings
 }

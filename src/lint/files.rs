@@ -35,9 +35,9 @@ pub struct ChartFiles {
     /// Its directory.
     pub directory: RepoPath,
     /// `Chart.yaml`.
-    pub chart: Value,
+    pub chart: Arc<Value>,
     /// `values.yaml`; `Null` where there is none.
-    pub values: Value,
+    pub values: Arc<Value>,
 }
 
 /// The manifests and charts of a release.
@@ -120,10 +120,8 @@ impl Files {
 
     fn read(&mut self, release: &Release, path: &RepoPath) {
         let (directory, name) = path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()));
-        let document = |name: &str| -> Option<Value> {
-            let path: RepoPath = format!("{directory}/{name}").parse().ok()?;
-            manifest::document(path.as_str(), &release.tree.read(&path).ok()?).ok()
-        };
+        let document =
+            |name: &str| -> Option<Arc<Value>> { release.document(&format!("{directory}/{name}").parse().ok()?).ok() };
         match name {
             "Chart.yaml" => {
                 if let (Ok(directory), Some(chart)) = (directory.parse(), document("Chart.yaml")) {
@@ -371,7 +369,7 @@ mod tests {
         let release = Release::new("o/r", None, None, Box::new(tree));
         let files = Files::of(&release, &[], &Rendered::new());
         let object = Object {
-            value: Value::Null,
+            value: Value::Null.into(),
             file: file.into(),
             line: begin,
         };

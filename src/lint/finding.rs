@@ -112,6 +112,13 @@ impl Findings {
         &mut self.diagnostics[last]
     }
 
+    /// Adds what others found.
+    pub(super) fn append(&mut self, mut others: Self) {
+        self.diagnostics.append(&mut others.diagnostics);
+        self.undecided.append(&mut others.undecided);
+        self.suppressed.append(&mut others.suppressed);
+    }
+
     /// Says that a rule could not decide something.
     pub fn undecided(&mut self, rule: &Rule, why: impl Into<String>) {
         self.undecided.push(Undecided {

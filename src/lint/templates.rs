@@ -1,7 +1,10 @@
 //! What rules ask of a release beside single objects: its CRDs, what the templates of its charts say without being
 //! rendered, and what follows from its plans.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, PoisonError},
+};
 
 use super::{ChartFiles, Examined, reader::Reader, world::World};
 use crate::manifest::Object;
@@ -34,7 +37,14 @@ impl Examined<'_> {
     }
 
     /// The kinds of objects that a chart of the tree may make; `None` where its templates do not tell.
-    pub(super) fn kinds_of_chart(&self, directory: &str) -> Option<BTreeSet<String>> {
+    pub(super) fn kinds_of_chart(&self, directory: &str) -> Option<Arc<BTreeSet<String>>> {
+        // Every combination asks, in every family that looks at objects.
+        let mut known = self.kinds_of_charts.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = || self.kinds_in_templates(directory).map(Arc::new);
+        known.entry(directory.to_owned()).or_insert_with(read).clone()
+    }
+
+    fn kinds_in_templates(&self, directory: &str) -> Option<BTreeSet<String>> {
         let chart = self
             .files
             .charts

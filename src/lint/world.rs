@@ -1,6 +1,6 @@
 //! The objects that exist after each step of a plan, and what is not known of them.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::Value;
 
@@ -66,7 +66,7 @@ pub(super) struct Literal<'a> {
 struct Hole {
     step: usize,
     /// The kinds that it may hold; `None` where it may be any.
-    kinds: Option<BTreeSet<String>>,
+    kinds: Option<Arc<BTreeSet<String>>>,
     /// What would have to be known; `None` where the step is known to fail, which is said elsewhere.
     why: Option<String>,
 }
@@ -119,7 +119,7 @@ impl<'a> World<'a> {
             match &step.action {
                 _ if step.known.is_some() && makes_objects(&step.command) => world.holes.push(Hole {
                     step: number,
-                    kinds: only_crds(&step.command).then(|| BTreeSet::from([CRD.to_owned()])),
+                    kinds: only_crds(&step.command).then(|| Arc::new(BTreeSet::from([CRD.to_owned()]))),
                     why: None,
                 }),
                 _ if step.known.is_some() => {}

@@ -210,7 +210,7 @@ fn flatten(file: &str, line: u32, value: Value, objects: &mut Vec<Object>) -> Re
         return Err(lacks("`metadata.name` is missing or not text"));
     }
     objects.push(Object {
-        value,
+        value: value.into(),
         file: file.into(),
         line,
     });

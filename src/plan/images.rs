@@ -1,11 +1,14 @@
 //! Images that a plan asks for, and what charts ask for, as far as that is known without rendering a chart.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde_json::{Map, Value};
 
 use super::{Action, Chart, Resources, draft::Draft, reference::own_chart, sums};
-use crate::{manifest, release::RepoPath};
+use crate::release::RepoPath;
 
 /// What a chart runs at one of the places that the layout names.
 pub(super) struct Running {
@@ -86,10 +89,7 @@ fn chart(draft: &Draft<'_>, directory: &str, set: &[String]) -> Option<Vec<Runni
 
 /// A chart's values, with those of the charts of the tree that it depends on below their names, its own over them.
 fn values(draft: &Draft<'_>, directory: &str) -> Option<Value> {
-    let read = |path: String| -> Option<Value> {
-        let path: RepoPath = path.parse().ok()?;
-        manifest::document(path.as_str(), &draft.release.tree.read(&path).ok()?).ok()
-    };
+    let read = |path: String| -> Option<Arc<Value>> { draft.release.document(&path.parse().ok()?).ok() };
     let mut all = Value::Object(Map::new());
     let chart = read(format!("{directory}/Chart.yaml")).unwrap_or_default();
     let dependencies = chart["dependencies"].as_array().cloned().unwrap_or_default();
@@ -107,10 +107,10 @@ fn values(draft: &Draft<'_>, directory: &str) -> Option<Value> {
         let name = dependency["alias"].as_str().or_else(|| dependency["name"].as_str());
         let values = below.and_then(|below| read(format!("{below}/values.yaml")));
         if let (Some(name), Some(values)) = (name, values) {
-            all[name] = values;
+            all[name] = Value::clone(&values);
         }
     }
-    merge(&mut all, read(format!("{directory}/values.yaml"))?);
+    merge(&mut all, Value::clone(&*read(format!("{directory}/values.yaml"))?));
     Some(all)
 }
 

@@ -63,7 +63,7 @@ impl Draft<'_> {
             }
             ["create", "namespace" | "ns", name] if containing.is_none() => {
                 let object = Object {
-                    value: json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
+                    value: json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}).into(),
                     file: run.at.file.clone(),
                     line: run.at.line,
                 };

@@ -1,6 +1,9 @@
 //! Gateway providers and profiles: data of ours that says how a provider is installed and what a small machine overrides.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -198,7 +201,7 @@ impl Provider {
     /// # Errors
     /// There is none.
     pub fn named(name: &str) -> Result<Self, PlanError> {
-        find::<ProviderFiles, _>(FOLDER, name)?.ok_or_else(|| Self::unknown(name))
+        Self::find(name)?.ok_or_else(|| Self::unknown(name))
     }
 
     /// The provider of this name among those that guides have tabs for, their own or another's that stands in.
@@ -206,10 +209,23 @@ impl Provider {
     /// # Errors
     /// There is none.
     pub fn with_tab(name: &str) -> Result<Self, PlanError> {
-        let found: Option<Self> = find::<ProviderFiles, _>(FOLDER, name)?;
-        found
+        Self::find(name)?
             .filter(|provider| provider.followed_tab().is_some())
             .ok_or_else(|| Self::unknown(name))
+    }
+
+    /// The provider of this name; each is read once, though every plan of a release asks.
+    fn find(name: &str) -> Result<Option<Self>, PlanError> {
+        static READ: Mutex<BTreeMap<String, Provider>> = Mutex::new(BTreeMap::new());
+        let read = || READ.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = read().get(name) {
+            return Ok(Some(known.clone()));
+        }
+        let found: Option<Self> = find::<ProviderFiles, _>(FOLDER, name)?;
+        if let Some(found) = &found {
+            read().insert(name.to_owned(), found.clone());
+        }
+        Ok(found)
     }
 
     /// The tabs that are followed for it: its own, or those that stand in.

@@ -116,7 +116,7 @@ mod tests {
         value["apiVersion"] = "v1".into();
         value["metadata"] = json!({"name": "n"});
         let object = Object {
-            value,
+            value: value.into(),
             file: "f.yaml".into(),
             line: 1,
         };

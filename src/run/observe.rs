@@ -70,7 +70,7 @@ impl Context {
                         .and_then(|watched| watched.get(object.namespace().unwrap_or_default(), object.name()));
                     found
                         .and_then(|found| serde_json::to_value(&*found).ok())
-                        .unwrap_or_else(|| object.value.clone())
+                        .unwrap_or_else(|| Value::clone(&object.value))
                 })
                 .collect()
         };

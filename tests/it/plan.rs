@@ -91,7 +91,7 @@ fn another_namespace_reaches_every_object_of_the_embedded_quickstart() {
                 step.check
             );
             assert!(
-                !serde_json::to_string(&objects.iter().map(|object| &object.value).collect::<Vec<_>>())
+                !serde_json::to_string(&objects.iter().map(|object| &*object.value).collect::<Vec<_>>())
                     .unwrap()
                     .contains("default.")
             );

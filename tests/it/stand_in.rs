@@ -173,7 +173,7 @@ fn a_tab_without_the_command_that_installs_is_refused() {
 /// The object as Kubernetes' own types read and write it: what they do not know is lost.
 fn reread(object: &Object) -> serde_json::Value {
     fn through<K: serde::de::DeserializeOwned + serde::Serialize>(object: &Object) -> serde_json::Value {
-        serde_json::to_value(serde_json::from_value::<K>(object.value.clone()).unwrap()).unwrap()
+        serde_json::to_value(serde_json::from_value::<K>(serde_json::Value::clone(&object.value)).unwrap()).unwrap()
     }
     match object.kind() {
         "Namespace" => through::<Namespace>(object),
@@ -204,7 +204,7 @@ fn every_field_of_our_manifests_is_one_that_kubernetes_knows() {
     let objects = manifests();
     assert!(!objects.is_empty());
     for object in objects {
-        assert_eq!(reread(&object), object.value, "{}:{}", object.file, object.line);
+        assert_eq!(reread(&object), *object.value, "{}:{}", object.file, object.line);
     }
 }
 

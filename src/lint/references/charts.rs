@@ -281,7 +281,7 @@ fn value(
             continue;
         };
         let parts: Vec<&str> = path.split('.').collect();
-        let mut known = Some(&chart.values);
+        let mut known = Some(&*chart.values);
         for part in &parts {
             known = known.and_then(|value| value.get(part));
         }
