@@ -158,13 +158,16 @@ impl Terminal {
             && matches!(decision.finding, Finding::Holds | Finding::Skipped { .. })
     }
 
-    /// Whether the last decision is a skip of the same stage and for the same reason as the one before it: the reason
-    /// has been told, and one line of it is enough.
+    /// Whether the last decision is a skip of the same stage and for the same reason as the one before it: where that was
+    /// shown the reason has been told, and one line of it is enough.
     fn is_skipped_as_the_one_before(&self) -> bool {
         let [.., before, last] = self.record.decisions.as_slice() else {
             return false;
         };
-        matches!(last.finding, Finding::Skipped { .. }) && before.finding == last.finding && before.stage == last.stage
+        matches!(last.finding, Finding::Skipped { .. })
+            && before.finding == last.finding
+            && before.stage == last.stage
+            && !self.is_detail(before)
     }
 
     fn enter(&mut self, stage: Stage) {
@@ -397,6 +400,7 @@ mod tests {
             for (check, finding) in [
                 ("chat/json", Finding::Holds),
                 ("chat/answer-status", Finding::Undecided { why: "x".into() }),
+                ("chat/answer-usage", Finding::Skipped { why: "y".into() }),
                 ("embeddings", Finding::Skipped { why: "y".into() }),
             ] {
                 let decision = Decision::new(Stage::Scenarios, check, format!("it is {check}"), finding);
@@ -404,10 +408,10 @@ mod tests {
             }
             let text = paper.text();
             assert_eq!(text.contains("it is chat/json"), shown, "{text}");
-            assert!(
-                text.contains("it is chat/answer-status") && text.contains("it is embeddings"),
-                "{text}"
-            );
+            assert!(text.contains("it is chat/answer-status"), "{text}");
+            // A reason is told once, by the first that is shown.
+            assert_eq!(text.matches("skipped: y").count(), 1, "{text}");
+            assert_eq!(text.contains("it is embeddings"), !shown, "{text}");
         }
     }
 
