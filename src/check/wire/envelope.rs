@@ -29,11 +29,14 @@ impl WireCheck for Envelope {
             Endpoint::Chat => "chat.completion",
             _ => "text_completion",
         };
-        Ok(faults(seen.completion()?, object))
+        let body = seen.completion()?;
+        let mut faults = faults(body, object);
+        faults.extend(created_fault(&body["created"]));
+        Ok(faults)
     }
 }
 
-/// What is wrong with `object`, `id` and `created` of a whole answer or a chunk.
+/// What is wrong with `object` and `id` of a whole answer or a chunk.
 pub(super) fn faults(body: &Value, object: &str) -> Vec<String> {
     let mut faults = Vec::new();
     if body["object"] != object {
@@ -42,7 +45,6 @@ pub(super) fn faults(body: &Value, object: &str) -> Vec<String> {
     if body["id"].as_str().is_none_or(str::is_empty) {
         faults.push(format!("`id` is {}", quoted(&body["id"])));
     }
-    faults.extend(created_fault(&body["created"]));
     faults
 }
 

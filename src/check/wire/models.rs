@@ -38,7 +38,13 @@ fn faults(body: &Value) -> Vec<String> {
                 quoted(&model["object"])
             ));
         }
-        faults.extend(created_fault(&model["created"]).map(|fault| format!("of model {place} {fault}")));
+        // Some model servers do not know when a model was made, and say 0.
+        let timed = Some(&model["created"]).filter(|created| **created != 0);
+        faults.extend(
+            timed
+                .and_then(created_fault)
+                .map(|fault| format!("of model {place} {fault}")),
+        );
         if !model["owned_by"].is_string() {
             faults.push(format!("`owned_by` of model {place} is {}", quoted(&model["owned_by"])));
         }

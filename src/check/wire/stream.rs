@@ -22,6 +22,12 @@ pub(super) mod usage;
 /// The data of the event that ends a stream.
 const DONE: &str = "[DONE]";
 
+/// Whether a chunk has no choice and the time 0: the simulator gives the chunk that counts the tokens no time where
+/// there are several choices (seen with v0.10.2), and no client reads it there.
+fn is_timeless(chunk: &Value) -> bool {
+    chunk["created"] == 0 && chunk["choices"].as_array().is_some_and(Vec::is_empty)
+}
+
 /// What an event of the stream is.
 #[derive(Debug)]
 pub(super) enum Item {

@@ -2,7 +2,7 @@
 
 use super::{
     super::{Endpoint, Judged, Seen, WireCheck, choices::piece_fault, envelope, quoted},
-    Item,
+    Item, is_timeless,
 };
 use crate::verdict::CauseCode;
 
@@ -44,6 +44,9 @@ pub(super) fn faults(items: &[Item], endpoint: Endpoint) -> Vec<String> {
                     _ => "text_completion",
                 };
                 let mut found = envelope::faults(chunk, object);
+                if !is_timeless(chunk) {
+                    found.extend(envelope::created_fault(&chunk["created"]));
+                }
                 match chunk["choices"].as_array() {
                     Some(choices) => found.extend(choices.iter().filter_map(|piece| piece_fault(piece, endpoint))),
                     None => found.push(format!("`choices` is {}", quoted(&chunk["choices"]))),
