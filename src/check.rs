@@ -22,6 +22,7 @@ mod pick;
 mod pool_pods;
 mod ready_pods;
 mod request;
+pub mod rewrite;
 mod spread;
 mod steering;
 pub mod wire;
@@ -81,6 +82,8 @@ pub struct Observation {
     pub pool_pods: Vec<PoolPod>,
     /// The answer to the guide's own request, and to how many tries of it that was the last.
     pub guide_answer: Option<Answer>,
+    /// Objects of the plan that put one model's name in place of another's; of the kinds [`rewrite::KINDS`].
+    pub rewrites: Vec<Value>,
     /// Variables of the guide that its request names inside single quotes.
     pub unexpanded: Vec<String>,
     /// Answers to the requests of the proof; empty while they were not sent.

@@ -1,7 +1,7 @@
 //! Answers are what the OpenAI API promises for the guide's request: every wire check that applies holds.
 
 use super::{
-    Check, Observation, broken, not_sent,
+    Check, Observation, broken, not_sent, rewrite,
     wire::{self, Expected, Fault},
 };
 use crate::{
@@ -11,8 +11,12 @@ use crate::{
 };
 
 /// What is wrong with an answer that must be a good one for its request.
-fn faults(answer: &Answer) -> Vec<Fault> {
-    wire::faults(&Expected::of(&answer.request), answer)
+fn faults(answer: &Answer, seen: &Observation) -> Vec<Fault> {
+    let mut expected = Expected::of(&answer.request);
+    if let Some(asked) = &expected.model {
+        expected.served_as = rewrite::names(&seen.rewrites, asked).map(str::to_owned).collect();
+    }
+    wire::faults(&expected, answer)
 }
 
 /// The faults in one line, each with the check that tells it.
@@ -52,7 +56,7 @@ impl Check for GuideAnswerIsACompletion {
                 why: "the request failed; its body is an error".into(),
             };
         }
-        let faults = faults(answer);
+        let faults = faults(answer, seen);
         // Checks stand on the ground of those before them: the first that is broken says why the others would be.
         let Some(first) = faults.first() else {
             return Finding::Holds;
@@ -86,7 +90,7 @@ impl Check for ProofAnswersAreCompletions {
         }
         format!(
             "{} of {} requests are answered with a completion, through the endpoint picker",
-            seen.proof.iter().filter(|answer| fault(answer).is_none()).count(),
+            seen.proof.iter().filter(|answer| fault(answer, seen).is_none()).count(),
             seen.proof.len()
         )
     }
@@ -95,7 +99,11 @@ impl Check for ProofAnswersAreCompletions {
         if seen.proof.is_empty() {
             return not_sent();
         }
-        match seen.proof.iter().find_map(|answer| Some((answer, fault(answer)?))) {
+        match seen
+            .proof
+            .iter()
+            .find_map(|answer| Some((answer, fault(answer, seen)?)))
+        {
             None => Finding::Holds,
             Some((answer, (code, what))) => broken(
                 format!("{} completions through the endpoint picker", seen.proof.len()),
@@ -110,7 +118,7 @@ impl Check for ProofAnswersAreCompletions {
 }
 
 /// What is wrong with one answer of the proof; without a code the answer's own diagnosis says it.
-fn fault(answer: &Answer) -> Option<(Option<CauseCode>, String)> {
+fn fault(answer: &Answer, seen: &Observation) -> Option<(Option<CauseCode>, String)> {
     if answer.status() != Some(200) {
         return Some((None, answer.brief()));
     }
@@ -120,7 +128,7 @@ fn fault(answer: &Answer) -> Option<(Option<CauseCode>, String)> {
             "a 200 without x-went-into-resp-headers".into(),
         ));
     }
-    let faults = faults(answer);
+    let faults = faults(answer, seen);
     faults.first().map(|first| (Some(first.cause), told(&faults)))
 }
 
@@ -147,11 +155,23 @@ mod tests {
     #[case::trailing(format!("{GOOD} x"), Some("not JSON"))]
     #[case::error_event(r#"{"error":{"message":"x"}}"#.into(), Some("`object`"))]
     fn answers_are_read(#[case] body: String, #[case] fault: Option<&str>) {
-        let faults = faults(&answer(200, true, &body));
+        let faults = faults(&answer(200, true, &body), &Observation::default());
         match fault {
             None => assert_eq!(faults, []),
             Some(fault) => assert!(faults.iter().any(|found| found.what.contains(fault)), "{faults:?}"),
         }
+    }
+
+    #[test]
+    fn the_target_of_a_rewrite_may_answer() {
+        let guide_answer = Some(answer(200, true, &GOOD.replace("\"m\"", "\"m-1\"")));
+        let rewrites = vec![serde_json::json!({"spec": {"modelName": "m", "targetModels": [{"name": "m-1"}]}})];
+        let seen = Observation {
+            guide_answer,
+            rewrites,
+            ..Observation::default()
+        };
+        assert_eq!(GuideAnswerIsACompletion.judge(&seen), Finding::Holds);
     }
 
     #[test]

@@ -160,6 +160,12 @@ pub fn faults(expected: &Expected, answer: &Answer) -> Vec<Fault> {
     WIRE_CHECKS.iter().flat_map(faults).collect()
 }
 
+/// What is odd about a good answer to its request, and no fault: each a sentence without a full stop.
+pub fn oddities(answer: &Answer) -> Vec<String> {
+    let expected = Expected::of(&answer.request);
+    finish::oddities(&Seen::of(&expected, answer))
+}
+
 /// Most faults of one check that are told one by one.
 const MOST_TOLD: usize = 5;
 

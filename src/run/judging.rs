@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::Context;
 use crate::{
-    check::{self, Check, Observation},
+    check::{self, Check, Observation, rewrite, wire},
     deploy::Deployer,
     plan::{Request, Step},
     probe::Answer,
@@ -70,6 +70,10 @@ impl Context {
         let began = Instant::now();
         self.events.send(Event::Entered { stage: Stage::Request });
         seen.unexpanded.clone_from(&request.unexpanded);
+        seen.rewrites = deployer.deployed(|deployed| {
+            let objects = rewrite::KINDS.into_iter().flat_map(|kind| deployed.of_kind(kind));
+            objects.map(|object| serde_json::Value::clone(&object.value)).collect()
+        });
         let Some(outgoing) = self.resolve_request(deployer, step, request) else {
             return;
         };
@@ -77,6 +81,9 @@ impl Context {
             return;
         };
         self.send_guide_request(deployer, &outgoing, seen).await;
+        for oddity in seen.guide_answer.iter().flat_map(wire::oddities) {
+            self.events.note(Stage::Request, oddity);
+        }
         let exchange = seen.guide_answer.as_ref().map(Answer::exchange);
         let goes_on = self.judge(Stage::Request, seen, |_, decision| {
             let decision = decision.from_line(step.from.clone());

@@ -1,7 +1,32 @@
 //! Every choice of an answer that came at once says why it ended.
 
-use super::{Judged, Seen, Unjudged, WireCheck};
+use std::collections::BTreeSet;
+
+use super::{Judged, Seen, Unjudged, WireCheck, quoted};
 use crate::verdict::CauseCode;
+
+/// Finish reasons that OpenAI defines. Source: OpenAI API reference, completions and chat completions.
+const DEFINED: &[&str] = &["stop", "length", "content_filter", "tool_calls", "function_call"];
+
+/// Finish reasons of a good answer that OpenAI does not define, each once.
+pub(super) fn oddities(seen: &Seen<'_>) -> Vec<String> {
+    let choices = seen.choices().unwrap_or_default();
+    let reasons: BTreeSet<&str> = choices
+        .iter()
+        .flat_map(|choice| &choice.finished)
+        .map(String::as_str)
+        .collect();
+    let odd = reasons
+        .into_iter()
+        .filter(|reason| !reason.is_empty() && !DEFINED.contains(reason));
+    odd.map(|reason| {
+        format!(
+            "the finish reason `{}` is one of the model server's own",
+            quoted(reason)
+        )
+    })
+    .collect()
+}
 
 /// `finish_reason`. Values that OpenAI does not define are no fault: model servers have their own.
 pub(super) struct FinishReason;

@@ -1,5 +1,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
+use proptest::prelude::*;
+use serde_json::json;
+
 use super::*;
 use crate::probe::{Outgoing, Received, Times, Unanswered};
 
@@ -150,6 +153,71 @@ fn an_answer_that_is_none_is_told_by_one_check() {
     cut.partial = cut.outcome.ok().map(Box::new);
     cut.outcome = Err(Unanswered::CutOff("closed".into()));
     assert_eq!(told(&cut), BTreeSet::from(["answer-ended"]));
+}
+
+#[test]
+fn a_finish_reason_of_its_own_is_noted_and_no_fault() {
+    let body = GOOD.replace("stop", "cache_threshold");
+    let answer = chat(body.as_bytes());
+    assert_eq!(told(&answer), BTreeSet::new());
+    assert!(matches!(&oddities(&answer)[..], [one] if one.contains("cache_threshold")));
+    assert_eq!(oddities(&chat(GOOD.as_bytes())), Vec::<String>::new());
+}
+
+/// A good stream of these texts, each a choice that comes word by word.
+fn stream_of(texts: &[String], line_end: &str) -> Vec<u8> {
+    let mut choices = Vec::new();
+    for (index, text) in texts.iter().enumerate() {
+        choices.push(json!({"index": index, "delta": {"role": "assistant"}, "finish_reason": null}));
+        for word in text.split_inclusive(' ') {
+            choices.push(json!({"index": index, "delta": {"content": word}, "finish_reason": null}));
+        }
+        choices.push(json!({"index": index, "delta": {}, "finish_reason": "stop"}));
+    }
+    let chunk = |choice| {
+        json!({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]})
+            .to_string()
+    };
+    let data = choices.into_iter().map(chunk).chain(["[DONE]".to_owned()]);
+    data.flat_map(|data| format!("data: {data}{line_end}{line_end}").into_bytes())
+        .collect()
+}
+
+fn stream_asked_for(texts: &[String], body: &[u8]) -> Answer {
+    let request = json!({"model": "m", "messages": [], "stream": true, "n": texts.len()}).to_string();
+    answer("/v1/chat/completions", &request, "text/event-stream", body)
+}
+
+proptest! {
+    #[test]
+    fn any_good_stream_holds_and_no_proper_prefix_of_it_does(
+        texts in proptest::collection::vec("[a-zß😀 ]{1,20}", 1..4),
+        line_end in proptest::sample::select(vec!["\n", "\r\n", "\r"]),
+        cut in any::<proptest::sample::Index>(),
+    ) {
+        let whole = stream_of(&texts, line_end);
+        prop_assert_eq!(told(&stream_asked_for(&texts, &whole)), BTreeSet::new());
+        let prefix = &whole[..cut.index(whole.len())];
+        prop_assert_ne!(told(&stream_asked_for(&texts, prefix)), BTreeSet::new());
+    }
+
+    #[test]
+    fn any_bytes_are_judged_without_panic(
+        path in proptest::sample::select(vec!["/v1/completions", "/v1/chat/completions", "/v1/models", "/v1/embeddings"]),
+        content_type in proptest::sample::select(vec!["application/json", "text/event-stream"]),
+        good in any::<bool>(),
+        noise in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..6),
+    ) {
+        let mut body = if good { GOOD.as_bytes().to_vec() } else { events("\n") };
+        for (place, byte) in noise {
+            let place = place.index(body.len());
+            body[place] = byte;
+        }
+        for request in [CHAT, STREAMED, "{"] {
+            let answer = answer(path, request, content_type, &body);
+            prop_assert_eq!(judge(&Expected::of(&answer.request), &answer).len(), WIRE_CHECKS.len());
+        }
+    }
 }
 
 #[test]
