@@ -27,6 +27,7 @@ mod spread;
 mod steering;
 pub mod wire;
 
+pub use completion::faults;
 pub use ready_pods::READY_PODS;
 
 /// A pod that the InferencePool selects.

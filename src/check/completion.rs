@@ -10,8 +10,9 @@ use crate::{
     verdict::{Cause, CauseCode, Finding},
 };
 
-/// What is wrong with an answer that must be a good one for its request.
-fn faults(answer: &Answer, seen: &Observation) -> Vec<Fault> {
+/// What is wrong with an answer that must be a good one for its request: every wire check, with the names that rewrites
+/// of the plan may give the model.
+pub fn faults(answer: &Answer, seen: &Observation) -> Vec<Fault> {
     let mut expected = Expected::of(&answer.request);
     if let Some(asked) = &expected.model {
         expected.served_as = rewrite::names(&seen.rewrites, asked).map(str::to_owned).collect();

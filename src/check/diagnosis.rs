@@ -47,9 +47,11 @@ pub fn answerer(answer: &Answer) -> Answerer {
     Answerer::Gateway
 }
 
-/// Whether an answer may still change by itself shortly after a deployment: conditions run ahead of the data plane.
+/// Whether an answer may still change by itself shortly after a deployment: conditions run ahead of the data plane. One
+/// that began and did not come to its end is an answer: asked again, it would hide what happened.
 pub fn may_settle(answer: &Answer) -> bool {
     match answerer(answer) {
+        Answerer::Nobody if answer.partial.is_some() => false,
         Answerer::ModelServer => false,
         Answerer::EndpointPicker => answer.status().is_some_and(|status| status >= 500),
         Answerer::ModelServerAround | Answerer::Gateway | Answerer::Nobody => true,
@@ -61,10 +63,10 @@ pub fn diagnose(answer: &Answer, seen: &Observation) -> Cause {
     let evidence = answer.brief();
     let code = match (answerer(answer), answer.status()) {
         (Answerer::Nobody, _) => match &answer.outcome {
-            Err(Unanswered::NotSent(_) | Unanswered::NotConnected(_)) => CauseCode::GatewayUnreachable,
-            Err(Unanswered::TimedOut(_) | Unanswered::Silent(_)) if answer.partial.is_none() => {
-                CauseCode::GatewayUnreachable
-            }
+            _ if answer.partial.is_some() => CauseCode::AnswerCutOff,
+            Err(
+                Unanswered::NotSent(_) | Unanswered::NotConnected(_) | Unanswered::TimedOut(_) | Unanswered::Silent(_),
+            ) => CauseCode::GatewayUnreachable,
             _ => CauseCode::GatewayAnsweredError,
         },
         (Answerer::ModelServer | Answerer::ModelServerAround, Some(404)) => {
@@ -184,7 +186,7 @@ pub(crate) mod tests {
     #[case::not_in_time(failed(Unanswered::TimedOut), CauseCode::GatewayUnreachable, true)]
     #[case::closed_at_once(failed(Unanswered::CutOff), CauseCode::GatewayAnsweredError, true)]
     #[case::reset(failed(Unanswered::Reset), CauseCode::GatewayAnsweredError, true)]
-    #[case::silent_inside(silent_inside(), CauseCode::GatewayAnsweredError, true)]
+    #[case::silent_inside(silent_inside(), CauseCode::AnswerCutOff, false)]
     fn the_answer_tells_who_failed(#[case] answer: Answer, #[case] cause: CauseCode, #[case] settles: bool) {
         assert_eq!(diagnose(&answer, &Observation::default()).code, cause);
         assert_eq!(may_settle(&answer), settles);

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Context;
 use crate::{
-    check::{Observation, diagnosis},
+    check::{Observation, diagnosis, faults},
     deploy::Deployer,
     plan::{Request, Step},
     probe::{Outgoing, Probe},
@@ -70,8 +70,9 @@ impl Context {
             let answer = probe.send(outgoing.clone()).await.on_attempt(tries);
             let settling = diagnosis::may_settle(&answer);
             good = if settling { 0 } else { good + 1 };
-            let refused = !settling && answer.status() != Some(200);
-            if refused || good >= REQUIRED_CONSECUTIVE_SUCCESSES || began.elapsed() >= SETTLES_WITHIN {
+            // An answer that came and is not what was asked for is judged: asked again, it would hide what happened.
+            let decided = !settling && (answer.status() != Some(200) || !faults(&answer, seen).is_empty());
+            if decided || good >= REQUIRED_CONSECUTIVE_SUCCESSES || began.elapsed() >= SETTLES_WITHIN {
                 break answer;
             }
             if settling {
