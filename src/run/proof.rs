@@ -9,6 +9,7 @@ use super::{Context, picker, request::REQUEST_LIMIT};
 use crate::{
     check::{Observation, READY_PODS},
     deploy::Deployer,
+    plan::PickerFacts,
     probe::{Answer, Outgoing, Probe},
     record::Stage,
 };
@@ -87,13 +88,16 @@ impl Context {
 
     /// Reads the gauge of ready pods until it agrees with Kubernetes or had time enough to.
     async fn await_gauge(&self, deployer: &Deployer, scraper: &picker::Scraper, seen: &mut Observation) {
+        let has_gauge = |picker: &PickerFacts| picker.metrics.iter().any(|name| name == READY_PODS);
+        if !self.plan.picker.as_ref().is_none_or(has_gauge) {
+            return;
+        }
         let began = Instant::now();
         loop {
             let Ok(metrics) = scraper.scrape().await else { return };
             seen.endpoint_picker.ready_pods = metrics.sum(READY_PODS, &[]);
-            let Some(counted) = seen.endpoint_picker.ready_pods else {
-                return;
-            };
+            // An endpoint picker that came up a moment ago has not counted yet, and so has no series either.
+            let counted = seen.endpoint_picker.ready_pods.unwrap_or(0.0);
             Self::refresh_pods(deployer, seen);
             #[expect(clippy::cast_precision_loss, reason = "a pool has far fewer than 2^52 pods")]
             let wanted = seen.ready_pods().len() as f64;
