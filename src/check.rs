@@ -28,7 +28,7 @@ mod steering;
 pub mod wire;
 
 pub use completion::faults;
-pub use ready_pods::READY_PODS;
+pub use ready_pods::{READY_PODS, ready_pods_agree};
 
 /// A pod that the InferencePool selects.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,6 +163,23 @@ pub(crate) fn broken(expected: impl Into<String>, actual: impl Into<String>, cau
         expected: expected.into(),
         actual: actual.into(),
         cause,
+    }
+}
+
+/// The finding of a check that stands on metrics which could not be read.
+pub(crate) fn unreadable(why: &str) -> Finding {
+    let cause = crate::verdict::Cause::new(crate::verdict::CauseCode::MetricsUnreadable).because(why);
+    broken("the endpoint picker's metrics", why, cause)
+}
+
+/// The metrics of one look, or what the check that stands on them comes to.
+pub(crate) fn readable(look: Option<&Result<Metrics, String>>) -> Result<&Metrics, Finding> {
+    match look {
+        Some(Ok(metrics)) => Ok(metrics),
+        Some(Err(why)) => Err(unreadable(why)),
+        None => Err(Finding::Undecided {
+            why: "the endpoint picker's metrics were not read".into(),
+        }),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The running endpoint picker says itself which tag it was built from.
 
-use super::{Check, Observation, broken, not_sent};
+use super::{Check, Observation, broken, not_sent, readable};
 use crate::{
     record::Stage,
     verdict::{Cause, CauseCode, Finding},
@@ -41,17 +41,9 @@ impl Check for BuildRefIsTheTag {
                 why: "no tag is known for the endpoint picker".into(),
             };
         };
-        let metrics = match &seen.endpoint_picker.after {
-            Some(Ok(metrics)) => metrics,
-            Some(Err(why)) => {
-                let cause = Cause::new(CauseCode::MetricsUnreadable).because(why.clone());
-                return broken("the endpoint picker's metrics", why.clone(), cause);
-            }
-            None => {
-                return Finding::Undecided {
-                    why: "the endpoint picker's metrics were not read".into(),
-                };
-            }
+        let metrics = match readable(seen.endpoint_picker.after.as_ref()) {
+            Ok(metrics) => metrics,
+            Err(finding) => return finding,
         };
         let said = metrics
             .named("inference_extension_info")

@@ -1,6 +1,6 @@
 //! What the endpoint picker counts agrees with what was sent and with what Kubernetes says.
 
-use super::{Check, Observation, broken, not_sent};
+use super::{Check, Observation, broken, not_sent, readable};
 use crate::{
     probe::metrics::Metrics,
     record::Stage,
@@ -18,27 +18,8 @@ fn counted(metrics: &Metrics, model: &str) -> Option<f64> {
 }
 
 pub(super) fn both(seen: &Observation) -> Result<(&Metrics, &Metrics), Finding> {
-    let read = |scrape: &Option<Result<Metrics, String>>| match scrape {
-        Some(Ok(_)) => None,
-        Some(Err(why)) => Some(broken(
-            "the endpoint picker's metrics",
-            why.clone(),
-            Cause::new(CauseCode::MetricsUnreadable).because(why.clone()),
-        )),
-        None => Some(Finding::Undecided {
-            why: "the endpoint picker's metrics were not read".into(),
-        }),
-    };
     let picker = &seen.endpoint_picker;
-    if let Some(finding) = read(&picker.before).or_else(|| read(&picker.after)) {
-        return Err(finding);
-    }
-    match (&picker.before, &picker.after) {
-        (Some(Ok(before)), Some(Ok(after))) => Ok((before, after)),
-        _ => Err(Finding::Undecided {
-            why: "the endpoint picker's metrics were not read".into(),
-        }),
-    }
+    Ok((readable(picker.before.as_ref())?, readable(picker.after.as_ref())?))
 }
 
 /// The request counter rose by exactly as many as were sent.
@@ -95,7 +76,7 @@ impl Check for CounterRoseByRequests {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use rstest::rstest;
 
     use super::{
@@ -103,7 +84,8 @@ mod tests {
         *,
     };
 
-    fn seen(before: &str, after: &str) -> Observation {
+    /// Two requests that pod-a served, between two looks at these metrics.
+    pub(crate) fn seen(before: &str, after: &str) -> Observation {
         Observation {
             proof: vec![answer(200, true, "{}"), answer(200, true, "{}")],
             endpoint_picker: EndpointPickerSeen {

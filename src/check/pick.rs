@@ -118,10 +118,7 @@ impl Check for PickedIsServed {
 mod tests {
     use rstest::rstest;
 
-    use super::{
-        super::{EndpointPickerSeen, diagnosis::tests::answer},
-        *,
-    };
+    use super::{super::counter::tests::seen, *};
 
     const TWO_OF_A: &str =
         "inference_extension_scheduler_attempts_total{status=\"success\",pod_name=\"pod-a\",port=\"8000\"} 2\n";
@@ -131,18 +128,6 @@ mod tests {
         "inference_extension_scheduler_attempts_total{status=\"success\",pod_name=\"pod-b\",port=\"8000\"} 2\n";
     const FAILED: &str = "inference_extension_scheduler_attempts_total{status=\"failure\",pod_name=\"\"} 9\n";
     const UNLABELLED: &str = "inference_extension_scheduler_attempts_total{status=\"success\"} 2\n";
-
-    fn seen(before: &str, after: &str) -> Observation {
-        Observation {
-            proof: vec![answer(200, true, "{}"), answer(200, true, "{}")],
-            endpoint_picker: EndpointPickerSeen {
-                before: Some(Ok(Metrics::parse(before).unwrap())),
-                after: Some(Ok(Metrics::parse(after).unwrap())),
-                ..EndpointPickerSeen::default()
-            },
-            ..Observation::default()
-        }
-    }
 
     #[rstest]
     #[case::first("", TWO_OF_A)]

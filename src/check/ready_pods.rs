@@ -1,6 +1,6 @@
 //! The endpoint picker and Kubernetes count the same ready pods.
 
-use super::{Check, Observation, broken, not_sent};
+use super::{Check, Observation, broken, not_sent, unreadable};
 use crate::{
     record::Stage,
     verdict::{Cause, CauseCode, Finding},
@@ -8,6 +8,13 @@ use crate::{
 
 /// The gauge, from v0.2.0 on. It is refreshed every few seconds.
 pub const READY_PODS: &str = "inference_pool_ready_pods";
+
+/// Whether the gauge's value is the number of the pool's Ready pods.
+pub fn ready_pods_agree(seen: &Observation, counted: f64) -> bool {
+    #[expect(clippy::cast_precision_loss, reason = "a pool has far fewer than 2^52 pods")]
+    let ready = seen.ready_pods().len() as f64;
+    (counted - ready).abs() < 0.5
+}
 
 /// `inference_pool_ready_pods` equals the pool's Ready pods.
 pub(super) struct ReadyPodsAgree;
@@ -33,19 +40,17 @@ impl Check for ReadyPodsAgree {
             return not_sent();
         }
         if let Some(Err(why)) = &seen.endpoint_picker.after {
-            let cause = Cause::new(CauseCode::MetricsUnreadable).because(why.clone());
-            return broken("the endpoint picker's metrics", why.clone(), cause);
+            return unreadable(why);
         }
         let Some(counted) = seen.endpoint_picker.ready_pods else {
             return Finding::Skipped {
                 why: format!("this endpoint picker has no {READY_PODS}"),
             };
         };
-        let ready = seen.ready_pods().len();
-        #[expect(clippy::cast_precision_loss, reason = "a pool has far fewer than 2^52 pods")]
-        if (counted - ready as f64).abs() < 0.5 {
+        if ready_pods_agree(seen, counted) {
             return Finding::Holds;
         }
+        let ready = seen.ready_pods().len();
         let cause = Cause::new(CauseCode::EndpointPickerGaugeWrong).because(format!(
             "{READY_PODS} is {counted}, and {ready} pods of the pool are Ready"
         ));

@@ -6,6 +6,7 @@
 use super::{
     Check, Observation, broken, not_sent,
     pick::{picks, served},
+    readable,
 };
 use crate::{
     probe::{Answer, metrics::Metrics},
@@ -56,17 +57,10 @@ impl Check for SteeredToOnePod {
             return skipped("the requests were not sent: those before them were not all answered");
         };
         let picker = &seen.endpoint_picker;
-        let (before, after) = match (&picker.after, &picker.steered) {
-            (Some(Ok(before)), Some(Ok(after))) => (before, after),
-            (_, Some(Err(why))) | (Some(Err(why)), _) => {
-                let cause = Cause::new(CauseCode::MetricsUnreadable).because(why.clone());
-                return broken("the endpoint picker's metrics", why.clone(), cause);
-            }
-            (None, _) | (_, None) => {
-                return Finding::Undecided {
-                    why: "the endpoint picker's metrics were not read".into(),
-                };
-            }
+        let looks = readable(picker.after.as_ref()).and_then(|before| Ok((before, readable(picker.steered.as_ref())?)));
+        let (before, after) = match looks {
+            Ok(looks) => looks,
+            Err(finding) => return finding,
         };
         if let Some(failed) = seen.steered.iter().find(|answer| answer.status() != Some(200)) {
             return broken("status 200", failed.brief(), super::diagnosis::diagnose(failed, seen));

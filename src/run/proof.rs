@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Context, picker, request::REQUEST_LIMIT};
 use crate::{
-    check::{Observation, READY_PODS},
+    check::{Observation, READY_PODS, ready_pods_agree},
     deploy::Deployer,
     plan::PickerFacts,
     probe::{Answer, Outgoing, Probe},
@@ -99,15 +99,13 @@ impl Context {
             // An endpoint picker that came up a moment ago has not counted yet, and so has no series either.
             let counted = seen.endpoint_picker.ready_pods.unwrap_or(0.0);
             Self::refresh_pods(deployer, seen);
-            #[expect(clippy::cast_precision_loss, reason = "a pool has far fewer than 2^52 pods")]
-            let wanted = seen.ready_pods().len() as f64;
-            if (counted - wanted).abs() < 0.5 || began.elapsed() >= GAUGE_SETTLES_WITHIN {
+            if ready_pods_agree(seen, counted) || began.elapsed() >= GAUGE_SETTLES_WITHIN {
                 return;
             }
             self.events.waiting(
                 Stage::Proof,
                 "the endpoint picker's count of ready pods",
-                format!("{counted} of {wanted}"),
+                format!("{counted} of {}", seen.ready_pods().len()),
             );
             tokio::time::sleep(BETWEEN_LOOKS).await;
         }
