@@ -414,9 +414,14 @@ pub(crate) const LIES: &[Lie] = &[
     lie("stream-constant", Ask::ChatStream, "another id", |it| {
         it.chunk(3, |chunk| chunk["id"] = json!("cmpl-2"));
     }),
-    lie("stream-constant", Ask::CompletionsStream, "another time", |it| {
-        it.chunk(1, |chunk| chunk["created"] = json!(CREATED + 1));
-    }),
+    lie(
+        "stream-constant",
+        Ask::CompletionsStream,
+        "a time that goes back",
+        |it| {
+            it.chunk(1, |chunk| chunk["created"] = json!(CREATED - 1));
+        },
+    ),
     lie("stream-role", Ask::ChatStream, "no role", |it| {
         it.chunk(0, |chunk| drop(chunk["choices"][0]["delta"]["role"].take()));
     }),

@@ -10,7 +10,8 @@ use super::{
 };
 use crate::verdict::CauseCode;
 
-/// `id` and `created` do not change from chunk to chunk.
+/// `id` does not change from chunk to chunk, and `created` does not go back: vLLM says the time of the request in all of
+/// them, `SGLang` the time of each (its `serving_chat.py`).
 pub(in super::super) struct Constant;
 
 impl WireCheck for Constant {
@@ -19,7 +20,7 @@ impl WireCheck for Constant {
     }
 
     fn sentence(&self) -> &'static str {
-        "all chunks have the same id and time"
+        "all chunks have the same id, and their time does not go back"
     }
 
     fn cause(&self, _: &Seen<'_>) -> CauseCode {
@@ -35,19 +36,21 @@ impl WireCheck for Constant {
         };
         let mut faults = Vec::new();
         for field in ["id", "created"] {
-            let mut first: BTreeMap<Option<u64>, &Value> = BTreeMap::new();
+            let mut last: BTreeMap<Option<u64>, &Value> = BTreeMap::new();
             let told = chunks
                 .iter()
                 .zip(1_usize..)
                 .filter(|(chunk, _)| field != "created" || !is_timeless(chunk));
             for (chunk, number) in told {
                 let value = &chunk[field];
-                let known = *first.entry(of(chunk)).or_insert(value);
-                if known != value {
+                let known = last.entry(of(chunk)).or_insert(value);
+                let goes_on = field == "created" && value.as_u64() >= known.as_u64();
+                if *known != value && !goes_on {
                     let (known, value) = (quoted(known), quoted(value));
                     faults.push(format!("`{field}` was {known} and is {value} in chunk {number}"));
                     break;
                 }
+                *known = value;
             }
         }
         Ok(faults)
