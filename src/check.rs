@@ -97,6 +97,8 @@ pub struct Observation {
     pub pods_wanted: usize,
     /// The endpoint picker.
     pub endpoint_picker: EndpointPickerSeen,
+    /// The metrics that the release's endpoint picker has, by name; `None` where no layout says.
+    pub picker_metrics: Option<Vec<String>>,
     /// The tag that the running endpoint picker must have been built from; `None`: the tag of its image.
     pub build_ref: Option<String>,
 }

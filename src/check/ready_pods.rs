@@ -9,11 +9,16 @@ use crate::{
 /// The gauge, from v0.2.0 on. It is refreshed every few seconds.
 pub const READY_PODS: &str = "inference_pool_ready_pods";
 
-/// Whether the gauge's value is the number of the pool's Ready pods.
+/// Whether the gauge agrees with Kubernetes. An endpoint picker of a pool with several ports counts each port of a pod
+/// (from v1.3.0 on, `targetPorts` of the pool's API).
 pub fn ready_pods_agree(seen: &Observation, counted: f64) -> bool {
+    let ports = |pool: &serde_json::Value| pool["spec"]["targetPorts"].as_array().map_or(1, Vec::len);
+    let ports = seen.inference_pools.iter().map(ports).max().unwrap_or(1);
+    let ready = seen.ready_pods().len();
     #[expect(clippy::cast_precision_loss, reason = "a pool has far fewer than 2^52 pods")]
-    let ready = seen.ready_pods().len() as f64;
-    (counted - ready).abs() < 0.5
+    [ready, ready * ports]
+        .iter()
+        .any(|count| (counted - *count as f64).abs() < 0.5)
 }
 
 /// `inference_pool_ready_pods` equals the pool's Ready pods.
@@ -66,6 +71,23 @@ mod tests {
         super::{PoolPod, diagnosis::tests::answer},
         *,
     };
+
+    #[test]
+    fn each_port_of_a_pod_may_be_counted() {
+        let seen = Observation {
+            inference_pools: vec![serde_json::json!({"spec": {"targetPorts": [{"number": 1}, {"number": 2}]}})],
+            pool_pods: vec![PoolPod {
+                name: "pod-a".into(),
+                ready: true,
+                workload: None,
+            }],
+            ..Observation::default()
+        };
+        assert_eq!(
+            [0.0, 1.0, 2.0, 3.0].map(|counted| ready_pods_agree(&seen, counted)),
+            [false, true, true, false]
+        );
+    }
 
     #[rstest]
     #[case::agreed(Some(1.0), Some(true))]
