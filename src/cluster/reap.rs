@@ -202,17 +202,24 @@ async fn object(host: &Host, made: &Made) -> Result<Fate, ClusterError> {
     let Made::Object { cluster, uid, .. } = made else {
         return Ok(Fate::Absent);
     };
-    let Some(uid) = uid else {
-        return Ok(Fate::Left(
-            "its uid was never learned, so it cannot be proven to be ours".into(),
-        ));
-    };
     if went_with_its_cluster(host, cluster).await? {
         return Ok(Fate::Absent);
     }
     let named = ExistingCluster::Named(cluster.context.clone());
     let opened = existing::open(host, &named, cluster.kubeconfig.as_deref()).await?;
-    delete_object(&opened.client, made, uid).await
+    take_from(&opened.client, made, uid.as_deref()).await
+}
+
+/// Deletes an object if it still has the uid that it had when it was made. Without one it was refused and is not there, or
+/// it is there and nobody knows whose it is.
+async fn take_from(client: &Client, made: &Made, uid: Option<&str>) -> Result<Fate, ClusterError> {
+    let Some(objects) = objects_of(client, made).await? else {
+        return Ok(Fate::Absent);
+    };
+    match uid {
+        Some(uid) => delete(&objects, made, uid).await,
+        None => look_for(&objects, made).await,
+    }
 }
 
 /// Whether the object was in a kind cluster of ours that is gone, and its kubeconfig file with it.
@@ -227,45 +234,63 @@ async fn went_with_its_cluster(host: &Host, reach: &Reach) -> Result<bool, Clust
     Ok(!kind::list(host).await?.iter().any(|listed| listed.name == name))
 }
 
-/// Deletes an object if it still has the uid that it had when it was made.
-async fn delete_object(client: &Client, made: &Made, uid: &str) -> Result<Fate, ClusterError> {
+/// Where objects of its kind are; `None` where the cluster has no such kind, and so no such object.
+async fn objects_of(client: &Client, made: &Made) -> Result<Option<Api<DynamicObject>>, ClusterError> {
     let Made::Object {
         api_version,
         object_kind,
         namespace,
-        name,
         ..
     } = made
     else {
-        return Ok(Fate::Absent);
+        return Ok(None);
     };
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let kind = GroupVersionKind::gvk(group, version, object_kind);
-    let failed = |source| ClusterError::api(made.to_string(), source);
     let (resource, capabilities) = match pinned_kind(client, &kind).await {
         Ok(found) => found,
         // Its CustomResourceDefinition is gone, and every object with it.
-        Err(kube::Error::Discovery(_)) => return Ok(Fate::Absent),
-        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(Fate::Absent),
-        Err(error) => return Err(failed(error)),
+        Err(kube::Error::Discovery(_)) => return Ok(None),
+        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(None),
+        Err(error) => return Err(ClusterError::api(made.to_string(), error)),
     };
-    let objects: Api<DynamicObject> = match (&capabilities.scope, namespace) {
+    Ok(Some(match (&capabilities.scope, namespace) {
         (KindScope::Namespaced, Some(namespace)) => Api::namespaced_with(client.clone(), namespace, &resource),
         _ => Api::all_with(client.clone(), &resource),
-    };
+    }))
+}
+
+fn name_of(made: &Made) -> &str {
+    match made {
+        Made::Object { name, .. } => name,
+        _ => "",
+    }
+}
+
+async fn look_for(objects: &Api<DynamicObject>, made: &Made) -> Result<Fate, ClusterError> {
+    match objects.get_metadata_opt(name_of(made)).await {
+        Ok(None) => Ok(Fate::Absent),
+        Ok(Some(_)) => Ok(Fate::Left(
+            "its uid was never learned, so it cannot be proven to be ours".into(),
+        )),
+        Err(source) => Err(ClusterError::api(made.to_string(), source)),
+    }
+}
+
+async fn delete(objects: &Api<DynamicObject>, made: &Made, uid: &str) -> Result<Fate, ClusterError> {
     // The server compares: between looking and deleting, somebody else may make one of the same name.
     let only_ours = Preconditions {
         uid: Some(uid.to_owned()),
         resource_version: None,
     };
     let parameters = DeleteParams::background().preconditions(only_ours);
-    match objects.delete(name, &parameters).await {
+    match objects.delete(name_of(made), &parameters).await {
         Ok(_) => Ok(Fate::Removed),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(Fate::Absent),
         Err(kube::Error::Api(status)) if status.code == 409 => Ok(Fate::Left(
             "another object has taken its name; that one is not ours".into(),
         )),
-        Err(error) => Err(failed(error)),
+        Err(error) => Err(ClusterError::api(made.to_string(), error)),
     }
 }
 

@@ -144,12 +144,6 @@ fn object(uid: Option<&str>) -> Made {
 }
 
 #[tokio::test]
-async fn an_object_whose_uid_was_never_learned_is_left() {
-    let fate = remove(&Desk::new().host, &object(None), &[]).await;
-    assert!(matches!(fate, Fate::Left(why) if why.contains("uid")));
-}
-
-#[tokio::test]
 async fn an_object_goes_with_its_cluster() {
     let cluster = Made::KindCluster {
         name: "quickproof-ab12".into(),
@@ -161,19 +155,20 @@ async fn an_object_goes_with_its_cluster() {
     );
 }
 
-/// Deletes the object at a server that knows namespaces and answers the deletion so; returns what was asked.
-async fn deleted(code: u16, answer: Value) -> (Result<Fate, ClusterError>, Value) {
+/// Takes the object from a server that knows namespaces and answers what is asked of this one so; returns what was asked.
+async fn taken(uid: Option<&str>, code: u16, answer: Value) -> (Result<Fate, ClusterError>, Value) {
     let (service, mut server) = mock::pair::<Request<Body>, Response<Body>>();
     let client = Client::new(service, "default");
+    let may_delete = uid.is_some();
     let serve = async move {
         loop {
             let (request, send) = server.next_request().await.expect("a request");
-            let deleting = request.method() == Method::DELETE;
             let (parts, body) = request.into_parts();
-            let (code, answer) = if deleting {
+            let is_last = parts.uri.path() != "/api/v1";
+            let (code, answer) = if is_last {
+                assert_eq!(parts.method == Method::DELETE, may_delete, "{}", parts.method);
                 (code, answer.clone())
             } else {
-                assert_eq!(parts.uri.path(), "/api/v1");
                 (
                     200,
                     json!({"kind": "APIResourceList", "groupVersion": "v1", "resources": [
@@ -186,14 +181,14 @@ async fn deleted(code: u16, answer: Value) -> (Result<Fate, ClusterError>, Value
                     .body(Body::from(answer.to_string().into_bytes()))
                     .unwrap(),
             );
-            if deleting {
+            if is_last {
                 let bytes = body.collect_bytes().await.unwrap();
-                return serde_json::from_slice::<Value>(&bytes).unwrap();
+                return serde_json::from_slice::<Value>(&bytes).unwrap_or_default();
             }
         }
     };
-    let object = object(Some("u-1"));
-    tokio::join!(delete_object(&client, &object, "u-1"), serve)
+    let object = object(uid);
+    tokio::join!(take_from(&client, &object, uid), serve)
 }
 
 fn failure(code: u16) -> Value {
@@ -203,19 +198,34 @@ fn failure(code: u16) -> Value {
 #[tokio::test]
 async fn only_the_object_with_the_noted_uid_is_deleted() {
     let gone = json!({"apiVersion": "v1", "kind": "Status", "status": "Success"});
-    let (fate, asked) = deleted(200, gone).await;
+    let (fate, asked) = taken(Some("u-1"), 200, gone).await;
     assert_eq!(fate.unwrap(), Fate::Removed);
     assert_eq!(asked["preconditions"]["uid"], "u-1");
 }
 
 #[tokio::test]
 async fn an_object_that_took_its_name_is_left() {
-    let (fate, _) = deleted(409, failure(409)).await;
+    let (fate, _) = taken(Some("u-1"), 409, failure(409)).await;
     assert!(matches!(fate.unwrap(), Fate::Left(_)));
 }
 
 #[tokio::test]
 async fn an_object_that_is_gone_is_absent() {
-    let (fate, _) = deleted(404, failure(404)).await;
+    let (fate, _) = taken(Some("u-1"), 404, failure(404)).await;
     assert_eq!(fate.unwrap(), Fate::Absent);
+}
+
+#[tokio::test]
+async fn an_object_that_was_written_down_and_never_made_is_absent() {
+    let mut absent = failure(404);
+    absent["reason"] = "NotFound".into();
+    let (fate, _) = taken(None, 404, absent).await;
+    assert_eq!(fate.unwrap(), Fate::Absent);
+}
+
+#[tokio::test]
+async fn an_object_whose_uid_was_never_learned_is_left() {
+    let there = json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": {"name": "n"}});
+    let (fate, _) = taken(None, 200, there).await;
+    assert!(matches!(fate.unwrap(), Fate::Left(why) if why.contains("uid")));
 }
