@@ -11,7 +11,7 @@ use crate::{
     cluster::forward::{LocalForward, forward},
     deploy::Deployer,
     images::ImageRef,
-    probe::{Outgoing, Probe, metrics::Metrics},
+    probe::{Answer, BODY_BOUND, Outgoing, Probe, Unanswered, metrics::Metrics},
     report::Sink,
 };
 
@@ -102,6 +102,15 @@ fn images(pod: &Pod, digests: &BTreeMap<ImageRef, String>) -> Vec<RunningImage> 
         .collect()
 }
 
+/// The metrics of an answer, all of them: half of a scrape would be taken for series that are not there.
+fn read(answer: &Answer) -> Result<Metrics, String> {
+    let whole = answer.outcome.as_ref().map_err(Unanswered::words)?;
+    if whole.body.len() < whole.body_bytes {
+        return Err(format!("they have {} bytes, over {BODY_BOUND}", whole.body_bytes));
+    }
+    Metrics::parse(&answer.text()).map_err(|error| error.to_string())
+}
+
 /// The metrics as they are now, or why they cannot be read.
 pub(super) async fn look(scraper: &Result<Scraper, String>) -> Result<Metrics, String> {
     match scraper {
@@ -168,7 +177,7 @@ impl Scraper {
                 })
                 .await;
             if answer.status() == Some(200) {
-                return Metrics::parse(&answer.text()).map_err(|error| error.to_string());
+                return read(&answer);
             }
             tries += 1;
             if tries >= 10 {
@@ -189,6 +198,32 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::probe::{Received, Times};
+
+    #[test]
+    fn metrics_are_read_whole_or_not_at_all() {
+        let text = b"up 1\n".to_vec();
+        let answer = |body_bytes| Answer {
+            request: Outgoing {
+                method: "GET".into(),
+                url: String::new(),
+                headers: Vec::new(),
+                body: None,
+            },
+            attempt: 1,
+            outcome: Ok(Received {
+                status: 200,
+                body: text.clone(),
+                body_bytes,
+                ..Received::default()
+            }),
+            partial: None,
+            times: Times::default(),
+            took: Duration::ZERO,
+        };
+        assert_eq!(read(&answer(5)).unwrap().sum("up", &[]), Some(1.0));
+        assert!(read(&answer(BODY_BOUND + 1)).is_err());
+    }
 
     #[test]
     fn a_digest_is_known_where_the_node_has_the_image_from_a_registry() {
