@@ -22,6 +22,7 @@ use crate::{
     record::{Decision, Event, Events, RunRecord, Stage},
     release::{Access, Release, RemoteError, Source},
     report::{self, Outputs, Sink},
+    scenario::Scenario,
     verdict::{Cause, CauseCode, Finding, Weight},
 };
 
@@ -35,6 +36,7 @@ mod proof;
 mod published;
 mod reach;
 mod request;
+mod scenarios;
 mod signals;
 mod stages;
 mod teardown;
@@ -65,6 +67,8 @@ pub struct Order {
     pub limit: Duration,
     /// Requests of the proof.
     pub requests: usize,
+    /// What is proven beyond the guide's own request, in the order in which it is.
+    pub scenarios: Vec<Scenario>,
     /// The command line, to type again.
     pub command: String,
 }

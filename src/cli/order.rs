@@ -59,6 +59,7 @@ fn order(wanted: &Verify, caller: &Caller) -> Result<Order, Usage> {
         },
         limit: wanted.timeout,
         requests: usize::try_from(wanted.requests.get()).unwrap_or(usize::MAX),
+        scenarios: wanted.scenarios.selected(caller)?,
         command: caller.command.clone(),
     })
 }

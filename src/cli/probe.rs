@@ -6,12 +6,12 @@ use clap::{Args, ValueEnum};
 use url::Url;
 
 use crate::{
-    cli::{Caller, Usage, block_on, reports::ReportArguments, scenario::FromArguments},
+    cli::{Caller, Usage, block_on, reports::ReportArguments, scenario::SelectionArguments},
     record::RunRecord,
     redact::Redactor,
     report::Sink,
     run::endpoint::{EndpointError, EndpointOrder, EndpointRun},
-    scenario::{Pattern, Scenario, duration, select},
+    scenario::duration,
     verdict::{ExitCode, Finding},
 };
 
@@ -34,15 +34,8 @@ pub struct ProbeArguments {
     /// A low-rank adapter to ask for as well; without it one that the endpoint lists
     #[arg(long, value_name = "NAME")]
     adapter: Option<String>,
-    /// Perform only these scenarios: a name, a regular expression for whole names, or `!` and what to leave out; may be
-    /// given again
-    #[arg(long = "scenario", value_name = "PATTERN")]
-    chosen: Vec<String>,
-    /// Leave these scenarios out: a name or a regular expression for whole names; may be given again
-    #[arg(long = "skip", value_name = "PATTERN")]
-    skipped: Vec<String>,
     #[command(flatten)]
-    from: FromArguments,
+    scenarios: SelectionArguments,
     /// A header that every request has; may be given again. `OPENAI_API_KEY` is sent as a bearer token where it is set.
     /// Its value appears in no report
     #[arg(long = "header", value_name = "NAME: VALUE")]
@@ -70,12 +63,7 @@ enum Form {
 /// # Errors
 /// Something is wrong with what was typed, or it cannot be told which model is meant.
 pub fn run(arguments: &ProbeArguments, caller: &Caller, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let library = arguments.from.library(caller)?;
-    let scenarios: Vec<Scenario> = select(&library.scenarios, &arguments.patterns()?)
-        .map_err(Usage::new)?
-        .into_iter()
-        .cloned()
-        .collect();
+    let scenarios = arguments.scenarios.selected(caller)?;
     let headers = arguments.headers(caller)?;
     let redactor = redactor(caller, &headers);
     let order = EndpointOrder {
@@ -104,12 +92,6 @@ pub fn run(arguments: &ProbeArguments, caller: &Caller, out: &mut dyn Write) -> 
 }
 
 impl ProbeArguments {
-    fn patterns(&self) -> Result<Vec<Pattern>, Usage> {
-        let chosen = self.chosen.iter().map(|text| Pattern::read(text));
-        let skipped = self.skipped.iter().map(|text| Pattern::skip(text));
-        chosen.chain(skipped).collect::<Result<_, _>>().map_err(Usage::new)
-    }
-
     /// The headers of every request: those given, and the key of the environment where none of them authorizes.
     fn headers(&self, caller: &Caller) -> Result<Vec<(String, String)>, Usage> {
         let read = self.headers.iter().map(|text| header(text));

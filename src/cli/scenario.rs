@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use crate::{
     cli::{Caller, Usage},
-    scenario::{self, Library, Scenario},
+    scenario::{self, Library, Pattern, Scenario, select},
     verdict::{ExitCode, Weight},
 };
 
@@ -50,6 +50,35 @@ pub struct FromArguments {
     /// A directory with scenarios of your own; one of the same name stands in for a shipped one
     #[arg(long = "scenarios", value_name = "DIR")]
     directory: Option<PathBuf>,
+}
+
+/// Which scenarios are performed.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SelectionArguments {
+    /// Perform only these scenarios: a name, a regular expression for whole names, or `!` and what to leave out; may be
+    /// given again
+    #[arg(long = "scenario", value_name = "PATTERN")]
+    chosen: Vec<String>,
+    /// Leave these scenarios out: a name or a regular expression for whole names; may be given again
+    #[arg(long = "skip", value_name = "PATTERN")]
+    skipped: Vec<String>,
+    #[command(flatten)]
+    from: FromArguments,
+}
+
+impl SelectionArguments {
+    /// The scenarios that are meant, in the order of their names.
+    ///
+    /// # Errors
+    /// A pattern is wrong or matches nothing, or the directory or a file in it is wrong.
+    pub fn selected(&self, caller: &Caller) -> Result<Vec<Scenario>, Usage> {
+        let chosen = self.chosen.iter().map(|text| Pattern::read(text));
+        let skipped = self.skipped.iter().map(|text| Pattern::skip(text));
+        let patterns: Vec<Pattern> = chosen.chain(skipped).collect::<Result<_, _>>().map_err(Usage::new)?;
+        let library = self.from.library(caller)?;
+        let selected = select(&library.scenarios, &patterns).map_err(Usage::new)?;
+        Ok(selected.into_iter().cloned().collect())
+    }
 }
 
 /// How to say it.

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, num::NonZeroU32, path::PathBuf, sync::Arc, time
 use clap::{Args, ValueEnum};
 
 use crate::{
-    cli::{Caller, Usage, reports::ReportArguments, source::SourceArguments},
+    cli::{Caller, Usage, reports::ReportArguments, scenario::SelectionArguments, source::SourceArguments},
     release,
     scenario::duration,
     verdict::ExitCode,
@@ -73,6 +73,8 @@ pub struct VerifyArguments {
     /// Requests sent beyond the guide's own
     #[arg(long, value_name = "NUMBER", default_value = "20", help_heading = "How it is tested")]
     requests: NonZeroU32,
+    #[command(flatten, next_help_heading = "How it is tested")]
+    scenarios: SelectionArguments,
     /// Longest that any one thing is waited for, such as `90s`, `10m`, `1h30m`. What can never happen is not waited for
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration, help_heading = "How it is tested")]
     timeout: Duration,
@@ -158,6 +160,8 @@ pub struct Verify {
     pub afterwards: Afterwards,
     /// Requests beyond the guide's own.
     pub requests: NonZeroU32,
+    /// Which scenarios are performed.
+    pub scenarios: SelectionArguments,
     /// Longest that any one thing is waited for.
     pub timeout: Duration,
     /// Where reports go.
@@ -232,6 +236,7 @@ impl From<VerifyArguments> for Verify {
                 Afterwards::TakenAway
             },
             requests: typed.requests,
+            scenarios: typed.scenarios,
             timeout: typed.timeout,
             reports: typed.reports,
         }

@@ -117,6 +117,25 @@ fn models(look: &Answer) -> Option<Vec<Listed>> {
     Some(body.get("data")?.as_array()?.iter().filter_map(listed).collect())
 }
 
+/// The answer to a look at the list of models.
+pub(super) async fn look(probe: &Probe, base: &str, headers: &[(String, String)]) -> Answer {
+    let request = Outgoing {
+        method: "GET".to_owned(),
+        url: format!("{base}/v1/models"),
+        headers: headers.to_vec(),
+        body: None,
+    };
+    probe.send(request).await
+}
+
+/// An adapter of a list of models: of this model, where one says so.
+pub(super) fn adapter(look: &Answer, model: &str) -> Option<String> {
+    let listed = models(look).unwrap_or_default();
+    let adapters = || listed.iter().filter(|one| one.parent.is_some());
+    let found = adapters().find(|one| one.parent.as_deref() == Some(model));
+    found.or_else(|| adapters().next()).map(|one| one.name.clone())
+}
+
 /// Whether anything came back. A connection that was taken and then closed or reset counts: what follows is judged; silence
 /// does not, because nothing tells the endpoint from the way to it.
 fn has_answered(look: &Answer) -> bool {
@@ -134,24 +153,14 @@ impl EndpointRun {
     /// It answers, and which model is meant cannot be told.
     pub async fn prepare(host: Host, order: EndpointOrder, sink: Sink) -> Result<Self, EndpointError> {
         let probe = Probe::new(order.limit)?;
-        let look = probe
-            .send(Outgoing {
-                method: "GET".to_owned(),
-                url: format!("{}/v1/models", order.base),
-                headers: order.headers.clone(),
-                body: None,
-            })
-            .await;
+        let look = look(&probe, &order.base, &order.headers).await;
         let listed = models(&look);
         let model = match order.model {
             Some(model) => model,
             None if has_answered(&look) => only_model(&look, listed.as_deref())?,
             None => String::new(),
         };
-        let adapters = listed.iter().flatten().filter(|one| one.parent.is_some());
-        let of_model = |one: &&Listed| one.parent.as_ref() == Some(&model) || one.parent.is_none();
-        let found = adapters.clone().find(of_model).or_else(|| adapters.clone().next());
-        let adapter = order.adapter.or_else(|| found.map(|one| one.name.clone()));
+        let adapter = order.adapter.or_else(|| adapter(&look, &model));
         let mut capabilities = BTreeSet::new();
         capabilities.extend(adapter.is_some().then_some(Capability::Adapter));
         capabilities.extend(look.passed_endpoint_picker().then_some(Capability::EndpointPicker));
@@ -278,7 +287,7 @@ impl EndpointRun {
 }
 
 /// What is asked where a scenario says nothing in particular. As the guides ask.
-const PROMPT: &str = "Write as if you were a critic: San Francisco";
+pub(super) const PROMPT: &str = "Write as if you were a critic: San Francisco";
 
 /// The only model of a list that is no adapter.
 fn only_model(look: &Answer, listed: Option<&[Listed]>) -> Result<String, EndpointError> {

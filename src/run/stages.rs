@@ -235,6 +235,7 @@ async fn deploy_and_judge(context: &Context, deployer: &Arc<Deployer>, plan: &Pl
     let mut settled = false;
     let mut seen = Observation {
         build_ref: plan.build_ref.clone(),
+        picker_metrics: plan.picker.as_ref().map(|picker| picker.metrics.clone()),
         pods_wanted: 2,
         ..Observation::default()
     };

@@ -24,6 +24,15 @@ const MUST_HOLD: &[&str] = &[
     "proof-ready-pods",
     "proof-build-ref",
     "proof-image-digests",
+    "chat/answer-choices",
+    "chat-stream/stream-done",
+    "completions/answer-usage",
+    "completions-stream/passed-endpoint-picker",
+    "errors/unknown-model/answer-status",
+    "errors/malformed-json/error-body",
+    "lora-adapter/answer-model",
+    "missing-model/answered-by",
+    "models/models-list",
     "cleanup",
 ];
 
