@@ -1,8 +1,8 @@
 //! From an answer to who failed: the decision table of the field.
 //!
-//! The endpoint picker marks every response that passed it (`x-went-into-resp-headers: true`) and speaks plain text
-//! (`inference error: …`) in its own; the gateway's own errors have neither. Source: measured on v1.5.0 behind Istio
-//! and Envoy AI Gateway, thirty seeded faults.
+//! The endpoint picker marks every response that passed it (`x-went-into-resp-headers: true`) and speaks plain text of
+//! its own ([`words_of_picker`]); the gateway's own errors have neither. Source: measured on v1.5.0 behind Istio and
+//! Envoy AI Gateway, thirty seeded faults.
 
 use super::Observation;
 use crate::{
@@ -25,6 +25,16 @@ pub enum Answerer {
     Nobody,
 }
 
+/// How the endpoint picker's own errors begin, before `<Code> - <message>`. Source: measured on v1.5.0, which has the
+/// first, and on v1.0.0 and v1.2.0, which have the second; the sources of the releases between change once, at v1.5.0.
+const PICKERS_BEGINNINGS: &[&str] = &["inference error:", "inference gateway:"];
+
+/// What the endpoint picker says in an error of its own, without the beginning; `None` for any other text.
+pub fn words_of_picker(text: &str) -> Option<&str> {
+    let mut beginnings = PICKERS_BEGINNINGS.iter();
+    beginnings.find_map(|beginning| Some(text.strip_prefix(beginning)?.trim()))
+}
+
 /// Who answered, by the marks that each leaves.
 pub fn answerer(answer: &Answer) -> Answerer {
     let Some(status) = answer.status() else {
@@ -38,7 +48,7 @@ pub fn answerer(answer: &Answer) -> Answerer {
         }
         return Answerer::ModelServer;
     }
-    if text.starts_with("inference error:") {
+    if words_of_picker(&text).is_some() {
         return Answerer::EndpointPicker;
     }
     if status == 200 || text.trim_start().starts_with('{') {
@@ -178,6 +188,11 @@ pub(crate) mod tests {
     #[case::server_error(answer(500, true, "{\"error\":{}}"), CauseCode::ModelServerError, false)]
     #[case::bad_request(
         answer(400, false, "inference error: BadRequest - x"),
+        CauseCode::GuideCommandFailed,
+        false
+    )]
+    #[case::bad_request_of_old(
+        answer(400, false, "inference gateway: BadRequest - x"),
         CauseCode::GuideCommandFailed,
         false
     )]

@@ -2,15 +2,12 @@
 //!
 //! Sources: OpenAI API reference, "Error codes" (`{"error": {"message", "type", "param", "code"}}`); vLLM before v0.10
 //! has the same fields without the object around them; the endpoint picker answers `inference error: <Code> -
-//! <message>` in plain text from v0.5.0 on, and nothing before.
+//! <message>` in plain text, before v1.5.0 `inference gateway: …`; the oldest answer with an empty body.
 
 use serde_json::Value;
 
-use super::{
-    ErrorForm, Judged, Seen, WireCheck, quoted,
-    seen::{Form, PICKERS_WORDS},
-};
-use crate::verdict::CauseCode;
+use super::{ErrorForm, Judged, Seen, WireCheck, quoted, seen::Form};
+use crate::{check::diagnosis::words_of_picker, verdict::CauseCode};
 
 /// The endpoint picker's codes with the status that each goes with. Source: measured on v1.5.0; codes that are not
 /// here go with any status that is.
@@ -56,12 +53,9 @@ impl WireCheck for ErrorBody {
 }
 
 fn pickers_fault(text: &str, status: u16) -> Option<String> {
-    let words = text.strip_prefix(PICKERS_WORDS).unwrap_or_default().trim();
+    let words = words_of_picker(text).unwrap_or_default();
     let Some((code, message)) = words.split_once(" - ") else {
-        return Some(format!(
-            "`{}` is not `inference error: <Code> - <message>`",
-            quoted(text)
-        ));
+        return Some(format!("`{}` is not `<words>: <Code> - <message>`", quoted(text)));
     };
     if message.trim().is_empty() {
         return Some(format!("`{}` has no message", quoted(text)));

@@ -66,7 +66,7 @@ impl StatusWanted {
 pub enum ErrorForm {
     /// JSON as OpenAI and model servers write it, and nothing else.
     Json,
-    /// That, or the endpoint picker's plain text (`inference error: <Code> - <message>`).
+    /// That, or the endpoint picker's plain text, such as `inference error: <Code> - <message>`.
     #[default]
     JsonOrPicker,
     /// That, or an empty body, as endpoint pickers before v0.5.0 answer.

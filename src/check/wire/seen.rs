@@ -9,10 +9,10 @@ use super::{
     stream::Events,
     strict,
 };
-use crate::probe::{Answer, Received};
-
-/// How the endpoint picker's own errors begin. Source: measured on v1.5.0; the same words from v1.0.0 on.
-pub(super) const PICKERS_WORDS: &str = "inference error:";
+use crate::{
+    check::diagnosis::words_of_picker,
+    probe::{Answer, Received},
+};
 
 /// The form that the body of an answer must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +106,7 @@ impl<'a> Seen<'a> {
         let is_error = matches!(self.expected.status, StatusWanted::Error(_));
         Ok(if is_error && received.body.trim_ascii().is_empty() {
             Form::Empty
-        } else if is_error && received.body.starts_with(PICKERS_WORDS.as_bytes()) {
+        } else if is_error && words_of_picker(&self.answer.text()).is_some() {
             Form::PickersWords
         } else if !is_error && self.expected.endpoint == Endpoint::Other {
             Form::Unknown
