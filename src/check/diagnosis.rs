@@ -57,6 +57,16 @@ pub fn answerer(answer: &Answer) -> Answerer {
     Answerer::Gateway
 }
 
+/// What befell an answer that did not come to its end.
+pub fn cut_off(answer: &Answer) -> CauseCode {
+    let streams = answer.received().is_some_and(|received| received.status == 200) && answer.request.asks_for_stream();
+    if streams {
+        CauseCode::StreamTruncated
+    } else {
+        CauseCode::AnswerCutOff
+    }
+}
+
 /// Whether an answer may still change by itself shortly after a deployment: conditions run ahead of the data plane. One
 /// that began and did not come to its end is an answer: asked again, it would hide what happened.
 pub fn may_settle(answer: &Answer) -> bool {
@@ -73,7 +83,7 @@ pub fn diagnose(answer: &Answer, seen: &Observation) -> Cause {
     let evidence = answer.brief();
     let code = match (answerer(answer), answer.status()) {
         (Answerer::Nobody, _) => match &answer.outcome {
-            _ if answer.partial.is_some() => CauseCode::AnswerCutOff,
+            _ if answer.partial.is_some() => cut_off(answer),
             Err(
                 Unanswered::NotSent(_) | Unanswered::NotConnected(_) | Unanswered::TimedOut(_) | Unanswered::Silent(_),
             ) => CauseCode::GatewayUnreachable,
@@ -157,9 +167,15 @@ pub(crate) mod tests {
         answer
     }
 
-    fn silent_inside() -> Answer {
+    const STREAM: &str = r#"{"stream": true}"#;
+
+    fn silent_inside(asked: &str, status: u16) -> Answer {
         let mut answer = failed(Unanswered::Silent);
-        answer.partial = Some(Box::default());
+        answer.request.body = Some(asked.into());
+        answer.partial = Some(Box::new(Received {
+            status,
+            ..Received::default()
+        }));
         answer
     }
 
@@ -201,7 +217,9 @@ pub(crate) mod tests {
     #[case::not_in_time(failed(Unanswered::TimedOut), CauseCode::GatewayUnreachable, true)]
     #[case::closed_at_once(failed(Unanswered::CutOff), CauseCode::GatewayAnsweredError, true)]
     #[case::reset(failed(Unanswered::Reset), CauseCode::GatewayAnsweredError, true)]
-    #[case::silent_inside(silent_inside(), CauseCode::AnswerCutOff, false)]
+    #[case::silent_inside(silent_inside("{}", 200), CauseCode::AnswerCutOff, false)]
+    #[case::silent_in_a_stream(silent_inside(STREAM, 200), CauseCode::StreamTruncated, false)]
+    #[case::silent_in_an_error(silent_inside(STREAM, 500), CauseCode::AnswerCutOff, false)]
     fn the_answer_tells_who_failed(#[case] answer: Answer, #[case] cause: CauseCode, #[case] settles: bool) {
         assert_eq!(diagnose(&answer, &Observation::default()).code, cause);
         assert_eq!(may_settle(&answer), settles);

@@ -26,7 +26,11 @@ impl Check for StatusIs200 {
     }
 
     fn sentence(&self, seen: &Observation) -> String {
-        match seen.guide_answer.as_ref().map(Answer::status) {
+        let answer = seen.guide_answer.as_ref();
+        match answer.map(Answer::status) {
+            Some(None) if answer.is_some_and(|answer| answer.partial.is_some()) => {
+                "the answer to the guide's request is cut off".into()
+            }
             Some(None) => "the guide's request is not answered".into(),
             Some(Some(status)) if status != 200 => format!("the guide's request is answered with {status}, not 200"),
             Some(Some(_)) | None => "the guide's request is answered with 200".into(),

@@ -283,7 +283,7 @@ causes! {
         "A stream came to its end and is not what the OpenAI API promises."
         "Compare its events in the report with the expectation; ask the model server directly, past the gateway.";
     StreamTruncated "stream-truncated" ModelServer
-        "A stream was truncated: it ended without `[DONE]`, so what came is not the whole answer."
+        "A stream was truncated: it was cut off or ended without `[DONE]`, so what came is not the whole answer."
         "Look for a pod that ended at that time, and for time limits of the gateway and of the route.";
     StreamError "stream-error" ModelServer
         "A stream that began with a success tells an error."

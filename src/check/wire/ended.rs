@@ -2,6 +2,7 @@
 
 use super::{Judged, Seen, Unjudged, WireCheck};
 use crate::{
+    check::diagnosis::cut_off,
     probe::{Answer, Unanswered},
     verdict::CauseCode,
 };
@@ -52,8 +53,8 @@ impl WireCheck for Ended {
         "the answer comes to its end: not cut off, not silent, not endless"
     }
 
-    fn cause(&self, _: &Seen<'_>) -> CauseCode {
-        CauseCode::AnswerCutOff
+    fn cause(&self, seen: &Seen<'_>) -> CauseCode {
+        cut_off(seen.answer)
     }
 
     fn judge(&self, seen: &Seen<'_>) -> Judged {
