@@ -9,6 +9,19 @@ use std::{
 
 use serde_json::Value;
 
+/// Of each scenario one check that holds wherever a release works.
+pub(crate) const OF_SCENARIOS: &[&str] = &[
+    "chat/answer-choices",
+    "chat-stream/stream-done",
+    "completions/answer-usage",
+    "completions-stream/passed-endpoint-picker",
+    "errors/unknown-model/answer-status",
+    "errors/malformed-json/error-body",
+    "lora-adapter/answer-model",
+    "missing-model/answered-by",
+    "models/models-list",
+];
+
 /// One run of the binary and everything it left behind.
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
@@ -86,6 +99,17 @@ impl Ran {
             entry["kind"] == "substituted" && entry["what"].as_str().is_some_and(|text| text.contains(what))
         };
         ledger.iter().filter(says).collect()
+    }
+
+    /// Asserts that these checks were decided, and hold.
+    #[track_caller]
+    pub(crate) fn holds(&self, checks: &[&str]) {
+        for check in checks {
+            let decision = self
+                .decision(check)
+                .unwrap_or_else(|| panic!("{check} was not decided"));
+            assert_eq!(decision["finding"]["finding"], "holds", "{decision}");
+        }
     }
 
     /// Asserts exit code, outcome, and a cause among those found.
@@ -167,11 +191,16 @@ pub(crate) fn nothing_is_left(before: &[String]) {
     assert_eq!(after, before);
 }
 
+/// How a program ended.
+pub(crate) fn ended(program: &str, arguments: &[&str]) -> Output {
+    #[expect(clippy::disallowed_methods, reason = "tests look at the machine with its own tools")]
+    Command::new(program).args(arguments).output().unwrap()
+}
+
 /// Standard output of a program that must succeed.
 #[track_caller]
 pub(crate) fn output(program: &str, arguments: &[&str]) -> String {
-    #[expect(clippy::disallowed_methods, reason = "tests look at the machine with its own tools")]
-    let output = Command::new(program).args(arguments).output().unwrap();
+    let output = ended(program, arguments);
     assert!(
         output.status.success(),
         "{program} {arguments:?}: {}",

@@ -5,7 +5,7 @@ use std::{path::Path, sync::OnceLock};
 
 use serde_json::Value;
 
-use crate::bench::{Ran, output, quickproof, verify};
+use crate::bench::{Ran, ended, output, quickproof, verify};
 
 /// A cluster with CRDs and gateway provider installed, for all tests of this process. `make test-cluster` deletes it when
 /// they are done; the next run of the tests does so too.
@@ -50,6 +50,15 @@ impl Existing {
         let mut all = vec!["--kubeconfig", &self.kubeconfig];
         all.extend(arguments);
         output("kubectl", &all)
+    }
+
+    /// What the API server answers at a path, or `None` where it refuses.
+    pub(crate) fn raw(&self, path: &str) -> Option<String> {
+        let output = ended("kubectl", &["--kubeconfig", &self.kubeconfig, "get", "--raw", path]);
+        output
+            .status
+            .success()
+            .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// Runs a quickstart in a namespace of its own.

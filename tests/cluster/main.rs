@@ -5,12 +5,14 @@
 // Lints then know that all of it is tests, helpers too.
 #![cfg(test)]
 
+mod answers;
 mod bench;
 mod existing;
 mod faults;
 #[expect(dead_code, reason = "offline tests use all of it")]
 #[path = "../it/sources/server.rs"]
 mod github;
+mod healthy;
 mod killed;
 mod published;
 mod release;
