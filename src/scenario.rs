@@ -1,8 +1,8 @@
 //! What is proven beyond the guide's own request: scenarios, which are data (`scenarios/*.yaml`).
 //!
 //! A scenario sends requests and says what their answers must be. It knows nothing of a cluster or of the command line:
-//! whoever performs one says on what [`Ground`] it stands. Steps of other kinds (scaling, steering, load) are further
-//! variants of [`Step`], each with a field of its own in the file.
+//! whoever performs one says on what [`Ground`] it stands, and changes that it makes go through a [`Changer`]. Steps of
+//! other kinds (steering, load) are further variants of [`Step`], each with a field of its own in the file.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{release::Tag, verdict::Weight};
 
+mod change;
 mod expression;
 mod file;
 mod ground;
@@ -24,10 +25,11 @@ mod suggest;
 mod template;
 mod wire;
 
+pub use change::{Change, Changed, Changer, NoChanger, Role, WithStep};
 pub use expression::{Expression, Scope};
 pub use ground::Ground;
 pub use library::{Library, LibraryError, Replaced, read_file};
-pub use perform::{expected, perform, skip};
+pub use perform::{expected, leave_out, perform, skip};
 pub use read::{ScenarioError, read};
 pub use select::{Pattern, SelectError, select, unknown};
 pub use template::{JsonTemplate, Template, Variables};
@@ -45,6 +47,8 @@ pub struct Scenario {
     pub needs: Needs,
     /// Whether it decides the verdict.
     pub weight: Weight,
+    /// When it is performed.
+    pub when: When,
     /// What is done, in order; at least one.
     pub steps: Vec<Step>,
     /// The file that it was read from, as a person would name it.
@@ -78,6 +82,17 @@ pub struct Needs {
     pub capabilities: Vec<Capability>,
 }
 
+/// When a scenario is performed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum When {
+    /// Wherever it is not left out.
+    #[default]
+    Always,
+    /// Only where `--scenario` names it: it takes long, or changes what it is performed on.
+    Asked,
+}
+
 /// Something that a scenario may need and that is not everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -90,6 +105,12 @@ pub enum Capability {
     EndpointPickerMetrics,
     /// A `LoRA` adapter that the model server has loaded; its name is `${adapter}`.
     Adapter,
+    /// A pool behind a gateway that refuses requests while the endpoint picker cannot be asked: its `failureMode` is
+    /// `FailClose`, the default.
+    FailsClosed,
+    /// A pool behind a gateway that answers all the same while the endpoint picker cannot be asked: its `failureMode` is
+    /// `FailOpen`.
+    FailsOpen,
 }
 
 /// One step of a scenario.
@@ -98,6 +119,8 @@ pub enum Capability {
 pub enum Step {
     /// Sends a request, once or often.
     Request(Box<RequestStep>),
+    /// Changes something, performs steps, and takes the change back.
+    With(Box<WithStep>),
 }
 
 /// A request, how often it is sent, and what its answers must be.
@@ -121,6 +144,8 @@ pub struct RequestStep {
     pub concurrency: u32,
     /// Within what time all answers must be there; `None` where only the limit of each request holds.
     pub within: Option<Duration>,
+    /// The change that stands while it is performed; `None` where none does.
+    pub under: Option<Change>,
     /// What each answer must be.
     pub expect: Expect,
     /// Variables for later steps, and what gives their values.
@@ -230,6 +255,16 @@ impl std::fmt::Display for Releases {
     }
 }
 
+impl When {
+    /// The word that stands in a scenario's file.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::Asked => "asked",
+        }
+    }
+}
+
 impl Capability {
     /// What is missing where it is not there, as the end of "it needs …".
     pub fn words(self) -> &'static str {
@@ -238,6 +273,8 @@ impl Capability {
             Self::EndpointPicker => "an endpoint picker that is known to be in the path",
             Self::EndpointPickerMetrics => "the metrics of the endpoint picker",
             Self::Adapter => "a LoRA adapter; the models list shows none and no `--adapter` names one",
+            Self::FailsClosed => "a pool behind a gateway whose `failureMode` is `FailClose`",
+            Self::FailsOpen => "a pool behind a gateway whose `failureMode` is `FailOpen`",
         }
     }
 }

@@ -56,7 +56,7 @@ pub struct FromArguments {
 #[derive(Debug, Clone, Default, Args)]
 pub struct SelectionArguments {
     /// Perform only these scenarios: a name, a regular expression for whole names, or `!` and what to leave out; may be
-    /// given again
+    /// given again. Some are performed only when they are named here: `quickproof scenario list` says which
     #[arg(long = "scenario", value_name = "PATTERN")]
     chosen: Vec<String>,
     /// Leave these scenarios out: a name or a regular expression for whole names; may be given again
@@ -86,7 +86,7 @@ impl SelectionArguments {
 enum Form {
     /// A line for each
     Text,
-    /// An array of objects with `name`, `proves`, `weight`, `steps` and `file`
+    /// An array of objects with `name`, `proves`, `weight`, `when`, `steps` and `file`
     Json,
 }
 
@@ -133,9 +133,10 @@ fn list(scenarios: &[Scenario], form: Form, out: &mut dyn Write) -> anyhow::Resu
             for scenario in scenarios {
                 writeln!(
                     out,
-                    "{:width$}  {:<8}  {}",
+                    "{:width$}  {:<8}  {:<6}  {}",
                     scenario.name,
                     weight(scenario.weight),
+                    scenario.when.word(),
                     scenario.proves
                 )?;
             }
@@ -160,6 +161,7 @@ fn in_json(scenario: &Scenario) -> serde_json::Value {
         "name": scenario.name,
         "proves": scenario.proves,
         "weight": weight(scenario.weight),
+        "when": scenario.when.word(),
         "steps": scenario.steps.len(),
         "file": scenario.file,
     })

@@ -14,7 +14,7 @@ use crate::{
     probe::{Answer, Outgoing, Probe, Unanswered},
     record::{Decision, Event, Events, Reporter, RunRecord, Stage, Subject},
     report::{self, Outputs, Sink},
-    scenario::{self, Capability, Ground, Scenario},
+    scenario::{self, Capability, Ground, NoChanger, Scenario},
     verdict::{Cause, CauseCode, Finding},
 };
 
@@ -281,7 +281,7 @@ impl EndpointRun {
         }
         events.decide(Decision::new(Stage::Scenarios, ANSWERS, sentence, Finding::Holds).took(self.look.took));
         for scenario in &self.scenarios {
-            scenario::perform(scenario, &self.probe, &self.ground, events).await;
+            scenario::perform(scenario, &self.probe, &self.ground, &NoChanger, events).await;
         }
     }
 }

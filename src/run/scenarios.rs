@@ -1,6 +1,9 @@
 //! The scenarios: what is proven beyond the guide's own request, through the gateway that the guide made.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 use url::Url;
 
@@ -9,7 +12,7 @@ use crate::{
     check::Observation,
     probe::{Outgoing, Probe},
     record::{Event, Stage},
-    scenario::{self, Capability, Ground},
+    scenario::{self, Capability, Ground, NoChanger},
 };
 
 impl Context {
@@ -35,7 +38,7 @@ impl Context {
                     checks: scenarios.iter().flat_map(of_each).collect(),
                 });
                 for scenario in scenarios {
-                    scenario::perform(scenario, &probe, &ground, &self.events).await;
+                    scenario::perform(scenario, &probe, &ground, &NoChanger, &self.events).await;
                 }
             }
             Err(why) => {
@@ -80,6 +83,7 @@ impl Context {
             provider: Some(self.plan.subject.provider.clone()),
             has_answered: true,
             capabilities: capabilities.into_iter().flatten().collect::<BTreeSet<_>>(),
+            unchangeable: BTreeMap::new(),
         })
     }
 }

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::{AnsweredBy, Capability, Method, Releases, Wanted, duration};
+use super::{AnsweredBy, Capability, Method, Releases, Role, Wanted, When, duration};
 use crate::verdict::Weight;
 
 /// What is proven beyond the guide's own request: requests, and what their answers must be.
@@ -31,6 +31,9 @@ pub(super) struct ScenarioFile {
     #[serde(default = "gate")]
     #[schemars(schema_with = "weight")]
     pub(super) weight: Weight,
+    /// When it is performed: `always`, or only when it is `asked` for by `--scenario`.
+    #[serde(default)]
+    pub(super) when: When,
     /// What is done, in order.
     #[schemars(length(min = 1))]
     pub(super) steps: Vec<StepFile>,
@@ -57,6 +60,34 @@ pub(super) struct NeedsFile {
 pub(super) enum StepFile {
     /// Sends a request, once or often, and looks at each answer.
     Request(Box<RequestFile>),
+    /// Changes the cluster, performs steps while the change stands, takes it back, and proves that it is taken back.
+    With(Box<WithFile>),
+}
+
+/// A change of the cluster, and the steps that are performed while it stands.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct WithFile {
+    /// Its name, part of the names of its checks. Needed where a scenario has several steps.
+    #[serde(default)]
+    #[schemars(regex(pattern = r"^[a-z0-9]+(-[a-z0-9]+)*$"))]
+    pub(super) name: Option<String>,
+    /// Another number of pods.
+    pub(super) scale: ScaleFile,
+    /// What is done meanwhile, in order: any steps but changes. Whatever becomes of them, the change is taken back.
+    #[schemars(length(min = 1))]
+    pub(super) steps: Vec<StepFile>,
+}
+
+/// Another number of pods of a part of the deployment.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct ScaleFile {
+    /// Whose pods.
+    pub(super) what: Role,
+    /// How many there are while the change stands.
+    #[schemars(range(min = 0, max = 20))]
+    pub(super) to: i64,
 }
 
 /// A request, how often it is sent, and what its answers must be.

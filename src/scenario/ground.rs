@@ -1,8 +1,8 @@
 //! What a scenario is performed on, and whether that is enough.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Capability, Scenario, suggest};
+use super::{Capability, Role, Scenario, suggest};
 use crate::release::Tag;
 
 /// What a scenario is performed on.
@@ -28,6 +28,8 @@ pub struct Ground {
     pub has_answered: bool,
     /// What is there.
     pub capabilities: BTreeSet<Capability>,
+    /// Parts that may not be changed, and why, as a whole clause.
+    pub unchangeable: BTreeMap<Role, String>,
 }
 
 impl Ground {
@@ -67,8 +69,14 @@ impl Ground {
         let missing = needs
             .capabilities
             .iter()
-            .find(|capability| !self.capabilities.contains(capability))?;
-        Some(format!("it needs {}", missing.words()))
+            .find(|capability| !self.capabilities.contains(capability));
+        if let Some(missing) = missing {
+            return Some(format!("it needs {}", missing.words()));
+        }
+        scenario
+            .changes()
+            .find_map(|change| self.unchangeable.get(&change.role()))
+            .map(|why| format!("it changes what may not be changed: {why}"))
     }
 }
 

@@ -2,7 +2,11 @@
 
 use serde_json::Value;
 
-use super::{Capability, Ground, RequestStep, Scenario, Variables, wire};
+use super::{
+    Capability, Ground, RequestStep, Scenario, Variables,
+    change::{self, Decides},
+    wire,
+};
 use crate::{
     probe::{Answer, Outgoing, Unanswered},
     record::{Decision, Exchange, Stage},
@@ -102,6 +106,14 @@ fn full_sentence(scenario: &Scenario, step: &RequestStep, sentence: &str) -> Str
     }
 }
 
+/// What a check looks at.
+fn decides(check: &str) -> Decides {
+    match check {
+        wire::CAME | wire::STATUS | "status" | "answered-by" => Decides::WhetherAnswered,
+        _ => Decides::Rest,
+    }
+}
+
 /// How bad a finding is; what does not apply says least.
 fn rank(finding: &Finding) -> u8 {
     match finding {
@@ -133,6 +145,10 @@ impl<'a> Judge<'a> {
     /// Takes what a check says, and the answer that shows it. A check that need not decide anything and says that it does
     /// not apply says nothing.
     fn say(&mut self, name: &str, finding: Finding, answer: Option<&Answer>) {
+        let finding = match (self.step.under, answer) {
+            (Some(change), Some(answer)) => change::blamed(change, decides(name), finding, answer),
+            _ => finding,
+        };
         let known = self.tallies.iter().position(|tally| tally.name == name);
         let index = match (known, &finding) {
             (Some(index), _) => index,

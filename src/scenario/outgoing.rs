@@ -70,7 +70,9 @@ mod tests {
         let text =
             format!("name: a\nproves: It holds.\nsteps:\n- request: {{{request}, expect: {{answer: success}}}}\n");
         let scenario = super::super::read("a.yaml", text.as_bytes()).unwrap();
-        let Step::Request(step) = scenario.steps.into_iter().next().unwrap();
+        let Some(Step::Request(step)) = scenario.steps.into_iter().next() else {
+            panic!("a request");
+        };
         *step
     }
 

@@ -1,61 +1,113 @@
 //! Performing a scenario: sends what its steps say and decides what they expect.
 //!
-//! Knows no cluster and no command line. What is sent is bounded by the probe's own limits and by each step's `within`.
+//! Knows no cluster and no command line: changes go through a [`Changer`]. What is sent is bounded by the probe's own limits
+//! and by each step's `within`.
 
 use std::time::Instant;
 
 use futures::StreamExt as _;
 
-use super::{Ground, RequestStep, Scenario, Step, Variables, judge};
+use super::{Changer, Ground, RequestStep, Scenario, Step, Variables, judge};
 use crate::{
     probe::{Answer, Probe},
     record::{Decision, Events, Stage},
     verdict::{Finding, Weight},
 };
 
+mod with;
+
 /// After so many requests of a step that nothing came back for, the step sends no more.
 const MOST_UNANSWERED: usize = 5;
 
 /// The names of the checks that performing a scenario decides, known before anything is sent. Of a scenario that is
-/// skipped it is its own name; checks of an advisory scenario are not among them, because they decide nothing.
+/// skipped it is its own name. Of an advisory scenario it is only that what it changes is taken back: the others decide
+/// nothing.
 pub fn expected(scenario: &Scenario, ground: &Ground) -> Vec<String> {
-    if scenario.weight == Weight::Advisory {
-        return Vec::new();
-    }
     if ground.lacks(scenario).is_some() {
-        return vec![scenario.name.clone()];
+        return match scenario.weight {
+            Weight::Gate => vec![scenario.name.clone()],
+            Weight::Advisory => Vec::new(),
+        };
     }
-    let of_step = |step: &Step| {
-        let Step::Request(step) = step;
-        checks(step, ground)
-            .into_iter()
-            .map(|(name, _)| judge::full_name(scenario, step, &name))
-            .collect::<Vec<_>>()
-    };
-    scenario.steps.iter().flat_map(of_step).collect()
+    let gates = |decision: &Decision| decision.weight == Weight::Gate;
+    let decisions = unperformed(scenario, &scenario.steps, ground, "");
+    decisions.into_iter().filter(gates).map(|one| one.check).collect()
 }
 
-/// Performs a scenario and sends a decision for each of its checks.
+/// Performs a scenario and sends a decision for each of its checks. Returns why nothing more may be performed on this
+/// ground: a change could not be taken back, or what is under test does not serve any more. `None` where it is as before.
 ///
 /// What it needs and is not there skips it with the reason; a step that needs what an earlier one could not capture is
 /// skipped too. Never fails: what went wrong is in the decisions.
-pub async fn perform(scenario: &Scenario, probe: &Probe, ground: &Ground, events: &Events) {
+pub async fn perform(
+    scenario: &Scenario,
+    probe: &Probe,
+    ground: &Ground,
+    changer: &impl Changer,
+    events: &Events,
+) -> Option<String> {
     if let Some(why) = ground.lacks(scenario) {
         skip(scenario, why, events);
-        return;
+        return None;
     }
-    let mut variables = ground.variables();
-    let mut counts = Counts::default();
+    let mut performing = Performing {
+        scenario,
+        probe,
+        ground,
+        events,
+        variables: ground.variables(),
+        counts: Counts::default(),
+    };
+    let mut spoilt = None;
     for step in &scenario.steps {
-        let Step::Request(step) = step;
-        let began = Instant::now();
-        let decisions = send(scenario, step, probe, ground, &mut variables, events).await;
-        for decision in decisions {
-            counts.count(&decision.finding);
-            events.decide(decision.took(began.elapsed()));
+        match step {
+            _ if spoilt.is_some() => {
+                let why = spoilt.as_deref().unwrap_or_default();
+                performing.decide(unperformed(scenario, std::slice::from_ref(step), ground, why));
+            }
+            Step::Request(step) => performing.send(step).await,
+            Step::With(step) => spoilt = performing.with(step, changer).await,
         }
     }
-    events.note(Stage::Scenarios, format!("{}: {}", scenario.name, counts.words()));
+    events.note(
+        Stage::Scenarios,
+        format!("{}: {}", scenario.name, performing.counts.words()),
+    );
+    spoilt
+}
+
+/// A scenario on its way.
+struct Performing<'a> {
+    scenario: &'a Scenario,
+    probe: &'a Probe,
+    ground: &'a Ground,
+    events: &'a Events,
+    variables: Variables,
+    counts: Counts,
+}
+
+impl Performing<'_> {
+    fn decide(&mut self, decisions: Vec<Decision>) {
+        for decision in decisions {
+            self.counts.count(&decision.finding);
+            self.events.decide(decision);
+        }
+    }
+
+    async fn send(&mut self, step: &RequestStep) {
+        let began = Instant::now();
+        let decisions = send(
+            self.scenario,
+            step,
+            self.probe,
+            self.ground,
+            &mut self.variables,
+            self.events,
+        )
+        .await;
+        let took = began.elapsed();
+        self.decide(decisions.into_iter().map(|decision| decision.took(took)).collect());
+    }
 }
 
 /// What the checks of a scenario came to.
@@ -93,7 +145,7 @@ impl Counts {
     }
 }
 
-/// Decides that a scenario was not performed, for this reason.
+/// Decides that a scenario was not performed, for this reason, where nobody was told to expect its checks.
 pub fn skip(scenario: &Scenario, why: String, events: &Events) {
     let sentence = format!("{}: {}", scenario.name, scenario.proves.trim_end_matches('.'));
     let decision = Decision::new(
@@ -182,13 +234,35 @@ async fn next(
 /// The checks of a step that cannot be sent: a variable was not captured.
 fn unsent(scenario: &Scenario, step: &RequestStep, ground: &Ground, unknown: &str) -> Vec<Decision> {
     let why = format!("it was not sent: an earlier step could not capture `{unknown}`");
-    checks(step, ground)
-        .into_iter()
-        .map(|(name, sentence)| {
-            let finding = Finding::Skipped { why: why.clone() };
-            judge::decision(scenario, step, &name, &sentence, finding)
-        })
-        .collect()
+    unperformed_request(scenario, step, ground, &why)
+}
+
+/// Decides that a scenario was not performed, for this reason, check by check, as they were expected.
+pub fn leave_out(scenario: &Scenario, ground: &Ground, why: &str, events: &Events) {
+    if let Some(why) = ground.lacks(scenario) {
+        skip(scenario, why, events);
+        return;
+    }
+    for decision in unperformed(scenario, &scenario.steps, ground, why) {
+        events.decide(decision);
+    }
+}
+
+/// A decision for each check of steps that are not performed, for this reason.
+fn unperformed(scenario: &Scenario, steps: &[Step], ground: &Ground, why: &str) -> Vec<Decision> {
+    let of_step = |step: &Step| match step {
+        Step::Request(step) => unperformed_request(scenario, step, ground, why),
+        Step::With(step) => with::unperformed(scenario, step, ground, why),
+    };
+    steps.iter().flat_map(of_step).collect()
+}
+
+fn unperformed_request(scenario: &Scenario, step: &RequestStep, ground: &Ground, why: &str) -> Vec<Decision> {
+    let skipped = |(name, sentence): (String, String)| {
+        let finding = Finding::Skipped { why: why.to_owned() };
+        judge::decision(scenario, step, &name, &sentence, finding)
+    };
+    checks(step, ground).into_iter().map(skipped).collect()
 }
 
 #[cfg(test)]

@@ -5,28 +5,38 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_saphyr::Error as YamlError;
 
 use super::{
-    Body, Capability, CelExpectation, Expect, Expression, Method, Needs, RequestStep, Scenario, Step, Template, Wanted,
-    file::{ExpectFile, RequestFile, ScenarioFile, StepFile},
+    Body, Capability, CelExpectation, Change, Expect, Expression, Method, Needs, RequestStep, Scenario, Template,
+    Wanted,
+    file::{ExpectFile, RequestFile, ScenarioFile},
     suggest,
     template::{self, JsonTemplate},
 };
 use crate::manifest::{Position, excerpt, locate};
 
+mod steps;
 mod words;
 
+use steps::Naming;
 use words::{Fault, GIVEN, SEEN, check_name, check_sentence, check_variable, fault, varied};
 
 /// The most bytes of one scenario that are read.
 const MOST_BYTES: usize = 256 << 10;
-/// The most steps of one scenario.
-const MOST_STEPS: usize = 50;
 /// The most requests of one step.
 const MOST_REQUESTS: usize = 10_000;
 /// The most requests of one step that are under way at the same time.
 const MOST_CONCURRENT: u32 = 256;
 
 /// Names of checks that are ours; no expectation in CEL may bear one.
-pub(super) const CHECKS: &[&str] = &["answered-by", "captured", "passed-endpoint-picker", "status", "within"];
+pub(super) const CHECKS: &[&str] = &[
+    "answered-by",
+    "captured",
+    "changed",
+    "passed-endpoint-picker",
+    "recovered",
+    "restored",
+    "status",
+    "within",
+];
 
 /// Why a file is no scenario.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -149,45 +159,16 @@ fn meant(written: ScenarioFile, file: &str, text: &str) -> Result<Scenario, Faul
         let why = format!("no release is from {from} on and before {before}");
         return Err(fault("/releases/before", "", why));
     }
-    let count = written.steps.len();
-    if count == 0 || count > MOST_STEPS {
-        return Err(fault(
-            "/steps",
-            "",
-            format!("a scenario has 1 to {MOST_STEPS} steps, this has {count}"),
-        ));
-    }
+    let capabilities = &written.needs.capabilities;
     let mut reader = Reader {
-        has_adapter: written.needs.capabilities.contains(&Capability::Adapter),
+        has_adapter: capabilities.contains(&Capability::Adapter),
+        has_cluster: capabilities.contains(&Capability::Cluster),
         captured: Vec::new(),
+        names: BTreeSet::new(),
+        count: 0,
+        under: None,
     };
-    let mut names = BTreeSet::new();
-    let mut steps = Vec::new();
-    for (index, step) in written.steps.into_iter().enumerate() {
-        let StepFile::Request(request) = step;
-        let at = format!("/steps/{index}/request");
-        match &request.name {
-            Some(name) => {
-                check_name(&format!("{at}/name"), name)?;
-                if !names.insert(name.clone()) {
-                    return Err(fault(
-                        format!("{at}/name"),
-                        "",
-                        format!("another step is called `{name}`"),
-                    ));
-                }
-            }
-            None if count > 1 => {
-                return Err(fault(
-                    at,
-                    "",
-                    "`name` is missing; where there are several steps each has one",
-                ));
-            }
-            None => {}
-        }
-        steps.push(Step::Request(Box::new(reader.request(&at, *request)?)));
-    }
+    let steps = reader.steps("/steps", written.steps, Naming::Free)?;
     Ok(Scenario {
         name: written.name,
         proves: written.proves,
@@ -198,6 +179,7 @@ fn meant(written: ScenarioFile, file: &str, text: &str) -> Result<Scenario, Faul
             capabilities: written.needs.capabilities,
         },
         weight: written.weight,
+        when: written.when,
         steps,
         file: file.to_owned(),
         text: text.into(),
@@ -207,8 +189,15 @@ fn meant(written: ScenarioFile, file: &str, text: &str) -> Result<Scenario, Faul
 /// What is known while steps are read, one after the other.
 struct Reader {
     has_adapter: bool,
+    has_cluster: bool,
     /// Variables that earlier steps capture.
     captured: Vec<String>,
+    /// Names of steps.
+    names: BTreeSet<String>,
+    /// How many steps there are.
+    count: usize,
+    /// The change inside of which steps are read.
+    under: Option<Change>,
 }
 
 impl Reader {
@@ -278,6 +267,7 @@ impl Reader {
             repeat: written.repeat,
             concurrency: written.concurrency,
             within: written.within.map(|within| within.0),
+            under: self.under,
             expect,
         })
     }

@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use super::{Scenario, suggest};
+use super::{Scenario, When, suggest};
 
 /// What was typed to choose scenarios: a name or a regular expression for whole names; with a `!` before it what is left
 /// out.
@@ -96,7 +96,8 @@ pub fn unknown(name: &str, scenarios: &[Scenario]) -> SelectError {
     }
 }
 
-/// The scenarios that patterns choose, in their order; without patterns all.
+/// The scenarios that patterns choose, in their order. Where none is chosen by a pattern it is all, but for those that are
+/// performed only when they are asked for ([`When::Asked`]).
 ///
 /// # Errors
 /// A pattern fits no scenario, or none is left.
@@ -115,7 +116,13 @@ pub fn select<'a>(scenarios: &'a [Scenario], patterns: &[Pattern]) -> Result<Vec
     let chooses = patterns.iter().any(|pattern| pattern.takes == Takes::In);
     let chosen: Vec<&Scenario> = scenarios
         .iter()
-        .filter(|scenario| !chooses || fits(scenario, Takes::In))
+        .filter(|scenario| {
+            if chooses {
+                fits(scenario, Takes::In)
+            } else {
+                scenario.when == When::Always
+            }
+        })
         .filter(|scenario| !fits(scenario, Takes::Out))
         .collect();
     if chosen.is_empty() {
@@ -133,10 +140,10 @@ mod tests {
     use super::*;
 
     fn scenarios() -> Vec<Scenario> {
-        ["chat", "chat-stream", "models"]
-            .map(|name| {
+        [("chat", "always"), ("chat-stream", "always"), ("long-chat", "asked"), ("models", "always")]
+            .map(|(name, when)| {
                 let text = format!(
-                    "name: {name}\nproves: It holds.\nsteps:\n- request: {{path: /, expect: {{answer: success}}}}\n"
+                    "name: {name}\nproves: It holds.\nwhen: {when}\nsteps:\n- request: {{path: /, expect: {{answer: success}}}}\n"
                 );
                 super::super::read("a.yaml", text.as_bytes()).unwrap()
             })
@@ -158,6 +165,9 @@ mod tests {
     #[case::all(&[], &[], &["chat", "chat-stream", "models"])]
     #[case::a_name_is_a_whole_name(&["chat"], &[], &["chat"])]
     #[case::a_regex(&["chat.*"], &[], &["chat", "chat-stream"])]
+    #[case::asked_for(&["long-chat"], &[], &["long-chat"])]
+    #[case::asked_for_with_all(&[".*"], &[], &["chat", "chat-stream", "long-chat", "models"])]
+    #[case::not_asked_for_by_what_is_left_out(&["!chat"], &[], &["chat-stream", "models"])]
     #[case::several(&["models", "chat"], &[], &["chat", "models"])]
     #[case::not(&["!models"], &[], &["chat", "chat-stream"])]
     #[case::not_and_yes(&["chat.*", "!.*stream"], &[], &["chat"])]
@@ -168,7 +178,7 @@ mod tests {
     }
 
     #[rstest]
-    #[case::nothing(&["embeddings"], &[], "`chat`, `chat-stream` and `models`")]
+    #[case::nothing(&["embeddings"], &[], "`chat`, `chat-stream`, `long-chat` and `models`")]
     #[case::a_slip(&["chatt"], &[], "did you mean `chat`?")]
     #[case::a_skip_that_skips_nothing(&[], &["modles"], "did you mean `models`?")]
     #[case::none_left(&["chat"], &["chat"], "every scenario is left out")]

@@ -228,6 +228,12 @@ causes! {
     EndpointPickerUnreachable "endpoint-picker-unreachable" EndpointPicker
         "The gateway cannot talk to the endpoint picker, so requests with a body fail."
         "Check the endpoint picker's Service, port and TLS settings (with Istio: the DestinationRule).";
+    FailureModeNotKept "failure-mode-not-kept" Gateway
+        "While the endpoint picker is away, the gateway does otherwise than the pool's failure mode says."
+        "See whether the gateway's version honours `failureMode` of the InferencePool, and what it made of it in its own configuration.";
+    EmptyPoolAnsweredOtherwise "empty-pool-answered-otherwise" EndpointPicker
+        "While the pool has no pod, requests are not refused as they must be."
+        "See in the answer's headers and body who gave it, and read the endpoint picker's log of that time.";
     EndpointPickerNotCounting "endpoint-picker-not-counting" EndpointPicker
         "The endpoint picker's request counter did not rise by the number of requests sent."
         "Check which endpoint picker the pool refers to; look at its log.";
@@ -303,6 +309,9 @@ causes! {
     MetricsUnreadable "metrics-unreadable" Harness
         "The endpoint picker's metrics could not be read, although it runs."
         "See the evidence for the HTTP answer; access is granted and taken back by quickproof.";
+    ChangeNotTakenBack "change-not-taken-back" Cluster
+        "What a scenario changed in the cluster could not be put back as it was, so nothing can be said about the release any more."
+        "Run the `kubectl scale` line of the evidence, or take everything away (`quickproof reap`); look why the pods do not come back.";
     ClusterNotCreated "cluster-not-created" Host
         "The kind cluster could not be created."
         "Read kind's message; try `quickproof cluster up` alone.";

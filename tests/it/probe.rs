@@ -200,7 +200,14 @@ async fn performed(ask: Ask, server: &Served, bound: Duration) -> RunRecord {
     events.send(Event::Expected {
         checks: scenario::expected(&scenario, &ground),
     });
-    scenario::perform(&scenario, &Probe::new(bound).unwrap(), &ground, &events).await;
+    scenario::perform(
+        &scenario,
+        &Probe::new(bound).unwrap(),
+        &ground,
+        &scenario::NoChanger,
+        &events,
+    )
+    .await;
     events.send(Event::Ended {
         at: jiff::Timestamp::UNIX_EPOCH,
         took_ms: 1,

@@ -10,7 +10,7 @@ use wiremock::{
 use super::*;
 use crate::{
     record::{Event, RunRecord},
-    scenario::{Capability, Library, read},
+    scenario::{Capability, Library, NoChanger, read},
     verdict::{CauseCode, add_up},
 };
 
@@ -69,7 +69,7 @@ async fn performed(scenario: &Scenario, ground: &Ground) -> RunRecord {
     record.fold(&Event::Expected {
         checks: expected(scenario, ground),
     });
-    perform(scenario, &probe, ground, &events).await;
+    perform(scenario, &probe, ground, &NoChanger, &events).await;
     drop(events);
     while let Some(event) = heard.recv().await {
         record.fold(&event);
@@ -394,7 +394,7 @@ async fn silence_is_the_endpoints_own_where_it_answered_before(#[case] before: b
     let scenario = scenario("- request: {path: /v1/models, expect: {answer: success}}\n");
     let probe = Probe::new(Duration::from_millis(50)).unwrap();
     let (events, mut heard) = Events::channel();
-    perform(&scenario, &probe, &ground, &events).await;
+    perform(&scenario, &probe, &ground, &NoChanger, &events).await;
     drop(events);
     let mut record = RunRecord::default();
     while let Some(event) = heard.recv().await {
@@ -406,3 +406,5 @@ async fn silence_is_the_endpoints_own_where_it_answered_before(#[case] before: b
         "{record:#?}"
     );
 }
+
+mod with;

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use rstest::rstest;
 
 use super::*;
+use crate::scenario::{Role, Step};
 
 const GOOD: &str = "\
 name: a-b
@@ -145,6 +146,99 @@ fn what_is_wrong_is_said_with_its_place(
         Some(5 + usize::try_from(column).unwrap() - 1),
         "{excerpt}"
     );
+}
+
+const CHANGES: &str = "\
+name: a-b
+proves: It holds.
+needs: {capabilities: [cluster]}
+steps:
+  - with:
+      name: away
+      scale: {what: model-server, to: 0}
+      steps:
+        - request:
+            name: first
+            path: /v1/models
+            expect: {status: [503]}
+  - request:
+      name: second
+      path: /v1/models
+      expect: {answer: success}
+";
+
+#[test]
+fn a_change_is_read_with_the_steps_that_stand_inside_of_it() {
+    let scenario = read("a.yaml", CHANGES.as_bytes()).unwrap();
+    let [Step::With(with), Step::Request(second)] = scenario.steps.as_slice() else {
+        panic!("a change and a request");
+    };
+    let change = Change::Scale {
+        what: Role::ModelServer,
+        to: 0,
+    };
+    assert_eq!((with.name.as_deref(), with.change), (Some("away"), change));
+    let [Step::Request(first)] = with.steps.as_slice() else {
+        panic!("one request inside");
+    };
+    assert_eq!((first.under, second.under), (Some(change), None));
+    assert_eq!(scenario.changes().collect::<Vec<_>>(), [change]);
+}
+
+#[test]
+fn where_a_change_is_the_only_step_and_has_one_no_name_is_needed() {
+    let text = "name: a\nproves: It holds.\nneeds: {capabilities: [cluster]}\nsteps:\n- with: {scale: {what: endpoint-picker, to: 2}, steps: [{request: {path: /, expect: {status: [200]}}}]}\n";
+    read("a.yaml", text.as_bytes()).unwrap();
+}
+
+#[rstest]
+#[case::no_cluster("[cluster]", "[adapter]", 5, 5, "needs `needs: {capabilities: [cluster]}`")]
+#[case::part("model-server", "modelserver", 7, 21, "did you mean `model-server`?")]
+#[case::field("scale:", "scael:", 7, 7, "did you mean `scale`?")]
+#[case::too_many("to: 0", "to: 21", 7, 39, "0 to 20 pods")]
+#[case::below_none("to: 0", "to: -1", 7, 39, "0 to 20 pods")]
+#[case::no_name("      name: away\n", "", 5, 5, "`name` is missing")]
+#[case::no_name_inside("            name: first\n", "", 9, 11, "`name` is missing")]
+#[case::the_name_of_one_inside("name: second", "name: first", 14, 13, "another step is called `first`")]
+#[case::its_own_name_again("name: second", "name: away", 14, 13, "another step is called `away`")]
+#[case::a_change_inside(
+    "            path: /v1/models\n            expect: {status: [503]}\n",
+    "            path: /x\n            expect: {status: [503]}\n        - with: {name: x, scale: {what: model-server, to: 1}, steps: []}\n",
+    13,
+    11,
+    "inside of another"
+)]
+#[case::a_check_of_ours(
+    "{answer: success}",
+    "{cel: [{name: restored, sentence: x, holds: 'true'}]}",
+    16,
+    29,
+    "a check of ours"
+)]
+fn what_is_wrong_with_a_change_is_said_with_its_place(
+    #[case] good: &str,
+    #[case] bad: &str,
+    #[case] at_line: u32,
+    #[case] at_column: u32,
+    #[case] said: &str,
+) {
+    assert!(CHANGES.contains(good), "the test changes nothing");
+    let text = CHANGES.replacen(good, bad, 1);
+    let Err(ScenarioError::Wrong { line, column, why, .. }) = read("a.yaml", text.as_bytes()) else {
+        panic!("it is read");
+    };
+    assert!(why.contains(said), "{why}");
+    assert_eq!((line, column), (at_line, at_column), "{why}");
+}
+
+#[test]
+fn a_change_without_steps_is_refused() {
+    let (head, _) = CHANGES
+        .split_once("        - request:\n            name: first")
+        .unwrap();
+    let text = head.replace("      steps:\n", "      steps: []\n");
+    let why = read("a.yaml", text.as_bytes()).unwrap_err().to_string();
+    assert!(why.contains("1 to 50 steps"), "{why}");
 }
 
 #[test]

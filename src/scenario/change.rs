@@ -1,0 +1,199 @@
+//! Steps that change what they are performed on: what is changed, what is done meanwhile, and that it is taken back.
+//!
+//! The form holds the promise: the steps of a change stand inside of it, so that taking it back cannot be forgotten. How a
+//! change is made is the business of a [`Changer`]; nothing here knows a cluster.
+
+use std::future::Future;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Scenario, Step};
+use crate::{
+    check::diagnosis::{self, Answerer},
+    probe::Answer,
+    verdict::{Blame, Cause, CauseCode, Finding},
+};
+
+/// A change, and the steps that are performed while it stands.
+#[derive(Debug, Clone)]
+pub struct WithStep {
+    /// Its name; `None` only where it is the scenario's one step.
+    pub name: Option<String>,
+    /// What is changed, and taken back after the steps whatever became of them.
+    pub change: Change,
+    /// What is done meanwhile, in order; at least one, and none of them a change.
+    pub steps: Vec<Step>,
+}
+
+/// Something that is changed for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Change {
+    /// Another number of pods.
+    Scale {
+        /// Whose.
+        what: Role,
+        /// How many while the change stands.
+        to: u16,
+    },
+}
+
+/// A part of a deployment under test, by what it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// What runs the pods of the pool.
+    ModelServer,
+    /// What the pool's requests are sent to first.
+    EndpointPicker,
+}
+
+impl Role {
+    /// The part in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::ModelServer => "the model server",
+            Self::EndpointPicker => "the endpoint picker",
+        }
+    }
+}
+
+impl Change {
+    /// The part that is changed.
+    pub fn role(self) -> Role {
+        match self {
+            Self::Scale { what, .. } => what,
+        }
+    }
+
+    /// What is the case while the change stands, without a full stop.
+    pub fn words(self) -> String {
+        match self {
+            Self::Scale { what, to: 1 } => format!("{} has 1 pod", what.words()),
+            Self::Scale { what, to } => format!("{} has {to} pods", what.words()),
+        }
+    }
+}
+
+/// What came of making a change or of taking one back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// What is the case now, as one sentence without a full stop.
+    pub sentence: String,
+    /// Whether it is as it should be.
+    pub finding: Finding,
+}
+
+/// What changes are made to.
+///
+/// Each method waits until what it says is so, or will not be; none of them leaves anything unsaid that it has changed.
+pub trait Changer {
+    /// Makes a change, and gives what is under test the time to notice. A change that failed may stand in part, so it is
+    /// taken back all the same.
+    fn make(&self, change: Change) -> impl Future<Output = Changed> + Send;
+
+    /// Takes a change back, and proves that every object is as it was before.
+    fn take_back(&self, change: Change) -> impl Future<Output = Changed> + Send;
+
+    /// Shows that what is under test serves again, once every object is as it was.
+    fn recover(&self, change: Change) -> impl Future<Output = Changed> + Send;
+}
+
+/// Where nothing can be changed: an endpoint that somebody else runs. No scenario that changes anything gets here, since
+/// each needs [`super::Capability::Cluster`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoChanger;
+
+impl NoChanger {
+    fn nothing() -> Changed {
+        Changed {
+            sentence: "nothing is changed".to_owned(),
+            finding: Finding::Undecided {
+                why: "there is nothing here that may be changed".to_owned(),
+            },
+        }
+    }
+}
+
+impl Changer for NoChanger {
+    async fn make(&self, _: Change) -> Changed {
+        Self::nothing()
+    }
+
+    async fn take_back(&self, _: Change) -> Changed {
+        Self::nothing()
+    }
+
+    async fn recover(&self, _: Change) -> Changed {
+        Self::nothing()
+    }
+}
+
+impl Scenario {
+    /// The changes that it makes, in order.
+    pub fn changes(&self) -> impl Iterator<Item = Change> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::With(step) => Some(step.change),
+            Step::Request(_) => None,
+        })
+    }
+}
+
+/// What a finding about an answer means while a change stands: parts that are not there are not to blame.
+///
+/// Without an endpoint picker the gateway alone decides whether an answer comes, by the pool's failure mode. Without a model
+/// server nobody but endpoint picker and gateway can be wrong.
+pub(super) fn blamed(change: Change, decides: Decides, finding: Finding, answer: &Answer) -> Finding {
+    let (mut cause, expected, actual) = match finding {
+        Finding::Broken {
+            expected,
+            actual,
+            cause,
+        } => (cause, expected, actual),
+        other => return other,
+    };
+    let code = match change {
+        Change::Scale {
+            what: Role::EndpointPicker,
+            to: 0,
+        } if decides == Decides::WhetherAnswered => Some(CauseCode::FailureModeNotKept),
+        Change::Scale {
+            what: Role::ModelServer,
+            to: 0,
+        } if cause.code.blame() == Blame::ModelServer => Some(without_model_server(answer)),
+        Change::Scale { .. } => None,
+    };
+    if let Some(code) = code {
+        cause = Cause {
+            code,
+            evidence: std::iter::once(change.words()).chain(cause.evidence).collect(),
+        };
+    }
+    Finding::Broken {
+        expected,
+        actual,
+        cause,
+    }
+}
+
+/// What a check looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decides {
+    /// Whether an answer came, its status, who gave it.
+    WhetherAnswered,
+    /// What the answer is like.
+    Rest,
+}
+
+fn without_model_server(answer: &Answer) -> CauseCode {
+    let by_a_pod = matches!(
+        diagnosis::answerer(answer),
+        Answerer::ModelServer | Answerer::ModelServerAround
+    );
+    if by_a_pod && answer.status() == Some(200) {
+        CauseCode::AnswerFromOutsidePool
+    } else {
+        CauseCode::EmptyPoolAnsweredOtherwise
+    }
+}

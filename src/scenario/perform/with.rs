@@ -1,0 +1,120 @@
+//! Performing steps while a change stands, and taking it back whatever became of them.
+
+use std::time::Instant;
+
+use super::Performing;
+use crate::{
+    record::{Decision, Stage},
+    scenario::{Changed, Changer, Ground, Scenario, Step, WithStep},
+    verdict::{Finding, Weight},
+};
+
+/// The check that the change stands.
+const CHANGED: &str = "changed";
+/// The check that every object is as it was.
+const RESTORED: &str = "restored";
+/// The check that what is under test serves again.
+const RECOVERED: &str = "recovered";
+
+impl Performing<'_> {
+    /// Makes the change, performs the steps, takes it back. Returns why nothing more may be performed, where that is so.
+    pub(super) async fn with(&mut self, step: &WithStep, changer: &impl Changer) -> Option<String> {
+        let began = Instant::now();
+        let came = changer.make(step.change).await;
+        let stands = came.finding == Finding::Holds;
+        self.decide_changed(step, CHANGED, came, began);
+        if stands {
+            for inner in &step.steps {
+                match inner {
+                    Step::Request(request) => self.send(request).await,
+                    // Reading refuses it.
+                    Step::With(within) => {
+                        let why = "it stands inside of another change";
+                        self.decide(unperformed(self.scenario, within, self.ground, why));
+                    }
+                }
+            }
+        } else {
+            let why = format!("the change does not stand: {}", step.change.words());
+            let left_out = super::unperformed(self.scenario, &step.steps, self.ground, &why);
+            self.decide(left_out);
+        }
+        self.take_back(step, changer).await
+    }
+
+    async fn take_back(&mut self, step: &WithStep, changer: &impl Changer) -> Option<String> {
+        let began = Instant::now();
+        let came = changer.take_back(step.change).await;
+        let is_back = came.finding == Finding::Holds;
+        self.decide_changed(step, RESTORED, came, began);
+        if !is_back {
+            let why = "what was changed could not be put back as it was";
+            let skipped = Finding::Skipped { why: why.to_owned() };
+            self.decide(vec![decision(
+                self.scenario,
+                step,
+                RECOVERED,
+                &sentence(RECOVERED),
+                skipped,
+            )]);
+            return Some(self.spoilt(why));
+        }
+        let began = Instant::now();
+        let came = changer.recover(step.change).await;
+        let serves = came.finding == Finding::Holds;
+        self.decide_changed(step, RECOVERED, came, began);
+        (!serves).then(|| self.spoilt("requests are not answered as before"))
+    }
+
+    fn spoilt(&self, why: &str) -> String {
+        format!("after the scenario {} {why}", self.scenario.name)
+    }
+
+    fn decide_changed(&mut self, step: &WithStep, check: &str, came: Changed, began: Instant) {
+        let decision = decision(self.scenario, step, check, &came.sentence, came.finding);
+        self.decide(vec![decision.took(began.elapsed())]);
+    }
+}
+
+/// What a check says where nothing more is known.
+fn sentence(check: &str) -> String {
+    match check {
+        CHANGED => "the change stands",
+        RESTORED => "what was changed is as it was",
+        _ => "requests are answered as before the change",
+    }
+    .to_owned()
+}
+
+/// A decision for each check of a step that is not performed, and of the steps inside.
+pub(super) fn unperformed(scenario: &Scenario, step: &WithStep, ground: &Ground, why: &str) -> Vec<Decision> {
+    let skipped = |check: &str| {
+        let finding = Finding::Skipped { why: why.to_owned() };
+        decision(scenario, step, check, &sentence(check), finding)
+    };
+    let inside = super::unperformed(scenario, &step.steps, ground, why);
+    std::iter::once(skipped(CHANGED))
+        .chain(inside)
+        .chain([RESTORED, RECOVERED].map(skipped))
+        .collect()
+}
+
+/// A decision about a change. That what was changed is as it was decides the verdict also where the scenario does not: it is
+/// about us, not about what is under test.
+fn decision(scenario: &Scenario, step: &WithStep, check: &str, sentence: &str, finding: Finding) -> Decision {
+    let (name, sentence) = match &step.name {
+        Some(step) => (
+            format!("{}/{step}/{check}", scenario.name),
+            format!("{}, {step}: {sentence}", scenario.name),
+        ),
+        None => (
+            format!("{}/{check}", scenario.name),
+            format!("{}: {sentence}", scenario.name),
+        ),
+    };
+    let decision = Decision::new(Stage::Scenarios, name, sentence, finding);
+    match scenario.weight {
+        Weight::Advisory if check != RESTORED => decision.advisory(),
+        Weight::Gate | Weight::Advisory => decision,
+    }
+}
