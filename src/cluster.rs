@@ -17,6 +17,7 @@ pub mod inventory;
 mod kind;
 pub(crate) mod ready;
 pub mod reap;
+pub mod scale;
 mod thaw;
 pub(crate) mod wait;
 pub mod watching;

@@ -30,6 +30,7 @@ pub mod metrics_access;
 mod provider;
 pub mod rehearse;
 pub mod resources;
+mod scale;
 mod steps;
 pub mod takeaway;
 

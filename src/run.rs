@@ -14,7 +14,7 @@ use futures::FutureExt as _;
 
 use crate::{
     check,
-    cluster::{Cluster, ExistingCluster, inventory::Inventory},
+    cluster::{Cluster, ExistingCluster, inventory::Inventory, scale::Scaled},
     deploy::Deployer,
     host::{Call, Host},
     images::{ImageRef, Way},
@@ -27,6 +27,7 @@ use crate::{
 };
 
 mod address;
+mod changing;
 pub mod endpoint;
 mod ground;
 mod judging;
@@ -158,6 +159,8 @@ struct Held {
     digests: BTreeMap<ImageRef, String>,
     /// Whether nodes get images from our registry and from nobody else.
     only_our_images: bool,
+    /// What a scenario has scaled and not put back yet, as it was before.
+    scaled: Vec<Scaled>,
     /// Port-forwards that requests go through.
     forwards: Vec<crate::cluster::forward::LocalForward>,
 }

@@ -61,6 +61,7 @@ pub async fn run(
     for thing in &reaped {
         match &thing.fate {
             Fate::Removed => writeln!(out, "removed  {}", thing.what)?,
+            Fate::PutBack => writeln!(out, "put back {}", thing.what)?,
             Fate::Absent => writeln!(out, "gone     {}", thing.what)?,
             Fate::Left(why) => writeln!(out, "left     {}: {why}", thing.what)?,
         }

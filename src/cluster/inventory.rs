@@ -71,6 +71,19 @@ pub enum Made {
         /// Its uid, once it is made. Without one it cannot be proven to be ours, and is never deleted.
         uid: Option<String>,
     },
+    /// A Deployment that was scaled for a while: not made, but changed.
+    Scaled {
+        /// The cluster it is in.
+        cluster: Reach,
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// Its uid: only this very object is put back.
+        uid: String,
+        /// The replicas that it had.
+        replicas: i32,
+    },
 }
 
 impl std::fmt::Display for Made {
@@ -91,6 +104,19 @@ impl std::fmt::Display for Made {
                 let slash = namespace.as_deref().map(|namespace| format!("{namespace}/"));
                 let slash = slash.unwrap_or_default();
                 write!(formatter, "{object_kind} {slash}{name} in {}", cluster.context)
+            }
+            Self::Scaled {
+                cluster,
+                namespace,
+                name,
+                replicas,
+                ..
+            } => {
+                let context = &cluster.context;
+                write!(
+                    formatter,
+                    "the {replicas} replicas of Deployment {namespace}/{name} in {context}"
+                )
             }
         }
     }
@@ -349,6 +375,29 @@ mod tests {
         inventory.add(object(Some("u-1"))).unwrap();
         assert_eq!(inventory.made(), [object(Some("u-1"))]);
         inventory.remove(&object(None)).unwrap();
+        assert!(inventory.made().is_empty());
+    }
+
+    #[test]
+    fn what_was_scaled_reads_back_and_says_what_it_had() {
+        let directory = tempfile::tempdir().unwrap();
+        let host = host(directory.path());
+        let inventory = Inventory::open(&host, "ab12").unwrap();
+        let scaled = Made::Scaled {
+            cluster: Reach {
+                kubeconfig: None,
+                context: "kind-a".into(),
+            },
+            namespace: "n".into(),
+            name: "d".into(),
+            uid: "u".into(),
+            replicas: 3,
+        };
+        inventory.add(scaled.clone()).unwrap();
+        let (_, listing) = Listing::all(&host).unwrap().remove(0);
+        assert_eq!(listing.made, std::slice::from_ref(&scaled));
+        assert_eq!(scaled.to_string(), "the 3 replicas of Deployment n/d in kind-a");
+        inventory.remove(&scaled).unwrap();
         assert!(inventory.made().is_empty());
     }
 

@@ -1,4 +1,4 @@
-//! Removing what killed runs left behind.
+//! Removing what killed runs left behind, and putting back what they had changed.
 //!
 //! It is conservative: it removes what an inventory says a run made, if that run's process is gone, and an object in
 //! somebody's cluster only if it still has the uid that was noted. A cluster that merely bears our name is left alone.
@@ -16,6 +16,7 @@ use super::{
     ClusterError, ExistingCluster, SHORT, existing,
     inventory::{Inventory, Listing, Made, Reach, same},
     kind,
+    scale::{Asked, Scaled},
 };
 use crate::{
     host::{Call, Host, in_words},
@@ -39,6 +40,8 @@ pub enum Scope {
 pub enum Fate {
     /// It is gone.
     Removed,
+    /// It is as it was before it was changed.
+    PutBack,
     /// It was gone already.
     Absent,
     /// It stays, and why.
@@ -159,6 +162,8 @@ async fn remove(host: &Host, made: &Made, all: &[Made]) -> Fate {
         Made::File { path } => remove_file(path),
         Made::Object { cluster, .. } if all.iter().any(|other| holds(other, cluster)) => Ok(Fate::Absent),
         Made::Object { .. } => object(host, made).await,
+        Made::Scaled { cluster, .. } if all.iter().any(|other| holds(other, cluster)) => Ok(Fate::Absent),
+        Made::Scaled { .. } => scaled(host, made).await,
     };
     result.unwrap_or_else(|error| Fate::Left(in_words(&error)))
 }
@@ -208,6 +213,40 @@ async fn object(host: &Host, made: &Made) -> Result<Fate, ClusterError> {
     let named = ExistingCluster::Named(cluster.context.clone());
     let opened = existing::open(host, &named, cluster.kubeconfig.as_deref()).await?;
     take_from(&opened.client, made, uid.as_deref()).await
+}
+
+/// Gives a Deployment the replicas back that it had, if it is still there.
+async fn scaled(host: &Host, made: &Made) -> Result<Fate, ClusterError> {
+    let Made::Scaled {
+        cluster,
+        namespace,
+        name,
+        uid,
+        replicas,
+    } = made
+    else {
+        return Ok(Fate::Absent);
+    };
+    if went_with_its_cluster(host, cluster).await? {
+        return Ok(Fate::Absent);
+    }
+    let named = ExistingCluster::Named(cluster.context.clone());
+    let opened = existing::open(host, &named, cluster.kubeconfig.as_deref()).await?;
+    let scaled = Scaled {
+        namespace: namespace.clone(),
+        name: name.clone(),
+        uid: uid.clone(),
+        replicas: *replicas,
+    };
+    put_back(&opened.client, &scaled).await
+}
+
+async fn put_back(client: &Client, scaled: &Scaled) -> Result<Fate, ClusterError> {
+    match scaled.ask(client, scaled.replicas).await {
+        Ok(Asked::Generation(_)) => Ok(Fate::PutBack),
+        Ok(Asked::Gone) => Ok(Fate::Absent),
+        Err(error) => Err(ClusterError::api(scaled.title(), error)),
+    }
 }
 
 /// Deletes an object if it still has the uid that it had when it was made. Without one it was refused and is not there, or

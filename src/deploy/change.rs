@@ -257,7 +257,7 @@ fn somebody_elses(title: &str, expected: &str) -> StepFailed {
 }
 
 /// Whether an object may be changed: in a cluster of ours every one, elsewhere those that this run made.
-fn is_ours(ownership: Ownership, made: &[Made], uid: &str) -> bool {
+pub(super) fn is_ours(ownership: Ownership, made: &[Made], uid: &str) -> bool {
     ownership == Ownership::Ours
         || made
             .iter()

@@ -100,7 +100,7 @@ impl Context {
         }
         self.judge(Stage::Proof, seen, |_, decision| decision);
         self.spent(Stage::Proof, began);
-        self.perform_scenarios(&outgoing, seen, goes_on).await;
+        self.perform_scenarios(deployer, &outgoing, seen, goes_on).await;
     }
 }
 

@@ -140,14 +140,19 @@ fn first_unmet(seen: &Observation, gatewayless: bool) -> Option<Unmet> {
     unmet.into_iter().next().or(no_pod)
 }
 
-/// The pods of the pools that the routes lead to; of all pools where no route leads to any.
-fn pool_pods(deployer: &Deployer, watches: &Watches, pools: &[Value], routes: &[Value]) -> Vec<PoolPod> {
-    let made: Vec<(String, String)> = deployer.deployed(|deployed| {
+/// What the plan made so far.
+pub(super) fn kinds_and_names(deployer: &Deployer) -> Vec<(String, String)> {
+    deployer.deployed(|deployed| {
         let objects = deployed.objects.iter();
         objects
             .map(|object| (object.kind().to_owned(), object.name().to_owned()))
             .collect()
-    });
+    })
+}
+
+/// The pods of the pools that the routes lead to; of all pools where no route leads to any.
+pub(super) fn pool_pods(deployer: &Deployer, watches: &Watches, pools: &[Value], routes: &[Value]) -> Vec<PoolPod> {
+    let made = kinds_and_names(deployer);
     let is_led_to = |pool: &&Value| is_led_to(pool, routes);
     let any = pools.iter().any(|pool| is_led_to(&pool));
     let mut pods = Vec::new();
@@ -174,7 +179,7 @@ fn pool_pods(deployer: &Deployer, watches: &Watches, pools: &[Value], routes: &[
 }
 
 /// Whether a rule of a route leads to a pool.
-fn is_led_to(pool: &Value, routes: &[Value]) -> bool {
+pub(super) fn is_led_to(pool: &Value, routes: &[Value]) -> bool {
     let backends = routes.iter().flat_map(|route| {
         let rules = route.pointer("/spec/rules").and_then(Value::as_array);
         let backends = rules
@@ -195,7 +200,7 @@ fn is_led_to(pool: &Value, routes: &[Value]) -> bool {
 ///
 /// A Deployment owns its pods through a ReplicaSet `NAME-HASH`, and controllers of other kinds name what is between by the
 /// same habit; `HASH` is the pod's own label where it has one.
-fn workload(pod: &Pod, made: &[(String, String)]) -> Option<String> {
+pub(super) fn workload(pod: &Pod, made: &[(String, String)]) -> Option<String> {
     let owner = pod
         .metadata
         .owner_references

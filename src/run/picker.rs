@@ -20,6 +20,12 @@ const METRICS_PORT: u16 = 9090;
 /// How long a scrape may take.
 const SCRAPE_LIMIT: Duration = Duration::from_secs(10);
 
+/// What a pool says of its endpoint picker: v1 says it in `endpointPickerRef`, v1alpha2 in `extensionRef`.
+pub(super) fn reference(pool: &Value) -> Option<&Value> {
+    let spec = &pool["spec"];
+    spec.get("endpointPickerRef").or_else(|| spec.get("extensionRef"))
+}
+
 /// The pods that the pool's endpoint picker reference leads to.
 pub(super) fn pods(deployer: &Deployer, seen: &Observation) -> Vec<Arc<Pod>> {
     let Some(pool) = seen.inference_pools.first() else {
@@ -29,11 +35,7 @@ pub(super) fn pods(deployer: &Deployer, seen: &Observation) -> Vec<Arc<Pod>> {
         .pointer("/metadata/namespace")
         .and_then(Value::as_str)
         .unwrap_or_default();
-    // v1 says `endpointPickerRef`, v1alpha2 `extensionRef`.
-    let reference = pool["spec"]
-        .get("endpointPickerRef")
-        .or_else(|| pool["spec"].get("extensionRef"));
-    let service = reference
+    let service = reference(pool)
         .and_then(|reference| reference["name"].as_str())
         .unwrap_or_default();
     let watches = &deployer.site.watches;

@@ -114,7 +114,7 @@ impl Context {
 
 /// The request with a prompt of its own: the endpoint picker sends equal prompts to the same pod on purpose (prefix
 /// cache), so equal ones could not show that it chooses.
-fn varied(outgoing: &Outgoing, number: usize) -> Outgoing {
+pub(super) fn varied(outgoing: &Outgoing, number: usize) -> Outgoing {
     with_prompt(outgoing, |prompt| format!("{number}. {prompt}"))
 }
 

@@ -5,20 +5,28 @@ use std::{
     time::Instant,
 };
 
+use serde_json::Value;
 use url::Url;
 
-use super::{Context, endpoint, request::REQUEST_LIMIT};
+use super::{Context, changing::Changing, endpoint, observe, picker, request::REQUEST_LIMIT};
 use crate::{
     check::Observation,
+    deploy::Deployer,
     probe::{Outgoing, Probe},
     record::{Event, Stage},
-    scenario::{self, Capability, Ground, NoChanger},
+    scenario::{self, Capability, Ground, Role, Scenario},
 };
 
 impl Context {
     /// Performs the scenarios of the order; where the guide's own request failed, they are skipped and say so.
-    pub(super) async fn perform_scenarios(&self, outgoing: &Outgoing, seen: &Observation, guide_works: bool) {
-        let scenarios = &self.order.scenarios;
+    pub(super) async fn perform_scenarios(
+        &self,
+        deployer: &Deployer,
+        outgoing: &Outgoing,
+        seen: &Observation,
+        guide_works: bool,
+    ) {
+        let scenarios = in_order(&self.order.scenarios);
         if scenarios.is_empty() {
             return;
         }
@@ -32,14 +40,10 @@ impl Context {
             Err(error) => Err(format!("requests cannot be sent: {error}")),
         };
         match ground {
-            Ok((probe, ground)) => {
-                let of_each = |scenario| scenario::expected(scenario, &ground);
-                self.events.send(Event::Expected {
-                    checks: scenarios.iter().flat_map(of_each).collect(),
-                });
-                for scenario in scenarios {
-                    scenario::perform(scenario, &probe, &ground, &NoChanger, &self.events).await;
-                }
+            Ok((probe, mut ground)) => {
+                let changing = Changing::new(self, deployer, outgoing, &probe, seen);
+                ground.unchangeable = unchangeable(&changing);
+                self.perform_on(&scenarios, &probe, &ground, &changing).await;
             }
             Err(why) => {
                 for scenario in scenarios {
@@ -48,6 +52,20 @@ impl Context {
             }
         }
         self.spent(Stage::Scenarios, began);
+    }
+
+    async fn perform_on(&self, scenarios: &[&Scenario], probe: &Probe, ground: &Ground, changing: &Changing<'_>) {
+        let of_each = |scenario: &&Scenario| scenario::expected(scenario, ground);
+        self.events.send(Event::Expected {
+            checks: scenarios.iter().flat_map(of_each).collect(),
+        });
+        let mut spoilt: Option<String> = None;
+        for scenario in scenarios {
+            match &spoilt {
+                Some(why) => scenario::leave_out(scenario, ground, why, &self.events),
+                None => spoilt = scenario::perform(scenario, probe, ground, changing, &self.events).await,
+            }
+        }
     }
 
     /// What they are performed on: the address, model, prompt and headers of the guide's own request.
@@ -71,6 +89,7 @@ impl Context {
             Some(Capability::EndpointPicker),
             metrics.then_some(Capability::EndpointPickerMetrics),
             adapter.is_some().then_some(Capability::Adapter),
+            failure_mode(seen),
         ];
         Ok(Ground {
             base,
@@ -85,5 +104,84 @@ impl Context {
             capabilities: capabilities.into_iter().flatten().collect::<BTreeSet<_>>(),
             unchangeable: BTreeMap::new(),
         })
+    }
+}
+
+/// Those that change the cluster go last: whatever becomes of them, nothing else was performed on what they leave.
+fn in_order(scenarios: &[Scenario]) -> Vec<&Scenario> {
+    let mut scenarios: Vec<&Scenario> = scenarios.iter().collect();
+    scenarios.sort_by_key(|scenario| scenario.changes().next().is_some());
+    scenarios
+}
+
+fn unchangeable(changing: &Changing<'_>) -> BTreeMap<Role, String> {
+    let why = |role| Some((role, changing.deployments(role).err()?));
+    [Role::ModelServer, Role::EndpointPicker]
+        .into_iter()
+        .filter_map(why)
+        .collect()
+}
+
+/// What the pool asks its gateway to do while the endpoint picker cannot be asked. Without a Gateway nobody is asked for
+/// anything; one that says nothing means `FailClose`. Source: InferencePool v1 and v1alpha2, `failureMode`.
+fn failure_mode(seen: &Observation) -> Option<Capability> {
+    let is_led_to = |pool: &&Value| observe::is_led_to(pool, &seen.http_routes);
+    let pool = seen.inference_pools.iter().find(is_led_to);
+    match picker::reference(pool.filter(|_| !seen.gateways.is_empty())?)?
+        .get("failureMode")
+        .and_then(Value::as_str)
+    {
+        None | Some("FailClose") => Some(Capability::FailsClosed),
+        Some("FailOpen") => Some(Capability::FailsOpen),
+        Some(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[rstest]
+    #[case::open(json!({"endpointPickerRef": {"failureMode": "FailOpen"}}), Some(Capability::FailsOpen))]
+    #[case::closed(json!({"endpointPickerRef": {"failureMode": "FailClose"}}), Some(Capability::FailsClosed))]
+    #[case::says_nothing(json!({"endpointPickerRef": {}}), Some(Capability::FailsClosed))]
+    #[case::of_the_first_eras(json!({"extensionRef": {"failureMode": "FailOpen"}}), Some(Capability::FailsOpen))]
+    #[case::of_a_later_one(json!({"endpointPickerRef": {"failureMode": "FailOver"}}), None)]
+    #[case::no_picker(json!({}), None)]
+    fn the_failure_mode_is_what_the_pool_says(#[case] spec: Value, #[case] mode: Option<Capability>) {
+        let backend = json!({"kind": "InferencePool", "name": "p"});
+        let mut seen = Observation {
+            inference_pools: vec![
+                json!({"metadata": {"name": "another"}, "spec": {"endpointPickerRef": {"failureMode": "x"}}}),
+                json!({"metadata": {"name": "p"}, "spec": spec}),
+            ],
+            http_routes: vec![json!({"metadata": {}, "spec": {"rules": [{"backendRefs": [backend]}]}})],
+            ..Observation::default()
+        };
+        assert_eq!(failure_mode(&seen), None, "without a Gateway nobody keeps it");
+        seen.gateways.push(json!({}));
+        assert_eq!(failure_mode(&seen), mode);
+    }
+
+    #[test]
+    fn what_changes_the_cluster_goes_last() {
+        let scenario = |name: &str, step: &str| {
+            let text =
+                format!("name: {name}\nproves: It holds.\nneeds: {{capabilities: [cluster]}}\nsteps:\n- {step}\n");
+            scenario::read("a.yaml", text.as_bytes()).unwrap()
+        };
+        let request = "request: {path: /, expect: {status: [200]}}";
+        let with = format!("with: {{scale: {{what: model-server, to: 0}}, steps: [{{{request}}}]}}");
+        let scenarios = [
+            scenario("a", &with),
+            scenario("b", request),
+            scenario("c", &with),
+            scenario("d", request),
+        ];
+        let names: Vec<&str> = in_order(&scenarios).iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(names, ["b", "d", "a", "c"]);
     }
 }

@@ -7,7 +7,8 @@ use std::{
 
 use super::{Context, Keep, signals};
 use crate::{
-    cluster::{self, Cluster, Origin, inventory::Made},
+    cluster::{self, Cluster, Origin, inventory::Made, scale::Scaled},
+    deploy::{Deployer, Ownership},
     evidence,
     record::{Decision, Event, Stage},
     verdict::Finding,
@@ -40,12 +41,13 @@ pub(super) async fn run(context: Context) {
     let began = Instant::now();
     context.events.send(Event::Entered { stage: Stage::Cleanup });
     if context.order.keep == Keep::Yes {
+        put_back(&context, deployer.as_deref()).await;
         keep(&context, cluster.as_ref());
         return;
     }
     let taking = async {
         let mut left = Vec::new();
-        if let Some(deployer) = deployer.filter(|_| {
+        if let Some(deployer) = deployer.as_ref().filter(|_| {
             cluster
                 .as_ref()
                 .is_none_or(|cluster| cluster.origin == Origin::Existing)
@@ -64,6 +66,7 @@ pub(super) async fn run(context: Context) {
                 }
                 // Objects in somebody else's cluster: what could not be deleted has been said.
                 Made::Object { .. } => {}
+                Made::Scaled { .. } => left.extend(scaled_back(&context, &made, deployer.as_deref()).await),
                 other => left.push(other.to_string()),
             }
         }
@@ -85,6 +88,40 @@ pub(super) async fn run(context: Context) {
     context.spent(Stage::Cleanup, began);
     // A file that stays is what `reap` finds the rest by.
     let _ = context.inventory.close();
+}
+
+/// Puts back, in a cluster that is kept, what a scenario had scaled when the run was interrupted.
+async fn put_back(context: &Context, deployer: Option<&Deployer>) {
+    let scaled = context.hold(|held| std::mem::take(&mut held.scaled));
+    let mut left = Vec::new();
+    for one in scaled {
+        let Some(deployer) = deployer else { break };
+        match deployer.ask_back(&one).await {
+            Ok(()) => context.events.note(
+                Stage::Cleanup,
+                format!("{} is asked for its {} replicas again", one.title(), one.replicas),
+            ),
+            Err(why) => left.push(format!("the {} replicas of {}: {why}", one.replicas, one.title())),
+        }
+    }
+    if !left.is_empty() {
+        context.events.send(Event::LeftBehind { what: left });
+    }
+}
+
+/// What was scaled and not put back: it went with what was deleted, or it is put back now. Returns what is left.
+async fn scaled_back(context: &Context, made: &Made, deployer: Option<&Deployer>) -> Option<String> {
+    let scaled = context.hold(|held| held.scaled.clone());
+    let noted = |one: &&Scaled| deployer.is_some_and(|deployer| one.noted(deployer.site.reach.clone()) == *made);
+    let (Some(one), Some(deployer)) = (scaled.iter().find(noted), deployer) else {
+        return Some(made.to_string());
+    };
+    if deployer.site.ownership == Ownership::Ours {
+        // It went with the cluster; where that is left, it says so itself.
+        drop(context.inventory.remove(made));
+        return None;
+    }
+    deployer.ask_back(one).await.err()
 }
 
 /// In a cluster that stays, the node gives back what stood in for a load balancer.

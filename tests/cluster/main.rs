@@ -7,6 +7,7 @@
 
 mod answers;
 mod bench;
+mod changes;
 mod existing;
 mod faults;
 #[expect(dead_code, reason = "offline tests use all of it")]

@@ -229,3 +229,64 @@ async fn an_object_whose_uid_was_never_learned_is_left() {
     let (fate, _) = taken(None, 200, there).await;
     assert!(matches!(fate.unwrap(), Fate::Left(why) if why.contains("uid")));
 }
+
+#[rstest::rstest]
+#[case::there(200, json!({"metadata": {"name": "d"}, "spec": {"selector": {}, "template": {}}}), Some(Fate::PutBack))]
+#[case::gone(404, failure(404), Some(Fate::Absent))]
+#[case::anothers(409, failure(409), Some(Fate::Absent))]
+#[case::forbidden(403, failure(403), None)]
+#[tokio::test]
+async fn what_was_scaled_is_put_back_if_it_is_the_very_object(
+    #[case] code: u16,
+    #[case] answer: Value,
+    #[case] fate: Option<Fate>,
+) {
+    let (service, mut handle) = mock::pair::<Request<Body>, Response<Body>>();
+    let scaled = Scaled {
+        namespace: "n".into(),
+        name: "d".into(),
+        uid: "u".into(),
+        replicas: 3,
+    };
+    let serve = async {
+        let (request, respond) = handle.next_request().await.unwrap();
+        let (parts, body) = request.into_parts();
+        respond.send_response(
+            Response::builder()
+                .status(code)
+                .body(Body::from(answer.to_string().into_bytes()))
+                .unwrap(),
+        );
+        assert_eq!(parts.method, Method::PATCH);
+        serde_json::from_slice::<Value>(&body.collect_bytes().await.unwrap()).unwrap()
+    };
+    let client = Client::new(service, "default");
+    let (put, sent) = tokio::join!(put_back(&client, &scaled), serve);
+    assert_eq!(sent, json!({"metadata": {"uid": "u"}, "spec": {"replicas": 3}}));
+    assert_eq!(put.ok(), fate);
+}
+
+#[tokio::test]
+async fn what_was_scaled_in_a_cluster_of_the_run_goes_with_it() {
+    let desk = Desk::new();
+    let scaled = Made::Scaled {
+        cluster: Reach {
+            kubeconfig: None,
+            context: "kind-quickproof-ab12".into(),
+        },
+        namespace: "n".into(),
+        name: "d".into(),
+        uid: "u".into(),
+        replicas: 3,
+    };
+    let cluster = Made::KindCluster {
+        name: "quickproof-ab12".into(),
+        kubeconfig: desk.path("ab12"),
+    };
+    let all = [cluster, scaled.clone()];
+    assert_eq!(remove(&desk.host, &scaled, &all).await, Fate::Absent);
+    assert!(
+        matches!(remove(&desk.host, &scaled, &[]).await, Fate::Left(_)),
+        "no cluster answers"
+    );
+}

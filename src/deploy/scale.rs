@@ -1,0 +1,170 @@
+//! Scaling what the run made, and putting it back: written down before, awaited after.
+
+use k8s_openapi::api::apps::v1::Deployment;
+
+use super::{
+    Deployer, Made,
+    apply::AWAY_LIMIT,
+    change::is_ours,
+    resources::{Trouble, persistently},
+};
+use crate::{
+    cluster::{
+        scale::{Asked, Scaled},
+        watching::{Progress, WaitError},
+    },
+    record::Stage,
+    verdict::{Cause, CauseCode},
+};
+
+/// The annotations by which helm says of which release an object is. Source: helm v3 and v4, `pkg/action/validate.go`.
+const HELM_RELEASE: [&str; 2] = ["meta.helm.sh/release-name", "meta.helm.sh/release-namespace"];
+
+impl Deployer {
+    /// Whether a Deployment may be changed: in a cluster of ours every one, elsewhere those that this run made itself or by
+    /// a chart.
+    pub fn may_change(&self, deployment: &Deployment) -> bool {
+        let uid = deployment.metadata.uid.as_deref().unwrap_or_default();
+        self.deployed(|deployed| {
+            is_ours(self.site.ownership, &deployed.made, uid) || is_of_a_chart(deployment, &deployed.made)
+        })
+    }
+
+    /// Scales a Deployment and waits until it has so many pods, all of them Ready. What it had before is in the inventory
+    /// and in the journal before anything is changed.
+    ///
+    /// # Errors
+    /// Why it does not stand at this number; the cause is never the release.
+    pub async fn scale(&self, scaled: &Scaled, to: i32) -> Result<(), Cause> {
+        let title = scaled.title();
+        let noted = scaled.noted(self.site.reach.clone());
+        self.site.inventory.add(noted).map_err(|error| {
+            Cause::new(CauseCode::HostToolFailed).because(format!("the inventory cannot be written: {error}"))
+        })?;
+        self.site.events.note(
+            Stage::Scenarios,
+            format!(
+                "{title} is scaled from {} to {to}; should it stay so: {}",
+                scaled.replicas,
+                scaled.way_back()
+            ),
+        );
+        self.scale_and_await(scaled, to).await
+    }
+
+    /// Puts a Deployment back to what it had, and waits until it stands there.
+    ///
+    /// # Errors
+    /// Why it does not, and the way out.
+    pub async fn scale_back(&self, scaled: &Scaled) -> Result<(), Cause> {
+        let back = self.scale_and_await(scaled, scaled.replicas).await;
+        back.map_err(|cause| Cause {
+            code: CauseCode::ChangeNotTakenBack,
+            evidence: cause
+                .evidence
+                .into_iter()
+                .chain([format!("by hand: {}", scaled.way_back())])
+                .collect(),
+        })?;
+        // What stays noted although it is done costs `reap` one look.
+        let _ = self.site.inventory.remove(&scaled.noted(self.site.reach.clone()));
+        Ok(())
+    }
+
+    /// Asks for what a Deployment had before, where it is still there, without waiting: the end of a run has little time.
+    ///
+    /// # Errors
+    /// In words, why that cannot be asked.
+    pub async fn ask_back(&self, scaled: &Scaled) -> Result<(), String> {
+        let asked = scaled.ask(&self.site.client, scaled.replicas).await;
+        asked.map_err(|error| format!("{error}; by hand: {}", scaled.way_back()))?;
+        let _ = self.site.inventory.remove(&scaled.noted(self.site.reach.clone()));
+        Ok(())
+    }
+
+    async fn scale_and_await(&self, scaled: &Scaled, to: i32) -> Result<(), Cause> {
+        let title = scaled.title();
+        let (asked, _) = persistently(AWAY_LIMIT, || scaled.ask(&self.site.client, to))
+            .await
+            .map_err(|trouble| unscaled(&title, trouble))?;
+        let Asked::Generation(generation) = asked else {
+            let why = format!("{title} is gone, or another one has taken its name");
+            return Err(Cause::new(CauseCode::ObjectConflict).because(why));
+        };
+        let question = |watches: &_| match scaled.stands_at(watches, to, generation) {
+            Ok(()) => Progress::Ready(()),
+            Err(Some(seen)) => Progress::NotYet(seen),
+            Err(None) => Progress::Never(()),
+        };
+        let (events, watches) = (&self.site.events, &self.site.watches);
+        let waited = watches
+            .until(self.site.step_limit, question, |seen| {
+                events.waiting(Stage::Scenarios, format!("{title} at {to} pods"), seen);
+            })
+            .await;
+        waited.map_err(|error| match error {
+            WaitError::Never(()) => {
+                Cause::new(CauseCode::ObjectConflict).because(format!("{title} is gone while it is scaled to {to}"))
+            }
+            WaitError::TimedOut { after_ms, seen } => Cause::new(CauseCode::StepTimedOut).because(format!(
+                "{title} is not at {to} pods after {} s: {seen}",
+                after_ms / 1000
+            )),
+            WaitError::ApiServerAway { trouble } => Cause::new(CauseCode::ApiServerAway).because(trouble),
+        })
+    }
+}
+
+/// Why a Deployment could not be scaled: never the release's fault, since nothing of it asks for that.
+fn unscaled(title: &str, trouble: Trouble) -> Cause {
+    match trouble {
+        Trouble::Refused { code, message } => {
+            Cause::new(CauseCode::ObjectForbidden).because(format!("{title}: {code} {message}"))
+        }
+        Trouble::Away { what } => Cause::new(CauseCode::ApiServerAway).because(what),
+    }
+}
+
+/// Whether a chart that this run installed made it, as helm notes on every object.
+fn is_of_a_chart(deployment: &Deployment, made: &[Made]) -> bool {
+    let annotations = deployment.metadata.annotations.as_ref();
+    let noted = HELM_RELEASE.map(|name| annotations.and_then(|annotations| annotations.get(name)));
+    let [Some(release), Some(of)] = noted else { return false };
+    made.iter()
+        .any(|made| matches!(made, Made::HelmRelease { name, namespace } if name == release && namespace == of))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[rstest]
+    #[case::of_ours("epp", "n", true)]
+    #[case::of_another_release("other", "n", false)]
+    #[case::of_another_namespace("epp", "m", false)]
+    fn what_a_chart_of_the_run_made_is_ours(#[case] release: &str, #[case] namespace: &str, #[case] ours: bool) {
+        let made = [Made::HelmRelease {
+            name: "epp".into(),
+            namespace: "n".into(),
+        }];
+        let deployment = |annotations: serde_json::Value| -> Deployment {
+            let metadata = json!({"name": "d", "annotations": annotations});
+            serde_json::from_value(json!({"metadata": metadata, "spec": {"selector": {}, "template": {}}})).unwrap()
+        };
+        let noted = json!({(HELM_RELEASE[0]): release, (HELM_RELEASE[1]): namespace});
+        assert_eq!(is_of_a_chart(&deployment(noted), &made), ours);
+        assert!(!is_of_a_chart(&deployment(json!({})), &made));
+    }
+
+    #[rstest]
+    #[case::refused(Trouble::Refused { code: 403, message: "no".into() }, CauseCode::ObjectForbidden)]
+    #[case::away(Trouble::Away { what: "connection refused".into() }, CauseCode::ApiServerAway)]
+    fn that_nothing_can_be_scaled_is_never_the_releases_fault(#[case] trouble: Trouble, #[case] code: CauseCode) {
+        let cause = unscaled("Deployment n/d", trouble);
+        assert_eq!(cause.code, code);
+        assert!(!cause.code.blame().is_product());
+    }
+}
