@@ -1,5 +1,7 @@
 //! Scaling what the run made, and putting it back: written down before, awaited after.
 
+use std::time::Duration;
+
 use k8s_openapi::api::apps::v1::Deployment;
 
 use super::{
@@ -19,6 +21,9 @@ use crate::{
 
 /// The annotations by which helm says of which release an object is. Source: helm v3 and v4, `pkg/action/validate.go`.
 const HELM_RELEASE: [&str; 2] = ["meta.helm.sh/release-name", "meta.helm.sh/release-namespace"];
+
+/// How long the API server gets to take back, at the end of a run, what a Deployment had.
+const ASKED_BACK_WITHIN: Duration = Duration::from_secs(15);
 
 impl Deployer {
     /// Whether a Deployment may be changed: in a cluster of ours every one, elsewhere those that this run made itself or by
@@ -76,8 +81,15 @@ impl Deployer {
     /// # Errors
     /// In words, why that cannot be asked.
     pub async fn ask_back(&self, scaled: &Scaled) -> Result<(), String> {
-        let asked = scaled.ask(&self.site.client, scaled.replicas).await;
-        asked.map_err(|error| format!("{error}; by hand: {}", scaled.way_back()))?;
+        let asking = scaled.ask(&self.site.client, scaled.replicas);
+        let why = match tokio::time::timeout(ASKED_BACK_WITHIN, asking).await {
+            Ok(Ok(_)) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(format!("no answer within {} s", ASKED_BACK_WITHIN.as_secs())),
+        };
+        if let Some(why) = why {
+            return Err(format!("{why}; by hand: {}", scaled.way_back()));
+        }
         let _ = self.site.inventory.remove(&scaled.noted(self.site.reach.clone()));
         Ok(())
     }
