@@ -70,8 +70,7 @@ impl Context {
 
     /// What they are performed on: the address, model, prompt and headers of the guide's own request.
     async fn ground(&self, probe: &Probe, outgoing: &Outgoing, seen: &Observation) -> Result<Ground, String> {
-        let url = Url::parse(&outgoing.url).map_err(|error| format!("`{}`: {error}", outgoing.url))?;
-        let base = url.origin().ascii_serialization();
+        let base = base(&outgoing.url)?;
         let model = outgoing
             .model()
             .ok_or("the guide's request names no model, so there is none to ask for")?;
@@ -105,6 +104,16 @@ impl Context {
             unchangeable: BTreeMap::new(),
         })
     }
+}
+
+/// What the paths of the OpenAI API are appended to: the address of the guide's request, up to its `/v1/`.
+fn base(url: &str) -> Result<String, String> {
+    let parsed = Url::parse(url).map_err(|error| format!("`{url}`: {error}"))?;
+    let (before, _) = parsed
+        .path()
+        .rsplit_once("/v1/")
+        .ok_or_else(|| format!("the guide's request goes to `{url}`, which is no path of the OpenAI API (`/v1/…`)"))?;
+    Ok(format!("{}{before}", parsed.origin().ascii_serialization()))
 }
 
 /// Those that change the cluster go last: whatever becomes of them, nothing else was performed on what they leave.
@@ -143,6 +152,20 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[rstest]
+    #[case::plain("http://10.0.0.1:80/v1/completions", Ok("http://10.0.0.1"))]
+    #[case::below_a_path("http://h:8081/llama/v1/chat/completions?a=/v1/", Ok("http://h:8081/llama"))]
+    #[case::six("http://[fd00::1]:81/v1/completions", Ok("http://[fd00::1]:81"))]
+    #[case::elsewhere("http://h/generate", Err("no path of the OpenAI API"))]
+    #[case::none("h", Err("`h`"))]
+    fn scenarios_go_to_where_the_guides_request_goes(#[case] url: &str, #[case] wanted: Result<&str, &str>) {
+        match (base(url), wanted) {
+            (Ok(base), Ok(wanted)) => assert_eq!(base, wanted),
+            (Err(why), Err(part)) => assert!(why.contains(part), "{why}"),
+            (got, _) => panic!("{got:?}"),
+        }
+    }
 
     #[rstest]
     #[case::open(json!({"endpointPickerRef": {"failureMode": "FailOpen"}}), Some(Capability::FailsOpen))]
