@@ -147,36 +147,4 @@ fn is_of_a_chart(deployment: &Deployment, made: &[Made]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use rstest::rstest;
-    use serde_json::json;
-
-    use super::*;
-
-    #[rstest]
-    #[case::of_ours("epp", "n", true)]
-    #[case::of_another_release("other", "n", false)]
-    #[case::of_another_namespace("epp", "m", false)]
-    fn what_a_chart_of_the_run_made_is_ours(#[case] release: &str, #[case] namespace: &str, #[case] ours: bool) {
-        let made = [Made::HelmRelease {
-            name: "epp".into(),
-            namespace: "n".into(),
-        }];
-        let deployment = |annotations: serde_json::Value| -> Deployment {
-            let metadata = json!({"name": "d", "annotations": annotations});
-            serde_json::from_value(json!({"metadata": metadata, "spec": {"selector": {}, "template": {}}})).unwrap()
-        };
-        let noted = json!({(HELM_RELEASE[0]): release, (HELM_RELEASE[1]): namespace});
-        assert_eq!(is_of_a_chart(&deployment(noted), &made), ours);
-        assert!(!is_of_a_chart(&deployment(json!({})), &made));
-    }
-
-    #[rstest]
-    #[case::refused(Trouble::Refused { code: 403, message: "no".into() }, CauseCode::ObjectForbidden)]
-    #[case::away(Trouble::Away { what: "connection refused".into() }, CauseCode::ApiServerAway)]
-    fn that_nothing_can_be_scaled_is_never_the_releases_fault(#[case] trouble: Trouble, #[case] code: CauseCode) {
-        let cause = unscaled("Deployment n/d", trouble);
-        assert_eq!(cause.code, code);
-        assert!(!cause.code.blame().is_product());
-    }
-}
+mod tests;

@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::{
     bench::{Ran, copied, output, quickproof, replace, repository, verify},
     existing::cluster,
+    release::{mend_request, tree_of},
 };
 
 /// The scenarios that change the cluster.
@@ -161,6 +162,43 @@ fn a_gateway_that_fails_open_although_the_pool_says_otherwise_is_red_and_put_bac
     );
     assert_eq!(replicas("turned-round"), AS_BEFORE);
     take_away("turned-round");
+}
+
+/// Envoy AI Gateway v1.0.0 fails closed whatever the pool says.
+#[test]
+fn a_provider_that_does_not_know_the_failure_mode_is_red_where_the_pool_fails_open() {
+    let Some(tree) = tree_of("v1.5.0") else { return };
+    let mended = copied(&tree);
+    mend_request(mended.path());
+    let tree = mended.path().to_str().unwrap();
+    let of_release = [
+        "--release",
+        "v1.5.0",
+        "--variant",
+        "sim",
+        "--profile",
+        "small",
+        "--tree",
+        tree,
+    ];
+    let ran = verify(&[&of_release[..], &["--provider", "envoy-ai-gateway"], &CHANGING].concat());
+    ran.expect(1, "failed", Some("failure-mode-not-kept"));
+    let broken: Vec<&str> = ran.broken().iter().filter_map(|one| one["check"].as_str()).collect();
+    assert_eq!(
+        broken,
+        ["endpoint-picker-down-fail-open/answer-status"],
+        "nothing else is wrong"
+    );
+    all_hold(
+        &ran,
+        "endpoint-picker-down-fail-open",
+        &["changed", "restored", "recovered"],
+    );
+    all_hold(
+        &ran,
+        "empty-pool",
+        &["answer-status", "answered-by", "restored", "recovered"],
+    );
 }
 
 /// Starts a run with a state directory of its own, which knows the cluster, and waits until the pool is about to be empty.
