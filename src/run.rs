@@ -7,7 +7,7 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures::FutureExt as _;
@@ -19,9 +19,9 @@ use crate::{
     host::{Call, Host},
     images::{ImageRef, Way},
     plan::{self, Action, Plan},
-    record::{Decision, Event, Events, RunRecord, Stage},
+    record::{Decision, Event, Events, Reporter, RunRecord, Stage},
     release::{Access, Release, RemoteError, Source},
-    report::{self, Outputs, Sink},
+    report::{Outputs, Sink},
     scenario::Scenario,
     verdict::{Cause, CauseCode, Finding, Weight},
 };
@@ -41,9 +41,11 @@ mod scenarios;
 mod signals;
 mod stages;
 mod teardown;
+mod telling;
 mod workloads;
 
 pub use published::draw_whole;
+use telling::{Beginning, Hearers};
 
 /// What is asked for, checked for form but not yet against the release.
 #[derive(Debug, Clone)]
@@ -201,58 +203,53 @@ impl Run {
     }
 
     /// Runs it to its end and returns the record; never fails, whatever happens is in it.
-    pub async fn carry_out(self, outputs: Outputs, reporter: Box<dyn crate::record::Reporter>) -> RunRecord {
-        let (events, receiver) = Events::channel();
+    pub async fn carry_out(self, outputs: Outputs, reporter: Box<dyn Reporter>) -> RunRecord {
+        let host = self.host.clone();
         let evidence = outputs.directory().join("evidence");
-        let writer = tokio::spawn(report::write(receiver, outputs, reporter, self.sink.clone()));
-        let began = Instant::now();
-        events.send(Event::Began {
+        let beginning = Beginning {
             run: self.id.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            at: self.host.now(),
             subject: self.plan.subject.clone(),
             command: self.order.command.clone(),
-        });
-        events.send(Event::Expected {
-            checks: expected(&self.plan),
-        });
-        let host = self.host.clone();
-        let opened = Inventory::open(&host, &self.id)
+            expected: expected(&self.plan),
+        };
+        let hearers = Hearers {
+            outputs,
+            reporter,
+            sink: self.sink.clone(),
+        };
+        Box::pin(telling::told(&host, beginning, hearers, |events| {
+            self.middle(events, evidence)
+        }))
+        .await
+    }
+
+    /// Everything between the first event and the last.
+    async fn middle(self, events: Events, evidence: PathBuf) {
+        let opened = Inventory::open(&self.host, &self.id)
             .map_err(|error| error.to_string())
             .and_then(|inventory| Ok((inventory, tempfile::tempdir().map_err(|error| error.to_string())?)));
-        match opened {
-            Err(what) => harness_error(&events, "the run's inventory and scratch directory are written", &what),
-            Ok((inventory, scratch)) => {
-                let context = Context {
-                    host: self.host,
-                    order: self.order,
-                    plan: self.plan,
-                    id: self.id,
-                    events: events.clone(),
-                    sink: self.sink,
-                    inventory,
-                    evidence,
-                    scratch,
-                    held: Mutex::default(),
-                };
-                guarded(&context, &self.release).await;
-                judge_strictness(&context);
-                teardown::run(context).await;
+        let (inventory, scratch) = match opened {
+            Ok(opened) => opened,
+            Err(what) => {
+                harness_error(&events, "the run's inventory and scratch directory are written", &what);
+                return;
             }
-        }
-        events.send(Event::Ended {
-            at: host.now(),
-            took_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-        });
-        drop(events);
-        // The writer catches its own failures; it can only be missing when it panicked.
-        writer.await.unwrap_or_else(|_| {
-            let mut record = RunRecord::default();
-            record.fold(&Event::Decided {
-                decision: harness_decision("the reports are written", "the report writer panicked"),
-            });
-            record
-        })
+        };
+        let context = Context {
+            host: self.host,
+            order: self.order,
+            plan: self.plan,
+            id: self.id,
+            events,
+            sink: self.sink,
+            inventory,
+            evidence,
+            scratch,
+            held: Mutex::default(),
+        };
+        guarded(&context, &self.release).await;
+        judge_strictness(&context);
+        teardown::run(context).await;
     }
 }
 

@@ -3,17 +3,17 @@
 //! What can be proven is the wire and nothing else, and the subject of the run says so. Everything is bounded: each
 //! request by the limit, each answer by the probe's bounds, the number of requests by the scenarios.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, time::Duration};
 
-use super::{run_id, signals};
+use super::{
+    run_id, signals,
+    telling::{self, Beginning, Hearers},
+};
 use crate::{
     host::Host,
     probe::{Answer, Outgoing, Probe, Unanswered},
     record::{Decision, Event, Events, Reporter, RunRecord, Stage, Subject},
-    report::{self, Outputs, Sink},
+    report::{Outputs, Sink},
     scenario::{self, Capability, Ground, NoChanger, Scenario},
     verdict::{Cause, CauseCode, Finding},
 };
@@ -193,19 +193,22 @@ impl EndpointRun {
 
     /// Runs it to its end, or to a signal, and returns the record; never fails, whatever happens is in it.
     pub async fn carry_out(self, outputs: Outputs, reporter: Box<dyn Reporter>) -> RunRecord {
-        let (events, receiver) = Events::channel();
-        let writer = tokio::spawn(report::write(receiver, outputs, reporter, self.sink.clone()));
-        let began = Instant::now();
-        events.send(Event::Began {
+        let beginning = Beginning {
             run: self.id.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            at: self.host.now(),
             subject: self.subject(),
             command: self.command.clone(),
-        });
-        events.send(Event::Expected {
-            checks: self.expected(),
-        });
+            expected: self.expected(),
+        };
+        let hearers = Hearers {
+            outputs,
+            reporter,
+            sink: self.sink.clone(),
+        };
+        telling::told(&self.host, beginning, hearers, |events| self.middle(events)).await
+    }
+
+    /// Everything between the first event and the last.
+    async fn middle(&self, events: Events) {
         events.send(Event::Entered {
             stage: Stage::Scenarios,
         });
@@ -213,20 +216,6 @@ impl EndpointRun {
             () = self.perform(&events) => {}
             signal = signals::first() => events.send(Event::Interrupted { signal: signal.to_owned() }),
         }
-        let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        events.send(Event::Ended {
-            at: self.host.now(),
-            took_ms,
-        });
-        drop(events);
-        // The writer catches its own failures; it can only be missing when it panicked.
-        writer.await.unwrap_or_else(|_| {
-            let mut record = RunRecord::default();
-            record.fold(&Event::Decided {
-                decision: super::harness_decision("the reports are written", "the report writer panicked"),
-            });
-            record
-        })
     }
 
     fn subject(&self) -> Subject {

@@ -1,0 +1,72 @@
+//! Telling a run: its first and its last event, and the one writer between them and the reports.
+
+use std::{future::Future, time::Instant};
+
+use crate::{
+    host::Host,
+    record::{Event, Events, Reporter, RunRecord, Subject},
+    report::{self, Outputs, Sink},
+};
+
+/// What is said of a run before anything of it happens.
+pub(super) struct Beginning {
+    /// The run's id.
+    pub(super) run: String,
+    /// What is tested.
+    pub(super) subject: Subject,
+    /// The command line, to type again.
+    pub(super) command: String,
+    /// Names of the checks that must be decided.
+    pub(super) expected: Vec<String>,
+}
+
+/// Who hears of a run.
+pub(super) struct Hearers {
+    /// The reports that are written.
+    pub(super) outputs: Outputs,
+    /// The live reporter.
+    pub(super) reporter: Box<dyn Reporter>,
+    /// What takes secrets out before anybody hears anything.
+    pub(super) sink: Sink,
+}
+
+/// Says that a run begins, lets its middle say what happens, says that it ended, and returns the record; never fails.
+pub(super) async fn told<F: Future<Output = ()>>(
+    host: &Host,
+    beginning: Beginning,
+    hearers: Hearers,
+    middle: impl FnOnce(Events) -> F,
+) -> RunRecord {
+    let (events, receiver) = Events::channel();
+    let Hearers {
+        outputs,
+        reporter,
+        sink,
+    } = hearers;
+    let writer = tokio::spawn(report::write(receiver, outputs, reporter, sink));
+    let began = Instant::now();
+    events.send(Event::Began {
+        run: beginning.run,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        at: host.now(),
+        subject: beginning.subject,
+        command: beginning.command,
+    });
+    events.send(Event::Expected {
+        checks: beginning.expected,
+    });
+    middle(events.clone()).await;
+    events.send(Event::Ended {
+        at: host.now(),
+        took_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+    });
+    drop(events);
+    // The writer catches its own failures; it can only be missing when it panicked.
+    writer.await.unwrap_or_else(|_| {
+        let mut record = RunRecord::default();
+        record.fold(&Event::Decided {
+            decision: super::harness_decision("the reports are written", "the report writer panicked"),
+        });
+        record
+    })
+}
