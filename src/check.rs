@@ -33,6 +33,8 @@ pub use ready_pods::{READY_PODS, ready_pods_agree};
 /// A pod that the InferencePool selects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolPod {
+    /// Its namespace.
+    pub namespace: String,
     /// Its name.
     pub name: String,
     /// Whether it was Ready when looked at.

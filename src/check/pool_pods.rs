@@ -214,6 +214,7 @@ mod tests {
         }
     }
 
+                    namespace: "default".into(),
     #[test]
     fn a_pool_that_selects_nothing_is_broken() {
         let finding = PoolSelectsPods.judge(&seen(&[]));

@@ -77,6 +77,7 @@ mod tests {
         let seen = Observation {
             inference_pools: vec![serde_json::json!({"spec": {"targetPorts": [{"number": 1}, {"number": 2}]}})],
             pool_pods: vec![PoolPod {
+                namespace: "default".into(),
                 name: "pod-a".into(),
                 ready: true,
                 workload: None,
@@ -100,11 +101,13 @@ mod tests {
             proof: vec![answer(200, true, "{}")],
             pool_pods: vec![
                 PoolPod {
+                    namespace: "default".into(),
                     name: "pod-a".into(),
                     ready: true,
                     workload: None,
                 },
                 PoolPod {
+                    namespace: "default".into(),
                     name: "pod-b".into(),
                     ready: false,
                     workload: None,

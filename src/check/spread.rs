@@ -65,6 +65,7 @@ mod tests {
         };
         seen.pool_pods = ["pod-a", "pod-b"]
             .map(|name| PoolPod {
+                namespace: "default".into(),
                 name: name.into(),
                 ready: true,
                 workload: None,

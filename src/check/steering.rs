@@ -130,6 +130,7 @@ mod tests {
                 })
                 .into(),
             ..Observation::default()
+                    namespace: "default".into(),
         }
     }
 

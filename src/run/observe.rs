@@ -169,6 +169,7 @@ pub(super) fn pool_pods(deployer: &Deployer, watches: &Watches, pools: &[Value],
                 .into_iter()
                 .filter(|pod| pod.metadata.namespace.as_deref() == namespace && has_labels(pod, &labels))
                 .map(|pod| PoolPod {
+                    namespace: pod.metadata.namespace.clone().unwrap_or_default(),
                     name: pod.metadata.name.clone().unwrap_or_default(),
                     ready: is_ready(&pod),
                     workload: workload(&pod, &made),

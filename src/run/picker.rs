@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::workloads::{has_labels, is_ready};
 use crate::{
-    check::{Observation, RunningImage},
+    check::{Observation, PoolPod, RunningImage},
     cluster::forward::{LocalForward, forward},
     deploy::Deployer,
     images::ImageRef,
@@ -19,6 +19,9 @@ use crate::{
 const METRICS_PORT: u16 = 9090;
 /// How long a scrape may take.
 const SCRAPE_LIMIT: Duration = Duration::from_secs(10);
+/// How often it is tried, and the time between two tries.
+const TRIES: u32 = 10;
+const BETWEEN_TRIES: Duration = Duration::from_millis(300);
 
 /// What a pool says of its endpoint picker: v1 says it in `endpointPickerRef`, v1alpha2 in `extensionRef`.
 pub(super) fn reference(pool: &Value) -> Option<&Value> {
@@ -66,17 +69,19 @@ pub(super) fn running_images(
     pickers: &[Arc<Pod>],
     digests: &BTreeMap<ImageRef, String>,
 ) -> Vec<RunningImage> {
-    let of_pool = |pod: &Arc<Pod>| {
-        let name = pod.metadata.name.as_deref();
-        seen.pool_pods.iter().any(|known| Some(known.name.as_str()) == name)
-    };
     let mut pods = deployer.site.watches.pods.all();
-    pods.retain(of_pool);
+    pods.retain(|pod| seen.pool_pods.iter().any(|known| is(known, pod)));
     pickers
         .iter()
         .chain(&pods)
         .flat_map(|pod| images(pod, digests))
         .collect()
+}
+
+/// Whether a pod of the pool is this pod: the same name in another namespace is another pod.
+fn is(known: &PoolPod, pod: &Pod) -> bool {
+    let (namespace, name) = (pod.metadata.namespace.as_deref(), pod.metadata.name.as_deref());
+    namespace == Some(known.namespace.as_str()) && name == Some(known.name.as_str())
 }
 
 fn images(pod: &Pod, digests: &BTreeMap<ImageRef, String>) -> Vec<RunningImage> {
@@ -161,46 +166,110 @@ impl Scraper {
         })
     }
 
-    /// Reads the metrics once. Rights that were granted a moment ago may take one to be known, so a refusal is asked
-    /// again for a few seconds.
+    /// Reads the metrics once.
     ///
     /// # Errors
     /// In words, why there are none: an answer that is not a 200 is never taken for zero.
     pub(super) async fn scrape(&self) -> Result<Metrics, String> {
-        let mut tries = 0;
-        loop {
-            let answer = self
-                .probe
-                .send(Outgoing {
-                    method: "GET".into(),
-                    url: format!("http://{}/metrics", self.forward.address()),
-                    headers: vec![("Authorization".into(), format!("Bearer {}", self.token))],
-                    body: None,
-                })
-                .await;
-            if answer.status() == Some(200) {
-                return read(&answer);
-            }
-            tries += 1;
-            if tries >= 10 {
-                let why = self
-                    .forward
-                    .last_failure()
-                    .map(|why| format!(" ({why})"))
-                    .unwrap_or_default();
-                return Err(format!("{}{why}", answer.brief()));
-            }
-            tokio::time::sleep(Duration::from_millis(300)).await;
+        let url = format!("http://{}/metrics", self.forward.address());
+        let failed = match asked(&self.probe, &url, &self.token, BETWEEN_TRIES).await {
+            Ok(answer) => return read(&answer),
+            Err(failed) => failed,
+        };
+        let why = self.forward.last_failure().map(|why| format!(" ({why})"));
+        Err(failed + &why.unwrap_or_default())
+    }
+}
+
+/// The answer to a scrape, which is a 200. Rights that were granted a moment ago may take one to be known, so a refusal is
+/// asked again for a few seconds.
+async fn asked(probe: &Probe, url: &str, token: &str, between: Duration) -> Result<Answer, String> {
+    let request = Outgoing {
+        method: "GET".into(),
+        url: url.to_owned(),
+        headers: vec![("Authorization".into(), format!("Bearer {token}"))],
+        body: None,
+    };
+    let mut tries = 1;
+    loop {
+        let answer = probe.send(request.clone()).await.on_attempt(tries);
+        if answer.status() == Some(200) {
+            return Ok(answer);
         }
+        if tries >= TRIES {
+            return Err(answer.brief());
+        }
+        tries += 1;
+        tokio::time::sleep(between).await;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use rstest::rstest;
     use serde_json::json;
 
     use super::*;
-    use crate::probe::{Received, Times};
+    use crate::probe::{Received, Times, served::Served};
+
+    #[rstest]
+    #[case::the_same(json!({"namespace": "n", "name": "p"}), true)]
+    #[case::another_name(json!({"namespace": "n", "name": "q"}), false)]
+    #[case::another_namespace(json!({"namespace": "m", "name": "p"}), false)]
+    #[case::no_namespace(json!({"name": "p"}), false)]
+    fn a_pod_of_the_pool_is_known_by_namespace_and_name(#[case] metadata: Value, #[case] same: bool) {
+        let known = PoolPod {
+            namespace: "n".into(),
+            name: "p".into(),
+            ready: true,
+            workload: None,
+        };
+        let pod: Pod = serde_json::from_value(json!({"metadata": metadata})).unwrap();
+        assert_eq!(is(&known, &pod), same);
+    }
+
+    /// An endpoint picker whose authentication is on, and knows the token from its `granted`th request on.
+    fn guarded(granted: usize) -> Served {
+        let requests = AtomicUsize::new(1);
+        let served = Served::start(move |asked, mut wire| {
+            let is_known = requests.fetch_add(1, Ordering::Relaxed) >= granted;
+            if is_known
+                && asked
+                    .head
+                    .to_lowercase()
+                    .contains("authorization: bearer of-the-test\r\n")
+            {
+                return wire.send("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nup 1\n");
+            }
+            wire.send("HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n")
+        });
+        served.unwrap()
+    }
+
+    #[rstest]
+    #[case::at_once(1, "of-the-test", true)]
+    #[case::a_moment_later(3, "of-the-test", true)]
+    #[case::too_late(usize::MAX, "of-the-test", false)]
+    #[case::with_another_token(1, "of-nobody", false)]
+    #[tokio::test]
+    async fn a_scrape_has_a_token_and_what_is_refused_is_no_zero(
+        #[case] granted: usize,
+        #[case] token: &str,
+        #[case] is_read: bool,
+    ) {
+        let served = guarded(granted);
+        let probe = Probe::new(Duration::from_mins(1)).unwrap();
+        let answer = asked(&probe, &served.url("/metrics"), token, Duration::ZERO).await;
+        match answer {
+            Ok(answer) => {
+                assert!(is_read);
+                assert_eq!(read(&answer).unwrap().sum("up", &[]), Some(1.0));
+            }
+            Err(why) => assert!(!is_read && why.contains("401"), "{why}"),
+        }
+    }
 
     #[test]
     fn metrics_are_read_whole_or_not_at_all() {
