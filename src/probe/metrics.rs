@@ -84,17 +84,32 @@ fn parse_sample(line: &str) -> Option<Sample> {
     if let Some(inside) = rest.strip_prefix('{') {
         rest = parse_labels(inside, &mut labels)?;
     }
-    let value = match rest.split_whitespace().next()? {
-        "+Inf" | "Inf" => f64::INFINITY,
-        "-Inf" => f64::NEG_INFINITY,
-        "NaN" => f64::NAN,
-        number => number.parse().ok()?,
+    let mut words = rest.split_whitespace();
+    let value = number(words.next()?)?;
+    let after = match words.next() {
+        // Not kept: a sample's time is that of its scrape.
+        Some(timestamp) if number(timestamp).is_some() => words.next(),
+        after => after,
     };
+    // Nothing else follows but an exemplar, which is not read.
+    if after.is_some_and(|after| !after.starts_with('#')) {
+        return None;
+    }
     Some(Sample {
         name: name.to_owned(),
         labels,
         value,
     })
+}
+
+/// A number as Go writes it.
+fn number(word: &str) -> Option<f64> {
+    match word {
+        "+Inf" | "Inf" => Some(f64::INFINITY),
+        "-Inf" => Some(f64::NEG_INFINITY),
+        "NaN" => Some(f64::NAN),
+        number => number.parse().ok(),
+    }
 }
 
 /// Reads labels up to and including the closing brace; returns what follows it.
@@ -124,9 +139,61 @@ fn parse_labels<'a>(mut rest: &'a str, labels: &mut BTreeMap<String, String>) ->
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use proptest::prelude::*;
+    use rstest::rstest;
 
     use super::*;
+
+    #[rstest]
+    #[case::infinite("v +Inf", f64::INFINITY)]
+    #[case::infinite_without_sign("v Inf", f64::INFINITY)]
+    #[case::infinite_below("v -Inf", f64::NEG_INFINITY)]
+    #[case::exponent("v 1.5e+03", 1500.0)]
+    #[case::timestamp("v 2 1700000000000", 2.0)]
+    #[case::timestamp_of_open_metrics("v 2 1700000000.123", 2.0)]
+    #[case::exemplar("v_total{a=\"b\"} 2 # {trace_id=\"x y\"} 0.5 1700000000.1", 2.0)]
+    #[case::timestamp_and_exemplar("v_total 2 1700000000 # {} 1", 2.0)]
+    #[case::colons("vllm:e2e:seconds_sum 2", 2.0)]
+    #[case::no_labels("v{} 2", 2.0)]
+    #[case::no_space("v{a=\"}\"}2", 2.0)]
+    #[case::tabs("v\t{ a = \"b\" , c=\"d\" }\t2", 2.0)]
+    #[case::line_of_windows("v 2\r", 2.0)]
+    fn a_value_is_read_in_every_form(#[case] line: &str, #[case] value: f64) {
+        let metrics = Metrics::parse(line).unwrap();
+        assert!(
+            metrics.0.len() == 1 && metrics.0[0].value.total_cmp(&value).is_eq(),
+            "{metrics:?}"
+        );
+    }
+
+    #[test]
+    fn a_value_that_is_no_number_stays_none_in_a_sum() {
+        let metrics = Metrics::parse("v{a=\"1\"} NaN\nv{a=\"2\"} 1\n").unwrap();
+        assert!(
+            metrics.sum("v", &[]).is_some_and(f64::is_nan),
+            "it is not taken for zero"
+        );
+    }
+
+    #[rstest]
+    #[case::no_value("v")]
+    #[case::no_value_after_labels("v{a=\"b\"}")]
+    #[case::no_number("v one")]
+    #[case::words_after_it("v 1 2 3")]
+    #[case::no_timestamp("v 1 now")]
+    #[case::no_name("{a=\"b\"} 1")]
+    #[case::name_of_a_digit("1v 1")]
+    #[case::dash_in_the_name("a-b 1")]
+    #[case::open_label("v{a=\"b} 1")]
+    #[case::open_labels("v{a=\"b\" 1")]
+    #[case::no_quotes("v{a=b} 1")]
+    #[case::html("<!DOCTYPE html>")]
+    #[case::json(r#"{"error": "x"}"#)]
+    fn what_is_no_sample_is_refused(#[case] line: &str) {
+        Metrics::parse(line).unwrap_err();
+    }
 
     #[test]
     fn samples_are_read_with_colons_escapes_and_timestamps() {
@@ -151,7 +218,41 @@ mod tests {
         assert_eq!(Metrics::parse("up 1\n<html>\n").unwrap_err().line, 2);
     }
 
+    fn quoted(value: &str) -> String {
+        value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    }
+
     proptest! {
+        #[test]
+        fn what_a_server_writes_reads_back(
+            samples in proptest::collection::vec(
+                (
+                    "[a-zA-Z_:][a-zA-Z0-9_:]{0,12}",
+                    proptest::collection::btree_map("[a-zA-Z_][a-zA-Z0-9_]{0,6}", "[ -~\n\u{e9}\u{1f600}]{0,12}", 0..4),
+                    prop_oneof![any::<f64>(), Just(f64::INFINITY), Just(f64::NEG_INFINITY), Just(f64::NAN)],
+                    prop_oneof![Just(""), Just(" 1700000000000"), Just(" # {trace_id=\"a\"} 1 2")],
+                ),
+                0..8,
+            ),
+        ) {
+            let mut text = String::from("# HELP x A line of help.\n\n");
+            for (name, labels, value, after) in &samples {
+                let labels: Vec<String> = labels.iter().map(|(label, value)| format!("{label}=\"{}\"", quoted(value))).collect();
+                let value = match value {
+                    value if value.is_nan() => "NaN".to_owned(),
+                    value if value.is_infinite() => (if *value > 0.0 { "+Inf" } else { "-Inf" }).to_owned(),
+                    value => value.to_string(),
+                };
+                let _ = writeln!(text, "{name}{{{}}} {value}{after}", labels.join(","));
+            }
+            let read = Metrics::parse(&text).unwrap();
+            prop_assert_eq!(read.0.len(), samples.len());
+            for (read, (name, labels, value, _)) in read.0.iter().zip(&samples) {
+                prop_assert_eq!((&read.name, &read.labels), (name, labels));
+                prop_assert!(read.value.total_cmp(value).is_eq() || read.value.is_nan() && value.is_nan());
+            }
+        }
+
         #[test]
         fn any_text_is_read_or_refused(text in ".{0,300}") {
             let _ = Metrics::parse(&text);
