@@ -9,7 +9,7 @@ use crate::{
     guide::GuideError,
     manifest::{ManifestError, Object},
     record::{Deviation, Provenance, Subject},
-    release::{Address, FlagDialect, Published, ReleaseError, schemas::Schema},
+    release::{Address, ErrorBody, FlagDialect, Published, ReleaseError, schemas::Schema},
     verdict::{Finding, Weight},
 };
 
@@ -337,6 +337,8 @@ pub struct PickerFacts {
     pub metrics: Vec<String>,
     /// The headers by which it is judged.
     pub headers: Vec<String>,
+    /// What stands in the body of its errors.
+    pub error_body: ErrorBody,
 }
 
 impl Plan {

@@ -32,8 +32,8 @@ pub use crds::{BundleError, crd_bundle};
 pub use git::{Answer, CompanionTag, GitFacts, GitTag, Signature, TagKind, TagObject};
 pub use github::{PacketError, RemoteError};
 pub use layout::{
-    FlagDialect, Layout, LayoutSchema, Picker, Placeholder, PublishedValue, Sections, Since, Skip, StandsForTag,
-    TabPattern,
+    ErrorBody, FlagDialect, Layout, LayoutSchema, Picker, Placeholder, PublishedValue, Sections, Since, Skip,
+    StandsForTag, TabPattern,
 };
 pub use path::{PathError, RepoPath};
 pub use published::{Address, Fetcher, Found, Published};

@@ -138,6 +138,7 @@ fn facts(picker: &Picker, tag: &Tag) -> PickerFacts {
         kinds: named(&picker.kinds),
         metrics: named(&picker.metrics),
         headers: named(&picker.headers),
+        error_body: picker.error_body(tag),
     }
 }
 

@@ -115,6 +115,33 @@ pub struct Picker {
     /// The metric whose label `build_ref` names the tag its image was built from.
     #[serde(default)]
     pub build_info: Option<Since>,
+    /// The first tag whose endpoint picker says in the body of an error what is wrong; those before it leave the body
+    /// empty. `None` where all of the layout say it. Source: `BuildErrResponse` in `pkg/epp/handlers/server.go`, which sets
+    /// no body at v0.2.0 and v0.3.0 and does at v0.4.0.
+    #[serde(default)]
+    pub explains_errors_from: Option<Tag>,
+}
+
+/// What stands in the body of an error that an endpoint picker answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ErrorBody {
+    /// What is wrong.
+    #[default]
+    Explained,
+    /// Nothing: the status is all that it says.
+    Empty,
+}
+
+impl Picker {
+    /// What stands in the body of an error of this release's endpoint picker.
+    pub fn error_body(&self, tag: &Tag) -> ErrorBody {
+        let explains = |from: &Tag| from.numbers() <= tag.numbers();
+        match &self.explains_errors_from {
+            Some(from) if !explains(from) => ErrorBody::Empty,
+            Some(_) | None => ErrorBody::Explained,
+        }
+    }
 }
 
 /// How a program's flags are written.
@@ -406,6 +433,20 @@ mod tests {
             from: Some("v0.4.0".parse().unwrap()),
         };
         assert_eq!(since.is_in(&tag.parse().unwrap()), there);
+    }
+
+    #[rstest]
+    #[case("v0.1.0", ErrorBody::Empty)]
+    #[case("v0.2.0", ErrorBody::Empty)]
+    #[case("v0.3.0", ErrorBody::Empty)]
+    #[case("v0.4.0", ErrorBody::Explained)]
+    #[case("v0.5.1", ErrorBody::Explained)]
+    #[case("v1.0.0", ErrorBody::Explained)]
+    #[case("v1.5.0", ErrorBody::Explained)]
+    fn endpoint_pickers_explain_their_errors_from_v0_4_0_on(#[case] tag: &str, #[case] body: ErrorBody) {
+        let tag = tag.parse().unwrap();
+        let layout = Layout::of_tag(crate::release::REPOSITORY, &tag).unwrap();
+        assert_eq!(layout.picker.unwrap().error_body(&tag), body);
     }
 
     #[rstest]

@@ -10,10 +10,11 @@ use url::Url;
 
 use super::{Context, changing::Changing, endpoint, observe, picker, request::REQUEST_LIMIT};
 use crate::{
-    check::Observation,
+    check::{Observation, wire::ErrorForm},
     deploy::Deployer,
     probe::{Outgoing, Probe},
     record::{Event, Stage},
+    release::ErrorBody,
     scenario::{self, Capability, Ground, Role, Scenario},
 };
 
@@ -68,6 +69,14 @@ impl Context {
         }
     }
 
+    /// How an error may be told behind this release's endpoint picker.
+    fn error_form(&self) -> ErrorForm {
+        match self.plan.picker.as_ref().map(|picker| picker.error_body) {
+            Some(ErrorBody::Empty) => ErrorForm::JsonPickerOrEmpty,
+            Some(ErrorBody::Explained) | None => ErrorForm::JsonOrPicker,
+        }
+    }
+
     /// What they are performed on: the address, model, prompt and headers of the guide's own request.
     async fn ground(&self, probe: &Probe, outgoing: &Outgoing, seen: &Observation) -> Result<Ground, String> {
         let base = base(&outgoing.url)?;
@@ -100,6 +109,7 @@ impl Context {
             variant: Some(self.plan.subject.variant.clone()),
             provider: Some(self.plan.subject.provider.clone()),
             has_answered: true,
+            error_form: self.error_form(),
             capabilities: capabilities.into_iter().flatten().collect::<BTreeSet<_>>(),
             unchangeable: BTreeMap::new(),
         })

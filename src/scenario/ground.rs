@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Capability, Role, Scenario, suggest};
-use crate::release::Tag;
+use crate::{check::wire::ErrorForm, release::Tag};
 
 /// What a scenario is performed on.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +26,8 @@ pub struct Ground {
     pub provider: Option<String>,
     /// Whether the address has answered anything before, so that an answer that does not come is its own doing.
     pub has_answered: bool,
+    /// How an error may be told here, by who stands in the path.
+    pub error_form: ErrorForm,
     /// What is there.
     pub capabilities: BTreeSet<Capability>,
     /// Parts that may not be changed, and why, as a whole clause.

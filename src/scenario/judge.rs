@@ -191,7 +191,7 @@ impl<'a> Judge<'a> {
             .says
             .as_ref()
             .and_then(|says| says.fill(&self.step.variables(variables, number)).ok());
-        for (name, finding) in wire::judge(expect, &self.ground.model, says, answer) {
+        for (name, finding) in wire::judge(expect, self.ground, says, answer) {
             let is_broken = matches!(finding, Finding::Broken { .. } | Finding::Undecided { .. });
             admitted &= !(name == wire::STATUS && is_broken);
             sound &= !is_broken;

@@ -1,6 +1,6 @@
 //! The one door to the checks of the wire.
 
-use super::{Expect, Wanted};
+use super::{Expect, Ground, Wanted};
 use crate::{
     check::wire::{self, Endpoint, Expected, StatusWanted},
     probe::{Answer, Outgoing},
@@ -57,17 +57,18 @@ pub(super) fn keys(expect: &Expect, request: &Outgoing) -> Vec<&'static str> {
 /// A list of models must name `model`; every choice must say `says`, where that is known.
 pub(super) fn judge(
     expect: &Expect,
-    model: &str,
+    ground: &Ground,
     says: Option<String>,
     answer: &Answer,
 ) -> Vec<(&'static str, Finding)> {
     let asked = |name: &str| expect.answer.is_some() || matches!(name, CAME | "answer-ended");
     let mut expected = expected(expect, &answer.request);
     if expected.endpoint == Endpoint::Models {
-        expected.model = Some(model.to_owned());
+        expected.model = Some(ground.model.clone());
     }
     expected.echo = says;
     wire::judge(&expected, answer)
+    expected.error_form = ground.error_form;
         .into_iter()
         .map(|(check, finding)| (check.name(), finding))
         .filter(|(name, _)| asked(name))

@@ -69,7 +69,7 @@ pub enum ErrorForm {
     /// That, or the endpoint picker's plain text, such as `inference error: <Code> - <message>`.
     #[default]
     JsonOrPicker,
-    /// That, or an empty body, as endpoint pickers before v0.5.0 answer.
+    /// That, or an empty body, as the oldest endpoint pickers answer.
     JsonPickerOrEmpty,
 }
 
