@@ -238,3 +238,29 @@ fn the_scan_sees_what_a_file_may_not_be() {
         assert_eq!(faults(Path::new("plan.rs"), forbidden).len(), 1, "{forbidden}");
     }
 }
+
+/// The names in a section of a Cargo.toml, or in a list of a Cargo.lock, which both stand at the beginning of their lines.
+fn names_until<'a>(lines: impl Iterator<Item = &'a str>, end: &str) -> BTreeSet<&'a str> {
+    let lines = lines.take_while(|line| !line.starts_with(end));
+    let name = |line: &'a str| line.trim().trim_start_matches('"').split([' ', '"']).next();
+    lines
+        .filter_map(name)
+        .filter(|name| !name.is_empty() && !name.starts_with('#'))
+        .collect()
+}
+
+/// Nobody builds it every day, so that its lock falls behind unseen; and a lock that is behind cannot be built with.
+#[test]
+fn the_lock_of_the_fuzz_package_knows_every_dependency() {
+    let read = |file: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+    let (manifest, lock) = (read("Cargo.toml"), read("tests/fuzz/Cargo.lock"));
+    let (_, section) = manifest.split_once("\n[dependencies]\n").unwrap();
+    let (_, package) = lock.split_once("\nname = \"quickproof\"\n").unwrap();
+    let (_, list) = package.split_once("\ndependencies = [\n").unwrap();
+    let (wanted, locked) = (names_until(section.lines(), "["), names_until(list.lines(), "]"));
+    assert!(wanted.len() > 10, "{wanted:?}");
+    assert_eq!(
+        wanted, locked,
+        "`cargo metadata --manifest-path tests/fuzz/Cargo.toml` brings it up to date"
+    );
+}
