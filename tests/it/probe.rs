@@ -12,10 +12,13 @@ use std::{
 use rstest::rstest;
 use serde_json::Value;
 
+use futures::StreamExt as _;
 use quickproof::{
-    probe::Probe,
-    record::{Decision, Event, Events, RunRecord},
-    scenario::{self, Ground, Scenario},
+    host::Host,
+    record::{Decision, Event, Reporter, RunRecord},
+    report::{Outputs, Sink},
+    run::endpoint::{EndpointOrder, EndpointRun},
+    scenario::{self, Scenario},
     verdict::{Finding, Outcome},
 };
 
@@ -26,6 +29,11 @@ use crate::{
 
 /// The longest that a probe whose requests are given half a second may take, on a machine that is busy.
 const BOUND: Duration = Duration::from_mins(1);
+
+/// How long one request may take that is answered, on a machine that is busy.
+const PATIENT: Duration = Duration::from_secs(20);
+/// How long one request may take that is never answered.
+const SHORT: Duration = Duration::from_secs(2);
 
 #[expect(
     clippy::disallowed_methods,
@@ -187,37 +195,32 @@ fn scenario_of(ask: Ask, server: &Served) -> Scenario {
     scenario::read("a.yaml", scenario.to_string().as_bytes()).unwrap()
 }
 
-/// What came of a scenario that asks this.
-async fn performed(ask: Ask, server: &Served, bound: Duration) -> RunRecord {
-    let ground = Ground {
-        base: server.url(""),
-        model: MODEL.into(),
-        has_answered: true,
-        ..Ground::default()
-    };
-    let scenario = scenario_of(ask, server);
-    let (events, mut heard) = Events::channel();
-    events.send(Event::Expected {
-        checks: scenario::expected(&scenario, &ground),
-    });
-    scenario::perform(
-        &scenario,
-        &Probe::new(bound).unwrap(),
-        &ground,
-        &scenario::NoChanger,
-        &events,
-    )
-    .await;
-    events.send(Event::Ended {
-        at: jiff::Timestamp::UNIX_EPOCH,
-        took_ms: 1,
-    });
-    drop(events);
-    let mut record = RunRecord::default();
-    while let Some(event) = heard.recv().await {
-        record.fold(&event);
+/// A reporter that says nothing.
+struct Silent;
+
+impl Reporter for Silent {
+    fn on_event(&mut self, _: &Event) -> std::io::Result<()> {
+        Ok(())
     }
-    record
+}
+
+/// What came of a run against an endpoint, as `quickproof probe` makes it, with one scenario that asks this.
+async fn performed(ask: Ask, server: &Served, limit: Duration) -> RunRecord {
+    let directory = tempfile::tempdir().unwrap();
+    let order = EndpointOrder {
+        base: server.url(""),
+        model: Some(MODEL.into()),
+        adapter: None,
+        headers: Vec::new(),
+        scenarios: vec![scenario_of(ask, server)],
+        limit,
+        command: String::new(),
+    };
+    let run = EndpointRun::prepare(Host::real(), order, Sink::default())
+        .await
+        .unwrap();
+    let outputs = Outputs::open(directory.path(), run.id(), None, None).unwrap();
+    run.carry_out(outputs, Box::new(Silent)).await
 }
 
 fn broken_in(record: &RunRecord) -> Vec<&str> {
@@ -226,25 +229,22 @@ fn broken_in(record: &RunRecord) -> Vec<&str> {
     broken.map(|decision| decision.check.as_str()).collect()
 }
 
-#[tokio::test]
-async fn each_lie_fails_its_scenario_with_exactly_the_check_that_is_meant_to() {
-    let mut wrong = Vec::new();
-    for lie in LIES {
-        let bound = if lie.check == "answer-came" {
-            Duration::from_millis(200)
-        } else {
-            Duration::from_secs(20)
-        };
-        let record = performed(lie.ask, &liar(Some(lie)), bound).await;
+/// Several at a time: a run takes as long as its reports take to reach the disk.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_lie_fails_the_run_with_exactly_the_check_that_is_meant_to() {
+    let runs = LIES.iter().map(|lie| async move {
+        let limit = if lie.check == "answer-came" { SHORT } else { PATIENT };
+        let record = performed(lie.ask, &liar(Some(lie)), limit).await;
         let told = format!("a/{}", lie.check);
-        if record.outcome() != Outcome::Failed || broken_in(&record) != [told.as_str()] {
-            let (outcome, broken) = (record.outcome(), broken_in(&record));
-            wrong.push(format!(
-                "{:?} {}: {outcome:?} by {broken:?} and not {told}",
-                lie.ask, lie.what
-            ));
-        }
-    }
+        let (outcome, broken) = (record.outcome(), broken_in(&record));
+        let right = outcome == Outcome::Failed && broken == [told.as_str()];
+        (!right).then(|| {
+            let (ask, what) = (lie.ask, lie.what);
+            format!("{ask:?} {what}: {outcome:?} by {broken:?} and not {told}")
+        })
+    });
+    let runs = futures::stream::iter(runs).buffer_unordered(8);
+    let wrong: Vec<String> = runs.filter_map(std::future::ready).collect().await;
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
@@ -252,7 +252,7 @@ async fn each_lie_fails_its_scenario_with_exactly_the_check_that_is_meant_to() {
 async fn right_answers_pass() {
     let server = liar(None);
     for ask in Ask::ALL {
-        let record = performed(ask, &server, Duration::from_secs(20)).await;
+        let record = performed(ask, &server, PATIENT).await;
         assert_eq!(record.outcome(), Outcome::Passed, "{ask:?}: {record:#?}");
     }
 }
@@ -284,6 +284,7 @@ fn a_lie_fails_the_probe(#[case] check: &str, #[case] told: &str) {
 #[case::says_its_head_byte_by_byte("drip-head", 3)]
 #[case::says_its_body_byte_by_byte("drip-body", 1)]
 #[case::answers_for_ever("endless", 1)]
+#[case::says_only_that_it_lives("keep-alive", 1)]
 #[case::closes_at_once("close", 1)]
 fn a_server_that_never_comes_to_an_end_does_not_keep_the_probe(#[case] manner: &'static str, #[case] code: i32) {
     let server = Served::start(move |_, mut wire| match manner {
@@ -297,6 +298,13 @@ fn a_server_that_never_comes_to_an_end_does_not_keep_the_probe(#[case] manner: &
             wire.send("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n")?;
             loop {
                 wire.send(" ")?;
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        }
+        "keep-alive" => {
+            wire.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")?;
+            loop {
+                wire.send(": ping\n\n")?;
                 std::thread::sleep(Duration::from_millis(100));
             }
         }
