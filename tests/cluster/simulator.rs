@@ -7,14 +7,14 @@ use quickproof::{
     check::diagnosis::{Answerer, answerer},
     probe::{Answer, Outgoing, Probe},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use testcontainers::{
     ContainerAsync, GenericImage, ImageExt as _,
     core::{IntoContainerPort as _, WaitFor},
     runners::AsyncRunner as _,
 };
 
-use crate::bench::output;
+use crate::bench::{output, quickproof};
 
 const MODEL: &str = "quickproof/contract";
 
@@ -32,18 +32,27 @@ fn image() -> (String, String) {
     )
 }
 
-async fn simulator() -> (ContainerAsync<GenericImage>, String) {
+/// A simulator in a container of its own, with these further arguments, and its address. The container goes when it is
+/// dropped, however its test ends.
+async fn simulator(further: &[&str]) -> (ContainerAsync<GenericImage>, String) {
     let (name, tag) = image();
     let container = GenericImage::new(name, tag)
         .with_exposed_port(8000.tcp())
         .with_wait_for(WaitFor::seconds(1))
         .with_env_var("POD_NAME", "pod-of-the-test")
-        .with_cmd(["--model", MODEL, "--port", "8000"])
+        .with_cmd([&["--model", MODEL, "--port", "8000"], further].concat())
         .start()
         .await
         .unwrap();
     let port = container.get_host_port_ipv4(8000).await.unwrap();
     (container, format!("http://127.0.0.1:{port}"))
+}
+
+/// Whether the engine has a container of this id, running or not.
+fn is_there(id: &str) -> bool {
+    let filter = format!("id={id}");
+    let found = output("docker", &["ps", "--all", "--quiet", "--filter", &filter]);
+    !found.trim().is_empty()
 }
 
 async fn ask(base: &str, body: &str) -> Answer {
@@ -67,7 +76,7 @@ async fn ask(base: &str, body: &str) -> Answer {
 
 #[tokio::test]
 async fn the_simulator_answers_as_the_checks_expect() {
-    let (_container, base) = simulator().await;
+    let (_container, base) = simulator(&[]).await;
 
     let good = ask(
         &base,
@@ -100,4 +109,151 @@ async fn the_simulator_answers_as_the_checks_expect() {
 
     let broken = ask(&base, "{").await;
     assert_eq!(broken.status(), Some(400));
+}
+
+#[tokio::test]
+async fn a_probe_of_the_simulator_alone_passes_and_says_what_it_did_not_prove() {
+    let adapter = r#"{"name":"food-review"}"#;
+    let (container, base) = simulator(&["--mode", "echo", "--lora-modules", adapter]).await;
+    let up = ask(&base, &json!({"model": MODEL, "prompt": "a"}).to_string()).await;
+    assert_eq!(up.status(), Some(200), "{}", up.brief());
+
+    let directory = tempfile::tempdir().unwrap();
+    let probed = quickproof(directory.path())
+        .args(["probe", &base, "--model", MODEL, "-o", "json"])
+        .env_remove("OPENAI_API_KEY")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&probed.stderr);
+    assert_eq!(probed.status.code(), Some(0), "{said}");
+    let found: Value = serde_json::from_slice(&probed.stdout).unwrap();
+    assert_eq!(
+        (&found["outcome"], &found["exit_code"], &found["never_decided"]),
+        (&json!("passed"), &json!(0), &json!([]))
+    );
+    assert_eq!(
+        found["subject"],
+        format!(
+            "the endpoint {base} with model {MODEL}: the wire only; nothing about a release, the endpoint picker or the \
+             pool was tested"
+        )
+    );
+    let check = |name: &str| {
+        let checks = found["checks"].as_array().unwrap();
+        let named = checks.iter().find(|check| check["check"] == name);
+        named.unwrap_or_else(|| panic!("no check is called {name}: {checks:#?}"))
+    };
+    for name in [
+        "endpoint-answers",
+        "completions/answer-usage",
+        "completions-stream/stream-usage",
+        "chat/answer-choices",
+        "chat-stream/stream-done",
+        "models/models-name",
+        "lora-adapter/answer-model",
+        "errors/unknown-model/error-body",
+        "errors/malformed-json/answered-by",
+    ] {
+        assert_eq!(check(name)["finding"], "holds", "{name}: {}", check(name));
+    }
+    for (name, why) in [
+        ("missing-model", "an endpoint picker"),
+        ("completions/passed-endpoint-picker", "an endpoint picker"),
+    ] {
+        assert_eq!(check(name)["finding"], "skipped", "{name}");
+        let said = check(name)["why"].as_str().unwrap();
+        assert!(said.contains(why), "{name}: {said}");
+    }
+
+    let id = container.id().to_owned();
+    drop(container);
+    assert!(!is_there(&id), "its container is gone");
+}
+
+/// A scenario for a model server that echoes: streamed or not, every answer says what was asked.
+const ECHO: &str = "\
+name: echo
+proves: What is streamed says the same as what comes at once.
+steps:
+  - request:
+      name: chat
+      path: /v1/chat/completions
+      json: {model: '${model}', messages: [{role: user, content: '${prompt}'}]}
+      expect: {answer: success, says: '${prompt}'}
+  - request:
+      name: chat-stream
+      path: /v1/chat/completions
+      json: {model: '${model}', messages: [{role: user, content: '${prompt}'}], stream: true}
+      expect:
+        answer: success
+        says: '${prompt}'
+        cel:
+          - name: tokens-have-times
+            sentence: the first token comes before the end, and every other after it
+            holds: answer.time_to_first_token_ms <= answer.took_ms && size(answer.inter_token_ms) > 0
+  - request:
+      name: completions
+      path: /v1/completions
+      json: {model: '${model}', prompt: '${prompt}'}
+      expect: {answer: success, says: '${prompt}'}
+  - request:
+      name: completions-stream
+      path: /v1/completions
+      json: {model: '${model}', prompt: '${prompt}', stream: true}
+      expect: {answer: success, says: '${prompt}'}
+";
+
+#[tokio::test]
+async fn the_simulator_says_the_same_streamed_and_at_once() {
+    let (_container, base) = simulator(&["--mode", "echo"]).await;
+    let up = ask(&base, &json!({"model": MODEL, "prompt": "a"}).to_string()).await;
+    assert_eq!(up.status(), Some(200), "{}", up.brief());
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("echo.yaml"), ECHO).unwrap();
+    let probed = quickproof(directory.path())
+        .args([
+            "probe",
+            &base,
+            "--model",
+            MODEL,
+            "--scenarios",
+            ".",
+            "--scenario",
+            "echo",
+            "-o",
+            "json",
+        ])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&probed.stderr);
+    assert_eq!(probed.status.code(), Some(0), "{said}");
+    let found: Value = serde_json::from_slice(&probed.stdout).unwrap();
+    let checks = found["checks"].as_array().unwrap();
+    let holds = |name: &str| {
+        checks
+            .iter()
+            .any(|check| check["check"] == name && check["finding"] == "holds")
+    };
+    for name in [
+        "echo/chat/answer-text",
+        "echo/chat-stream/answer-text",
+        "echo/chat-stream/tokens-have-times",
+        "echo/completions/answer-text",
+        "echo/completions-stream/answer-text",
+    ] {
+        assert!(holds(name), "{name}: {checks:#?}");
+    }
+}
+
+#[tokio::test]
+async fn the_container_of_a_test_that_fails_is_gone_too() {
+    let (container, _) = simulator(&[]).await;
+    let id = container.id().to_owned();
+    assert!(is_there(&id));
+    let failed = tokio::spawn(async move {
+        let _held = container;
+        panic!("as a test does that fails");
+    });
+    assert!(failed.await.unwrap_err().is_panic());
+    assert!(!is_there(&id), "its container is gone");
 }
