@@ -126,6 +126,14 @@ pub trait Check: Sync {
     fn sentence(&self, seen: &Observation) -> String;
     /// What it comes to.
     fn judge(&self, seen: &Observation) -> Finding;
+    /// The answer to show beside the finding, so that its request can be sent again: the first that is at fault; of a check
+    /// that holds the first that it looked at, where no check before it shows the same. `None` where no answer shows it.
+    fn shown_by<'a>(&self, seen: &'a Observation, finding: &Finding) -> Option<&'a Answer> {
+        let is_wrong = matches!(finding, Finding::Broken { .. } | Finding::Undecided { .. });
+        seen.guide_answer
+            .as_ref()
+            .filter(|_| is_wrong && self.stage() == Stage::Request)
+    }
 }
 
 macro_rules! checks {

@@ -19,6 +19,7 @@ pub mod openai;
 pub mod sse;
 
 pub use engine::{BYTES_BOUND, Bounds, Probe, Protocol};
+use latency::Latencies;
 
 /// A request, ready to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -281,6 +282,7 @@ impl Answer {
     /// The exchange as evidence for the record: also of a response that failed, what came of it.
     pub fn exchange(&self) -> Exchange {
         let received = self.received();
+        let latencies = Latencies::of(self, openai::carries_text);
         let (body, whole_body) = received.map(Received::evidence).unwrap_or_default();
         Exchange {
             curl: self.request.curl_in(received),
@@ -290,6 +292,8 @@ impl Answer {
             body,
             whole_body,
             head_ms: self.times.head.map(milliseconds),
+            time_to_first_token_ms: latencies.time_to_first_token.map(milliseconds),
+            inter_token_ms: latencies.spread(),
             took_ms: milliseconds(self.took),
             failure: self.outcome.as_ref().err().map(Unanswered::words),
         }
@@ -317,7 +321,8 @@ impl Received {
 /// Most bytes of a body that the record keeps as evidence.
 const EVIDENCE_BOUND: usize = 16 * 1024;
 
-fn milliseconds(duration: Duration) -> u64 {
+/// A duration in whole milliseconds, as reports have it.
+pub(crate) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -329,6 +334,15 @@ fn digest(hash: Sha256) -> String {
 #[cfg(test)]
 #[path = "../tests/it/served.rs"]
 pub(crate) mod served;
+
+/// Headers in a form that literals are compared with.
+#[cfg(test)]
+pub(crate) fn texts(headers: &[(String, String)]) -> Vec<(&str, &str)> {
+    headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect()
+}
 
 #[cfg(test)]
 mod tests {

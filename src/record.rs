@@ -177,11 +177,28 @@ pub struct Exchange {
     /// Milliseconds from sending to the response's headers, or `None` where they never came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head_ms: Option<u64>,
+    /// Milliseconds from sending to the first event of a stream that carries text; `None` where none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_to_first_token_ms: Option<u64>,
+    /// Milliseconds between each such event and the one before it; `None` where there are not two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inter_token_ms: Option<Spread>,
     /// Milliseconds from sending to the last byte.
     pub took_ms: u64,
     /// Why there was no whole answer, where there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+}
+
+/// What many values of one kind come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spread {
+    /// How many there are, at least one.
+    pub count: u64,
+    /// The one in the middle of them in order; of an even number the higher of the two.
+    pub median: u64,
+    /// The highest.
+    pub longest: u64,
 }
 
 /// A body of which only the beginning was kept.
@@ -221,7 +238,8 @@ pub struct Decision {
     /// Milliseconds it took, where that says something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub took_ms: Option<u64>,
-    /// The request and answer that show it, for findings that are not [`Finding::Holds`].
+    /// The request and answer that show it; of those that hold, only where it is the first of its kind, so that every kind
+    /// of request that was sent can be sent again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exchange: Option<Box<Exchange>>,
 }

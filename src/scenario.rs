@@ -26,7 +26,7 @@ mod template;
 mod wire;
 
 pub use change::{Change, Changed, Changer, NoChanger, Role, WithStep};
-pub use expression::{Expression, Scope};
+pub use expression::{Expression, NoValue, Scope};
 pub use ground::Ground;
 pub use library::{Library, LibraryError, Replaced, read_file};
 pub use perform::{expected, leave_out, perform, skip};

@@ -116,6 +116,11 @@ impl Check for ProofAnswersAreCompletions {
             ),
         }
     }
+
+    fn shown_by<'a>(&self, seen: &'a Observation, _: &Finding) -> Option<&'a Answer> {
+        let faulty = seen.proof.iter().find(|answer| fault(answer, seen).is_some());
+        faulty.or(seen.proof.first())
+    }
 }
 
 /// What is wrong with one answer of the proof; without a code the answer's own diagnosis says it.
@@ -194,5 +199,24 @@ mod tests {
         };
         let finding = ProofAnswersAreCompletions.judge(&seen);
         assert!(matches!(finding, Finding::Broken { cause, .. } if cause.code == CauseCode::EndpointPickerBypassed));
+    }
+
+    #[test]
+    fn the_proof_is_shown_by_the_first_answer_at_fault_or_else_by_the_first() {
+        let mut seen = Observation {
+            proof: vec![
+                answer(200, true, GOOD),
+                answer(200, true, &GOOD.replace("stop", "length")),
+            ],
+            ..Observation::default()
+        };
+        let shown = |seen: &Observation| {
+            let finding = ProofAnswersAreCompletions.judge(seen);
+            ProofAnswersAreCompletions.shown_by(seen, &finding).map(Answer::text)
+        };
+        assert_eq!(shown(&seen).as_deref(), Some(GOOD));
+        seen.proof.push(answer(503, false, "oh"));
+        assert_eq!(shown(&seen).as_deref(), Some("oh"));
+        assert_eq!(shown(&Observation::default()), None);
     }
 }

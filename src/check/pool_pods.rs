@@ -184,6 +184,16 @@ impl Check for ProofAnswersFromPool {
             .collect();
         served_by_pool(&good, seen)
     }
+
+    fn shown_by<'a>(&self, seen: &'a Observation, finding: &Finding) -> Option<&'a Answer> {
+        let is_wrong = matches!(finding, Finding::Broken { .. } | Finding::Undecided { .. });
+        let good = seen
+            .proof
+            .iter()
+            .filter(|answer| is_wrong && answer.status() == Some(200));
+        good.into_iter()
+            .find(|answer| served_by_pool(std::slice::from_ref(answer), seen) != Finding::Holds)
+    }
 }
 
 /// Names of the pods that served these answers.
@@ -204,6 +214,7 @@ mod tests {
             pool_pods: pods
                 .iter()
                 .map(|(name, ready)| PoolPod {
+                    namespace: "default".into(),
                     name: (*name).into(),
                     ready: *ready,
                     workload: Some("Deployment model".into()),
@@ -214,7 +225,6 @@ mod tests {
         }
     }
 
-                    namespace: "default".into(),
     #[test]
     fn a_pool_that_selects_nothing_is_broken() {
         let finding = PoolSelectsPods.judge(&seen(&[]));
@@ -238,5 +248,20 @@ mod tests {
         for pods in [&[("pod-a", false)][..], &[("pod-b", true)]] {
             assert!(matches!(GuideAnswerFromPool.judge(&seen(pods)), Finding::Broken { .. }));
         }
+    }
+
+    #[test]
+    fn of_the_proof_the_answer_from_outside_is_shown_and_none_where_all_are_from_the_pool() {
+        let mut seen = seen(&[("pod-a", true)]);
+        seen.proof = vec![answer(200, true, "{}"), answer(503, false, "oh")];
+        assert_eq!(
+            ProofAnswersFromPool
+                .shown_by(&seen, &ProofAnswersFromPool.judge(&seen))
+                .map(Answer::text),
+            None
+        );
+        seen.pool_pods.clear();
+        let shown = ProofAnswersFromPool.shown_by(&seen, &ProofAnswersFromPool.judge(&seen));
+        assert_eq!(shown.and_then(Answer::serving_pod), Some("pod-a"));
     }
 }

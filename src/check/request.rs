@@ -46,6 +46,10 @@ impl Check for StatusIs200 {
         }
         broken("status 200", answer.brief(), diagnosis::diagnose(answer, seen))
     }
+
+    fn shown_by<'a>(&self, seen: &'a Observation, _: &Finding) -> Option<&'a Answer> {
+        seen.guide_answer.as_ref()
+    }
 }
 
 /// `x-went-into-resp-headers: true`.
@@ -105,5 +109,15 @@ mod tests {
     #[test]
     fn another_status_is_broken() {
         assert!(matches!(StatusIs200.judge(&seen(404, true)), Finding::Broken { .. }));
+    }
+
+    #[test]
+    fn the_guides_request_is_shown_once_where_all_is_well_and_by_each_check_that_is_broken() {
+        let shown = |check: &dyn Check, seen: &Observation| check.shown_by(seen, &check.judge(seen)).is_some();
+        assert!(shown(&StatusIs200, &seen(200, true)));
+        assert!(!shown(&PassedEndpointPicker, &seen(200, true)));
+        assert!(shown(&PassedEndpointPicker, &seen(200, false)));
+        assert!(shown(&StatusIs200, &seen(503, false)));
+        assert!(!shown(&PassedEndpointPicker, &seen(503, false)));
     }
 }

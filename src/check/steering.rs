@@ -91,6 +91,12 @@ impl Check for SteeredToOnePod {
         ));
         broken(format!("all at {pod}"), spread.join(", "), cause)
     }
+
+    fn shown_by<'a>(&self, seen: &'a Observation, _: &Finding) -> Option<&'a Answer> {
+        let first = seen.steered.first()?;
+        let is_other = |answer: &&Answer| answer.status() != Some(200) || answer.serving_pod() != first.serving_pod();
+        seen.steered.iter().find(is_other).or(Some(first))
+    }
 }
 
 #[cfg(test)]
@@ -124,13 +130,13 @@ mod tests {
             steered: pods.iter().map(|pod| served_by(pod)).collect(),
             pool_pods: ["pod-a", "pod-b"]
                 .map(|name| PoolPod {
+                    namespace: "default".into(),
                     name: name.into(),
                     ready: true,
                     workload: None,
                 })
                 .into(),
             ..Observation::default()
-                    namespace: "default".into(),
         }
     }
 
@@ -186,5 +192,16 @@ mod tests {
         let mut seen = seen(&["pod-a", "pod-a"]);
         seen.steered.push(answer(503, false, "no healthy upstream"));
         assert!(matches!(SteeredToOnePod.judge(&seen), Finding::Broken { .. }));
+    }
+
+    #[test]
+    fn the_answer_that_went_elsewhere_is_shown() {
+        let shown = |seen: &Observation| {
+            let finding = SteeredToOnePod.judge(seen);
+            let answer = SteeredToOnePod.shown_by(seen, &finding).unwrap();
+            answer.serving_pod().map(str::to_owned)
+        };
+        assert_eq!(shown(&seen(&["pod-a", "pod-b", "pod-a"])).as_deref(), Some("pod-b"));
+        assert_eq!(shown(&seen(&["pod-a", "pod-a"])).as_deref(), Some("pod-a"));
     }
 }

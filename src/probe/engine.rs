@@ -279,7 +279,10 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::probe::served::{Served, Wire};
+    use crate::probe::{
+        served::{Served, Wire},
+        texts,
+    };
 
     /// Long enough for anything that comes at all.
     const PATIENT: Duration = Duration::from_mins(1);
@@ -528,13 +531,8 @@ mod tests {
         let head = "HTTP/1.1 200 OK\r\nX-B: 1\r\nX-A: 2\r\nX-C: 3\r\nX-A: 4\r\ncontent-length: 0\r\n\r\n";
         let served = Served::bytes(head).unwrap();
         let received = asked_of(&served, Bounds::within(PATIENT)).await.outcome.unwrap();
-        let headers: Vec<(&str, &str)> = received
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
         assert_eq!(
-            headers,
+            texts(&received.headers),
             [
                 ("x-b", "1"),
                 ("x-a", "2"),

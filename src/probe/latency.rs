@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use super::{Answer, sse::Stream};
+use super::{Answer, milliseconds, sse::Stream};
+use crate::record::Spread;
 
 /// When the tokens of one stream came.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -34,6 +35,17 @@ impl Latencies {
             inter_token: times.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect(),
         }
     }
+
+    /// The times between tokens as the record keeps them; `None` where there are none.
+    pub fn spread(&self) -> Option<Spread> {
+        let mut sorted = self.inter_token.clone();
+        sorted.sort_unstable();
+        Some(Spread {
+            count: sorted.len() as u64,
+            median: milliseconds(*sorted.get(sorted.len() / 2)?),
+            longest: milliseconds(*sorted.last()?),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -57,6 +69,8 @@ mod tests {
         let milliseconds = Duration::from_millis;
         assert_eq!(latencies.time_to_first_token, Some(milliseconds(20)));
         assert_eq!(latencies.inter_token, [milliseconds(30), milliseconds(0)]);
+        let spread = latencies.spread().unwrap();
+        assert_eq!((spread.count, spread.median, spread.longest), (2, 30, 30));
     }
 
     #[test]
@@ -64,5 +78,6 @@ mod tests {
         let mut reader = Reader::default();
         reader.feed(b"data: [DONE]\n\n", Duration::from_millis(1));
         assert_eq!(Latencies::of_stream(&reader.finish(), |_| false), Latencies::default());
+        assert_eq!(Latencies::default().spread(), None);
     }
 }

@@ -203,6 +203,8 @@ impl Sink {
             body,
             whole_body,
             head_ms,
+            time_to_first_token_ms,
+            inter_token_ms,
             took_ms,
             failure,
         } = exchange;
@@ -226,6 +228,8 @@ impl Sink {
             body: self.redact(&body),
             whole_body,
             head_ms,
+            time_to_first_token_ms,
+            inter_token_ms,
             took_ms,
             failure: failure.map(|failure| self.redact(&failure)),
         }
@@ -261,6 +265,8 @@ mod tests {
             body: SECRET.into(),
             whole_body: None,
             head_ms: None,
+            time_to_first_token_ms: None,
+            inter_token_ms: None,
             took_ms: 1,
             failure: Some(SECRET.into()),
         }));
@@ -302,6 +308,8 @@ mod tests {
             body: String::new(),
             whole_body: None,
             head_ms: None,
+            time_to_first_token_ms: None,
+            inter_token_ms: None,
             took_ms: 0,
             failure: None,
         };

@@ -150,6 +150,9 @@ pub(super) fn decision(decision: &Decision, ledger: &[Deviation], verbosity: Ver
     }
     let mut lines = vec![first];
     match &decision.finding {
+        Finding::Holds if verbosity == Verbosity::Verbose => {
+            lines.extend(decision.exchange.iter().flat_map(|exchange| sent(exchange)));
+        }
         Finding::Holds => {}
         Finding::Broken {
             expected,
@@ -161,8 +164,13 @@ pub(super) fn decision(decision: &Decision, ledger: &[Deviation], verbosity: Ver
                 lines.extend(exchanged(exchange, cause.evidence.is_empty(), verbosity));
             }
         }
-        Finding::Undecided { why } if advisory => lines.extend(why_not("undecided, advisory", why)),
-        Finding::Undecided { why } => lines.extend(why_not("undecided", why)),
+        Finding::Undecided { why } => {
+            let word = if advisory { "undecided, advisory" } else { "undecided" };
+            lines.extend(why_not(word, why));
+            if let Some(exchange) = &decision.exchange {
+                lines.extend(exchanged(exchange, true, verbosity));
+            }
+        }
         Finding::Skipped { why } if why.trim().is_empty() => lines.extend(why_not("skipped", "no reason was given")),
         Finding::Skipped { why } => lines.extend(why_not("skipped", why)),
     }
@@ -218,13 +226,19 @@ fn because(expected: &str, actual: &str, cause: &Cause, sent: bool, verbosity: V
     lines
 }
 
-fn exchanged(exchange: &Exchange, body_is_news: bool, verbosity: Verbosity) -> Vec<Line> {
+/// A request, to send again, and what became of it.
+fn sent(exchange: &Exchange) -> Vec<Line> {
     let mut lines: Vec<Line> = exchange
         .curl
         .lines()
         .map(|part| Line::indented(DETAIL).with(Tone::Plain, part).unbroken())
         .collect();
     lines.push(Line::indented(DETAIL).with(Tone::Dim, one_line(&answered(exchange))));
+    lines
+}
+
+fn exchanged(exchange: &Exchange, body_is_news: bool, verbosity: Verbosity) -> Vec<Line> {
+    let mut lines = sent(exchange);
     let body = exchange.body.trim();
     if verbosity == Verbosity::Verbose {
         for (name, value) in &exchange.headers {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::Context;
 use crate::{
-    check::{self, Check, Observation, rewrite, wire},
+    check::{self, Observation, rewrite, wire},
     deploy::Deployer,
     plan::{Request, Step},
     probe::Answer,
@@ -38,24 +38,21 @@ impl Context {
             }
             return false;
         }
-        let goes_on = self.judge(Stage::Conditions, seen, |_, decision| decision);
+        let goes_on = self.judge(Stage::Conditions, seen, |decision| decision);
         self.spent(Stage::Conditions, began);
         goes_on
     }
 
     /// Judges all checks of a stage. Whether none of them is broken.
-    pub(super) fn judge(
-        &self,
-        stage: Stage,
-        seen: &Observation,
-        adorn: impl Fn(&dyn Check, Decision) -> Decision,
-    ) -> bool {
+    pub(super) fn judge(&self, stage: Stage, seen: &Observation, adorn: impl Fn(Decision) -> Decision) -> bool {
         let mut goes_on = true;
         for check in check::of_stage(stage) {
             let finding = check.judge(seen);
             goes_on &= !matches!(finding, Finding::Broken { .. } | Finding::Undecided { .. });
-            let decision = Decision::new(stage, check.name(), check.sentence(seen), finding);
-            self.events.decide(adorn(check, decision));
+            let shown_by = check.shown_by(seen, &finding).map(Answer::exchange);
+            let mut decision = Decision::new(stage, check.name(), check.sentence(seen), finding);
+            decision.exchange = shown_by.map(Box::new);
+            self.events.decide(adorn(decision));
         }
         goes_on
     }
@@ -84,21 +81,14 @@ impl Context {
         for oddity in seen.guide_answer.iter().flat_map(wire::oddities) {
             self.events.note(Stage::Request, oddity);
         }
-        let exchange = seen.guide_answer.as_ref().map(Answer::exchange);
-        let goes_on = self.judge(Stage::Request, seen, |_, decision| {
-            let decision = decision.from_line(step.from.clone());
-            match (&decision.finding, &exchange) {
-                (Finding::Broken { .. }, Some(exchange)) => decision.shown_by(exchange.clone()),
-                _ => decision,
-            }
-        });
+        let goes_on = self.judge(Stage::Request, seen, |decision| decision.from_line(step.from.clone()));
         self.spent(Stage::Request, began);
         let began = Instant::now();
         self.events.send(Event::Entered { stage: Stage::Proof });
         if goes_on {
             self.prove(deployer, &outgoing, seen).await;
         }
-        self.judge(Stage::Proof, seen, |_, decision| decision);
+        self.judge(Stage::Proof, seen, |decision| decision);
         self.spent(Stage::Proof, began);
         self.perform_scenarios(deployer, &outgoing, seen, goes_on).await;
     }

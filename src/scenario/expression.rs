@@ -1,8 +1,9 @@
 //! Expressions of the Common Expression Language: compiled when a scenario is read, evaluated over what was seen.
 //!
-//! Names are checked at reading, so that a slip of the pen is an error of the scenario and never one of the product.
+//! Names are checked at reading, so that a slip of the pen is an error of the scenario and never one of the product. How
+//! long an evaluation may take is bounded: what is evaluated is an answer, and nobody knows how long one is.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use cel::{
     Context, Program, Value as CelValue,
@@ -13,6 +14,10 @@ use serde_json::Value;
 
 use super::suggest;
 
+mod bounded;
+
+use bounded::Clock;
+
 /// The longest expression, in bytes.
 const LONGEST: usize = 400;
 
@@ -22,10 +27,14 @@ const DEEPEST: usize = 48;
 /// Stack of the thread that parses, in bytes. The parser stops at its 96th level, and a level takes much of a stack.
 const PARSERS_STACK: usize = 64 << 20;
 
+/// The longest that one evaluation may take.
+pub(super) const EVALUATES_WITHIN: Duration = Duration::from_secs(1);
+
 /// What an expression may ask of an `answer`.
 pub(super) const ANSWER_FIELDS: &[&str] = &[
     "answered_by",
     "headers",
+    "inter_token_ms",
     "json",
     "model",
     "number",
@@ -33,6 +42,7 @@ pub(super) const ANSWER_FIELDS: &[&str] = &[
     "served_by",
     "status",
     "text",
+    "time_to_first_token_ms",
     "took_ms",
 ];
 
@@ -62,7 +72,20 @@ const FUNCTIONS: &[&str] = &[
 #[derive(Debug, Clone)]
 pub struct Expression {
     text: String,
-    program: Arc<Program>,
+    /// With a guard in each of its loops.
+    tree: Arc<IdedExpr>,
+}
+
+/// Why an expression has no value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoValue {
+    /// What was seen does not have what it asks for, or has it in another type.
+    #[error("{0}")]
+    NotThere(String),
+    /// It was given up: nobody knows what it would have come to.
+    #[error("it was given up after {0:?}")]
+    OutOfTime(Duration),
 }
 
 /// What an expression is evaluated over: variables by name.
@@ -101,7 +124,7 @@ impl Expression {
         })?;
         Ok(Self {
             text: text.to_owned(),
-            program: Arc::new(program),
+            tree: Arc::new(bounded::guarded(program.expression().clone())),
         })
     }
 
@@ -112,22 +135,32 @@ impl Expression {
 
     /// Whether it asks for a variable.
     pub fn uses(&self, name: &str) -> bool {
-        self.program.references().has_variable(name)
+        self.tree.references().has_variable(name)
     }
 
-    /// Its value.
+    /// Its value, which is there within a second or not at all.
     ///
     /// # Errors
-    /// What was seen does not have what it asks for, or has it in another type.
-    pub fn value(&self, scope: &Scope) -> Result<Value, String> {
+    /// What was seen does not have what it asks for, or has it in another type; or it takes longer.
+    pub fn value(&self, scope: &Scope) -> Result<Value, NoValue> {
+        self.value_within(EVALUATES_WITHIN, scope)
+    }
+
+    fn value_within(&self, limit: Duration, scope: &Scope) -> Result<Value, NoValue> {
         let mut context = Context::default();
         for (name, value) in &scope.0 {
             context.add_variable_from_value(name.as_str(), value.clone());
         }
-        let value = self.program.execute(&context).map_err(|error| error.to_string())?;
+        let clock = Clock::start(limit);
+        clock.guards(&mut context).map_err(NoValue::NotThere)?;
+        let value = CelValue::resolve(&self.tree, &context);
+        if clock.ran_out() {
+            return Err(NoValue::OutOfTime(limit));
+        }
+        let value = value.map_err(|error| NoValue::NotThere(error.to_string()))?;
         value
             .json()
-            .map_err(|_| "its value is nothing that JSON can say".to_owned())
+            .map_err(|_| NoValue::NotThere("its value is nothing that JSON can say".to_owned()))
     }
 }
 
@@ -318,6 +351,50 @@ mod tests {
     fn every_function_that_is_offered_is_there(#[case] text: &str) {
         let value = Expression::compile(text, &[]).unwrap().value(&Scope::default());
         assert_eq!(value, Ok(json!(true)));
+    }
+
+    /// A list of a thousand numbers: loops in loops over it run for ages.
+    fn long_list() -> Scope {
+        let numbers: Vec<u32> = (1..=1000).collect();
+        Scope::default().with("answers", &json!(numbers))
+    }
+
+    #[rstest]
+    #[case::all("answers.all(a, answers.all(b, answers.all(c, answers.all(d, a + b + c + d > 0))))")]
+    #[case::exists("answers.exists(a, answers.exists(b, answers.exists(c, answers.exists(d, a + b + c + d < 0))))")]
+    #[case::exists_one("answers.exists_one(a, answers.exists_one(b, answers.exists_one(c, a + b + c < 0)))")]
+    #[case::map("answers.map(a, answers.map(b, answers.map(c, a * b * c).size()))")]
+    #[case::filter("answers.filter(a, answers.filter(b, answers.filter(c, a + b == c).size() > 0).size() > 0)")]
+    #[case::guarded_map("answers.map(a, a > 0, answers.map(b, b > 0, answers.map(c, c > 0, a * b * c)).size())")]
+    #[case::although_something_else_decides("answers.all(a, answers.all(b, answers.all(c, a + b + c > 0))) || true")]
+    #[case::in_a_list("[answers.all(a, answers.all(b, answers.all(c, a + b + c > 0)))].size() == 1")]
+    #[case::in_a_map("{'x': answers.all(a, answers.all(b, answers.all(c, a + b + c > 0)))}.size() == 1")]
+    fn an_expression_that_would_run_for_ages_is_given_up(#[case] text: &str) {
+        let limit = Duration::from_millis(20);
+        let began = std::time::Instant::now();
+        let value = Expression::compile(text, KNOWN)
+            .unwrap()
+            .value_within(limit, &long_list());
+        assert_eq!(value, Err(NoValue::OutOfTime(limit)));
+        // A busy machine is slow, but not by a factor of a thousand.
+        assert!(began.elapsed() < limit * 1000, "{:?}", began.elapsed());
+    }
+
+    #[rstest]
+    #[case("answers.all(a, a > 0) && answers.exists(a, a == 7) && answers.exists_one(a, a == 7)", json!(true))]
+    #[case("answers.filter(a, a > 998)", json!([999, 1000]))]
+    #[case("answers.map(a, a * 2).filter(a, a < 5)", json!([2, 4]))]
+    #[case("answers.map(a, a < 3, a * 2)", json!([2, 4]))]
+    #[case("answers.all(a, answers.exists(b, b == a) || a > 20)", json!(true))]
+    #[case("answers.exists(a, a == 'x' || a == 1)", json!(true))]
+    fn a_guard_changes_no_value(#[case] text: &str, #[case] value: Value) {
+        let expression = Expression::compile(text, KNOWN).unwrap();
+        assert_eq!(expression.value_within(Duration::from_mins(1), &long_list()), Ok(value));
+    }
+
+    #[test]
+    fn nobody_can_call_the_guard() {
+        Expression::compile("@in_time()", &[]).unwrap_err();
     }
 
     #[rstest]

@@ -170,7 +170,9 @@ pub(super) struct CelFile {
     /// What is true when it holds, one sentence without a full stop.
     pub(super) sentence: String,
     /// The expression, true or false. It knows `answer` (then it must hold for each), `answers`, `model`, `prompt`,
-    /// `adapter` and what was captured.
+    /// `adapter` and what was captured. An answer has `answered_by`, `headers`, `json`, `model` (asked for), `number`,
+    /// `passed_endpoint_picker`, `served_by`, `status`, `text`, `took_ms`, and of a stream `time_to_first_token_ms` (null
+    /// without a token) and `inter_token_ms` (a list). It is given up after a second.
     pub(super) holds: String,
 }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    Capability, Ground, RequestStep, Scenario, Variables,
+    Capability, CelExpectation, Ground, NoValue, RequestStep, Scenario, Scope, Variables,
     change::{self, Decides},
     wire,
 };
@@ -14,23 +14,13 @@ use crate::{
 };
 
 mod expectations;
+mod tally;
 
-use expectations::{answered_by, broken, holds, not_admitted, or, scope, seen, short, status, who};
+use expectations::{answered_by, broken, given_up, holds, not_admitted, or, scope, seen, short, status, who};
+use tally::Tally;
 
 /// The most bytes of answers that are kept for expressions over all of them.
 const MOST_KEPT: usize = 64 << 20;
-
-/// What a check came to so far.
-#[derive(Debug)]
-struct Tally {
-    /// The check's name without that of the scenario.
-    name: String,
-    sentence: String,
-    broken: usize,
-    /// The first finding of the worst kind that was found.
-    finding: Option<Finding>,
-    exchange: Option<Exchange>,
-}
 
 /// What is known of a step's answers so far.
 #[derive(Debug)]
@@ -46,6 +36,10 @@ pub(super) struct Judge<'a> {
     kept_bytes: usize,
     /// The last answer, for what is captured.
     last: Option<Value>,
+    /// The first answer, which shows what was sent where nothing is wrong.
+    first: Option<Exchange>,
+    /// Names of expectations that took too long once: they are not tried again.
+    given_up: Vec<&'a str>,
 }
 
 /// Names and sentences of the checks that a step must decide; names without the scenario's.
@@ -114,16 +108,6 @@ fn decides(check: &str) -> Decides {
     }
 }
 
-/// How bad a finding is; what does not apply says least.
-fn rank(finding: &Finding) -> u8 {
-    match finding {
-        Finding::Skipped { .. } => 0,
-        Finding::Holds => 1,
-        Finding::Undecided { .. } => 2,
-        Finding::Broken { .. } => 3,
-    }
-}
-
 impl<'a> Judge<'a> {
     /// A judge of a step's answers, who has seen none. `request` is one of the step's.
     pub(super) fn new(scenario: &'a Scenario, step: &'a RequestStep, ground: &'a Ground, request: &Outgoing) -> Self {
@@ -139,6 +123,8 @@ impl<'a> Judge<'a> {
             kept: Vec::new(),
             kept_bytes: 0,
             last: None,
+            first: None,
+            given_up: Vec::new(),
         }
     }
 
@@ -159,18 +145,7 @@ impl<'a> Judge<'a> {
                 self.tallies.len() - 1
             }
         };
-        let tally = &mut self.tallies[index];
-        tally.broken += usize::from(matches!(finding, Finding::Broken { .. }));
-        let worse = tally
-            .finding
-            .as_ref()
-            .is_none_or(|before| rank(&finding) > rank(before));
-        if worse {
-            tally.exchange = answer
-                .filter(|_| matches!(finding, Finding::Broken { .. } | Finding::Undecided { .. }))
-                .map(Answer::exchange);
-            tally.finding = Some(finding);
-        }
+        self.tallies[index].take(finding, answer);
     }
 
     /// Says what a check found more exactly than what it asks for.
@@ -183,6 +158,7 @@ impl<'a> Judge<'a> {
     /// Judges one answer; `number` counts the step's requests from 1.
     pub(super) fn judge(&mut self, answer: &Answer, number: usize, variables: &Variables) {
         self.answers += 1;
+        self.first.get_or_insert_with(|| answer.exchange());
         let expect = &self.step.expect;
         let mut admitted = answer.status().is_some();
         // A check whose ground another has taken away says nothing, so that one fault is told by one check.
@@ -215,7 +191,7 @@ impl<'a> Judge<'a> {
         sound &= admitted;
         if !expect.answered_by.is_empty() {
             let finding = if sound {
-                answered_by(&expect.answered_by, answer)
+                answered_by(&expect.answered_by, self.ground.error_form, answer)
             } else {
                 no_ground()
             };
@@ -228,7 +204,7 @@ impl<'a> Judge<'a> {
         let seen = seen(answer, number);
         for expectation in expect.cel.iter().filter(|one| one.holds.uses("answer")) {
             let finding = if sound {
-                holds(&expectation.holds, &scope(variables, Some(&seen), &[]))
+                self.holds(expectation, || scope(variables, Some(&seen), &[]))
             } else {
                 no_ground()
             };
@@ -286,6 +262,18 @@ impl<'a> Judge<'a> {
         broken("no header x-went-into-resp-headers", "the header is there", cause)
     }
 
+    /// Whether an expectation holds of an answer.
+    fn holds(&mut self, expectation: &'a CelExpectation, scope: impl FnOnce() -> Scope) -> Finding {
+        if self.given_up.contains(&expectation.name.as_str()) {
+            return given_up(&expectation.holds);
+        }
+        let finding = holds(&expectation.holds, &scope());
+        if finding == given_up(&expectation.holds) {
+            self.given_up.push(&expectation.name);
+        }
+        finding
+    }
+
     fn keep(&mut self, seen: &Value, answer: &Answer) {
         let bytes = answer.outcome.as_ref().map_or(0, |received| received.body.len());
         self.kept_bytes = self.kept_bytes.saturating_add(bytes);
@@ -329,6 +317,10 @@ impl<'a> Judge<'a> {
             self.say("captured", finding, None);
         }
         self.close_keys();
+        let came = self.tallies.iter_mut().find(|tally| tally.name == wire::CAME);
+        if let Some(came) = came.filter(|tally| tally.finding == Some(Finding::Holds)) {
+            came.exchange = self.first.take();
+        }
         self.tallies.sort_by_key(Tally::place);
         let requests = step.requests();
         let scenario = self.scenario;
@@ -366,8 +358,9 @@ impl<'a> Judge<'a> {
                 Ok(value) => {
                     variables.insert(name.clone(), value);
                 }
+                Err(NoValue::OutOfTime(_)) => return given_up(expression),
                 Err(why) => {
-                    let actual = format!("`{}` has no value: {}", expression.text(), short(&why));
+                    let actual = format!("`{}` has no value: {}", expression.text(), short(&why.to_string()));
                     return broken(
                         format!("a value for `{name}`"),
                         actual,
@@ -377,44 +370,6 @@ impl<'a> Judge<'a> {
             }
         }
         Finding::Holds
-    }
-}
-
-impl Tally {
-    fn new(name: String, sentence: String) -> Self {
-        Self {
-            name,
-            sentence,
-            broken: 0,
-            finding: None,
-            exchange: None,
-        }
-    }
-
-    /// Where it is shown: the checks of the wire first, in their order.
-    fn place(&self) -> usize {
-        wire::names().position(|name| name == self.name).unwrap_or(usize::MAX)
-    }
-
-    fn decision(self, scenario: &Scenario, step: &RequestStep, requests: usize) -> Decision {
-        let finding = match self.finding {
-            None => Finding::Skipped {
-                why: "no answer came to judge it by".to_owned(),
-            },
-            Some(Finding::Broken {
-                expected,
-                actual,
-                cause,
-            }) if requests > 1 && self.exchange.is_some() => Finding::Broken {
-                expected,
-                actual: format!("{} of {requests} answers: {actual}", self.broken),
-                cause,
-            },
-            Some(finding) => finding,
-        };
-        let mut decision = decision(scenario, step, &self.name, &self.sentence, finding);
-        decision.exchange = self.exchange.map(Box::new);
-        decision
     }
 }
 

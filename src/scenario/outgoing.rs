@@ -65,6 +65,7 @@ impl RequestStep {
 #[cfg(test)]
 mod tests {
     use super::{super::Step, *};
+    use crate::probe::texts;
 
     fn step(request: &str) -> RequestStep {
         let text =
@@ -100,13 +101,8 @@ mod tests {
             (outgoing.method.as_str(), outgoing.url.as_str()),
             ("POST", "http://10.0.0.1:80/v1/m")
         );
-        let headers: Vec<(&str, &str)> = outgoing
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
         assert_eq!(
-            headers,
+            texts(&outgoing.headers),
             [
                 ("authorization", "Bearer one"),
                 ("x-own", "7"),

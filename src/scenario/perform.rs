@@ -3,11 +3,11 @@
 //! Knows no cluster and no command line: changes go through a [`Changer`]. What is sent is bounded by the probe's own limits
 //! and by each step's `within`.
 
-use std::time::Instant;
+use std::{collections::BTreeSet, time::Instant};
 
 use futures::StreamExt as _;
 
-use super::{Changer, Ground, RequestStep, Scenario, Step, Variables, judge};
+use super::{Changer, Ground, RequestStep, Scenario, Step, Variables, judge, wire};
 use crate::{
     probe::{Answer, Probe},
     record::{Decision, Events, Stage},
@@ -18,6 +18,9 @@ mod with;
 
 /// After so many requests of a step that nothing came back for, the step sends no more.
 const MOST_UNANSWERED: usize = 5;
+
+/// The most oddities of one step that are noted.
+const MOST_ODDITIES: usize = 5;
 
 /// The names of the checks that performing a scenario decides, known before anything is sent. Of a scenario that is
 /// skipped it is its own name. Of an advisory scenario it is only that what it changes is taken back: the others decide
@@ -190,6 +193,7 @@ async fn send(
     };
     let mut judge = judge::Judge::new(scenario, step, ground, &first);
     let (mut answered, mut unanswered) = (0, 0);
+    let mut odd = BTreeSet::new();
     let known = variables.clone();
     let requests = (1..=total).filter_map(|number| Some((number, step.outgoing(ground, &known, number).ok()?)));
     let sent = requests.map(|(number, request)| async move { (number, probe.send(request).await) });
@@ -204,6 +208,9 @@ async fn send(
     while let Some((number, answer)) = next(&mut answers, deadline).await {
         answered += 1;
         judge.judge(&answer, number, &known);
+        if odd.len() < MOST_ODDITIES {
+            odd.extend(wire::oddities(&answer));
+        }
         unanswered += usize::from(answer.outcome.is_err() && answer.partial.is_none());
         if unanswered == MOST_UNANSWERED && answered < total {
             let rest = total - answered;
@@ -216,6 +223,9 @@ async fn send(
         if total > 1 {
             events.waiting(Stage::Scenarios, on.as_str(), format!("{answered} of {total}"));
         }
+    }
+    for oddity in odd {
+        events.note(Stage::Scenarios, format!("{on}: {oddity}"));
     }
     judge.close(total - answered, variables)
 }

@@ -7,6 +7,8 @@ use crate::{
     verdict::Finding,
 };
 
+pub(super) use crate::check::wire::oddities;
+
 /// The names of all checks of the wire, in the order in which they are shown.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     wire::WIRE_CHECKS.iter().map(|check| check.name())
@@ -54,7 +56,7 @@ pub(super) fn keys(expect: &Expect, request: &Outgoing) -> Vec<&'static str> {
 
 /// What the checks of the wire say of an answer, each with its name.
 ///
-/// A list of models must name `model`; every choice must say `says`, where that is known.
+/// A list of models must name the model that is asked for; every choice must say `says`, where that is known.
 pub(super) fn judge(
     expect: &Expect,
     ground: &Ground,
@@ -66,9 +68,9 @@ pub(super) fn judge(
     if expected.endpoint == Endpoint::Models {
         expected.model = Some(ground.model.clone());
     }
+    expected.error_form = ground.error_form;
     expected.echo = says;
     wire::judge(&expected, answer)
-    expected.error_form = ground.error_form;
         .into_iter()
         .map(|(check, finding)| (check.name(), finding))
         .filter(|(name, _)| asked(name))

@@ -144,7 +144,7 @@ fn the_recorded_run_holds_every_kind_of_event_finding_and_deviation() {
     }
     let all = "began expected deviated entered noted waiting decided spent interrupted left-behind kept ended \
                substituted added overridden left-out built holds broken undecided skipped gate advisory \
-               release preflight images cluster deployment conditions request proof cleanup";
+               release preflight images cluster deployment conditions request proof scenarios cleanup";
     assert_eq!(words, all.split_whitespace().collect());
 }
 

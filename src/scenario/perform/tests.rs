@@ -11,8 +11,11 @@ use super::*;
 use crate::{
     record::{Event, RunRecord},
     scenario::{Capability, Library, NoChanger, read},
-    verdict::{CauseCode, add_up},
+    verdict::{CauseCode, Outcome, add_up},
 };
+
+mod errors;
+mod expressions;
 
 fn completion(body: &Value) -> Value {
     json!({
@@ -127,7 +130,7 @@ async fn a_shipped_scenario_holds_against_a_good_model_server(#[case] name: &str
         .iter()
         .map(|decision| (decision.check.as_str(), decision.weight, &decision.finding))
         .collect();
-    assert_eq!(add_up([], &parts), crate::verdict::Outcome::Passed, "{parts:#?}");
+    assert_eq!(add_up([], &parts), Outcome::Passed, "{parts:#?}");
 }
 
 #[tokio::test]
@@ -186,46 +189,44 @@ async fn one_wrong_answer_among_good_ones_is_told_with_its_exchange() {
 }
 
 #[tokio::test]
-async fn a_success_where_an_error_is_expected_is_refused() {
-    let server = MockServer::start().await;
-    Mock::given(method("POST"))
-        .respond_with(ResponseTemplate::new(200).set_body_json(completion(&json!({"model": "m", "prompt": "x"}))))
-        .mount(&server)
-        .await;
+async fn the_first_request_of_each_step_is_shown_where_all_is_well() {
+    let server = model_server().await;
     let record = performed(&shipped("errors"), &ground(&server)).await;
-    let broken = broken(&record);
+    let shown: Vec<(&str, &str, u32)> = record
+        .decisions
+        .iter()
+        .filter_map(|decision| {
+            let exchange = decision.exchange.as_deref()?;
+            Some((decision.check.as_str(), exchange.curl.as_str(), exchange.attempt))
+        })
+        .collect();
+    let checks: Vec<&str> = shown.iter().map(|(check, ..)| *check).collect();
     assert_eq!(
-        broken,
-        [
-            "errors/malformed-json/answer-status",
-            "errors/unknown-model/answer-status"
-        ]
+        checks,
+        ["errors/unknown-model/answer-came", "errors/malformed-json/answer-came"]
     );
-    assert_eq!(record.never_decided(), Vec::<&str>::new());
+    for (check, curl, attempt) in shown {
+        let asked = format!("curl -i {}/v1/completions ", server.uri());
+        assert!(curl.starts_with(&asked) && curl.contains(" -d "), "{check}: {curl}");
+        assert_eq!(attempt, 1);
+    }
 }
 
-#[rstest]
-#[case::holds("answer.json.model == 'm'", None)]
-#[case::all("answers.all(one, one.status == 200) && size(answers) == 2", None)]
-#[case::is_false("answer.json.model == 'n'", Some("broken"))]
-#[case::not_there("answer.json.nothing == 1", Some("broken"))]
-#[case::not_a_truth("answer.status", Some("undecided"))]
 #[tokio::test]
-async fn expressions_decide_over_each_answer_or_all(#[case] holds: &str, #[case] otherwise: Option<&str>) {
-    let server = model_server().await;
-    let text = format!(
-        "- request:\n    path: /v1/completions\n    json: {{model: '${{model}}', prompt: a}}\n    repeat: 2\n    expect: {{answer: success, cel: [{{name: it, sentence: it is so, holds: \"{holds}\"}}]}}\n"
-    );
-    let record = performed(&scenario(&text), &ground(&server)).await;
-    let finding = findings(&record)["a/it"];
-    match otherwise {
-        None => assert_eq!(*finding, Finding::Holds),
-        Some("broken") => assert!(
-            matches!(finding, Finding::Broken { cause, .. } if cause.code == CauseCode::ExpectationNotMet),
-            "{finding:?}"
-        ),
-        Some(_) => assert!(matches!(finding, Finding::Undecided { .. }), "{finding:?}"),
-    }
+async fn a_finish_reason_of_the_model_servers_own_is_noted_and_no_fault() {
+    let server = MockServer::start().await;
+    Mock::given(method("POST"))
+        .respond_with(|request: &Request| {
+            let mut answer = completion(&serde_json::from_slice(&request.body).unwrap());
+            answer["choices"][0]["finish_reason"] = "cache_threshold".into();
+            ResponseTemplate::new(200).set_body_json(answer)
+        })
+        .mount(&server)
+        .await;
+    let record = performed(&shipped("completions"), &ground(&server)).await;
+    assert_eq!(broken(&record), Vec::<&str>::new());
+    let noted = |(_, note): &&(Stage, String)| note.contains("cache_threshold");
+    assert_eq!(record.notes.iter().filter(noted).count(), 1, "{:?}", record.notes);
 }
 
 const CAPTURES: &str = "\

@@ -1,0 +1,48 @@
+//! What expressions decide.
+
+use super::*;
+
+#[rstest]
+#[case::holds("answer.json.model == 'm'", None)]
+#[case::all("answers.all(one, one.status == 200) && size(answers) == 2", None)]
+#[case::is_false("answer.json.model == 'n'", Some("broken"))]
+#[case::not_there("answer.json.nothing == 1", Some("broken"))]
+#[case::not_a_truth("answer.status", Some("undecided"))]
+#[tokio::test]
+async fn expressions_decide_over_each_answer_or_all(#[case] holds: &str, #[case] otherwise: Option<&str>) {
+    let server = model_server().await;
+    let text = format!(
+        "- request:\n    path: /v1/completions\n    json: {{model: '${{model}}', prompt: a}}\n    repeat: 2\n    expect: {{answer: success, cel: [{{name: it, sentence: it is so, holds: \"{holds}\"}}]}}\n"
+    );
+    let record = performed(&scenario(&text), &ground(&server)).await;
+    let finding = findings(&record)["a/it"];
+    match otherwise {
+        None => assert_eq!(*finding, Finding::Holds),
+        Some("broken") => assert!(
+            matches!(finding, Finding::Broken { cause, .. } if cause.code == CauseCode::ExpectationNotMet),
+            "{finding:?}"
+        ),
+        Some(_) => assert!(matches!(finding, Finding::Undecided { .. }), "{finding:?}"),
+    }
+}
+
+/// Nine loops in each other over ten numbers: an hour, if nobody ended it.
+const FOR_AGES: &str = "[[0,1,2,3,4,5,6,7,8,9]].all(l, l.all(a, l.all(b, l.all(c, l.all(d, l.all(e, l.all(f, \
+    l.all(g, l.all(h, l.all(i, answer.status > a + i))))))))))";
+
+#[tokio::test]
+async fn an_expression_that_runs_for_ages_is_given_up_once_and_decides_nothing() {
+    let server = model_server().await;
+    let text = format!(
+        "- request:\n    path: /v1/completions\n    json: {{model: '${{model}}', prompt: a}}\n    repeat: 50\n    expect: {{answer: success, cel: [{{name: it, sentence: it is so, holds: \"{FOR_AGES}\"}}]}}\n"
+    );
+    let began = Instant::now();
+    let record = performed(&scenario(&text), &ground(&server)).await;
+    let finding = findings(&record)["a/it"];
+    assert!(
+        matches!(finding, Finding::Undecided { why } if why.contains("given up")),
+        "{finding:?}"
+    );
+    assert_eq!(broken(&record), Vec::<&str>::new());
+    assert!(began.elapsed() < Duration::from_secs(40), "each answer was tried anew");
+}
