@@ -22,6 +22,7 @@ mod draw;
 mod helm;
 mod images;
 mod kubectl;
+mod latencies;
 mod offered;
 mod provider;
 mod published;

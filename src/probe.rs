@@ -14,6 +14,7 @@ mod clock;
 mod engine;
 mod failure;
 pub mod latency;
+pub mod load;
 pub mod metrics;
 pub mod openai;
 pub mod sse;
@@ -179,6 +180,20 @@ pub enum Unanswered {
 pub const BODY_BOUND: usize = 1 << 20;
 
 impl Unanswered {
+    /// The kind of failure in a few words, without what is of this one answer.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::NotSent(_) => "cannot be sent",
+            Self::NotConnected(_) => "no connection",
+            Self::TimedOut(_) => "no answer in time",
+            Self::Silent(_) => "fell silent",
+            Self::Endless(_) => "does not end",
+            Self::CutOff(_) => "cut off",
+            Self::Reset(_) => "reset",
+            Self::Malformed(_) => "not HTTP",
+        }
+    }
+
     /// The failure in words.
     pub fn words(&self) -> String {
         match self {

@@ -19,11 +19,13 @@ use crate::verdict::{Finding, Weight};
 
 mod fold;
 mod journal;
+mod load;
 mod outcome;
 mod sink;
 
 pub use fold::{Change, RunRecord};
 pub use journal::Journal;
+pub use load::{ConfiguredLatencies, Counted, LoadFigures, Objective, Quantiles};
 pub use outcome::Tally;
 pub use sink::Sink;
 
@@ -296,6 +298,11 @@ pub enum Event {
     Decided {
         /// The decision.
         decision: Decision,
+    },
+    /// A load was generated, and came to this.
+    Loaded {
+        /// The figures.
+        figures: Box<LoadFigures>,
     },
     /// A stage took so long, for "where the time went".
     Spent {

@@ -12,6 +12,7 @@ pub use crate::record::Sink;
 mod closing;
 mod json;
 mod junit;
+mod load;
 mod outputs;
 mod page;
 mod paint;

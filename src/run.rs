@@ -22,7 +22,7 @@ use crate::{
     record::{Decision, Event, Events, Reporter, RunRecord, Stage},
     release::{Access, Release, RemoteError, Source},
     report::{Outputs, Sink},
-    scenario::Scenario,
+    scenario::Selection,
     verdict::{Cause, CauseCode, Finding, Weight},
 };
 
@@ -70,8 +70,8 @@ pub struct Order {
     pub limit: Duration,
     /// Requests of the proof.
     pub requests: usize,
-    /// What is proven beyond the guide's own request, in the order in which it is.
-    pub scenarios: Vec<Scenario>,
+    /// What is proven beyond the guide's own request.
+    pub scenarios: Selection,
     /// The command line, to type again.
     pub command: String,
 }

@@ -17,6 +17,7 @@ mod file;
 mod ground;
 mod judge;
 mod library;
+mod load;
 mod outgoing;
 mod perform;
 mod read;
@@ -29,9 +30,10 @@ pub use change::{Change, Changed, Changer, NoChanger, Role, WithStep};
 pub use expression::{Expression, NoValue, Scope};
 pub use ground::Ground;
 pub use library::{Library, LibraryError, Replaced, read_file};
+pub use load::{LoadStep, ServiceLevel, Share};
 pub use perform::{expected, leave_out, perform, skip};
 pub use read::{ScenarioError, read};
-pub use select::{Pattern, SelectError, select, unknown};
+pub use select::{Pattern, SelectError, Selection, select, unknown};
 pub use template::{JsonTemplate, Template, Variables};
 
 /// A scenario, read and checked.
@@ -119,6 +121,8 @@ pub enum Capability {
 pub enum Step {
     /// Sends a request, once or often.
     Request(Box<RequestStep>),
+    /// Sends a request over and over.
+    Load(Box<LoadStep>),
     /// Changes something, performs steps, and takes the change back.
     With(Box<WithStep>),
 }

@@ -9,6 +9,8 @@
 //! [`super::diagnosis`]'s business, and what only a gateway adds is that of the checks over an
 //! [`super::Observation`]. Sources: OpenAI API reference; vLLM's and llm-d-inference-sim's answers.
 
+use std::borrow::Cow;
+
 use crate::{
     probe::Answer,
     verdict::{Cause, CauseCode, Finding},
@@ -46,14 +48,14 @@ pub type Judged = Result<Vec<String>, Unjudged>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unjudged {
     /// It is about something else, or another check has already found its ground missing.
-    NotApplicable(String),
+    NotApplicable(Cow<'static, str>),
     /// It would apply, and too little was kept of the answer to decide it.
     Undecided(String),
 }
 
 impl Unjudged {
     /// Not applicable, for this reason.
-    fn because(why: impl Into<String>) -> Self {
+    fn because(why: impl Into<Cow<'static, str>>) -> Self {
         Self::NotApplicable(why.into())
     }
 }
@@ -126,19 +128,18 @@ pub struct Fault {
     pub cause: CauseCode,
 }
 
-/// Every wire check with what it says of this answer, in the order of [`WIRE_CHECKS`].
+/// Every wire check with what it says of an answer, in the order of [`WIRE_CHECKS`].
 ///
 /// A check that does not apply is skipped with its reason.
-pub fn judge(expected: &Expected, answer: &Answer) -> Vec<(&'static dyn WireCheck, Finding)> {
-    let seen = Seen::of(expected, answer);
-    let finding = |check: &'static dyn WireCheck| match check.judge(&seen) {
+pub fn judge(seen: &Seen<'_>) -> Vec<(&'static dyn WireCheck, Finding)> {
+    let finding = |check: &'static dyn WireCheck| match check.judge(seen) {
         Ok(faults) if faults.is_empty() => Finding::Holds,
         Ok(faults) => {
             let faults = shortened(faults);
-            let cause = faults.iter().fold(Cause::new(check.cause(&seen)), Cause::because);
+            let cause = faults.iter().fold(Cause::new(check.cause(seen)), Cause::because);
             super::broken(check.sentence(), faults.join("; "), cause)
         }
-        Err(Unjudged::NotApplicable(why)) => Finding::Skipped { why },
+        Err(Unjudged::NotApplicable(why)) => Finding::Skipped { why: why.into_owned() },
         Err(Unjudged::Undecided(why)) => Finding::Undecided { why },
     };
     WIRE_CHECKS.iter().map(|check| (*check, finding(*check))).collect()

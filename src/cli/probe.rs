@@ -54,7 +54,7 @@ pub struct ProbeArguments {
 enum Form {
     /// Nothing: what is found is told on standard error, as it is found
     Text,
-    /// An object with `outcome`, `exit_code`, `subject` and `checks`, each with its `finding`
+    /// An object with `outcome`, `exit_code`, `subject`, `checks`, each with its `finding`, and the figures of `loads`
     Json,
 }
 
@@ -182,13 +182,17 @@ fn in_json(record: &RunRecord) -> serde_json::Value {
             check
         })
         .collect();
-    serde_json::json!({
+    let mut json = serde_json::json!({
         "outcome": record.outcome().word().to_lowercase(),
         "exit_code": record.exit_code().number(),
         "subject": record.subject.as_ref().map(crate::record::Subject::sentence),
         "never_decided": record.never_decided(),
         "checks": checks,
-    })
+    });
+    if !record.loads.is_empty() {
+        json["loads"] = serde_json::json!(record.loads);
+    }
+    json
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use crate::{
     cli::{Caller, Usage},
-    scenario::{self, Library, Pattern, Scenario, select},
+    scenario::{self, Library, Pattern, Scenario, Selection, select},
     verdict::{ExitCode, Weight},
 };
 
@@ -67,17 +67,16 @@ pub struct SelectionArguments {
 }
 
 impl SelectionArguments {
-    /// The scenarios that are meant, in the order of their names.
+    /// The scenarios that are meant, in the order of their names, and those that nobody asked for.
     ///
     /// # Errors
     /// A pattern is wrong or matches nothing, or the directory or a file in it is wrong.
-    pub fn selected(&self, caller: &Caller) -> Result<Vec<Scenario>, Usage> {
+    pub fn selected(&self, caller: &Caller) -> Result<Selection, Usage> {
         let chosen = self.chosen.iter().map(|text| Pattern::read(text));
         let skipped = self.skipped.iter().map(|text| Pattern::skip(text));
         let patterns: Vec<Pattern> = chosen.chain(skipped).collect::<Result<_, _>>().map_err(Usage::new)?;
         let library = self.from.library(caller)?;
-        let selected = select(&library.scenarios, &patterns).map_err(Usage::new)?;
-        Ok(selected.into_iter().cloned().collect())
+        select(&library.scenarios, &patterns).map_err(Usage::new)
     }
 }
 

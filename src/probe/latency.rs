@@ -29,7 +29,12 @@ impl Latencies {
     /// Those of a stream.
     pub fn of_stream(stream: &Stream, carries_text: impl Fn(&str) -> bool) -> Self {
         let events = stream.events.iter().filter(|event| carries_text(&event.data));
-        let times: Vec<Duration> = events.map(|event| event.at).collect();
+        Self::at(events.map(|event| event.at))
+    }
+
+    /// Those of tokens that came at these times, counted from sending, in order.
+    pub fn at(times: impl Iterator<Item = Duration>) -> Self {
+        let times: Vec<Duration> = times.collect();
         Self {
             time_to_first_token: times.first().copied(),
             inter_token: times.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect(),

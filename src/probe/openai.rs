@@ -99,9 +99,11 @@ fn streamed(mut body: Value) -> Value {
 /// (`reasoning_content`, which later vLLM calls `reasoning`), or of a tool call. A chunk that only gives the role, the end or
 /// the usage carries none.
 pub fn carries_text(data: &str) -> bool {
-    let Ok(chunk) = serde_json::from_str::<Value>(data) else {
-        return false;
-    };
+    serde_json::from_str::<Value>(data).is_ok_and(|chunk| chunk_carries_text(&chunk))
+}
+
+/// The same of a chunk that was read.
+pub fn chunk_carries_text(chunk: &Value) -> bool {
     let text = |value: Option<&Value>| value.and_then(Value::as_str).is_some_and(|text| !text.is_empty());
     let choices = chunk.get("choices").and_then(Value::as_array);
     choices.into_iter().flatten().any(|choice| {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Decision, Deviation, Event, RECORD_VERSION, Stage, Subject};
+use super::{Decision, Deviation, Event, LoadFigures, RECORD_VERSION, Stage, Subject};
 
 /// A run, as far as it got. Every report is a pure function of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,9 @@ pub struct RunRecord {
     pub notes: Vec<(Stage, String)>,
     /// Decisions, in order; a later decision of the same check replaces the earlier one in place.
     pub decisions: Vec<Decision>,
+    /// What loads came to, in order; a later one of the same scenario and step replaces the earlier one in place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub loads: Vec<LoadFigures>,
     /// Milliseconds spent, by stage, in order.
     pub spent: Vec<(Stage, u64)>,
     /// The signal that interrupted it.
@@ -58,6 +61,7 @@ impl Default for RunRecord {
             ledger: Vec::new(),
             notes: Vec::new(),
             decisions: Vec::new(),
+            loads: Vec::new(),
             spent: Vec::new(),
             interrupted: None,
             left_behind: Vec::new(),
@@ -119,6 +123,10 @@ impl RunRecord {
                     None => self.decisions.push(decision.clone()),
                 }
             }
+            Event::Loaded { figures } => match self.loads.iter_mut().find(|earlier| earlier.of == figures.of) {
+                Some(earlier) => earlier.clone_from(figures),
+                None => self.loads.push(LoadFigures::clone(figures)),
+            },
             Event::Spent { stage, took_ms } => match self.spent.iter_mut().find(|(spent, _)| spent == stage) {
                 Some((_, sum)) => *sum += took_ms,
                 None => self.spent.push((*stage, *took_ms)),

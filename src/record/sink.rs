@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::{Decision, Deviation, Event, Exchange, Provenance, Subject};
+use super::{ConfiguredLatencies, Counted, Decision, Deviation, Event, Exchange, LoadFigures, Provenance, Subject};
 use crate::{
     redact::{PLACEHOLDER, Redactor},
     verdict::{Cause, Finding},
@@ -86,6 +86,9 @@ impl Sink {
             Event::Decided { decision } => Event::Decided {
                 decision: self.decision(decision),
             },
+            Event::Loaded { figures } => Event::Loaded {
+                figures: Box::new(self.figures(*figures)),
+            },
             Event::Spent { stage, took_ms } => Event::Spent { stage, took_ms },
             Event::Interrupted { signal } => Event::Interrupted { signal },
             Event::LeftBehind { what } => Event::LeftBehind { what: texts(what) },
@@ -161,6 +164,70 @@ impl Sink {
             from: self.provenance(from),
             took_ms,
             exchange: exchange.map(|exchange| Box::new(self.exchange(*exchange))),
+        }
+    }
+
+    fn figures(&self, figures: LoadFigures) -> LoadFigures {
+        let LoadFigures {
+            of,
+            asked,
+            asked_per_1000_s,
+            sent_per_1000_s,
+            good_per_1000_s,
+            due,
+            sent,
+            held_back,
+            most_under_way,
+            right,
+            good,
+            took_ms,
+            objective,
+            late,
+            time_to_first_token,
+            inter_token_latency,
+            end_to_end,
+            wrong,
+            pods,
+            configured,
+        } = figures;
+        let text = |text: String| self.redact(&text);
+        let counted = |counted: Vec<Counted>| {
+            let each = |Counted { what, count }| Counted {
+                what: text(what),
+                count,
+            };
+            counted.into_iter().map(each).collect()
+        };
+        LoadFigures {
+            of: text(of),
+            asked: text(asked),
+            asked_per_1000_s,
+            sent_per_1000_s,
+            good_per_1000_s,
+            due,
+            sent,
+            held_back,
+            most_under_way,
+            right,
+            good,
+            took_ms,
+            objective,
+            late,
+            time_to_first_token,
+            inter_token_latency,
+            end_to_end,
+            wrong: counted(wrong),
+            pods: counted(pods),
+            configured: configured.map(|configured| {
+                let ConfiguredLatencies {
+                    time_to_first_token,
+                    inter_token_latency,
+                } = configured;
+                ConfiguredLatencies {
+                    time_to_first_token: time_to_first_token.map(text),
+                    inter_token_latency: inter_token_latency.map(text),
+                }
+            }),
         }
     }
 

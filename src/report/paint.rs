@@ -271,6 +271,7 @@ fn ascii(text: &str) -> String {
             '·' | '–' | '⠹' | '⠦' => spelled.push('-'),
             '→' => spelled.push_str("->"),
             '…' => spelled.push_str("..."),
+            'µ' => spelled.push('u'),
             '⠋' | '⠼' => spelled.push('|'),
             '⠙' | '⠴' => spelled.push('/'),
             '⠸' | '⠧' => spelled.push('\\'),

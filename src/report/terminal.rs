@@ -15,7 +15,7 @@ use crate::{
     report::{
         Look, Medium, ReportPaths, Verbosity,
         closing::closing,
-        page,
+        load, page,
         paint::{Line, Tone},
     },
     verdict::{Finding, Weight},
@@ -261,6 +261,7 @@ impl Reporter for Terminal {
                     self.print_in(decision.stage, &lines)?;
                 }
             }
+            Event::Loaded { figures } if !self.quiet() => self.print_in(Stage::Scenarios, &load::lines(figures))?,
             Event::Interrupted { signal } => {
                 let line = Line::indented(0).with(
                     Tone::Warn,

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use crate::{
     record::{Render, RunRecord, Stage},
-    report::{Look, Verbosity, closing::closing, page, paint::Line},
+    report::{Look, Verbosity, closing::closing, load, page, paint::Line},
 };
 
 /// Renders `report.txt`.
@@ -47,6 +47,9 @@ fn lines(record: &RunRecord) -> Vec<Option<Line>> {
     for stage in STAGES {
         let notes = record.notes.iter().filter(|(noted, _)| *noted == stage);
         let mut body: Vec<Line> = notes.map(|(_, sentence)| page::note(sentence)).collect();
+        if stage == Stage::Scenarios {
+            body.extend(record.loads.iter().flat_map(load::lines));
+        }
         for decision in record.decisions.iter().filter(|decision| decision.stage == stage) {
             body.extend(page::decision(decision, &record.ledger, Verbosity::Verbose));
         }

@@ -14,7 +14,7 @@ use crate::{
     probe::{Answer, Outgoing, Probe, Unanswered},
     record::{Decision, Event, Events, Reporter, RunRecord, Stage, Subject},
     report::{Outputs, Sink},
-    scenario::{self, Capability, Ground, NoChanger, Scenario},
+    scenario::{self, Capability, Ground, NoChanger, Selection},
     verdict::{Cause, CauseCode, Finding},
 };
 
@@ -32,8 +32,8 @@ pub struct EndpointOrder {
     pub adapter: Option<String>,
     /// Headers that every request has.
     pub headers: Vec<(String, String)>,
-    /// The scenarios, in the order in which they are performed.
-    pub scenarios: Vec<Scenario>,
+    /// The scenarios.
+    pub scenarios: Selection,
     /// How long one request may take.
     pub limit: Duration,
     /// The command line, to type again.
@@ -83,7 +83,7 @@ pub struct EndpointRun {
     id: String,
     probe: Probe,
     ground: Ground,
-    scenarios: Vec<Scenario>,
+    scenarios: Selection,
     command: String,
     look: Answer,
 }
@@ -243,13 +243,16 @@ impl EndpointRun {
         let mut checks = vec![ANSWERS.to_owned()];
         if self.ground.has_answered {
             let of_each = |scenario| scenario::expected(scenario, &self.ground);
-            checks.extend(self.scenarios.iter().flat_map(of_each));
+            checks.extend(self.scenarios.performed.iter().flat_map(of_each));
         }
         checks
     }
 
     async fn perform(&self, events: &Events) {
         let sentence = format!("{} answers", self.ground.base);
+        if let Some(unasked) = self.scenarios.unasked_sentence() {
+            events.note(Stage::Scenarios, unasked);
+        }
         if !self.ground.has_answered {
             let why = self.look.brief();
             let finding = Finding::Broken {
@@ -259,7 +262,7 @@ impl EndpointRun {
             };
             let decision = Decision::new(Stage::Scenarios, ANSWERS, sentence, finding);
             events.decide(decision.shown_by(self.look.exchange()));
-            for scenario in &self.scenarios {
+            for scenario in &self.scenarios.performed {
                 scenario::skip(
                     scenario,
                     "the endpoint does not answer; nothing was sent".to_owned(),
@@ -269,7 +272,7 @@ impl EndpointRun {
             return;
         }
         events.decide(Decision::new(Stage::Scenarios, ANSWERS, sentence, Finding::Holds).took(self.look.took));
-        for scenario in &self.scenarios {
+        for scenario in &self.scenarios.performed {
             scenario::perform(scenario, &self.probe, &self.ground, &NoChanger, events).await;
         }
     }

@@ -27,7 +27,7 @@ impl Context {
         seen: &Observation,
         guide_works: bool,
     ) {
-        let scenarios = in_order(&self.order.scenarios);
+        let scenarios = in_order(&self.order.scenarios.performed);
         if scenarios.is_empty() {
             return;
         }
@@ -35,6 +35,9 @@ impl Context {
         self.events.send(Event::Entered {
             stage: Stage::Scenarios,
         });
+        if let Some(unasked) = self.order.scenarios.unasked_sentence() {
+            self.events.note(Stage::Scenarios, unasked);
+        }
         let ground = match Probe::new(REQUEST_LIMIT) {
             Ok(probe) if guide_works => self.ground(&probe, outgoing, seen).await.map(|ground| (probe, ground)),
             Ok(_) => Err("the guide's own request failed; nothing was sent".to_owned()),
@@ -110,6 +113,7 @@ impl Context {
             provider: Some(self.plan.subject.provider.clone()),
             has_answered: true,
             error_form: self.error_form(),
+            configured: self.plan.configured_latencies(),
             capabilities: capabilities.into_iter().flatten().collect::<BTreeSet<_>>(),
             unchangeable: BTreeMap::new(),
         })

@@ -135,7 +135,7 @@ impl Scenario {
     pub fn changes(&self) -> impl Iterator<Item = Change> {
         self.steps.iter().filter_map(|step| match step {
             Step::With(step) => Some(step.change),
-            Step::Request(_) => None,
+            Step::Request(_) | Step::Load(_) => None,
         })
     }
 }

@@ -2,14 +2,14 @@
 //!
 //! The JSON Schema is generated from these types, so their sentences are what an editor shows.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::{AnsweredBy, Capability, Method, Releases, Role, Wanted, When, duration};
-use crate::verdict::Weight;
+use super::{AnsweredBy, Capability, Method, Releases, Role, Share, Wanted, When, duration};
+use crate::{probe::load::Rate, verdict::Weight};
 
 /// What is proven beyond the guide's own request: requests, and what their answers must be.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -60,6 +60,8 @@ pub(super) struct NeedsFile {
 pub(super) enum StepFile {
     /// Sends a request, once or often, and looks at each answer.
     Request(Box<RequestFile>),
+    /// Sends a request over and over, at a rate or from so many workers, looks at each answer, and measures.
+    Load(Box<LoadFile>),
     /// Changes the cluster, performs steps while the change stands, takes it back, and proves that it is taken back.
     With(Box<WithFile>),
 }
@@ -134,6 +136,82 @@ pub(super) struct RequestFile {
     pub(super) capture: BTreeMap<String, String>,
 }
 
+/// A load: a request that is sent over and over.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct LoadFile {
+    /// Its name, part of the names of its checks. Needed where a scenario has several steps.
+    #[serde(default)]
+    #[schemars(regex(pattern = r"^[a-z0-9]+(-[a-z0-9]+)*$"))]
+    pub(super) name: Option<String>,
+    /// The method; without it `POST` with a body and `GET` without one.
+    #[serde(default)]
+    pub(super) method: Option<Method>,
+    /// The path with its leading `/`, such as `/v1/completions`; variables as `${model}`.
+    pub(super) path: String,
+    /// Headers, as a request has them.
+    #[serde(default)]
+    pub(super) headers: BTreeMap<String, String>,
+    /// The body as JSON, as a request has it.
+    #[serde(default)]
+    pub(super) json: Option<Value>,
+    /// The body as it is, as a request has it.
+    #[serde(default)]
+    pub(super) body: Option<String>,
+    /// Values of variables for several requests, which come in turn.
+    #[serde(default)]
+    pub(super) vary: BTreeMap<String, Vec<String>>,
+    /// An open loop: so many requests in a second, minute or hour, such as `20/s`, whatever the answers do. Times then count
+    /// from when a request was due.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", regex(pattern = r"^[1-9][0-9]*/[smh]$"))]
+    pub(super) rate: Option<Written<Rate>>,
+    /// The most requests of an open loop that are under way at the same time; without it 256. What falls due then waits, and
+    /// the figures say so.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 4096))]
+    pub(super) most_under_way: Option<u32>,
+    /// A closed loop: so many workers, each of which sends when its last answer has come.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 256))]
+    pub(super) workers: Option<u32>,
+    /// For how long, such as `30s`.
+    #[serde(default, rename = "for")]
+    #[schemars(with = "Option<String>")]
+    pub(super) time: Option<Within>,
+    /// How many requests, in place of `for`.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub(super) requests: Option<u64>,
+    /// What is asked of the answers together.
+    #[serde(default)]
+    pub(super) slo: Option<SloFile>,
+    /// What each answer must be.
+    pub(super) expect: ExpectFile,
+}
+
+/// What is asked of the answers to a load together: how many must be good, and what is good beside being right. Times count
+/// from when a request was due.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct SloFile {
+    /// The longest time to the first token of a stream, such as `500ms`.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub(super) time_to_first_token: Option<Within>,
+    /// The longest mean time between the tokens of a stream.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub(super) inter_token_latency: Option<Within>,
+    /// The longest time to the last byte.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub(super) end_to_end: Option<Within>,
+    /// The part of all requests that must have a good answer, such as `99%`.
+    #[schemars(with = "String", regex(pattern = r"^[0-9]{1,3}(\.[0-9]{1,2})?%$"))]
+    pub(super) goodput: Written<Share>,
+}
+
 /// What each answer of a step must be.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -174,6 +252,17 @@ pub(super) struct CelFile {
     /// `passed_endpoint_picker`, `served_by`, `status`, `text`, `took_ms`, and of a stream `time_to_first_token_ms` (null
     /// without a token) and `inter_token_ms` (a list). It is given up after a second.
     pub(super) holds: String,
+}
+
+/// A value that is written as a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Written<T>(pub(super) T);
+
+impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Written<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(serde::de::Error::custom)
+    }
 }
 
 /// A duration as Go writes it.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Capability, Role, Scenario, suggest};
-use crate::{check::wire::ErrorForm, release::Tag};
+use crate::{check::wire::ErrorForm, record::ConfiguredLatencies, release::Tag};
 
 /// What a scenario is performed on.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +28,8 @@ pub struct Ground {
     pub has_answered: bool,
     /// How an error may be told here, by who stands in the path.
     pub error_form: ErrorForm,
+    /// The latencies that the model server was told to have; `None` where none are known.
+    pub configured: Option<ConfiguredLatencies>,
     /// What is there.
     pub capabilities: BTreeSet<Capability>,
     /// Parts that may not be changed, and why, as a whole clause.

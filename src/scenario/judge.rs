@@ -8,15 +8,17 @@ use super::{
     wire,
 };
 use crate::{
-    probe::{Answer, Outgoing, Unanswered},
-    record::{Decision, Exchange, Stage},
-    verdict::{Cause, CauseCode, Finding, Weight},
+    probe::{Answer, Outgoing, Unanswered, latency::Latencies},
+    record::{Decision, Exchange},
+    verdict::{Cause, CauseCode, Finding},
 };
 
+mod checks;
 mod expectations;
 mod tally;
 
-use expectations::{answered_by, broken, given_up, holds, not_admitted, or, scope, seen, short, status, who};
+pub(super) use checks::{checks, decision, of};
+use expectations::{answered_by, broken, given_up, holds, not_admitted, scope, seen, short, status, who};
 use tally::Tally;
 
 /// The most bytes of answers that are kept for expressions over all of them.
@@ -40,64 +42,18 @@ pub(super) struct Judge<'a> {
     first: Option<Exchange>,
     /// Names of expectations that took too long once: they are not tried again.
     given_up: Vec<&'a str>,
+    /// The first check that the answer at hand breaks or leaves open.
+    wrong: Option<String>,
+    judging: wire::Judging,
 }
 
-/// Names and sentences of the checks that a step must decide; names without the scenario's.
-pub(super) fn checks(step: &RequestStep, request: &Outgoing) -> Vec<(String, String)> {
-    let expect = &step.expect;
-    let mut checks: Vec<(String, String)> = wire::keys(expect, request)
-        .into_iter()
-        .map(|name| (name.to_owned(), wire::sentence(name).to_owned()))
-        .collect();
-    let mut own = |name: &str, sentence: String| checks.push((name.to_owned(), sentence));
-    if expect.answer.is_none() && !expect.status.is_empty() {
-        own("status", format!("the status is {}", or(expect.status.iter())));
-    }
-    if !expect.answered_by.is_empty() {
-        own(
-            "answered-by",
-            format!("{} answers", or(expect.answered_by.iter().map(|by| by.words()))),
-        );
-    }
-    match expect.passed_endpoint_picker {
-        Some(true) => own(
-            "passed-endpoint-picker",
-            "the answer passed through the endpoint picker".to_owned(),
-        ),
-        Some(false) => own(
-            "passed-endpoint-picker",
-            "the answer did not pass through the endpoint picker".to_owned(),
-        ),
-        None => {}
-    }
-    for expectation in &expect.cel {
-        own(&expectation.name, expectation.sentence.clone());
-    }
-    if let Some(within) = step.within {
-        let count = step.requests();
-        own("within", format!("all answers ({count}) are there within {within:?}"));
-    }
-    if !step.capture.is_empty() {
-        let names: Vec<String> = step.capture.iter().map(|(name, _)| format!("`{name}`")).collect();
-        own("captured", format!("{} can be read from the answer", names.join(", ")));
-    }
-    checks
-}
-
-/// A check's name in a run: `SCENARIO/CHECK`, or `SCENARIO/STEP/CHECK` where the step has a name.
-pub(super) fn full_name(scenario: &Scenario, step: &RequestStep, check: &str) -> String {
-    match &step.name {
-        Some(step) => format!("{}/{step}/{check}", scenario.name),
-        None => format!("{}/{check}", scenario.name),
-    }
-}
-
-/// What is said of a check: its sentence, behind the scenario and the step that it belongs to.
-fn full_sentence(scenario: &Scenario, step: &RequestStep, sentence: &str) -> String {
-    match &step.name {
-        Some(step) => format!("{}, {step}: {sentence}", scenario.name),
-        None => format!("{}: {sentence}", scenario.name),
-    }
+/// What became of one answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Judged {
+    /// The name of the first check that it breaks, or leaves open; `None` where it is right.
+    pub(super) wrong: Option<String>,
+    /// When the tokens of a stream came.
+    pub(super) latencies: Latencies,
 }
 
 /// What a check looks at.
@@ -125,6 +81,8 @@ impl<'a> Judge<'a> {
             last: None,
             first: None,
             given_up: Vec::new(),
+            wrong: None,
+            judging: wire::Judging::default(),
         }
     }
 
@@ -145,6 +103,9 @@ impl<'a> Judge<'a> {
                 self.tallies.len() - 1
             }
         };
+        if self.wrong.is_none() && matches!(finding, Finding::Broken { .. } | Finding::Undecided { .. }) {
+            self.wrong = Some(name.to_owned());
+        }
         self.tallies[index].take(finding, answer);
     }
 
@@ -156,9 +117,10 @@ impl<'a> Judge<'a> {
     }
 
     /// Judges one answer; `number` counts the step's requests from 1.
-    pub(super) fn judge(&mut self, answer: &Answer, number: usize, variables: &Variables) {
+    pub(super) fn judge(&mut self, answer: &Answer, number: usize, variables: &Variables) -> Judged {
         self.answers += 1;
         self.first.get_or_insert_with(|| answer.exchange());
+        self.wrong = None;
         let expect = &self.step.expect;
         let mut admitted = answer.status().is_some();
         // A check whose ground another has taken away says nothing, so that one fault is told by one check.
@@ -167,7 +129,8 @@ impl<'a> Judge<'a> {
             .says
             .as_ref()
             .and_then(|says| says.fill(&self.step.variables(variables, number)).ok());
-        for (name, finding) in wire::judge(expect, self.ground, says, answer) {
+        let (findings, latencies) = self.judging.judge(expect, self.ground, says, answer);
+        for (name, finding) in findings {
             let is_broken = matches!(finding, Finding::Broken { .. } | Finding::Undecided { .. });
             admitted &= !(name == wire::STATUS && is_broken);
             sound &= !is_broken;
@@ -201,6 +164,9 @@ impl<'a> Judge<'a> {
             }
             self.say("answered-by", finding, Some(answer));
         }
+        if !self.looks_inside() {
+            return self.judged(latencies);
+        }
         let seen = seen(answer, number);
         for expectation in expect.cel.iter().filter(|one| one.holds.uses("answer")) {
             let finding = if sound {
@@ -216,6 +182,17 @@ impl<'a> Judge<'a> {
         if sound {
             self.last = Some(seen);
         }
+        self.judged(latencies)
+    }
+
+    fn judged(&mut self, latencies: Latencies) -> Judged {
+        let wrong = self.wrong.take();
+        Judged { wrong, latencies }
+    }
+
+    /// Whether anything is asked of answers that only expressions can tell.
+    fn looks_inside(&self) -> bool {
+        !self.step.expect.cel.is_empty() || !self.step.capture.is_empty()
     }
 
     /// A finding with whom it is to be blamed on by what else was seen: an endpoint that answered before and then closes
@@ -322,7 +299,8 @@ impl<'a> Judge<'a> {
             came.exchange = self.first.take();
         }
         self.tallies.sort_by_key(Tally::place);
-        let requests = step.requests();
+        // Of a load it is not known how many there will be, and of a step those that are missing are counted too.
+        let requests = step.requests().max(self.answers);
         let scenario = self.scenario;
         self.tallies
             .into_iter()
@@ -370,25 +348,5 @@ impl<'a> Judge<'a> {
             }
         }
         Finding::Holds
-    }
-}
-
-/// A decision about a step, with the scenario's weight.
-pub(super) fn decision(
-    scenario: &Scenario,
-    step: &RequestStep,
-    check: &str,
-    sentence: &str,
-    finding: Finding,
-) -> Decision {
-    let decision = Decision::new(
-        Stage::Scenarios,
-        full_name(scenario, step, check),
-        full_sentence(scenario, step, sentence),
-        finding,
-    );
-    match scenario.weight {
-        Weight::Gate => decision,
-        Weight::Advisory => decision.advisory(),
     }
 }

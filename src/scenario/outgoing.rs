@@ -51,6 +51,11 @@ impl RequestStep {
         })
     }
 
+    /// Whether its requests differ from one to the next, where these variables are known.
+    pub(super) fn varies(&self, ground: &Ground, known: &Variables) -> bool {
+        self.vary.len() > 1 || self.outgoing(ground, known, 1) != self.outgoing(ground, known, 2)
+    }
+
     /// The variables of the request of this number: those that are known, its number, and what varies.
     pub(super) fn variables(&self, known: &Variables, number: usize) -> Variables {
         let mut variables = known.clone();

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, time::Instant};
 
 use futures::StreamExt as _;
 
-use super::{Changer, Ground, RequestStep, Scenario, Step, Variables, judge, wire};
+use super::{Changer, Ground, LoadStep, RequestStep, Scenario, Step, Variables, judge, load, wire};
 use crate::{
     probe::{Answer, Probe},
     record::{Decision, Events, Stage},
@@ -69,6 +69,7 @@ pub async fn perform(
                 performing.decide(unperformed(scenario, std::slice::from_ref(step), ground, why));
             }
             Step::Request(step) => performing.send(step).await,
+            Step::Load(step) => performing.load(step).await,
             Step::With(step) => spoilt = performing.with(step, changer).await,
         }
     }
@@ -108,6 +109,18 @@ impl Performing<'_> {
             self.events,
         )
         .await;
+        let took = began.elapsed();
+        self.decide(decisions.into_iter().map(|decision| decision.took(took)).collect());
+    }
+
+    async fn load(&mut self, step: &LoadStep) {
+        let began = Instant::now();
+        let (scenario, ground) = (self.scenario, self.ground);
+        let decisions = load::perform(scenario, step, self.probe, ground, &self.variables, self.events).await;
+        let decisions = decisions.unwrap_or_else(|unknown| {
+            let why = uncaptured(&unknown);
+            unperformed_checks(scenario, &step.request, checks_of_load(step, ground), &why)
+        });
         let took = began.elapsed();
         self.decide(decisions.into_iter().map(|decision| decision.took(took)).collect());
     }
@@ -177,6 +190,13 @@ fn checks(step: &RequestStep, ground: &Ground) -> Vec<(String, String)> {
     judge::checks(step, &request)
 }
 
+/// The checks that a load must decide.
+fn checks_of_load(step: &LoadStep, ground: &Ground) -> Vec<(String, String)> {
+    let mut checks = checks(&step.request, ground);
+    checks.extend(step.checks());
+    checks
+}
+
 /// Sends the requests of a step and judges each answer as it comes.
 async fn send(
     scenario: &Scenario,
@@ -189,7 +209,7 @@ async fn send(
     let total = step.requests();
     let first = match step.outgoing(ground, variables, 1) {
         Ok(first) => first,
-        Err(unknown) => return unsent(scenario, step, ground, &unknown),
+        Err(unknown) => return unperformed_checks(scenario, step, checks(step, ground), &uncaptured(&unknown)),
     };
     let mut judge = judge::Judge::new(scenario, step, ground, &first);
     let (mut answered, mut unanswered) = (0, 0);
@@ -241,10 +261,9 @@ async fn next(
     }
 }
 
-/// The checks of a step that cannot be sent: a variable was not captured.
-fn unsent(scenario: &Scenario, step: &RequestStep, ground: &Ground, unknown: &str) -> Vec<Decision> {
-    let why = format!("it was not sent: an earlier step could not capture `{unknown}`");
-    unperformed_request(scenario, step, ground, &why)
+/// Why a step is not sent that needs this variable.
+fn uncaptured(unknown: &str) -> String {
+    format!("it was not sent: an earlier step could not capture `{unknown}`")
 }
 
 /// Decides that a scenario was not performed, for this reason, check by check, as they were expected.
@@ -261,18 +280,24 @@ pub fn leave_out(scenario: &Scenario, ground: &Ground, why: &str, events: &Event
 /// A decision for each check of steps that are not performed, for this reason.
 fn unperformed(scenario: &Scenario, steps: &[Step], ground: &Ground, why: &str) -> Vec<Decision> {
     let of_step = |step: &Step| match step {
-        Step::Request(step) => unperformed_request(scenario, step, ground, why),
+        Step::Request(step) => unperformed_checks(scenario, step, checks(step, ground), why),
+        Step::Load(step) => unperformed_checks(scenario, &step.request, checks_of_load(step, ground), why),
         Step::With(step) => with::unperformed(scenario, step, ground, why),
     };
     steps.iter().flat_map(of_step).collect()
 }
 
-fn unperformed_request(scenario: &Scenario, step: &RequestStep, ground: &Ground, why: &str) -> Vec<Decision> {
+fn unperformed_checks(
+    scenario: &Scenario,
+    step: &RequestStep,
+    checks: Vec<(String, String)>,
+    why: &str,
+) -> Vec<Decision> {
     let skipped = |(name, sentence): (String, String)| {
         let finding = Finding::Skipped { why: why.to_owned() };
         judge::decision(scenario, step, &name, &sentence, finding)
     };
-    checks(step, ground).into_iter().map(skipped).collect()
+    checks.into_iter().map(skipped).collect()
 }
 
 #[cfg(test)]

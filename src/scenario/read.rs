@@ -13,6 +13,7 @@ use super::{
 };
 use crate::manifest::{Position, excerpt, locate};
 
+mod load;
 mod steps;
 mod words;
 
@@ -341,7 +342,10 @@ impl Reader {
             let name = &expectation.name;
             check_name(&format!("{at}/name"), name)?;
             check_sentence(&format!("{at}/sentence"), &expectation.sentence)?;
-            if CHECKS.contains(&name.as_str()) || super::wire::names().any(|check| check == name) {
+            if CHECKS.contains(&name.as_str())
+                || super::load::CHECKS.contains(&name.as_str())
+                || super::wire::names().any(|check| check == name)
+            {
                 let why = format!("`{name}` is the name of a check of ours; choose another");
                 return Err(fault(format!("{at}/name"), "", why));
             }

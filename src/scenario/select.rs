@@ -13,6 +13,28 @@ pub struct Pattern {
     regex: Regex,
 }
 
+/// The scenarios of a run.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// Those that are performed, in this order.
+    pub performed: Vec<Scenario>,
+    /// Names of those that would be performed if somebody asked for them.
+    pub unasked: Vec<String>,
+}
+
+impl Selection {
+    /// What is not proven because nobody asked for it, as a sentence for the reports; `None` where that is nothing.
+    pub fn unasked_sentence(&self) -> Option<String> {
+        let flags: Vec<String> = self.unasked.iter().map(|name| format!("`--scenario {name}`")).collect();
+        (!flags.is_empty()).then(|| {
+            format!(
+                "performed only when asked for, and not in this run: {}",
+                flags.join(", ")
+            )
+        })
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Takes {
     In,
@@ -101,7 +123,7 @@ pub fn unknown(name: &str, scenarios: &[Scenario]) -> SelectError {
 ///
 /// # Errors
 /// A pattern fits no scenario, or none is left.
-pub fn select<'a>(scenarios: &'a [Scenario], patterns: &[Pattern]) -> Result<Vec<&'a Scenario>, SelectError> {
+pub fn select(scenarios: &[Scenario], patterns: &[Pattern]) -> Result<Selection, SelectError> {
     let names: Vec<&str> = scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
     for pattern in patterns {
         if !names.iter().any(|name| pattern.regex.is_match(name)) {
@@ -114,23 +136,20 @@ pub fn select<'a>(scenarios: &'a [Scenario], patterns: &[Pattern]) -> Result<Vec
             .any(|pattern| pattern.takes == takes && pattern.regex.is_match(&scenario.name))
     };
     let chooses = patterns.iter().any(|pattern| pattern.takes == Takes::In);
-    let chosen: Vec<&Scenario> = scenarios
+    let (performed, unasked): (Vec<&Scenario>, Vec<&Scenario>) = scenarios
         .iter()
-        .filter(|scenario| {
-            if chooses {
-                fits(scenario, Takes::In)
-            } else {
-                scenario.when == When::Always
-            }
-        })
+        .filter(|scenario| !chooses || fits(scenario, Takes::In))
         .filter(|scenario| !fits(scenario, Takes::Out))
-        .collect();
-    if chosen.is_empty() {
+        .partition(|scenario| chooses || scenario.when == When::Always);
+    if performed.is_empty() {
         return Err(SelectError::NoneLeft {
             names: suggest::listed(&names),
         });
     }
-    Ok(chosen)
+    Ok(Selection {
+        performed: performed.into_iter().cloned().collect(),
+        unasked: unasked.into_iter().map(|scenario| scenario.name.clone()).collect(),
+    })
 }
 
 #[cfg(test)]
@@ -157,8 +176,8 @@ mod tests {
             .chain(skipped.iter().map(|text| Pattern::skip(text)))
             .collect::<Result<_, _>>()?;
         let scenarios = scenarios();
-        let chosen = select(&scenarios, &patterns)?;
-        Ok(chosen.iter().map(|scenario| scenario.name.clone()).collect())
+        let chosen = select(&scenarios, &patterns)?.performed;
+        Ok(chosen.into_iter().map(|scenario| scenario.name).collect())
     }
 
     #[rstest]
@@ -175,6 +194,23 @@ mod tests {
     #[case::alternatives(&["chat|models"], &[], &["chat", "models"])]
     fn names_and_patterns_choose(#[case] typed: &[&str], #[case] skipped: &[&str], #[case] names: &[&str]) {
         assert_eq!(chosen(typed, skipped).unwrap(), names);
+    }
+
+    #[rstest]
+    #[case::nobody_asked(&[], &[], Some("`--scenario long-chat`"))]
+    #[case::asked(&["long-chat"], &[], None)]
+    #[case::others_were_chosen(&["chat"], &[], None)]
+    #[case::left_out(&[], &["long-chat"], None)]
+    fn what_nobody_asked_for_is_said(#[case] typed: &[&str], #[case] skipped: &[&str], #[case] said: Option<&str>) {
+        let patterns: Vec<Pattern> = typed
+            .iter()
+            .map(|text| Pattern::read(text))
+            .chain(skipped.iter().map(|text| Pattern::skip(text)))
+            .collect::<Result<_, _>>()
+            .unwrap();
+        let sentence = select(&scenarios(), &patterns).unwrap().unasked_sentence();
+        assert_eq!(sentence.is_some(), said.is_some(), "{sentence:?}");
+        assert!(sentence.unwrap_or_default().contains(said.unwrap_or_default()));
     }
 
     #[rstest]

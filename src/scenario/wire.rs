@@ -2,8 +2,8 @@
 
 use super::{Expect, Ground, Wanted};
 use crate::{
-    check::wire::{self, Endpoint, Expected, StatusWanted},
-    probe::{Answer, Outgoing},
+    check::wire::{self, Endpoint, Expected, Seen, StatusWanted},
+    probe::{Answer, Outgoing, latency::Latencies},
     verdict::Finding,
 };
 
@@ -54,27 +54,45 @@ pub(super) fn keys(expect: &Expect, request: &Outgoing) -> Vec<&'static str> {
     keys
 }
 
-/// What the checks of the wire say of an answer, each with its name.
-///
-/// A list of models must name the model that is asked for; every choice must say `says`, where that is known.
-pub(super) fn judge(
-    expect: &Expect,
-    ground: &Ground,
-    says: Option<String>,
-    answer: &Answer,
-) -> Vec<(&'static str, Finding)> {
-    let asked = |name: &str| expect.answer.is_some() || matches!(name, CAME | "answer-ended");
-    let mut expected = expected(expect, &answer.request);
-    if expected.endpoint == Endpoint::Models {
-        expected.model = Some(ground.model.clone());
+/// What the answers to a step's requests must be, told once for each request that differs from the one before it.
+#[derive(Debug, Default)]
+pub(super) struct Judging {
+    /// The last request, and what its answer must be.
+    last: Option<(Outgoing, Expected)>,
+}
+
+impl Judging {
+    /// What the checks of the wire say of an answer, each with its name, and when the tokens of a stream came.
+    ///
+    /// A list of models must name the model that is asked for; every choice must say `says`, where that is known.
+    pub(super) fn judge(
+        &mut self,
+        expect: &Expect,
+        ground: &Ground,
+        says: Option<String>,
+        answer: &Answer,
+    ) -> (Vec<(&'static str, Finding)>, Latencies) {
+        let known = self.last.take().filter(|(request, _)| *request == answer.request);
+        let (request, mut expected) = known.unwrap_or_else(|| {
+            let mut expected = expected(expect, &answer.request);
+            if expected.endpoint == Endpoint::Models {
+                expected.model = Some(ground.model.clone());
+            }
+            expected.error_form = ground.error_form;
+            (answer.request.clone(), expected)
+        });
+        expected.echo = says;
+        let asked = |name: &str| expect.answer.is_some() || matches!(name, CAME | "answer-ended");
+        let seen = Seen::of(&expected, answer);
+        let findings = wire::judge(&seen)
+            .into_iter()
+            .map(|(check, finding)| (check.name(), finding))
+            .filter(|(name, _)| asked(name))
+            .collect();
+        let latencies = seen.latencies();
+        self.last = Some((request, expected));
+        (findings, latencies)
     }
-    expected.error_form = ground.error_form;
-    expected.echo = says;
-    wire::judge(&expected, answer)
-        .into_iter()
-        .map(|(check, finding)| (check.name(), finding))
-        .filter(|(name, _)| asked(name))
-        .collect()
 }
 
 /// The check that anything came back.

@@ -297,6 +297,12 @@ causes! {
     ExpectationNotMet "expectation-not-met" ModelServer
         "The answer is well formed and is not what the scenario expects of it."
         "Compare the answer in the report with the scenario (`quickproof scenario show NAME`).";
+    ServiceLevelNotMet "service-level-not-met" ModelServer
+        "Under load too few requests have an answer that is right and in time."
+        "See in the load's figures which times grow or which answers are wrong; see whether the machine beneath was busy.";
+    LoadHeldBack "load-held-back" ModelServer
+        "Under load answers come so slowly that requests pile up and are sent late or never."
+        "Ask for a lower rate, or find what is slow: compare the times with one request at a time, and see how busy the machine beneath is.";
     AnswerFromOutsidePool "answer-from-outside-pool" EndpointPicker
         "A pod that is not a Ready endpoint of the pool served the request."
         "Check the pool's selector and the gateway's cluster configuration.";

@@ -9,6 +9,7 @@ mod cli;
 mod commands;
 mod lies;
 mod lint;
+mod load;
 mod matrix;
 mod plan;
 mod probe;

@@ -39,7 +39,7 @@ const SHORT: Duration = Duration::from_secs(2);
     clippy::disallowed_methods,
     reason = "the binary is what is tested, so a test starts it"
 )]
-fn command(directory: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn command(directory: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("quickproof"));
     command
         .arg("probe")
@@ -51,16 +51,16 @@ fn command(directory: &Path, arguments: &[&str]) -> Command {
 }
 
 /// What a probe printed, and what it wrote.
-struct Probed {
-    code: Option<i32>,
+pub(crate) struct Probed {
+    pub(crate) code: Option<i32>,
     stdout: String,
-    stderr: String,
+    pub(crate) stderr: String,
     /// The run's files by name; empty where none were written.
-    files: BTreeMap<String, String>,
+    pub(crate) files: BTreeMap<String, String>,
 }
 
 impl Probed {
-    fn of(directory: &Path, output: Output) -> Self {
+    pub(crate) fn of(directory: &Path, output: Output) -> Self {
         let runs = directory.join("quickproof-runs");
         let mut files = BTreeMap::new();
         for run in fs::read_dir(runs).into_iter().flatten() {
@@ -78,12 +78,12 @@ impl Probed {
         }
     }
 
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}\n{}", self.stdout, self.stderr))
     }
 
     /// What each check of `-o json` was found to be.
-    fn findings(&self) -> BTreeMap<String, String> {
+    pub(crate) fn findings(&self) -> BTreeMap<String, String> {
         let json = self.json();
         let checks = json["checks"].as_array().unwrap();
         checks
@@ -212,7 +212,10 @@ async fn performed(ask: Ask, server: &Served, limit: Duration) -> RunRecord {
         model: Some(MODEL.into()),
         adapter: None,
         headers: Vec::new(),
-        scenarios: vec![scenario_of(ask, server)],
+        scenarios: scenario::Selection {
+            performed: vec![scenario_of(ask, server)],
+            unasked: Vec::new(),
+        },
         limit,
         command: String::new(),
     };

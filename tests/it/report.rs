@@ -142,7 +142,7 @@ fn the_recorded_run_holds_every_kind_of_event_finding_and_deviation() {
         words.extend(event["decision"]["weight"].as_str());
         words.extend(event["stage"].as_str());
     }
-    let all = "began expected deviated entered noted waiting decided spent interrupted left-behind kept ended \
+    let all = "began expected deviated entered noted waiting decided loaded spent interrupted left-behind kept ended \
                substituted added overridden left-out built holds broken undecided skipped gate advisory \
                release preflight images cluster deployment conditions request proof scenarios cleanup";
     assert_eq!(words, all.split_whitespace().collect());

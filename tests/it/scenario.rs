@@ -66,7 +66,7 @@ fn the_schema_refuses_what_the_reader_refuses() {
         ("", ""),
         ("name: a", "name: A"),
         ("proves", "prove"),
-        ("request", "load"),
+        ("request", "requests"),
         ("success", "good"),
         ("path: /, ", ""),
         ("path: /", "path: /, within: 3"),

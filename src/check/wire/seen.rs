@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     check::diagnosis::words_of_picker,
-    probe::{Answer, Received},
+    probe::{Answer, Received, latency::Latencies},
 };
 
 /// The form that the body of an answer must have.
@@ -164,6 +164,14 @@ impl<'a> Seen<'a> {
             Body::Stream(events) => Ok(events),
             Body::Json(_) => Err(Unjudged::because("the answer is not a stream")),
             Body::Unread(why) => Err(why.clone()),
+        }
+    }
+
+    /// When the tokens of a stream came; none where the answer is no stream.
+    pub fn latencies(&self) -> Latencies {
+        match &self.body {
+            Body::Stream(events) => events.latencies(),
+            Body::Json(_) | Body::Unread(_) => Latencies::default(),
         }
     }
 

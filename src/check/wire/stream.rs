@@ -2,11 +2,15 @@
 //!
 //! Source: OpenAI API reference, "Streaming"; framing is `probe::sse`'s.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::{Endpoint, Unjudged, strict};
 use crate::probe::{
     Received,
+    latency::Latencies,
+    openai,
     sse::{Stream, StreamEvent},
 };
 
@@ -59,6 +63,8 @@ impl Item {
 #[derive(Debug)]
 pub(super) struct Events {
     items: Vec<Item>,
+    /// When each of them came, counted from sending.
+    times: Vec<Duration>,
     framing: Vec<String>,
     chunks: Vec<String>,
     done: Vec<String>,
@@ -74,7 +80,19 @@ impl Events {
             chunks: chunks::faults(&items, endpoint),
             done: done::faults(&items),
             items,
+            times: stream.events.iter().map(|event| event.at).collect(),
         }
+    }
+
+    /// When the tokens came.
+    pub(super) fn latencies(&self) -> Latencies {
+        let carries_text = |item: &Item| matches!(item, Item::Chunk(Ok(chunk)) if openai::chunk_carries_text(chunk));
+        let with_text = self
+            .items
+            .iter()
+            .zip(&self.times)
+            .filter(|(item, _)| carries_text(item));
+        Latencies::at(with_text.map(|(_, at)| *at))
     }
 
     /// The events, where they are framed as they must be.

@@ -92,7 +92,7 @@ fn good_answers_hold_and_what_does_not_apply_says_why() {
         (chat(GOOD.as_bytes()), "json"),
         (streamed(&events("\n")), "stream-done"),
     ] {
-        let findings = judge(&Expected::of(&answer.request), &answer);
+        let findings = judge(&Seen::of(&Expected::of(&answer.request), &answer));
         assert_eq!(findings.len(), WIRE_CHECKS.len());
         for (check, finding) in findings {
             match finding {
@@ -134,7 +134,7 @@ fn a_body_of_which_too_little_was_kept_is_not_decided_and_no_pass() {
         if let Ok(received) = &mut answer.outcome {
             received.body_bytes += 1;
         }
-        let findings = judge(&Expected::of(&answer.request), &answer);
+        let findings = judge(&Seen::of(&Expected::of(&answer.request), &answer));
         assert!(
             findings
                 .iter()
@@ -215,7 +215,7 @@ proptest! {
         }
         for request in [CHAT, STREAMED, "{"] {
             let answer = answer(path, request, content_type, &body);
-            prop_assert_eq!(judge(&Expected::of(&answer.request), &answer).len(), WIRE_CHECKS.len());
+            prop_assert_eq!(judge(&Seen::of(&Expected::of(&answer.request), &answer)).len(), WIRE_CHECKS.len());
         }
     }
 }

@@ -27,6 +27,7 @@ impl Performing<'_> {
             for inner in &step.steps {
                 match inner {
                     Step::Request(request) => self.send(request).await,
+                    Step::Load(load) => self.load(load).await,
                     // Reading refuses it.
                     Step::With(within) => {
                         let why = "it stands inside of another change";

@@ -42,6 +42,11 @@ impl Reader {
                     self.name(&at, request.name.as_deref(), naming)?;
                     Step::Request(Box::new(self.request(&at, *request)?))
                 }
+                StepFile::Load(load) => {
+                    let at = format!("{at}/load");
+                    self.name(&at, load.name.as_deref(), naming)?;
+                    Step::Load(Box::new(self.load(&at, *load)?))
+                }
                 StepFile::With(with) => Step::With(Box::new(self.with(&format!("{at}/with"), *with, naming)?)),
             });
         }
