@@ -1,10 +1,12 @@
 //! Smoke load beside `oha`: requests a second, and processor time for each, with every answer of ours judged.
 //!
-//! `cargo bench --bench load -- OHA [ROUNDS]`, where OHA is the program (`cargo install oha --locked`). Both ask the same
-//! server, by turns, with as many connections, for the same number of answers, each in a process of its own that is held to
-//! the first core (`taskset`), and has one worker; the server is held to the second. What is printed are the medians over
-//! the rounds, and the median of each round's ratio: what else the machine does hits both. It judges nothing. The mark to
-//! reach is 0.95 of oha's rate.
+//! `cargo bench --bench load -- OHA [ROUNDS [URL MODEL]]`, where OHA is the program (`cargo install oha --locked`). Both ask
+//! the same endpoint, by turns, with as many connections, for the same number of answers, each in a process of its own that
+//! is held to the first core (`taskset`), and has one worker. The endpoint at URL, such as a simulator, is held to another
+//! core by whoever starts it; without one it is a server of ours on the second core, which sends bytes that are ready and
+//! costs next to nothing. What is printed are the medians over the rounds, and the median of each round's ratio: what else
+//! the machine does hits both. It judges nothing. The mark to reach, with an endpoint that does something, is 0.95 of oha's
+//! rate.
 
 use std::{
     fmt::Write as _,
@@ -29,8 +31,15 @@ const WORKERS: u32 = 50;
 const TOKENS: usize = 16;
 /// Longer than any answer takes.
 const LIMIT: Duration = Duration::from_secs(30);
-/// The model that is served.
+/// The model that our server serves.
 const MODEL: &str = "m";
+
+/// What is asked.
+#[derive(Debug, Clone)]
+struct Endpoint {
+    base: String,
+    model: String,
+}
 
 /// A kind of answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,11 +65,19 @@ fn main() -> anyhow::Result<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["serve"] => serve(),
-        ["ask", kind, base] => ask(Kind::of(kind)?, base),
-        [] => compare("oha", 5),
-        [oha] => compare(oha, 5),
-        [oha, rounds] => compare(oha, rounds.parse()?),
-        _ => anyhow::bail!("expected OHA and the number of rounds"),
+        ["ask", kind, base, model] => ask(Kind::of(kind)?, &Endpoint::at(base, model)),
+        [] => compare_on_ours("oha", 5),
+        [oha] => compare_on_ours(oha, 5),
+        [oha, rounds] => compare_on_ours(oha, rounds.parse()?),
+        [oha, rounds, base, model] => compare(oha, rounds.parse()?, &Endpoint::at(base, model)),
+        _ => anyhow::bail!("expected OHA, the number of rounds, and URL and MODEL of an endpoint"),
+    }
+}
+
+impl Endpoint {
+    fn at(base: &str, model: &str) -> Self {
+        let (base, model) = (base.to_owned(), model.to_owned());
+        Self { base, model }
     }
 }
 
@@ -86,11 +103,11 @@ impl Kind {
         }
     }
 
-    fn body(self) -> Value {
+    fn body(self, model: &str) -> Value {
         match self {
-            Self::Completion => json!({"model": MODEL, "prompt": "Say hi", "max_tokens": TOKENS}),
+            Self::Completion => json!({"model": model, "prompt": "Say hi", "max_tokens": TOKENS}),
             Self::ChatStream => json!({
-                "model": MODEL, "messages": [{"role": "user", "content": "Say hi"}], "max_tokens": TOKENS,
+                "model": model, "messages": [{"role": "user", "content": "Say hi"}], "max_tokens": TOKENS,
                 "stream": true, "stream_options": {"include_usage": true},
             }),
         }
@@ -199,18 +216,18 @@ fn request_length(asked: &[u8]) -> Option<usize> {
 }
 
 /// Performs the scenario of a load, as `probe` and `verify` do, and prints the figures.
-fn ask(kind: Kind, base: &str) -> anyhow::Result<()> {
+fn ask(kind: Kind, endpoint: &Endpoint) -> anyhow::Result<()> {
     let scenario = json!({
         "name": "bench", "proves": "It is fast.",
         "steps": [{"load": {
-            "path": kind.path(), "json": kind.body(), "workers": WORKERS, "requests": kind.requests(),
+            "path": kind.path(), "json": kind.body(&endpoint.model), "workers": WORKERS, "requests": kind.requests(),
             "expect": {"answer": "success", "answered-by": ["model-server"]},
         }}],
     });
     let scenario = scenario::read("bench", scenario.to_string().as_bytes())?;
     let ground = Ground {
-        base: base.to_owned(),
-        model: MODEL.to_owned(),
+        base: endpoint.base.clone(),
+        model: endpoint.model.clone(),
         has_answered: true,
         ..Ground::default()
     };
@@ -236,10 +253,14 @@ fn ask(kind: Kind, base: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn compare(oha: &str, rounds: usize) -> anyhow::Result<()> {
-    let itself = std::env::current_exe()?.display().to_string();
-    let mut server = Server::start(&itself)?;
+fn compare_on_ours(oha: &str, rounds: usize) -> anyhow::Result<()> {
+    let mut server = Server::start(&std::env::current_exe()?.display().to_string())?;
     let base = server.base()?;
+    compare(oha, rounds, &Endpoint::at(&base, MODEL))
+}
+
+fn compare(oha: &str, rounds: usize, endpoint: &Endpoint) -> anyhow::Result<()> {
+    let itself = std::env::current_exe()?.display().to_string();
     let mut out = io::stdout().lock();
     writeln!(
         out,
@@ -249,7 +270,7 @@ fn compare(oha: &str, rounds: usize) -> anyhow::Result<()> {
     for kind in Kind::ALL {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for round in 0..=rounds {
-            let (our, their) = (run_ours(&itself, kind, &base)?, run_oha(oha, kind, &base)?);
+            let (our, their) = (run_ours(&itself, kind, endpoint)?, run_oha(oha, kind, endpoint)?);
             // The first warms the server up.
             if round > 0 {
                 ours.push(our);
@@ -276,8 +297,8 @@ fn compare(oha: &str, rounds: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn run_ours(itself: &str, kind: Kind, base: &str) -> anyhow::Result<Run> {
-    let (told, cpu) = timed(&[itself, "ask", kind.word(), base])?;
+fn run_ours(itself: &str, kind: Kind, endpoint: &Endpoint) -> anyhow::Result<Run> {
+    let (told, cpu) = timed(&[itself, "ask", kind.word(), &endpoint.base, &endpoint.model])?;
     let figures: LoadFigures = serde_json::from_str(&told)?;
     let seconds = Duration::from_millis(figures.took_ms).as_secs_f64();
     Ok(Run {
@@ -286,9 +307,10 @@ fn run_ours(itself: &str, kind: Kind, base: &str) -> anyhow::Result<Run> {
     })
 }
 
-fn run_oha(oha: &str, kind: Kind, base: &str) -> anyhow::Result<Run> {
+fn run_oha(oha: &str, kind: Kind, endpoint: &Endpoint) -> anyhow::Result<Run> {
     let (requests, workers) = (kind.requests().to_string(), WORKERS.to_string());
-    let (url, body) = (format!("{base}{}", kind.path()), kind.body().to_string());
+    let url = format!("{}{}", endpoint.base, kind.path());
+    let body = kind.body(&endpoint.model).to_string();
     let (told, cpu) = timed(&[
         oha,
         "--no-tui",
