@@ -40,18 +40,22 @@ pub fn answerer(answer: &Answer) -> Answerer {
     let Some(status) = answer.status() else {
         return Answerer::Nobody;
     };
-    let text = answer.text();
     if answer.passed_endpoint_picker() {
         // Envoy's words for a picked pod that refuses; the pick was the endpoint picker's.
-        if status == 503 && text.starts_with("upstream connect error") {
+        if status == 503 && answer.text().starts_with("upstream connect error") {
             return Answerer::Gateway;
         }
         return Answerer::ModelServer;
     }
+    // Nothing that is a success is an error in words, and of a load nearly all are.
+    if status == 200 {
+        return Answerer::ModelServerAround;
+    }
+    let text = answer.text();
     if words_of_picker(&text).is_some() {
         return Answerer::EndpointPicker;
     }
-    if status == 200 || text.trim_start().starts_with('{') {
+    if text.trim_start().starts_with('{') {
         return Answerer::ModelServerAround;
     }
     Answerer::Gateway

@@ -189,7 +189,7 @@ impl WireCheck for Choices {
         }
         let choices = seen.choices()?;
         let mut times: BTreeMap<u64, usize> = BTreeMap::new();
-        for choice in &choices {
+        for choice in choices {
             *times.entry(choice.index).or_default() += 1;
         }
         let wanted = seen.expected.choices;

@@ -1,5 +1,7 @@
 //! An answer read once for all checks, and the ground that each of them stands on.
 
+use std::cell::OnceCell;
+
 use serde_json::Value;
 
 use super::{
@@ -37,6 +39,8 @@ pub struct Seen<'a> {
     /// What came.
     pub answer: &'a Answer,
     body: Body,
+    /// The choices, once a check has asked for them.
+    choices: OnceCell<Result<Vec<Choice>, Unjudged>>,
 }
 
 #[derive(Debug)]
@@ -50,7 +54,12 @@ impl<'a> Seen<'a> {
     /// Reads an answer.
     pub fn of(expected: &'a Expected, answer: &'a Answer) -> Self {
         let body = Body::Unread(Unjudged::because("nothing of the body was read"));
-        let mut seen = Self { expected, answer, body };
+        let mut seen = Self {
+            expected,
+            answer,
+            body,
+            choices: OnceCell::new(),
+        };
         seen.body = seen.read().unwrap_or_else(Body::Unread);
         seen
     }
@@ -193,7 +202,12 @@ impl<'a> Seen<'a> {
     }
 
     /// The choices, where each is well formed; those of a stream put together, in the order of their first piece.
-    pub(super) fn choices(&self) -> Result<Vec<Choice>, Unjudged> {
+    pub(super) fn choices(&self) -> Result<&[Choice], Unjudged> {
+        let choices = self.choices.get_or_init(|| self.read_choices());
+        choices.as_deref().map_err(Clone::clone)
+    }
+
+    fn read_choices(&self) -> Result<Vec<Choice>, Unjudged> {
         if self.is_stream() {
             return Ok(choices::joined(&self.events()?.ended()?, self.expected.endpoint));
         }
