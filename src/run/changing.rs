@@ -84,7 +84,7 @@ impl<'a> Changing<'a> {
     /// In words, why they may not be changed.
     pub(super) fn deployments(&self, role: Role) -> Result<Vec<Arc<Deployment>>, String> {
         let pods = match role {
-            Role::ModelServer => self.model_servers(),
+            Role::ModelServer => picker::of_pool(self.deployer, &self.pool_pods()),
             Role::EndpointPicker => picker::pods(self.deployer, &self.seen),
         };
         let made = kinds_and_names(self.deployer);
@@ -99,13 +99,6 @@ impl<'a> Changing<'a> {
             return Err(format!("{} has no pod", role.words()));
         }
         Ok(found)
-    }
-
-    fn model_servers(&self) -> Vec<Arc<Pod>> {
-        let pool = self.pool_pods();
-        let mut pods = self.deployer.site.watches.pods.all();
-        pods.retain(|pod| pool.iter().any(|one| Some(&one.name) == pod.metadata.name.as_ref()));
-        pods
     }
 
     fn pool_pods(&self) -> Vec<check::PoolPod> {

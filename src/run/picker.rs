@@ -69,13 +69,18 @@ pub(super) fn running_images(
     pickers: &[Arc<Pod>],
     digests: &BTreeMap<ImageRef, String>,
 ) -> Vec<RunningImage> {
-    let mut pods = deployer.site.watches.pods.all();
-    pods.retain(|pod| seen.pool_pods.iter().any(|known| is(known, pod)));
     pickers
         .iter()
-        .chain(&pods)
+        .chain(&of_pool(deployer, &seen.pool_pods))
         .flat_map(|pod| images(pod, digests))
         .collect()
+}
+
+/// The pods that are known as those of a pool, as they are now.
+pub(super) fn of_pool(deployer: &Deployer, known: &[PoolPod]) -> Vec<Arc<Pod>> {
+    let mut pods = deployer.site.watches.pods.all();
+    pods.retain(|pod| known.iter().any(|known| is(known, pod)));
+    pods
 }
 
 /// Whether a pod of the pool is this pod: the same name in another namespace is another pod.
