@@ -1,12 +1,6 @@
 //! Loads against servers that answer rightly, wrongly, or never.
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Stdio},
-    sync::mpsc,
-    time::Duration,
-};
+use std::{fs, path::Path, process::Stdio, sync::mpsc, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -19,7 +13,7 @@ use quickproof::{
 
 use crate::{
     lies::{Ask, LIES, MODEL, PROMPT, liar},
-    probe::{Probed, command},
+    probe::{Probed, command, ends_at_a_signal},
     served::Served,
 };
 
@@ -216,15 +210,5 @@ fn a_signal_ends_a_load_at_once_with_valid_reports() {
     for _ in 0..3 {
         requests.recv_timeout(BOUND).unwrap();
     }
-    #[expect(clippy::disallowed_methods, reason = "the standard library sends no signals")]
-    let killed = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(killed.success());
-    let probed = Probed::of(directory.path(), child.wait_with_output().unwrap());
-    assert_eq!(probed.code, Some(130), "{}", probed.stderr);
-    let record: Value = serde_json::from_str(&probed.files["record.json"]).unwrap();
-    assert_eq!(record["interrupted"], "SIGINT");
-    assert!(probed.files["junit_quickproof.xml"].ends_with("</testsuites>\n"));
+    ends_at_a_signal(directory.path(), child);
 }

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
     sync::mpsc,
     time::{Duration, Instant},
 };
@@ -48,6 +48,22 @@ pub(crate) fn command(directory: &Path, arguments: &[&str]) -> Command {
         .env_clear()
         .stdin(Stdio::null());
     command
+}
+
+/// Interrupts a probe: it ends with the exit code for that, and its reports are whole.
+#[track_caller]
+pub(crate) fn ends_at_a_signal(directory: &Path, child: Child) {
+    #[expect(clippy::disallowed_methods, reason = "the standard library sends no signals")]
+    let killed = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(killed.success());
+    let probed = Probed::of(directory, child.wait_with_output().unwrap());
+    assert_eq!(probed.code, Some(130), "{}", probed.stderr);
+    let record: Value = serde_json::from_str(&probed.files["record.json"]).unwrap();
+    assert_eq!(record["interrupted"], "SIGINT");
+    assert!(probed.files["junit_quickproof.xml"].ends_with("</testsuites>\n"));
 }
 
 /// What a probe printed, and what it wrote.
@@ -461,15 +477,5 @@ fn a_signal_ends_it_with_valid_reports() {
     for _ in 0..2 {
         requests.recv_timeout(BOUND).unwrap();
     }
-    #[expect(clippy::disallowed_methods, reason = "the standard library sends no signals")]
-    let killed = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(killed.success());
-    let probed = Probed::of(directory.path(), child.wait_with_output().unwrap());
-    assert_eq!(probed.code, Some(130), "{}", probed.stderr);
-    let record: Value = serde_json::from_str(&probed.files["record.json"]).unwrap();
-    assert_eq!(record["interrupted"], "SIGINT");
-    assert!(probed.files["junit_quickproof.xml"].ends_with("</testsuites>\n"));
+    ends_at_a_signal(directory.path(), child);
 }
