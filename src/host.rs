@@ -16,6 +16,12 @@ use tokio::{
     process::Command,
 };
 
+mod docker;
+mod poll;
+
+pub use docker::docker;
+pub use poll::poll;
+
 /// What the program may know of its machine: variables, directories, programs, the clock.
 #[derive(Debug, Clone)]
 pub struct Host {

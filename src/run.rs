@@ -16,7 +16,7 @@ use crate::{
     check,
     cluster::{Cluster, ExistingCluster, inventory::Inventory, scale::Scaled},
     deploy::Deployer,
-    host::{Call, Host},
+    host::{Host, docker},
     images::{ImageRef, Way},
     plan::{self, Action, Plan},
     record::{Decision, Event, Events, Reporter, RunRecord, Stage},
@@ -332,9 +332,7 @@ fn run_id(host: &Host) -> String {
 
 /// Whether a container engine answers, asked in the cheapest way.
 async fn engine_answers(host: &Host) -> Result<(), String> {
-    let call = Call::new("docker")
-        .args(["version", "--format", "{{.Server.Version}}"])
-        .time_limit(Duration::from_secs(5));
+    let call = docker(["version", "--format", "{{.Server.Version}}"]).time_limit(Duration::from_secs(5));
     match host.run(&call).await {
         Ok(ended) if ended.status.success() => Ok(()),
         Ok(ended) => Err(format!("no container engine answers: {}", ended.last_words())),

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{Cluster, ClusterError, SHORT};
-use crate::host::{Call, Host};
+use crate::host::{Host, docker};
 
 /// A range of IPv4 addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,8 +98,7 @@ pub async fn stand_in(host: &Host, cluster: &Cluster, namespace: &str, service: 
         "dev",
         "eth0",
     ];
-    host.run_ok(&Call::new("docker").args(on_node).time_limit(SHORT))
-        .await?;
+    host.docker(on_node).await?;
     let status = json!({"status": {"loadBalancer": {"ingress": [{"ip": address.to_string(), "ipMode": "VIP"}]}}});
     services
         .patch_status(service, &PatchParams::default(), &Patch::Merge(status))
@@ -126,8 +125,7 @@ pub async fn take_back(host: &Host, cluster: &Cluster, address: IpAddr) -> Resul
         "dev",
         "eth0",
     ];
-    host.run_ok(&Call::new("docker").args(of_node).time_limit(SHORT))
-        .await?;
+    host.docker(of_node).await?;
     Ok(())
 }
 
@@ -162,13 +160,11 @@ impl Network {
     /// The first network the container is in; kind puts a node into one.
     async fn of(host: &Host, container: &str) -> Result<Option<Self>, ClusterError> {
         let format = "{{range $name, $_ := .NetworkSettings.Networks}}{{println $name}}{{end}}";
-        let call = Call::new("docker").args(["inspect", "--format", format, container]);
-        let names = host.run_ok(&call.time_limit(SHORT)).await?.text();
+        let names = host.docker(["inspect", "--format", format, container]).await?.text();
         let Some(name) = names.lines().next() else {
             return Ok(None);
         };
-        let call = Call::new("docker").args(["network", "inspect", name]);
-        let ended = host.run_ok(&call.time_limit(SHORT)).await?;
+        let ended = host.docker(["network", "inspect", name]).await?;
         let networks: Vec<Self> = serde_json::from_slice(&ended.stdout).unwrap_or_default();
         Ok(networks.into_iter().next())
     }
@@ -203,12 +199,9 @@ impl Network {
             "--format",
             "{{.Names}}",
         ];
-        let nodes = host
-            .run_ok(&Call::new("docker").args(filters).time_limit(SHORT))
-            .await?
-            .text();
+        let nodes = host.docker(filters).await?.text();
         for node in nodes.lines() {
-            let call = Call::new("docker").args(["exec", node, "ip", "-4", "-o", "address", "show", "dev", "eth0"]);
+            let call = docker(["exec", node, "ip", "-4", "-o", "address", "show", "dev", "eth0"]);
             // A node that is just going away has no addresses.
             let ended = host.run(&call.time_limit(SHORT)).await?;
             taken.extend(on_interface(&ended.text()));

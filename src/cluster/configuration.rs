@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 
 use super::ClusterError;
-use crate::host::{Call, Host};
+use crate::host::{Host, docker};
 
 // Not rust-embed: three files known by name, and with `include_str!` a missing one does not compile.
 const BASE: &str = include_str!("../../manifests/cluster/kind.yaml");
@@ -36,7 +36,7 @@ impl Cgroup {
     /// # Errors
     /// No container engine answers.
     pub async fn of_engine(host: &Host) -> Result<Self, ClusterError> {
-        let call = Call::new("docker").args(["info", "--format", "{{.CgroupVersion}}"]);
+        let call = docker(["info", "--format", "{{.CgroupVersion}}"]);
         let ended = host.run(&call.time_limit(super::SHORT)).await?;
         // With no engine, `docker info` prints an empty version, and in some releases exits with 0.
         match (ended.status.success(), ended.text().as_str()) {

@@ -17,7 +17,7 @@ use super::{
     thaw::thawing,
 };
 use crate::{
-    host::{Call, Host, HostError},
+    host::{Call, Host, HostError, docker},
     record::{Events, Stage},
 };
 
@@ -160,8 +160,8 @@ async fn with_last_words(host: &Host, name: &str, error: ClusterError) -> Cluste
     };
     let node = node_container(name);
     let calls = [
-        Call::new("docker").args(["logs", "--tail", "8", &node]),
-        Call::new("docker").args([
+        docker(["logs", "--tail", "8", &node]),
+        docker([
             "exec",
             &node,
             "journalctl",

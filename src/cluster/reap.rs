@@ -13,13 +13,13 @@ use kube::{
 };
 
 use super::{
-    ClusterError, ExistingCluster, SHORT, existing,
+    ClusterError, ExistingCluster, existing,
     inventory::{Inventory, Listing, Made, Reach, same},
     kind,
     scale::{Asked, Scaled},
 };
 use crate::{
-    host::{Call, Host, in_words},
+    host::{Host, in_words},
     record::{Events, Stage},
 };
 
@@ -177,17 +177,11 @@ async fn engine(host: &Host, what: &str, flags: &[&str], name: &str) -> Result<F
     let filter = format!("name=^{name}$");
     // A listing says by its emptiness that a thing is absent; `rm` says so only in words.
     let all: &[&str] = if what == "container" { &["--all"] } else { &[] };
-    let look = Call::new("docker")
-        .args([what, "ls", "--quiet", "--filter", &filter])
-        .args(all.iter().copied());
-    if host.run_ok(&look.time_limit(SHORT)).await?.text().is_empty() {
+    let look = [&[what, "ls", "--quiet", "--filter", &filter], all].concat();
+    if host.docker(look).await?.text().is_empty() {
         return Ok(Fate::Absent);
     }
-    let call = Call::new("docker")
-        .args([what, "rm"])
-        .args(flags.iter().copied())
-        .arg(name);
-    host.run_ok(&call.time_limit(SHORT)).await?;
+    host.docker([&[what, "rm"], flags, &[name]].concat()).await?;
     Ok(Fate::Removed)
 }
 
@@ -336,8 +330,8 @@ async fn delete(objects: &Api<DynamicObject>, made: &Made, uid: &str) -> Result<
 /// The containers that runs share: they go when everything does, unless a run is using them.
 async fn reap_shared(host: &Host) -> Result<Vec<Reaped>, ClusterError> {
     let label = format!("label={SHARED_LABEL}");
-    let call = Call::new("docker").args(["container", "ls", "--all", "--filter", &label, "--format", "{{.Names}}"]);
-    let names = host.run_ok(&call.time_limit(SHORT)).await?.text();
+    let call = ["container", "ls", "--all", "--filter", &label, "--format", "{{.Names}}"];
+    let names = host.docker(call).await?.text();
     let mut users = Listing::all(host)?.into_iter().map(|(_, listing)| listing);
     let user = users.find(|listing| listing.process.is_alive());
     let mut reaped = Vec::new();

@@ -12,8 +12,7 @@ use std::{
     time::Duration,
 };
 
-use super::SHORT;
-use crate::host::{Call, Host};
+use crate::host::Host;
 
 /// Carries `dying` out, and thaws what is frozen in the container meanwhile. Where there is nothing to thaw, or we may
 /// not, it only carries `dying` out.
@@ -37,8 +36,11 @@ async fn freezer_of(host: &Host, container: &str) -> Option<PathBuf> {
     if !root.is_dir() {
         return None;
     }
-    let call = Call::new("docker").args(["inspect", "--format", "{{.Id}}", container]);
-    let id = host.run_ok(&call.time_limit(SHORT)).await.ok()?.text();
+    let id = host
+        .docker(["inspect", "--format", "{{.Id}}", container])
+        .await
+        .ok()?
+        .text();
     directory_of(root, &id)
 }
 

@@ -1,9 +1,6 @@
 //! Applying objects: server-side, in order, under a field manager of our own.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
@@ -22,6 +19,7 @@ use crate::{
         inventory,
         watching::{Placement, Progress},
     },
+    host::poll,
     manifest::Object,
     record::{Deviation, DeviationKind, Stage},
     verdict::{Cause, CauseCode},
@@ -245,32 +243,26 @@ impl Deployer {
 
     /// The resource of an object's kind; waits where its CRD was applied by this run and is not served yet.
     async fn served(&self, object: &Object, expected: &str) -> Result<Resource, StepFailed> {
-        let began = Instant::now();
-        loop {
-            let (found, _) = persistently(AWAY_LIMIT, || {
-                self.resources.of_kind(object.api_version(), object.kind())
-            })
-            .await
-            .map_err(|trouble| refused(trouble, expected.to_owned(), &object.title()))?;
-            if let Some(resource) = found {
-                return Ok(resource);
+        let unknown = || StepFailed {
+            expected: expected.to_owned(),
+            actual: format!("the cluster knows no {} {}", object.api_version(), object.kind()),
+            cause: Cause::new(CauseCode::ObjectKindUnknown).because(format!(
+                "{}:{} {}",
+                object.file,
+                object.line,
+                object.title()
+            )),
+        };
+        let look = async |_| {
+            let kind = || self.resources.of_kind(object.api_version(), object.kind());
+            match persistently(AWAY_LIMIT, kind).await {
+                Ok((Some(resource), _)) => Ok(Ok(resource)),
+                Ok((None, _)) if self.deployed(|deployed| defines(&deployed.objects, object)) => Err(unknown()),
+                Ok((None, _)) => Ok(Err(unknown())),
+                Err(trouble) => Ok(Err(refused(trouble, expected.to_owned(), &object.title()))),
             }
-            let promised = self.deployed(|deployed| defines(&deployed.objects, object));
-            if !promised || began.elapsed() > SERVED_LIMIT {
-                let kind = format!("{} {}", object.api_version(), object.kind());
-                return Err(StepFailed {
-                    expected: expected.to_owned(),
-                    actual: format!("the cluster knows no {kind}"),
-                    cause: Cause::new(CauseCode::ObjectKindUnknown).because(format!(
-                        "{}:{} {}",
-                        object.file,
-                        object.line,
-                        object.title()
-                    )),
-                });
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        };
+        poll(SERVED_LIMIT, Duration::from_millis(100), look).await?
     }
 
     async fn await_established(&self, definitions: &[&Object]) -> Result<(), StepFailed> {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::ImagesError;
-use crate::host::{Call, Ended, Host};
+use crate::host::{Ended, Host, docker};
 
 /// The label on everything that is made in the engine, by which it is found again.
 pub(super) const LABEL: &str = "quickproof=1";
@@ -89,8 +89,7 @@ impl<'a> Engine<'a> {
         &self,
         arguments: I,
     ) -> Result<Ended, ImagesError> {
-        let call = Call::new("docker").args(arguments);
-        self.host.run_ok(&call).await.map_err(ImagesError::Engine)
+        self.host.run_ok(&docker(arguments)).await.map_err(ImagesError::Engine)
     }
 
     /// Runs the client; it may fail, as where something is not there.
@@ -98,8 +97,7 @@ impl<'a> Engine<'a> {
         &self,
         arguments: I,
     ) -> Result<Ended, ImagesError> {
-        let call = Call::new("docker").args(arguments);
-        self.host.run(&call).await.map_err(ImagesError::Engine)
+        self.host.run(&docker(arguments)).await.map_err(ImagesError::Engine)
     }
 
     /// Those of the named images that the engine has.
