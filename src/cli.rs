@@ -17,6 +17,7 @@ use crate::{
     record::{Event, Events},
     redact::Redactor,
     report::{Colours, Glyphs, Look, Medium, Verbosity},
+    run::OrderError,
     verdict::ExitCode,
 };
 
@@ -26,7 +27,6 @@ pub mod explain;
 pub mod guide;
 pub mod images;
 pub mod lint;
-mod order;
 pub mod plan;
 pub mod probe;
 pub mod reap;
@@ -71,7 +71,7 @@ enum Command {
 }
 
 /// How output looks, whatever the subcommand.
-#[derive(Debug, Clone, Copy, clap::Args)]
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
 #[command(next_help_heading = "Output")]
 pub struct Manner {
     /// When to use colours. `NO_COLOR` and `CLICOLOR_FORCE` are heeded by `auto`
@@ -86,9 +86,10 @@ pub struct Manner {
 }
 
 /// When to use colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 enum When {
     /// On a terminal that wants them
+    #[default]
     Auto,
     /// Always
     Always,
@@ -155,24 +156,25 @@ impl Usage {
     }
 }
 
+/// Why a run cannot begin: an error of use, or one of this machine and the network.
+fn cannot_begin(error: OrderError) -> anyhow::Error {
+    match error.exit_code() {
+        ExitCode::Usage => Usage::new(error).into(),
+        _ => error.into(),
+    }
+}
+
 impl Command {
     fn run(self, caller: &Caller) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Verify(arguments) => verify::run(*arguments, caller),
+            Self::Verify(arguments) => verify::run(&arguments, caller),
             Self::Images(command) => {
                 block_on(command.run(&caller.host))??;
                 Ok(ExitCode::Passed)
             }
             Self::Cluster(command) => {
                 block_on(aloud(async |events| {
-                    let provided = match &command {
-                        cluster::ClusterCommand::Up { node_image: None, .. } => {
-                            Some(crate::images::provide(&caller.host, crate::images::Way::Auto, &[], events).await?)
-                        }
-                        _ => None,
-                    };
-                    let image = provided.as_ref().and_then(|provided| provided.node_image.as_deref());
-                    cluster::run(&caller.host, &command, image, events, &mut io::stdout()).await
+                    cluster::run(&caller.host, &command, events, &mut io::stdout()).await
                 }))??;
                 Ok(ExitCode::Passed)
             }

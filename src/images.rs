@@ -35,16 +35,17 @@ pub use recipe::{
 pub use registry::{REGISTRY_CONTAINER, Registry, remove_registry};
 pub use serve::{State, states};
 
-/// How images are had.
+/// How container images come to the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Way {
-    /// The first of the others that can work here.
+    /// The first of the others that can work here; one line says which
     Auto,
-    /// Pulled from the registries that their names name.
+    /// Pulled from their registries
     Pull,
-    /// Made from packages where they are not here yet.
+    /// Built from packages (Go modules, Debian packages, wheels), for networks without image registries. Proves nothing
+    /// about the published images, and says so
     Build,
-    /// Only what is here already: in the engine or in the cache.
+    /// Already on this machine
     Present,
 }
 

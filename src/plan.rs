@@ -382,13 +382,13 @@ impl Plan {
     }
 }
 
-/// Whether the release is published yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// When in a release's life it is tested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Phase {
-    /// It is not: what it names on the web is served from its own tree.
+    /// URLs of the tag are served from the tree, the chart and the CRDs are packed from it
     #[default]
     BeforePublish,
-    /// It is: the real addresses are used and nothing is substituted.
+    /// The real URLs only
     AfterPublish,
 }
 

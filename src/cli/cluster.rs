@@ -11,6 +11,7 @@ use crate::{
         reap,
     },
     host::Host,
+    images::{self, Way},
     record::Events,
 };
 
@@ -36,21 +37,19 @@ pub enum ClusterCommand {
     List,
 }
 
-/// Carries the command out and writes what a person wants to know to `out`. `node_image` is what `up` takes when the
-/// command line names none.
+/// Carries the command out and writes what a person wants to know to `out`.
 ///
 /// # Errors
 /// No engine answers, kind fails, or `out` is broken.
-pub async fn run(
-    host: &Host,
-    command: &ClusterCommand,
-    node_image: Option<&str>,
-    events: &Events,
-    out: &mut dyn Write,
-) -> anyhow::Result<()> {
+pub async fn run(host: &Host, command: &ClusterCommand, events: &Events, out: &mut dyn Write) -> anyhow::Result<()> {
     match command {
-        ClusterCommand::Up { id, node_image: named } => {
-            up(host, id, named.as_deref().or(node_image), events, out).await
+        ClusterCommand::Up {
+            id,
+            node_image: Some(image),
+        } => up(host, id, Some(image), events, out).await,
+        ClusterCommand::Up { id, node_image: None } => {
+            let provided = images::provide(host, Way::Auto, &[], events).await?;
+            up(host, id, provided.node_image.as_deref(), events, out).await
         }
         ClusterCommand::Down { id } => down(host, id, out).await,
         ClusterCommand::List => Ok(table(&cluster::list(host).await?, out)?),

@@ -13,7 +13,7 @@ pub use json::PLAN_VERSION;
 pub use json::PlanView;
 
 use crate::{
-    cli::{Caller, Usage, block_on, source::SourceArguments},
+    cli::{Caller, Usage, block_on, cannot_begin, source::SourceArguments},
     plan::{self, Action, Offer, Options, Phase, Plan, Resources, Step},
     record::DeviationKind,
     release::{self, Layout, Release},
@@ -35,7 +35,7 @@ pub struct PlanArguments {
     choice: ChoiceArguments,
     /// Whether the release's own files stand in for its addresses, or the addresses themselves are read
     #[arg(long, value_name = "WHEN", default_value = "before-publish")]
-    phase: When,
+    phase: Phase,
     /// The directory with the assets of a release that is not published yet, such as `manifests.yaml`
     #[arg(long, value_name = "DIR")]
     artifacts: Option<PathBuf>,
@@ -77,15 +77,6 @@ pub enum Form {
     Text,
     /// For scripts: one object
     Json,
-}
-
-/// Whether the release is published yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum When {
-    /// Its own files stand in for its addresses
-    BeforePublish,
-    /// Its addresses are read, and nothing stands in
-    AfterPublish,
 }
 
 impl ChoiceArguments {
@@ -130,10 +121,7 @@ pub fn run(arguments: PlanArguments, caller: &Caller, out: &mut dyn Write) -> an
     let mut options = Options {
         variant: offer.variant,
         provider: offer.provider,
-        phase: match arguments.phase {
-            When::BeforePublish => Phase::BeforePublish,
-            When::AfterPublish => Phase::AfterPublish,
-        },
+        phase: arguments.phase,
         profile: arguments.profile,
         helm_set: arguments.set,
         built: arguments.built,
@@ -167,10 +155,7 @@ fn fetch_and_draw(
     let drawing = run::draw_whole(&caller.host, source.access(), release, options, &mut notes);
     let drawn = block_on(drawing)?;
     caller.tell(&notes);
-    drawn.map_err(|error| match error.exit_code() {
-        ExitCode::Usage => Usage::new(error).into(),
-        _ => error.into(),
-    })
+    drawn.map_err(cannot_begin)
 }
 
 /// Prints a plan for a person: one line a step, its fault below it, then the ledger and the images.

@@ -1,15 +1,23 @@
-//! `quickproof verify`: what may be typed, and what is meant by it.
+//! `quickproof verify`: what may be typed, what is meant by it, and the run that comes of it.
 //!
-//! Arguments are typed twice: [`VerifyArguments`] as written, [`Verify`] as meant. What a tag, a layout or a provider is,
-//! the rooms below know; their refusals come back as [`Usage`](crate::cli::Usage) errors.
+//! A command line is typed twice: [`VerifyArguments`] as written, [`Order`] as meant. What a tag, a layout or a provider
+//! is, the rooms below know; their refusals come back as [`Usage`] errors.
 
-use std::{collections::BTreeMap, num::NonZeroU32, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use crate::{
-    cli::{Caller, Usage, reports::ReportArguments, scenario::SelectionArguments, source::SourceArguments},
+    cli::{
+        Caller, Usage, block_on, cannot_begin, reports::ReportArguments, scenario::SelectionArguments,
+        source::SourceArguments,
+    },
+    cluster::ExistingCluster,
+    images::Way,
+    plan::{self, Phase},
     release,
+    report::Sink,
+    run::{Keep, Order, Run, Strictness},
     scenario::duration,
     verdict::ExitCode,
 };
@@ -38,7 +46,7 @@ pub struct VerifyArguments {
         default_value = "before-publish",
         help_heading = "What is tested"
     )]
-    phase: PhaseArgument,
+    phase: Phase,
     /// The directory with the assets of a release that is not published yet, such as `manifests.yaml`; without it they are
     /// built from the tree
     #[arg(long, value_name = "DIR", help_heading = "What is tested")]
@@ -49,14 +57,14 @@ pub struct VerifyArguments {
     profile: Option<String>,
     /// One value of the guide's charts, as `helm --set` takes it; may be given again. It goes into the ledger
     #[arg(long, value_name = "KEY=VALUE", value_parser = setting, help_heading = "Deviations from the guide")]
-    set: Vec<Setting>,
+    set: Vec<String>,
     /// Allow no deviation from the letter of the guide: with an entry in the ledger the run cannot pass
     #[arg(long, help_heading = "Deviations from the guide")]
     strict: bool,
 
     /// How container images come to the cluster
     #[arg(long, value_name = "HOW", default_value = "auto", help_heading = "Where it runs")]
-    images: ImagesArgument,
+    images: Way,
     /// An existing cluster, by the name of its kubeconfig context; `current` is the current one
     #[arg(long, value_name = "CONTEXT", help_heading = "Where it runs")]
     cluster: Option<String>,
@@ -72,7 +80,7 @@ pub struct VerifyArguments {
 
     /// Requests sent beyond the guide's own
     #[arg(long, value_name = "NUMBER", default_value = "20", help_heading = "How it is tested")]
-    requests: NonZeroU32,
+    requests: NonZeroUsize,
     #[command(flatten, next_help_heading = "How it is tested")]
     scenarios: SelectionArguments,
     /// Longest that any one thing is waited for, such as `90s`, `10m`, `1h30m`. What can never happen is not waited for
@@ -97,183 +105,73 @@ Examples:
   In a cluster that exists, keeping what was made:
     quickproof verify --tree . --release v1.5.0 --cluster kind-demo -n quickstart --keep";
 
-/// When in a release's life it is tested.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum PhaseArgument {
-    /// URLs of the tag are served from the tree, the chart and the CRDs are packed from it
-    BeforePublish,
-    /// The real URLs only
-    AfterPublish,
+/// Does it.
+///
+/// # Errors
+/// Something is wrong with what was typed, or the run could not begin; nothing was made.
+pub fn run(arguments: &VerifyArguments, caller: &Caller) -> anyhow::Result<ExitCode> {
+    let order = arguments.order(caller)?;
+    block_on(async {
+        let prepared = Run::prepare(caller.host.clone(), order, Sink::new(caller.redactor())).await;
+        let run = prepared.map_err(cannot_begin)?;
+        let (outputs, live) = arguments.reports.open(run.id(), caller)?;
+        let record = Box::pin(run.carry_out(outputs, Box::new(live))).await;
+        Ok(record.exit_code())
+    })?
 }
 
-/// How container images come to the cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ImagesArgument {
-    /// The first of the others that can work here; one line says which
-    Auto,
-    /// Pulled from their registries
-    Pull,
-    /// Built from packages (Go modules, Debian packages, wheels), for networks without image registries. Proves nothing
-    /// about the published images, and says so
-    Build,
-    /// Already on this machine
-    Present,
-}
-
-/// One override of `--set`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Setting {
-    /// What is set; never empty.
-    pub key: String,
-    /// To what; may be empty.
-    pub value: String,
-}
-
-/// What a run is asked to do.
-#[derive(Debug, Clone)]
-pub struct Verify {
-    /// What is tested, as typed.
-    pub source: SourceArguments,
-    /// The model-server variant.
-    pub variant: String,
-    /// The gateway provider.
-    pub provider: String,
-    /// The layout, or `None` to take the tag's.
-    pub layout: Option<String>,
-    /// Before or after publication.
-    pub phase: PhaseArgument,
-    /// The directory with the assets of a release that is not published yet.
-    pub artifacts: Option<PathBuf>,
-    /// The profile of overrides.
-    pub profile: Option<String>,
-    /// Further overrides, in the order typed.
-    pub settings: Vec<Setting>,
-    /// Whether deviations are allowed.
-    pub ledger: LedgerRule,
-    /// How images are had.
-    pub images: ImagesArgument,
-    /// Which cluster.
-    pub cluster: ClusterChoice,
-    /// The namespace, or `None` for the guide's.
-    pub namespace: Option<String>,
-    /// What becomes of what was made.
-    pub afterwards: Afterwards,
-    /// Requests beyond the guide's own.
-    pub requests: NonZeroU32,
-    /// Which scenarios are performed.
-    pub scenarios: SelectionArguments,
-    /// Longest that any one thing is waited for.
-    pub timeout: Duration,
-    /// Where reports go.
-    pub reports: ReportArguments,
-}
-
-/// Whether deviations from the guide are allowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LedgerRule {
-    /// They are, and each is in the ledger.
-    MayHoldEntries,
-    /// `--strict`: none.
-    MustBeEmpty,
-}
-
-/// Which cluster is used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ClusterChoice {
-    /// A kind cluster made for the run.
-    Own,
-    /// The current context.
-    Current {
-        /// The kubeconfig file, or `None` for the usual ones.
-        kubeconfig: Option<PathBuf>,
-    },
-    /// A context by name.
-    Named {
-        /// Its name.
-        context: String,
-        /// The kubeconfig file, or `None` for the usual ones.
-        kubeconfig: Option<PathBuf>,
-    },
-}
-
-/// What becomes of what the run made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Afterwards {
-    /// It is taken away.
-    TakenAway,
-    /// `--keep`.
-    Kept,
-}
-
-impl From<VerifyArguments> for Verify {
-    fn from(typed: VerifyArguments) -> Self {
-        let kubeconfig = typed.kubeconfig;
-        let cluster = match typed.cluster {
-            None => ClusterChoice::Own,
-            Some(name) if name == "current" => ClusterChoice::Current { kubeconfig },
-            Some(context) => ClusterChoice::Named { context, kubeconfig },
-        };
-        Self {
-            source: typed.source,
-            variant: typed.variant,
-            provider: typed.provider,
-            layout: typed.layout,
-            phase: typed.phase,
-            artifacts: typed.artifacts,
-            profile: typed.profile,
-            settings: typed.set,
-            ledger: if typed.strict {
-                LedgerRule::MustBeEmpty
-            } else {
-                LedgerRule::MayHoldEntries
-            },
-            images: typed.images,
-            cluster,
-            namespace: typed.namespace,
-            afterwards: if typed.keep {
-                Afterwards::Kept
-            } else {
-                Afterwards::TakenAway
-            },
-            requests: typed.requests,
-            scenarios: typed.scenarios,
-            timeout: typed.timeout,
-            reports: typed.reports,
-        }
-    }
-}
-
-impl Verify {
-    /// The assets of `--artifacts`, by name; none where it was not given.
+impl VerifyArguments {
+    /// What is meant by them: the order of a run.
     ///
     /// # Errors
-    /// The directory cannot be read, or the release is published and its own assets are asked for.
-    pub fn artifacts(&self) -> Result<BTreeMap<String, Arc<[u8]>>, Usage> {
+    /// They contradict each other, or name what does not exist.
+    fn order(&self, caller: &Caller) -> Result<Order, Usage> {
+        Ok(Order {
+            source: self.source.meant()?,
+            options: plan::Options {
+                variant: self.variant.clone(),
+                provider: self.provider.clone(),
+                phase: self.phase,
+                profile: self.profile.clone(),
+                helm_set: self.set.clone(),
+                namespace: self.namespace.clone(),
+                layout: self.layout.clone(),
+                artifacts: self.artifacts()?,
+                ..plan::Options::default()
+            },
+            access: self.source.access(),
+            images: self.images,
+            cluster: self.cluster.as_deref().map(ExistingCluster::from),
+            kubeconfig: self.kubeconfig.clone(),
+            keep: if self.keep { Keep::Yes } else { Keep::No },
+            strictness: if self.strict {
+                Strictness::Strict
+            } else {
+                Strictness::Ledger
+            },
+            limit: self.timeout,
+            requests: self.requests.get(),
+            scenarios: self.scenarios.selected(caller)?,
+            command: caller.command.clone(),
+        })
+    }
+
+    /// The assets of `--artifacts`, by name; none where it was not given.
+    fn artifacts(&self) -> Result<BTreeMap<String, Arc<[u8]>>, Usage> {
         match (&self.artifacts, self.phase) {
             (None, _) => Ok(BTreeMap::new()),
-            (Some(directory), PhaseArgument::BeforePublish) => release::artifacts(directory).map_err(Usage::new),
-            (Some(_), PhaseArgument::AfterPublish) => Err(Usage::new(anyhow::anyhow!(
+            (Some(directory), Phase::BeforePublish) => release::artifacts(directory).map_err(Usage::new),
+            (Some(_), Phase::AfterPublish) => Err(Usage::new(anyhow::anyhow!(
                 "`--artifacts` stands in for assets that are not published yet; leave it out with `--phase after-publish`"
             ))),
         }
     }
 }
 
-/// Does it.
-///
-/// # Errors
-/// Something is wrong with what was typed, or the run could not begin.
-pub fn run(arguments: VerifyArguments, caller: &Caller) -> anyhow::Result<ExitCode> {
-    super::order::carry_out(&Verify::from(arguments), caller)
-}
-
-/// Reads `KEY=VALUE`.
-fn setting(text: &str) -> Result<Setting, String> {
+/// Reads `KEY=VALUE`, without blanks around the key.
+fn setting(text: &str) -> Result<String, String> {
     match text.split_once('=') {
-        Some((key, value)) if !key.trim().is_empty() => Ok(Setting {
-            key: key.trim().to_owned(),
-            value: value.to_owned(),
-        }),
+        Some((key, value)) if !key.trim().is_empty() => Ok(format!("{}={value}", key.trim())),
         _ => Err("expected `KEY=VALUE`".to_owned()),
     }
 }
@@ -284,7 +182,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::release::Source;
+    use crate::{cli::Manner, host::Host, release::Source};
 
     #[derive(Parser)]
     struct Alone {
@@ -292,17 +190,42 @@ mod tests {
         verify: VerifyArguments,
     }
 
-    fn meant(words: &[&str]) -> Result<Verify, clap::Error> {
+    fn typed(words: &[&str]) -> Result<VerifyArguments, clap::Error> {
         let words = std::iter::once("verify").chain(words.iter().copied());
-        Alone::try_parse_from(words).map(|alone| alone.verify.into())
+        Alone::try_parse_from(words).map(|alone| alone.verify)
+    }
+
+    fn order(words: &[&str]) -> Result<Order, Usage> {
+        let caller = Caller {
+            host: Host::with_variables([]),
+            manner: Manner::default(),
+            command: "quickproof verify".into(),
+        };
+        typed(words).unwrap().order(&caller)
     }
 
     #[test]
     fn nothing_means_the_embedded_quickstart_in_a_cluster_of_its_own() {
-        let verify = meant(&[]).unwrap();
-        assert_eq!(verify.source.meant().unwrap(), Source::Embedded);
-        assert_eq!(verify.cluster, ClusterChoice::Own);
-        assert_eq!((verify.requests.get(), verify.timeout.as_secs()), (20, 600));
+        let order = order(&[]).unwrap();
+        assert_eq!(order.source, Source::Embedded);
+        assert_eq!((order.cluster, order.kubeconfig), (None, None));
+        assert_eq!((order.keep, order.strictness), (Keep::No, Strictness::Ledger));
+        assert_eq!((order.requests, order.limit.as_secs()), (20, 600));
+    }
+
+    #[rstest]
+    #[case("current", ExistingCluster::Current)]
+    #[case("kind-demo", ExistingCluster::Named("kind-demo".into()))]
+    fn a_cluster_is_meant_by_its_name_or_as_the_current_one(#[case] text: &str, #[case] meant: ExistingCluster) {
+        let order = order(&["--cluster", text, "--kubeconfig", "file", "--keep", "--strict"]).unwrap();
+        assert_eq!((order.cluster, order.kubeconfig), (Some(meant), Some("file".into())));
+        assert_eq!((order.keep, order.strictness), (Keep::Yes, Strictness::Strict));
+    }
+
+    #[test]
+    fn assets_stand_in_only_for_what_is_not_published() {
+        let words = ["--phase", "after-publish", "--artifacts", "anywhere"];
+        assert!(order(&words).unwrap_err().to_string().contains("--artifacts"));
     }
 
     #[rstest]
@@ -315,7 +238,7 @@ mod tests {
     #[case::a_number_is_no_duration(&["--timeout", "10"])]
     #[case::an_unknown_phase(&["--phase", "later"])]
     fn what_makes_no_sense_is_refused(#[case] words: &[&str]) {
-        assert!(meant(words).is_err());
+        assert!(typed(words).is_err());
     }
 
     #[rstest]
@@ -330,13 +253,7 @@ mod tests {
 
     #[test]
     fn a_value_may_hold_an_equals_sign() {
-        let verify = meant(&["--set", "a=b=c", "--set", "d="]).unwrap();
-        assert_eq!(
-            verify.settings,
-            [("a", "b=c"), ("d", "")].map(|(key, value)| Setting {
-                key: key.into(),
-                value: value.into()
-            })
-        );
+        let order = order(&["--set", " a =b=c", "--set", "d="]).unwrap();
+        assert_eq!(order.options.helm_set, ["a=b=c", "d="]);
     }
 }
