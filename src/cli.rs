@@ -13,7 +13,7 @@ use std::{
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::{
-    host::Host,
+    host::{Host, shell_quoted},
     record::{Event, Events},
     redact::Redactor,
     report::{Colours, Glyphs, Look, Medium, Verbosity},
@@ -305,17 +305,9 @@ fn command_line(words: &[OsString]) -> String {
     let mut line = String::from("quickproof");
     for word in words.iter().skip(1) {
         line.push(' ');
-        line.push_str(&quoted(&word.to_string_lossy()));
+        line.push_str(&shell_quoted(&word.to_string_lossy()));
     }
     line
-}
-
-fn quoted(word: &str) -> String {
-    let plain = |character: char| character.is_ascii_alphanumeric() || "-_./:=,@%+".contains(character);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 impl Manner {

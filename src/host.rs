@@ -383,15 +383,27 @@ impl Host {
     }
 }
 
-/// An error with its sources, in one line.
+/// An error with its sources, in one line. What a message says of its source already is not said again.
 pub fn in_words(error: &dyn std::error::Error) -> String {
     let mut words = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {
-        words = format!("{words}: {source}");
+        let more = source.to_string();
+        if !words.contains(&more) {
+            words = format!("{words}: {more}");
+        }
         next = source.source();
     }
     words
+}
+
+/// A word as a POSIX shell reads it back: as it is where that is enough, else in single quotes.
+pub fn shell_quoted(word: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "-_./:=,@%+".contains(character);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 fn is_executable(path: &Path) -> bool {

@@ -8,7 +8,10 @@ use std::time::Duration;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::record::{Exchange, WholeBody};
+use crate::{
+    host::shell_quoted,
+    record::{Exchange, WholeBody},
+};
 
 mod clock;
 mod engine;
@@ -84,14 +87,6 @@ impl Outgoing {
     pub fn model(&self) -> Option<String> {
         Some(self.json()?.get("model")?.as_str()?.to_owned())
     }
-}
-
-fn shell_quoted(text: &str) -> String {
-    let plain = |character: char| character.is_ascii_alphanumeric() || "-_./:=@%+,".contains(character);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// What came back.

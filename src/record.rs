@@ -25,7 +25,7 @@ mod sink;
 
 pub use fold::{Change, RunRecord};
 pub use journal::Journal;
-pub use load::{ConfiguredLatencies, Counted, LoadFigures, Objective, Quantiles};
+pub use load::{ConfiguredLatencies, Counted, LoadFigures, Objective, Quantiles, in_percent};
 pub use outcome::Tally;
 pub use sink::Sink;
 
@@ -107,6 +107,19 @@ pub enum DeviationKind {
     LeftOut,
     /// An image was built from packages and is not the published image.
     Built,
+}
+
+impl DeviationKind {
+    /// Its word for a person: `left out`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Substituted => "substituted",
+            Self::Added => "added",
+            Self::Overridden => "overridden",
+            Self::LeftOut => "left out",
+            Self::Built => "built",
+        }
+    }
 }
 
 /// One entry of the ledger: a deviation from the letter of the guide, with its reason.

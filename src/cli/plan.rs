@@ -15,7 +15,6 @@ pub use json::PlanView;
 use crate::{
     cli::{Caller, Usage, block_on, cannot_begin, source::SourceArguments},
     plan::{self, Action, Offer, Options, Phase, Plan, Resources, Step},
-    record::DeviationKind,
     release::{self, Layout, Release},
     run,
     verdict::{ExitCode, Finding, Weight},
@@ -186,7 +185,7 @@ pub fn print(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "ledger")?;
     for (number, entry) in (1..).zip(&plan.ledger) {
         let place = entry.from.as_ref().map(|from| format!(" ({from})")).unwrap_or_default();
-        writeln!(out, "{number:>3}  {:<11}  {}{place}", word(entry.kind), entry.subject)?;
+        writeln!(out, "{number:>3}  {:<11}  {}{place}", entry.kind.word(), entry.subject)?;
         writeln!(out, "     {:<11}  {}: {}", "", entry.what, entry.why)?;
     }
     writeln!(out, "images")?;
@@ -265,15 +264,5 @@ fn fault(step: &Step) -> Option<String> {
             request.unexpanded.join(", ")
         )),
         _ => None,
-    }
-}
-
-fn word(kind: DeviationKind) -> &'static str {
-    match kind {
-        DeviationKind::Substituted => "substituted",
-        DeviationKind::Added => "added",
-        DeviationKind::Overridden => "overridden",
-        DeviationKind::LeftOut => "left out",
-        DeviationKind::Built => "built",
     }
 }

@@ -9,7 +9,7 @@ use kube::{
 };
 use tokio::sync::Mutex;
 
-use crate::cluster::watching::Placement;
+use crate::{cluster::watching::Placement, host::in_words};
 
 /// A resource and where its objects live.
 #[derive(Debug, Clone)]
@@ -61,24 +61,8 @@ pub fn trouble(error: &Error) -> Trouble {
         Error::Api(status) => Trouble::Away {
             what: format!("{} {}", status.code, status.message),
         },
-        other => Trouble::Away {
-            what: with_sources(other),
-        },
+        other => Trouble::Away { what: in_words(other) },
     }
-}
-
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        let more = source.to_string();
-        if !words.contains(&more) {
-            words.push_str(": ");
-            words.push_str(&more);
-        }
-        next = source.source();
-    }
-    words
 }
 
 /// First pause before an API call is tried again; it doubles up to two seconds.

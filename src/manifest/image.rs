@@ -51,17 +51,6 @@ impl ImageRef {
     pub fn reference(&self) -> &str {
         self.digest.as_deref().or(self.tag.as_deref()).unwrap_or("latest")
     }
-
-    /// The same name with another tag and no digest.
-    #[must_use]
-    pub fn with_tag(&self, tag: &str) -> Self {
-        Self {
-            host: self.host.clone(),
-            path: self.path.clone(),
-            tag: Some(tag.to_owned()),
-            digest: None,
-        }
-    }
 }
 
 impl fmt::Display for ImageRef {

@@ -3,10 +3,11 @@
 use std::{error::Error, io};
 
 use super::Unanswered;
+use crate::host::in_words;
 
 /// Why sending a request, or reading its answer, failed.
 pub(super) fn unanswered(error: &reqwest::Error) -> Unanswered {
-    let words = chain(error);
+    let words = in_words(error);
     if error.is_builder() {
         return Unanswered::NotSent(words);
     }
@@ -65,11 +66,4 @@ fn of_connection(error: &io::Error) -> Kind {
 
 fn links<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
-}
-
-/// The words of an error and of all that caused it.
-fn chain(error: &reqwest::Error) -> String {
-    let mut words: Vec<String> = links(error).map(ToString::to_string).collect();
-    words.dedup();
-    words.join(": ")
 }

@@ -91,6 +91,14 @@ pub struct Objective {
     pub goodput_of_10000: u64,
 }
 
+/// So many of 10000 as a person says them: `99 %`, `99.95 %`.
+pub fn in_percent(of_10000: u64) -> String {
+    match of_10000 % 100 {
+        0 => format!("{} %", of_10000 / 100),
+        rest => format!("{}.{rest:02} %", of_10000 / 100),
+    }
+}
+
 /// Something counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counted {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::{
     record::{Decision, DeviationKind, RunRecord, Stage},
     report::{
-        page::{deviation_word, one_line, seconds},
+        page::{one_line, seconds},
         paint::{Line, Tone},
     },
     verdict::{Finding, Outcome, Weight},
@@ -170,7 +170,7 @@ fn ledger(record: &RunRecord) -> Vec<Line> {
     let kinds: Vec<String> = KINDS
         .into_iter()
         .filter(|kind| count(*kind) > 0)
-        .map(|kind| format!("{} {}", count(kind), deviation_word(kind)))
+        .map(|kind| format!("{} {}", count(kind), kind.word()))
         .collect();
     if kinds.is_empty() {
         return Vec::new();

@@ -97,7 +97,7 @@ fn properties(record: &RunRecord) -> Vec<(String, String)> {
             format!("ledger.{}", index + 1),
             format!(
                 "{}: {}: {}; why: {}{from}",
-                page::deviation_word(entry.kind),
+                entry.kind.word(),
                 entry.subject,
                 entry.what,
                 entry.why

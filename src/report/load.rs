@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    record::{ConfiguredLatencies, Counted, LoadFigures, Objective, Quantiles},
+    record::{ConfiguredLatencies, Counted, LoadFigures, Objective, Quantiles, in_percent},
     report::{
         page::one_line,
         paint::{Line, Tone},
@@ -161,11 +161,8 @@ fn rate(per_1000_s: u64) -> String {
 
 /// A part of a whole in hundredths of a percent, rounded down: only all of it is 100 %.
 fn share(part: u64, whole: u64) -> String {
-    let hundredths = u128::from(part) * 10_000 / u128::from(whole.max(1));
-    match hundredths % 100 {
-        0 => format!("{} %", hundredths / 100),
-        rest => format!("{}.{rest:02} %", hundredths / 100),
-    }
+    let of_10000 = u128::from(part) * 10_000 / u128::from(whole.max(1));
+    in_percent(u64::try_from(of_10000).unwrap_or(u64::MAX))
 }
 
 /// Microseconds as a person says them, to three or four digits.

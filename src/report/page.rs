@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    record::{Decision, Deviation, DeviationKind, Exchange, Stage, Subject},
+    record::{Decision, Deviation, Exchange, Stage, Subject},
     report::{
         Verbosity,
         paint::{Line, Tone},
@@ -68,25 +68,11 @@ pub(super) fn note(sentence: &str) -> Line {
         .with(Tone::Plain, one_line(sentence))
 }
 
-/// The word for a kind of deviation.
-pub(super) fn deviation_word(kind: DeviationKind) -> &'static str {
-    match kind {
-        DeviationKind::Substituted => "substituted",
-        DeviationKind::Added => "added",
-        DeviationKind::Overridden => "overridden",
-        DeviationKind::LeftOut => "left out",
-        DeviationKind::Built => "built",
-    }
-}
-
 /// A deviation as it is entered into the ledger under `number`.
 pub(super) fn deviation(number: usize, deviation: &Deviation) -> Line {
     let line = Line::indented(2)
         .hanging(2)
-        .with(
-            Tone::Warn,
-            format!("ledger {number} · {}", deviation_word(deviation.kind)),
-        )
+        .with(Tone::Warn, format!("ledger {number} · {}", deviation.kind.word()))
         .with(Tone::Plain, format!(" · {}", what_was_done(deviation)));
     match &deviation.from {
         Some(from) => line.at_right(from.to_string()),

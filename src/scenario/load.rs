@@ -11,7 +11,7 @@ use crate::{
         Probe,
         load::{Extent, Load, Pace},
     },
-    record::{Decision, Event, Events, Stage},
+    record::{Decision, Event, Events, Stage, in_percent},
 };
 
 mod figures;
@@ -94,10 +94,7 @@ impl FromStr for Share {
 
 impl fmt::Display for Share {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 % 100 {
-            0 => write!(formatter, "{} %", self.0 / 100),
-            rest => write!(formatter, "{}.{rest:02} %", self.0 / 100),
-        }
+        formatter.write_str(&in_percent(self.of_10000()))
     }
 }
 
