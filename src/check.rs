@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{
     probe::{Answer, metrics::Metrics},
     record::Stage,
-    verdict::Finding,
+    verdict::{Cause, CauseCode, Fault, Finding},
 };
 
 mod build_ref;
@@ -129,7 +129,7 @@ pub trait Check: Sync {
     /// The answer to show beside the finding, so that its request can be sent again: the first that is at fault; of a check
     /// that holds the first that it looked at, where no check before it shows the same. `None` where no answer shows it.
     fn shown_by<'a>(&self, seen: &'a Observation, finding: &Finding) -> Option<&'a Answer> {
-        let is_wrong = matches!(finding, Finding::Broken { .. } | Finding::Undecided { .. });
+        let is_wrong = finding.is_wrong();
         seen.guide_answer
             .as_ref()
             .filter(|_| is_wrong && self.stage() == Stage::Request)
@@ -169,19 +169,10 @@ pub fn of_stage(stage: Stage) -> impl Iterator<Item = &'static dyn Check> {
     CHECKS.iter().copied().filter(move |check| check.stage() == stage)
 }
 
-/// A finding: broken, with its cause.
-pub(crate) fn broken(expected: impl Into<String>, actual: impl Into<String>, cause: crate::verdict::Cause) -> Finding {
-    Finding::Broken {
-        expected: expected.into(),
-        actual: actual.into(),
-        cause,
-    }
-}
-
 /// The finding of a check that stands on metrics which could not be read.
 pub(crate) fn unreadable(why: &str) -> Finding {
-    let cause = crate::verdict::Cause::new(crate::verdict::CauseCode::MetricsUnreadable).because(why);
-    broken("the endpoint picker's metrics", why, cause)
+    let cause = Cause::new(CauseCode::MetricsUnreadable).because(why);
+    Fault::shown("the endpoint picker's metrics", cause).into()
 }
 
 /// The metrics of one look, or what the check that stands on them comes to.

@@ -1,6 +1,6 @@
 //! Carrying out the plan: objects applied, charts installed, what was made written down, and taken away again.
 //!
-//! Every step comes to a [`Carried`] or a [`StepFailed`]; the latter is a finding about the release (or, by its
+//! Every step comes to a [`Carried`] or a [`crate::verdict::Fault`]; the latter is a finding about the release (or, by its
 //! cause, about the cluster), never a reason to panic. Nothing here sends inference requests.
 
 use std::{
@@ -20,7 +20,6 @@ use crate::{
     manifest::Object,
     plan::Variables,
     record::Events,
-    verdict::{Cause, CauseCode},
 };
 
 mod apply;
@@ -130,28 +129,6 @@ impl Deployed {
 pub struct Carried {
     /// What is true now, as one sentence; `None` for the plan's own sentence.
     pub sentence: Option<String>,
-}
-
-/// A step that failed: a finding.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StepFailed {
-    /// What should have been.
-    pub expected: String,
-    /// What was.
-    pub actual: String,
-    /// Why, and whose fault.
-    pub cause: Cause,
-}
-
-impl StepFailed {
-    /// A failure with one line of evidence equal to what was seen.
-    pub fn new(code: CauseCode, expected: impl Into<String>, actual: impl Into<String>) -> Self {
-        Self {
-            expected: expected.into(),
-            actual: actual.into(),
-            cause: Cause::new(code),
-        }
-    }
 }
 
 /// Carries out steps one after another and remembers what they made.

@@ -10,7 +10,7 @@ use crate::{
     manifest::{ManifestError, Object},
     record::{Deviation, Provenance, Subject},
     release::{Address, ErrorBody, FlagDialect, Published, ReleaseError, schemas::Schema},
-    verdict::{Finding, Weight},
+    verdict::{Fault, Weight},
 };
 
 mod action;
@@ -280,7 +280,7 @@ pub struct Step {
     pub weight: Weight,
     /// What is known of it without running it, such as a file that the release lacks; the step is then not carried out,
     /// and its action may be empty.
-    pub known: Option<Finding>,
+    pub known: Option<Fault>,
     /// Which command of the guide it is of; `None` for what no command stands for, such as an include that is missing.
     pub origin: Option<Origin>,
     /// What it asks of the cluster; `None` where that is not known without rendering a chart or running a program.

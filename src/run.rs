@@ -291,11 +291,11 @@ fn harness_decision(expected: &str, actual: &str) -> Decision {
         Stage::Cleanup,
         "harness",
         "quickproof itself failed",
-        Finding::Broken {
-            expected: expected.to_owned(),
-            actual: actual.to_owned(),
-            cause: Cause::new(CauseCode::HarnessError).because(actual),
-        },
+        Finding::broken(
+            expected.to_owned(),
+            actual.to_owned(),
+            Cause::new(CauseCode::HarnessError).because(actual),
+        ),
     )
 }
 

@@ -8,21 +8,64 @@ mod cause;
 
 pub use cause::{Blame, Cause, CauseCode};
 
+/// What is wrong: what should have been, what was, and why.
+///
+/// A broken check, a step that failed and a command of the guide that is known to fail all say it with this one type.
+///
+/// ```
+/// use quickproof::verdict::{Cause, CauseCode, Fault};
+///
+/// // A code alone is a cause without evidence.
+/// let fault = Fault::new("status 200", "status 404", CauseCode::ModelNotServed);
+/// assert!(fault.cause.code.blame().is_product());
+///
+/// // What shows the cause is added to it, line by line.
+/// let cause = Cause::new(CauseCode::PodCrashes).because("it exits with code 1");
+/// assert_eq!(Fault::new("the pod is ready", "it restarts", cause).cause.evidence.len(), 1);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// What should have been seen.
+    pub expected: String,
+    /// What was seen.
+    pub actual: String,
+    /// Why, and who is to blame.
+    pub cause: Cause,
+}
+
+impl Fault {
+    /// A fault; its cause is a [`CauseCode`] alone, or a [`Cause`] with evidence.
+    pub fn new(expected: impl Into<String>, actual: impl Into<String>, cause: impl Into<Cause>) -> Self {
+        Self {
+            expected: expected.into(),
+            actual: actual.into(),
+            cause: cause.into(),
+        }
+    }
+
+    /// A fault of which the first line of evidence says what was seen.
+    pub fn shown(expected: impl Into<String>, cause: Cause) -> Self {
+        let actual = cause.evidence.first().cloned().unwrap_or_default();
+        Self::new(expected, actual, cause)
+    }
+}
+
 /// What a check came to.
+///
+/// ```
+/// use quickproof::verdict::{CauseCode, Finding};
+///
+/// let finding = Finding::broken("status 200", "status 404", CauseCode::ModelNotServed);
+/// assert!(finding.is_wrong());
+/// assert!(!Finding::Holds.is_wrong());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "finding", rename_all = "kebab-case")]
 pub enum Finding {
     /// What the check says is true.
     Holds,
     /// What the check says is false.
-    Broken {
-        /// What should have been seen.
-        expected: String,
-        /// What was seen.
-        actual: String,
-        /// Why, and who is to blame.
-        cause: Cause,
-    },
+    Broken(Fault),
     /// It could not be decided.
     Undecided {
         /// What stood in the way.
@@ -33,6 +76,24 @@ pub enum Finding {
         /// The reason; a skip without one cannot be part of a pass.
         why: String,
     },
+}
+
+impl Finding {
+    /// What the check says is false; see [`Fault::new`].
+    pub fn broken(expected: impl Into<String>, actual: impl Into<String>, cause: impl Into<Cause>) -> Self {
+        Self::Broken(Fault::new(expected, actual, cause))
+    }
+
+    /// Whether somebody must look: it is broken, or could not be decided.
+    pub fn is_wrong(&self) -> bool {
+        matches!(self, Self::Broken(_) | Self::Undecided { .. })
+    }
+}
+
+impl From<Fault> for Finding {
+    fn from(fault: Fault) -> Self {
+        Self::Broken(fault)
+    }
 }
 
 /// Whether a finding decides the verdict.
@@ -142,8 +203,8 @@ pub type Part<'a> = (&'a str, Weight, &'a Finding);
 pub fn add_up<'a>(expected: impl IntoIterator<Item = &'a str>, parts: &[Part<'_>]) -> Outcome {
     let broken = |blames_product: bool| {
         parts.iter().any(|(_, weight, finding)| {
-            matches!(finding, Finding::Broken { cause, .. }
-                if *weight == Weight::Gate && cause.code.blame().is_product() == blames_product)
+            matches!(finding, Finding::Broken(fault)
+                if *weight == Weight::Gate && fault.cause.code.blame().is_product() == blames_product)
         })
     };
     if broken(true) {
@@ -157,7 +218,7 @@ pub fn add_up<'a>(expected: impl IntoIterator<Item = &'a str>, parts: &[Part<'_>
             && match finding {
                 Finding::Undecided { .. } => true,
                 Finding::Skipped { why } => why.trim().is_empty(),
-                Finding::Holds | Finding::Broken { .. } => false,
+                Finding::Holds | Finding::Broken(_) => false,
             }
     });
     let missing = expected
@@ -179,11 +240,7 @@ mod tests {
     use super::*;
 
     fn broken(code: CauseCode) -> Finding {
-        Finding::Broken {
-            expected: "200".into(),
-            actual: "404".into(),
-            cause: Cause::new(code),
-        }
+        Finding::broken("200", "404", code)
     }
 
     fn skipped(why: &str) -> Finding {

@@ -1,6 +1,6 @@
 //! The running endpoint picker says itself which tag it was built from.
 
-use super::{Check, Observation, broken, not_sent, readable};
+use super::{Check, Observation, not_sent, readable};
 use crate::{
     record::Stage,
     verdict::{Cause, CauseCode, Finding},
@@ -53,7 +53,7 @@ impl Check for BuildRefIsTheTag {
             said => {
                 let actual = said.map_or("it does not say".to_owned(), |said| format!("build_ref is `{said}`"));
                 let cause = Cause::new(CauseCode::EndpointPickerOtherBuild).because(actual.clone());
-                broken(format!("build_ref is `{expected}`"), actual, cause)
+                Finding::broken(format!("build_ref is `{expected}`"), actual, cause)
             }
         }
     }
@@ -86,11 +86,11 @@ mod tests {
         assert_eq!(BuildRefIsTheTag.judge(&seen(metrics, "r/epp:v1.5.0")), Finding::Holds);
         assert!(matches!(
             BuildRefIsTheTag.judge(&seen(metrics, "r/epp:v1.4.0")),
-            Finding::Broken { .. }
+            Finding::Broken(_)
         ));
         assert!(matches!(
             BuildRefIsTheTag.judge(&seen("", "r/epp:v1.5.0")),
-            Finding::Broken { .. }
+            Finding::Broken(_)
         ));
     }
 }

@@ -1,7 +1,7 @@
 //! Answers are what the OpenAI API promises for the guide's request: every wire check that applies holds.
 
 use super::{
-    Check, Observation, broken, not_sent, rewrite,
+    Check, Observation, not_sent, rewrite,
     wire::{self, Expected, Fault},
 };
 use crate::{
@@ -65,7 +65,7 @@ impl Check for GuideAnswerIsACompletion {
         let cause = faults
             .iter()
             .fold(Cause::new(first.cause), |cause, fault| cause.because(&fault.what));
-        broken(
+        Finding::broken(
             "an answer as the OpenAI API promises it for this request",
             told(&faults),
             cause,
@@ -106,7 +106,7 @@ impl Check for ProofAnswersAreCompletions {
             .find_map(|answer| Some((answer, fault(answer, seen)?)))
         {
             None => Finding::Holds,
-            Some((answer, (code, what))) => broken(
+            Some((answer, (code, what))) => Finding::broken(
                 format!("{} completions through the endpoint picker", seen.proof.len()),
                 what,
                 match code {
@@ -188,7 +188,7 @@ mod tests {
             ..Observation::default()
         };
         let finding = GuideAnswerIsACompletion.judge(&seen);
-        assert!(matches!(finding, Finding::Broken { cause, .. } if cause.code == CauseCode::AnswerWrongModel));
+        assert!(matches!(finding, Finding::Broken(fault) if fault.cause.code == CauseCode::AnswerWrongModel));
     }
 
     #[test]
@@ -198,7 +198,7 @@ mod tests {
             ..Observation::default()
         };
         let finding = ProofAnswersAreCompletions.judge(&seen);
-        assert!(matches!(finding, Finding::Broken { cause, .. } if cause.code == CauseCode::EndpointPickerBypassed));
+        assert!(matches!(finding, Finding::Broken(fault) if fault.cause.code == CauseCode::EndpointPickerBypassed));
     }
 
     #[test]

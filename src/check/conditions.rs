@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::{Check, Observation, broken};
+use super::{Check, Observation};
 use crate::{
     record::Stage,
     verdict::{Cause, CauseCode, Finding},
@@ -199,7 +199,7 @@ fn judge(kind: &str, objects: &[Value], expected: &str, met: impl Fn(&Value) -> 
     for object in objects {
         if let Err(unmet) = met(object) {
             let cause = Cause::new(unmet.cause).because(format!("{kind} {}: {}", name(object), unmet.what));
-            return broken(expected, unmet.what, cause);
+            return Finding::broken(expected, unmet.what, cause);
         }
     }
     Finding::Holds

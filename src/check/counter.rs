@@ -1,6 +1,6 @@
 //! What the endpoint picker counts agrees with what was sent and with what Kubernetes says.
 
-use super::{Check, Observation, broken, not_sent, readable};
+use super::{Check, Observation, not_sent, readable};
 use crate::{
     probe::metrics::Metrics,
     record::Stage,
@@ -81,12 +81,12 @@ impl Check for CounterRoseByRequests {
         match Self::rise(seen) {
             #[expect(clippy::cast_precision_loss, reason = "a run sends far fewer than 2^52 requests")]
             Some(rise) if (rise - sent as f64).abs() < 0.5 => Finding::Holds,
-            Some(rise) => broken(
+            Some(rise) => Finding::broken(
                 expected,
                 format!("it rose by {rise}"),
                 Cause::new(CauseCode::EndpointPickerNotCounting).because(format!("{sent} requests were sent")),
             ),
-            None => broken(
+            None => Finding::broken(
                 expected,
                 format!("there is none of {}", names.join(", ")),
                 Cause::new(CauseCode::EndpointPickerNotCounting).because("the series is absent after the requests"),
@@ -145,7 +145,7 @@ pub(crate) mod tests {
         let finding = CounterRoseByRequests.judge(&seen);
         match holds {
             Some(true) => assert_eq!(finding, Finding::Holds),
-            Some(false) => assert!(matches!(finding, Finding::Broken { .. }), "{finding:?}"),
+            Some(false) => assert!(matches!(finding, Finding::Broken(_)), "{finding:?}"),
             None => assert!(matches!(finding, Finding::Skipped { .. }), "{finding:?}"),
         }
     }
@@ -155,6 +155,6 @@ pub(crate) mod tests {
         let mut unread = seen("", "");
         unread.endpoint_picker.after = Some(Err("401".into()));
         let finding = CounterRoseByRequests.judge(&unread);
-        assert!(matches!(finding, Finding::Broken { cause, .. } if cause.code == CauseCode::MetricsUnreadable));
+        assert!(matches!(finding, Finding::Broken(fault) if fault.cause.code == CauseCode::MetricsUnreadable));
     }
 }

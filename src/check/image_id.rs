@@ -1,6 +1,6 @@
 //! What runs is what was meant: the digests of the running images.
 
-use super::{Check, Observation, RunningImage, broken, not_sent};
+use super::{Check, Observation, RunningImage, not_sent};
 use crate::{
     record::Stage,
     verdict::{Cause, CauseCode, Finding},
@@ -41,7 +41,7 @@ impl Check for RunsTheImageMeant {
                 "pod {} runs {running} as {}, meant was {meant}",
                 image.pod, image.image
             ));
-            return broken(meant, running, cause);
+            return Finding::broken(meant, running, cause);
         }
         if known(seen).next().is_none() {
             return Finding::Skipped {
@@ -82,7 +82,7 @@ mod tests {
         match holds {
             Some(true) => assert_eq!(finding, Finding::Holds),
             Some(false) => {
-                assert!(matches!(finding, Finding::Broken { cause, .. } if cause.code == CauseCode::ImageOther));
+                assert!(matches!(finding, Finding::Broken(fault) if fault.cause.code == CauseCode::ImageOther));
             }
             None => assert!(matches!(finding, Finding::Skipped { .. })),
         }

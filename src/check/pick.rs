@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Check, Observation, broken, counter::both, not_sent};
+use super::{Check, Observation, counter::both, not_sent};
 use crate::{
     probe::{Answer, metrics::Metrics},
     record::Stage,
@@ -110,7 +110,7 @@ impl Check for PickedIsServed {
         let cause = Cause::new(CauseCode::PickNotHonoured)
             .because(format!("picked: {}", listed(&picked)))
             .because(format!("served: {}", listed(&served)));
-        broken(listed(&picked), listed(&served), cause)
+        Finding::broken(listed(&picked), listed(&served), cause)
     }
 }
 
@@ -144,7 +144,7 @@ mod tests {
     fn picks_that_were_not_served_are_the_gateways_fault(#[case] before: &str, #[case] after: &str) {
         let finding = PickedIsServed.judge(&seen(before, after));
         assert!(
-            matches!(&finding, Finding::Broken { cause, .. } if cause.code == CauseCode::PickNotHonoured),
+            matches!(&finding, Finding::Broken(fault) if fault.cause.code == CauseCode::PickNotHonoured),
             "{finding:?}"
         );
     }
@@ -158,6 +158,6 @@ mod tests {
     #[test]
     fn no_picks_at_all_are_not_taken_for_an_older_endpoint_picker() {
         let finding = PickedIsServed.judge(&seen(TWO_OF_A, TWO_OF_A));
-        assert!(matches!(finding, Finding::Broken { .. }), "{finding:?}");
+        assert!(matches!(finding, Finding::Broken(_)), "{finding:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Check, Observation, broken, not_sent};
+use super::{Check, Observation, not_sent};
 use crate::{
     probe::Answer,
     record::Stage,
@@ -44,7 +44,7 @@ impl Check for PoolSelectsPods {
         } else {
             Cause::new(CauseCode::PodNotReady).because(format!("none of the {} pods is Ready", seen.pool_pods.len()))
         };
-        broken(
+        Finding::broken(
             "at least one Ready pod",
             format!("{} pods", seen.pool_pods.len()),
             cause,
@@ -97,7 +97,7 @@ impl Check for PoolSelectsOwnPods {
             "the selector also matches {}, which nothing of the guide made",
             strangers.join(", ")
         ));
-        broken(
+        Finding::broken(
             "pods of what the guide deploys, and no others",
             format!("{} others", strangers.len()),
             cause,
@@ -118,7 +118,7 @@ fn served_by_pool(answers: &[Answer], seen: &Observation) -> Finding {
             let known: Vec<&str> = ready.iter().copied().collect();
             let cause = Cause::new(CauseCode::AnswerFromOutsidePool)
                 .because(format!("Ready pods of the pool: {}", known.join(", ")));
-            return broken("a Ready pod of the pool served it", format!("served by {pod}"), cause);
+            return Finding::broken("a Ready pod of the pool served it", format!("served by {pod}"), cause);
         }
     }
     Finding::Holds
@@ -186,7 +186,7 @@ impl Check for ProofAnswersFromPool {
     }
 
     fn shown_by<'a>(&self, seen: &'a Observation, finding: &Finding) -> Option<&'a Answer> {
-        let is_wrong = matches!(finding, Finding::Broken { .. } | Finding::Undecided { .. });
+        let is_wrong = finding.is_wrong();
         let good = seen
             .proof
             .iter()
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn a_pool_that_selects_nothing_is_broken() {
         let finding = PoolSelectsPods.judge(&seen(&[]));
-        assert!(matches!(finding, Finding::Broken { cause, .. } if cause.code == CauseCode::PoolSelectsNoPod));
+        assert!(matches!(finding, Finding::Broken(fault) if fault.cause.code == CauseCode::PoolSelectsNoPod));
         assert_eq!(PoolSelectsPods.judge(&seen(&[("pod-a", true)])), Finding::Holds);
     }
 
@@ -238,15 +238,15 @@ mod tests {
         assert_eq!(PoolSelectsOwnPods.judge(&seen), Finding::Holds);
         seen.pool_pods[1].workload = None;
         let finding = PoolSelectsOwnPods.judge(&seen);
-        assert!(matches!(&finding, Finding::Broken { cause, .. }
-            if cause.code == CauseCode::PoolSelectsForeignPod && cause.evidence[0].contains("pod-b")));
+        assert!(matches!(&finding, Finding::Broken(fault)
+            if fault.cause.code == CauseCode::PoolSelectsForeignPod && fault.cause.evidence[0].contains("pod-b")));
     }
 
     #[test]
     fn an_answer_from_a_pod_that_is_not_ready_or_not_there_is_broken() {
         assert_eq!(GuideAnswerFromPool.judge(&seen(&[("pod-a", true)])), Finding::Holds);
         for pods in [&[("pod-a", false)][..], &[("pod-b", true)]] {
-            assert!(matches!(GuideAnswerFromPool.judge(&seen(pods)), Finding::Broken { .. }));
+            assert!(matches!(GuideAnswerFromPool.judge(&seen(pods)), Finding::Broken(_)));
         }
     }
 

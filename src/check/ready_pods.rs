@@ -1,6 +1,6 @@
 //! The endpoint picker and Kubernetes count the same ready pods.
 
-use super::{Check, Observation, broken, not_sent, unreadable};
+use super::{Check, Observation, not_sent, unreadable};
 use crate::{
     record::Stage,
     verdict::{Cause, CauseCode, Finding},
@@ -59,7 +59,7 @@ impl Check for ReadyPodsAgree {
         let cause = Cause::new(CauseCode::EndpointPickerGaugeWrong).because(format!(
             "{READY_PODS} is {counted}, and {ready} pods of the pool are Ready"
         ));
-        broken(format!("{ready} pods"), format!("{counted} pods"), cause)
+        Finding::broken(format!("{ready} pods"), format!("{counted} pods"), cause)
     }
 }
 
@@ -119,7 +119,7 @@ mod tests {
         let finding = ReadyPodsAgree.judge(&seen);
         match holds {
             Some(true) => assert_eq!(finding, Finding::Holds),
-            Some(false) => assert!(matches!(finding, Finding::Broken { .. }), "{finding:?}"),
+            Some(false) => assert!(matches!(finding, Finding::Broken(_)), "{finding:?}"),
             None => assert!(matches!(finding, Finding::Skipped { .. }), "{finding:?}"),
         }
     }

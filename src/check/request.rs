@@ -1,6 +1,6 @@
 //! The guide's own request: answered with 200, and through the endpoint picker.
 
-use super::{Check, Observation, broken, diagnosis};
+use super::{Check, Observation, diagnosis};
 use crate::{
     probe::Answer,
     record::Stage,
@@ -44,7 +44,7 @@ impl Check for StatusIs200 {
         if answer.status() == Some(200) {
             return Finding::Holds;
         }
-        broken("status 200", answer.brief(), diagnosis::diagnose(answer, seen))
+        Finding::broken("status 200", answer.brief(), diagnosis::diagnose(answer, seen))
     }
 
     fn shown_by<'a>(&self, seen: &'a Observation, _: &Finding) -> Option<&'a Answer> {
@@ -83,7 +83,7 @@ impl Check for PassedEndpointPicker {
         let cause = Cause::new(CauseCode::EndpointPickerBypassed).because(
             "the answer is a 200 without x-went-into-resp-headers: the gateway went around the endpoint picker",
         );
-        broken("header x-went-into-resp-headers: true", "the header is absent", cause)
+        Finding::broken("header x-went-into-resp-headers: true", "the header is absent", cause)
     }
 }
 
@@ -102,13 +102,13 @@ mod tests {
     fn a_200_around_the_endpoint_picker_is_broken() {
         assert_eq!(StatusIs200.judge(&seen(200, false)), Finding::Holds);
         let finding = PassedEndpointPicker.judge(&seen(200, false));
-        assert!(matches!(finding, Finding::Broken { cause, .. } if cause.code == CauseCode::EndpointPickerBypassed));
+        assert!(matches!(finding, Finding::Broken(fault) if fault.cause.code == CauseCode::EndpointPickerBypassed));
         assert_eq!(PassedEndpointPicker.judge(&seen(200, true)), Finding::Holds);
     }
 
     #[test]
     fn another_status_is_broken() {
-        assert!(matches!(StatusIs200.judge(&seen(404, true)), Finding::Broken { .. }));
+        assert!(matches!(StatusIs200.judge(&seen(404, true)), Finding::Broken(_)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! More than one pod served: the path leads through a choice.
 
-use super::{Check, Observation, broken, not_sent, pool_pods::serving_pods};
+use super::{Check, Observation, not_sent, pool_pods::serving_pods};
 use crate::{
     record::Stage,
     verdict::{Cause, CauseCode, Finding},
@@ -41,7 +41,7 @@ impl Check for SeveralPodsServed {
             seen.proof.len(),
             names.join(", ")
         ));
-        broken(
+        Finding::broken(
             format!("at least {wanted} pods"),
             format!("{} pods", serving.len()),
             cause,
@@ -71,7 +71,7 @@ mod tests {
                 workload: None,
             })
             .into();
-        assert!(matches!(SeveralPodsServed.judge(&seen), Finding::Broken { .. }));
+        assert!(matches!(SeveralPodsServed.judge(&seen), Finding::Broken(_)));
         seen.pool_pods.truncate(1);
         assert_eq!(
             SeveralPodsServed.judge(&seen),

@@ -4,7 +4,7 @@
 //! gateway that chooses for itself spreads them.
 
 use super::{
-    Check, Observation, broken, not_sent,
+    Check, Observation, not_sent,
     pick::{picks, served},
     readable,
 };
@@ -63,7 +63,7 @@ impl Check for SteeredToOnePod {
             Err(finding) => return finding,
         };
         if let Some(failed) = seen.steered.iter().find(|answer| answer.status() != Some(200)) {
-            return broken("status 200", failed.brief(), super::diagnosis::diagnose(failed, seen));
+            return Finding::broken("status 200", failed.brief(), super::diagnosis::diagnose(failed, seen));
         }
         if prefixes_asked(before, after) < 0.5 {
             return skipped(
@@ -89,7 +89,7 @@ impl Check for SteeredToOnePod {
             "requests with one long prompt, one after the other, were served by {}",
             spread.join(", ")
         ));
-        broken(format!("all at {pod}"), spread.join(", "), cause)
+        Finding::broken(format!("all at {pod}"), spread.join(", "), cause)
     }
 
     fn shown_by<'a>(&self, seen: &'a Observation, _: &Finding) -> Option<&'a Answer> {
@@ -156,7 +156,7 @@ mod tests {
         match finding {
             Some(finding) => assert_eq!(judged, finding),
             None => assert!(
-                matches!(&judged, Finding::Broken { cause, .. } if cause.code == CauseCode::PickNotHonoured),
+                matches!(&judged, Finding::Broken(fault) if fault.cause.code == CauseCode::PickNotHonoured),
                 "{judged:?}"
             ),
         }
@@ -169,7 +169,7 @@ mod tests {
         seen.endpoint_picker.steered = Some(Ok(attempts(7, 6)));
         assert!(matches!(SteeredToOnePod.judge(&seen), Finding::Skipped { .. }));
         seen.endpoint_picker.steered = Some(Ok(attempts(8, 5)));
-        assert!(matches!(SteeredToOnePod.judge(&seen), Finding::Broken { .. }));
+        assert!(matches!(SteeredToOnePod.judge(&seen), Finding::Broken(_)));
     }
 
     #[test]
@@ -184,14 +184,14 @@ mod tests {
         let mut seen = seen(&["pod-a", "pod-a"]);
         seen.endpoint_picker.steered = Some(Err("401".into()));
         let finding = SteeredToOnePod.judge(&seen);
-        assert!(matches!(finding, Finding::Broken { cause, .. } if cause.code == CauseCode::MetricsUnreadable));
+        assert!(matches!(finding, Finding::Broken(fault) if fault.cause.code == CauseCode::MetricsUnreadable));
     }
 
     #[test]
     fn an_answer_that_is_no_200_is_broken() {
         let mut seen = seen(&["pod-a", "pod-a"]);
         seen.steered.push(answer(503, false, "no healthy upstream"));
-        assert!(matches!(SteeredToOnePod.judge(&seen), Finding::Broken { .. }));
+        assert!(matches!(SteeredToOnePod.judge(&seen), Finding::Broken(_)));
     }
 
     #[test]

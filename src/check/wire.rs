@@ -137,7 +137,7 @@ pub fn judge(seen: &Seen<'_>) -> Vec<(&'static dyn WireCheck, Finding)> {
         Ok(faults) => {
             let faults = shortened(faults);
             let cause = faults.iter().fold(Cause::new(check.cause(seen)), Cause::because);
-            super::broken(check.sentence(), faults.join("; "), cause)
+            Finding::broken(check.sentence(), faults.join("; "), cause)
         }
         Err(Unjudged::NotApplicable(why)) => Finding::Skipped { why: why.into_owned() },
         Err(Unjudged::Undecided(why)) => Finding::Undecided { why },

@@ -17,7 +17,7 @@ use crate::{
     plan::{self, Action, Offer, Options, Phase, Plan, Resources, Step},
     release::{self, Layout, Release},
     run,
-    verdict::{ExitCode, Finding, Weight},
+    verdict::{ExitCode, Weight},
 };
 
 /// Show what a run would do, step by step, and where that deviates from the guide.
@@ -257,7 +257,7 @@ fn verb(step: &Step) -> &'static str {
 /// What is known to be wrong with a step before it is carried out.
 fn fault(step: &Step) -> Option<String> {
     match (&step.known, &step.action) {
-        (Some(Finding::Broken { actual, cause, .. }), _) => Some(format!("{actual} [{}]", cause.code)),
+        (Some(fault), _) => Some(format!("{} [{}]", fault.actual, fault.cause.code)),
         (_, Action::Unsupported { why }) => Some(format!("not understood: {why}")),
         (_, Action::Request(request)) if !request.unexpanded.is_empty() => Some(format!(
             "{} stands in single quotes, so its name is sent",

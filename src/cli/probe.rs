@@ -12,7 +12,7 @@ use crate::{
     report::Sink,
     run::endpoint::{EndpointError, EndpointOrder, EndpointRun},
     scenario::duration,
-    verdict::{ExitCode, Finding},
+    verdict::{ExitCode, Fault, Finding},
 };
 
 /// Prove what can be proven of an OpenAI-style endpoint from outside: a gateway of somebody else, or a model server alone.
@@ -159,11 +159,11 @@ fn in_json(record: &RunRecord) -> serde_json::Value {
             let mut check = serde_json::json!({ "check": decision.check, "sentence": decision.sentence });
             match &decision.finding {
                 Finding::Holds => check["finding"] = "holds".into(),
-                Finding::Broken {
+                Finding::Broken(Fault {
                     expected,
                     actual,
                     cause,
-                } => {
+                }) => {
                     check["finding"] = "broken".into();
                     check["expected"] = expected.as_str().into();
                     check["actual"] = actual.as_str().into();

@@ -10,7 +10,7 @@ use kube::{
 use serde_json::{Value, json};
 
 use super::{
-    Deployer, Made, Ownership, StepFailed,
+    Deployer, Made, Ownership,
     rehearse::better_error,
     resources::{Resource, Trouble, persistently},
 };
@@ -22,7 +22,7 @@ use crate::{
     host::poll,
     manifest::Object,
     record::{Deviation, DeviationKind, Stage},
-    verdict::{Cause, CauseCode},
+    verdict::{Cause, CauseCode, Fault},
 };
 
 /// The name under which we own fields.
@@ -63,7 +63,7 @@ impl Deployer {
     ///
     /// # Errors
     /// An object is refused, of an unknown kind, or somebody else's; or the API server is away.
-    pub async fn apply(&self, objects: &[Object], namespace: Option<&str>) -> Result<(), StepFailed> {
+    pub async fn apply(&self, objects: &[Object], namespace: Option<&str>) -> Result<(), Fault> {
         let (definitions, others): (Vec<&Object>, Vec<&Object>) = objects
             .iter()
             .partition(|object| object.kind() == "CustomResourceDefinition");
@@ -101,12 +101,7 @@ impl Deployer {
         Ok(())
     }
 
-    async fn apply_one(
-        &self,
-        object: &Object,
-        namespace: Option<&str>,
-        sharing: Sharing,
-    ) -> Result<Applied, StepFailed> {
+    async fn apply_one(&self, object: &Object, namespace: Option<&str>, sharing: Sharing) -> Result<Applied, Fault> {
         let expected = format!("{} is applied", object.title());
         let at = format!("{}:{}", object.file, object.line);
         let resource = self.served(object, &expected).await?;
@@ -117,13 +112,13 @@ impl Deployer {
             if sharing == Sharing::Api && resource.placement == Placement::Cluster {
                 return Ok(Applied::LeftAsFound);
             }
-            return Err(StepFailed::new(
-                CauseCode::ObjectConflict,
+            return Err(Fault::new(
                 expected,
                 format!(
                     "{} exists and was not made by this run; it was left untouched",
                     object.title()
                 ),
+                CauseCode::ObjectConflict,
             ));
         }
         self.write_down(&resource, namespace, object.name(), None, &expected)?;
@@ -172,7 +167,7 @@ impl Deployer {
         name: &str,
         uid: Option<String>,
         expected: &str,
-    ) -> Result<(), StepFailed> {
+    ) -> Result<(), Fault> {
         if self.site.ownership == Ownership::Ours {
             // It goes with the cluster, which is in the inventory.
             return Ok(());
@@ -187,10 +182,10 @@ impl Deployer {
             uid,
         };
         self.site.inventory.add(made).map_err(|error| {
-            StepFailed::new(
-                CauseCode::HostToolFailed,
+            Fault::new(
                 expected,
                 format!("the inventory cannot be written: {error}"),
+                CauseCode::HostToolFailed,
             )
         })
     }
@@ -199,12 +194,12 @@ impl Deployer {
     ///
     /// # Errors
     /// It is refused, or the API server is away.
-    pub async fn ensure_namespace(&self) -> Result<(), StepFailed> {
+    pub async fn ensure_namespace(&self) -> Result<(), Fault> {
         self.ensure_namespace_named(&self.site.namespace).await
     }
 
     /// A namespace, made where it is not there.
-    pub(super) async fn ensure_namespace_named(&self, name: &str) -> Result<(), StepFailed> {
+    pub(super) async fn ensure_namespace_named(&self, name: &str) -> Result<(), Fault> {
         let expected = format!("namespace {name} exists");
         let namespaces: Api<Namespace> = Api::all(self.site.client.clone());
         let (found, _) = persistently(AWAY_LIMIT, || namespaces.get_metadata_opt(name))
@@ -227,7 +222,7 @@ impl Deployer {
         api: &Api<DynamicObject>,
         object: &Object,
         expected: &str,
-    ) -> Result<bool, StepFailed> {
+    ) -> Result<bool, Fault> {
         let (found, _) = persistently(AWAY_LIMIT, || api.get_metadata_opt(object.name()))
             .await
             .map_err(|trouble| refused(trouble, expected.to_owned(), &object.title()))?;
@@ -242,16 +237,14 @@ impl Deployer {
     }
 
     /// The resource of an object's kind; waits where its CRD was applied by this run and is not served yet.
-    async fn served(&self, object: &Object, expected: &str) -> Result<Resource, StepFailed> {
-        let unknown = || StepFailed {
-            expected: expected.to_owned(),
-            actual: format!("the cluster knows no {} {}", object.api_version(), object.kind()),
-            cause: Cause::new(CauseCode::ObjectKindUnknown).because(format!(
-                "{}:{} {}",
-                object.file,
-                object.line,
-                object.title()
-            )),
+    async fn served(&self, object: &Object, expected: &str) -> Result<Resource, Fault> {
+        let unknown = || {
+            let (file, line, title) = (&object.file, object.line, object.title());
+            Fault::new(
+                expected,
+                format!("the cluster knows no {} {}", object.api_version(), object.kind()),
+                Cause::new(CauseCode::ObjectKindUnknown).because(format!("{file}:{line} {title}")),
+            )
         };
         let look = async |_| {
             let kind = || self.resources.of_kind(object.api_version(), object.kind());
@@ -265,7 +258,7 @@ impl Deployer {
         poll(SERVED_LIMIT, Duration::from_millis(100), look).await?
     }
 
-    async fn await_established(&self, definitions: &[&Object]) -> Result<(), StepFailed> {
+    async fn await_established(&self, definitions: &[&Object]) -> Result<(), Fault> {
         let Some(first) = definitions.first() else {
             return Ok(());
         };
@@ -314,7 +307,7 @@ fn defines(objects: &[Object], object: &Object) -> bool {
 }
 
 /// The failure that an API server's trouble is. `at` says what was being done or where the object stands.
-pub(super) fn refused(trouble: Trouble, expected: String, at: &str) -> StepFailed {
+pub(super) fn refused(trouble: Trouble, expected: String, at: &str) -> Fault {
     match trouble {
         Trouble::Refused { code, message } => {
             let cause = match code {
@@ -322,17 +315,17 @@ pub(super) fn refused(trouble: Trouble, expected: String, at: &str) -> StepFaile
                 409 => CauseCode::ObjectConflict,
                 _ => CauseCode::ObjectRefused,
             };
-            StepFailed {
+            Fault::new(
                 expected,
-                actual: format!("the API server answers {code}: {message}"),
-                cause: Cause::new(cause).because(at),
-            }
+                format!("the API server answers {code}: {message}"),
+                Cause::new(cause).because(at),
+            )
         }
-        Trouble::Away { what } => StepFailed {
+        Trouble::Away { what } => Fault::new(
             expected,
-            actual: "the API server does not answer".into(),
-            cause: Cause::new(CauseCode::ApiServerAway).because(what).because(at),
-        },
+            "the API server does not answer",
+            Cause::new(CauseCode::ApiServerAway).because(what).because(at),
+        ),
     }
 }
 

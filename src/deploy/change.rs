@@ -11,7 +11,7 @@ use kube::{
 use serde_json::{Map, Value, json};
 
 use super::{
-    Carried, Deployer, Made, Ownership, StepFailed,
+    Carried, Deployer, Made, Ownership,
     apply::{AWAY_LIMIT, FIELD_MANAGER, refused},
     resources::{Resource, persistently},
     steps::{tool_failed, wait_failed},
@@ -22,7 +22,7 @@ use crate::{
     host::Call,
     plan::{Absent, Action, PatchStrategy, Step, Target, Until},
     record::Stage,
-    verdict::{Cause, CauseCode},
+    verdict::{Cause, CauseCode, Fault},
 };
 
 /// How long a program may take to uninstall.
@@ -33,8 +33,8 @@ const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 
 impl Deployer {
     /// Carries out a step that changes or awaits what is there; `None` for any other.
-    pub(super) async fn change(&self, step: &Step) -> Option<Result<Carried, StepFailed>> {
-        let plain = |result: Result<(), StepFailed>| result.map(|()| Carried { sentence: None });
+    pub(super) async fn change(&self, step: &Step) -> Option<Result<Carried, Fault>> {
+        let plain = |result: Result<(), Fault>| result.map(|()| Carried { sentence: None });
         Some(match &step.action {
             Action::Delete { targets, absent } => self.delete(targets, *absent).await,
             Action::Label { target, labels } => {
@@ -60,7 +60,7 @@ impl Deployer {
         })
     }
 
-    async fn delete(&self, targets: &[Target], absent: Absent) -> Result<Carried, StepFailed> {
+    async fn delete(&self, targets: &[Target], absent: Absent) -> Result<Carried, Fault> {
         let mut gone = 0;
         for target in targets {
             let expected = format!("{target} is deleted");
@@ -77,7 +77,7 @@ impl Deployer {
                 .waiting(Stage::Deployment, target.to_string(), "deleting");
             takeaway::delete(&api, &target.name, &uid)
                 .await
-                .map_err(|why| StepFailed::new(CauseCode::GuideCommandFailed, expected, why))?;
+                .map_err(|why| Fault::new(expected, why, CauseCode::GuideCommandFailed))?;
             self.deployed(|deployed| {
                 deployed.objects.retain(|object| {
                     let same_namespace = target
@@ -95,7 +95,7 @@ impl Deployer {
     }
 
     /// Patches an object that must exist.
-    async fn touch(&self, target: &Target, strategy: PatchStrategy, patch: &Value) -> Result<(), StepFailed> {
+    async fn touch(&self, target: &Target, strategy: PatchStrategy, patch: &Value) -> Result<(), Fault> {
         let expected = format!("{target} is changed");
         let resource = self.known(target, Absent::Fails, &expected).await?;
         let Some(resource) = resource else { return Ok(()) };
@@ -105,7 +105,7 @@ impl Deployer {
         send(&api, &target.name, strategy, patch, &expected).await
     }
 
-    async fn reach(&self, target: &Target, until: &Until, at_most: Option<Duration>) -> Result<(), StepFailed> {
+    async fn reach(&self, target: &Target, until: &Until, at_most: Option<Duration>) -> Result<(), Fault> {
         let expected = format!("{target} {until}");
         let absent = if *until == Until::Gone {
             Absent::IsFine
@@ -146,12 +146,7 @@ impl Deployer {
             })
     }
 
-    async fn uninstall_chart(
-        &self,
-        release: &str,
-        namespace: Option<&str>,
-        absent: Absent,
-    ) -> Result<Carried, StepFailed> {
+    async fn uninstall_chart(&self, release: &str, namespace: Option<&str>, absent: Absent) -> Result<Carried, Fault> {
         let expected = format!("helm uninstalls {release}");
         let made = Made::HelmRelease {
             name: release.to_owned(),
@@ -170,7 +165,7 @@ impl Deployer {
         Ok(Carried { sentence: None })
     }
 
-    async fn uninstall_provider(&self, program: &str, arguments: &[String]) -> Result<Carried, StepFailed> {
+    async fn uninstall_provider(&self, program: &str, arguments: &[String]) -> Result<Carried, Fault> {
         let expected = format!("`{program} uninstall` succeeds");
         let made = Made::Provider {
             program: program.to_owned(),
@@ -188,17 +183,17 @@ impl Deployer {
         Ok(Carried { sentence: None })
     }
 
-    async fn run_to_its_end(&self, call: &Call, code: CauseCode, expected: String) -> Result<(), StepFailed> {
+    async fn run_to_its_end(&self, call: &Call, code: CauseCode, expected: String) -> Result<(), Fault> {
         let ended = self.site.host.run(call).await;
         let ended = ended.map_err(|error| tool_failed(&error, expected.clone()))?;
         if ended.status.success() {
             return Ok(());
         }
-        Err(StepFailed {
+        Err(Fault::new(
             expected,
-            actual: format!("it ends with {}", ended.status),
-            cause: Cause::new(code).because(ended.last_words()),
-        })
+            format!("it ends with {}", ended.status),
+            Cause::new(code).because(ended.last_words()),
+        ))
     }
 
     fn forget(&self, made: &Made) {
@@ -206,7 +201,7 @@ impl Deployer {
     }
 
     /// The resource of a target; `None` where the cluster knows no such kind and that is as wanted.
-    async fn known(&self, target: &Target, absent: Absent, expected: &str) -> Result<Option<Resource>, StepFailed> {
+    async fn known(&self, target: &Target, absent: Absent, expected: &str) -> Result<Option<Resource>, Fault> {
         let Some(api_version) = &target.api_version else {
             let found = self.resource_by_word(&target.resource, expected).await;
             return match found {
@@ -220,16 +215,16 @@ impl Deployer {
             .await
             .map_err(|trouble| refused(trouble, expected.to_owned(), &target.to_string()))?;
         if found.is_none() && absent == Absent::Fails {
-            return Err(StepFailed::new(
-                CauseCode::ObjectKindUnknown,
+            return Err(Fault::new(
                 expected,
                 format!("the cluster knows no {api_version} {}", target.resource),
+                CauseCode::ObjectKindUnknown,
             ));
         }
         Ok(found)
     }
 
-    fn must_be_ours(&self, target: &Target, uid: &str, expected: &str) -> Result<(), StepFailed> {
+    fn must_be_ours(&self, target: &Target, uid: &str, expected: &str) -> Result<(), Fault> {
         let ours = self.deployed(|deployed| is_ours(self.site.ownership, &deployed.made, uid));
         if ours {
             Ok(())
@@ -238,7 +233,7 @@ impl Deployer {
         }
     }
 
-    fn must_have_made(&self, made: &Made, expected: &str) -> Result<(), StepFailed> {
+    fn must_have_made(&self, made: &Made, expected: &str) -> Result<(), Fault> {
         let ours = self.site.ownership == Ownership::Ours || self.deployed(|deployed| deployed.made.contains(made));
         if ours {
             Ok(())
@@ -248,11 +243,11 @@ impl Deployer {
     }
 }
 
-fn somebody_elses(title: &str, expected: &str) -> StepFailed {
-    StepFailed::new(
-        CauseCode::ObjectConflict,
+fn somebody_elses(title: &str, expected: &str) -> Fault {
+    Fault::new(
         expected,
         format!("{title} was not made by this run; it was left untouched"),
+        CauseCode::ObjectConflict,
     )
 }
 
@@ -270,17 +265,17 @@ async fn present(
     target: &Target,
     absent: Absent,
     expected: &str,
-) -> Result<Option<String>, StepFailed> {
+) -> Result<Option<String>, Fault> {
     let (found, _) = persistently(AWAY_LIMIT, || api.get_metadata_opt(&target.name))
         .await
         .map_err(|trouble| refused(trouble, expected.to_owned(), &target.to_string()))?;
     match found {
         Some(found) => Ok(Some(found.uid().unwrap_or_default())),
         None if absent == Absent::IsFine => Ok(None),
-        None => Err(StepFailed::new(
-            CauseCode::GuideCommandFailed,
+        None => Err(Fault::new(
             expected,
             format!("{target} does not exist"),
+            CauseCode::GuideCommandFailed,
         )),
     }
 }
@@ -291,7 +286,7 @@ async fn send(
     strategy: PatchStrategy,
     patch: &Value,
     expected: &str,
-) -> Result<(), StepFailed> {
+) -> Result<(), Fault> {
     let parameters = PatchParams {
         field_manager: Some(FIELD_MANAGER.into()),
         ..PatchParams::default()
@@ -300,10 +295,10 @@ async fn send(
         PatchStrategy::Merge => Patch::Merge(patch.clone()),
         PatchStrategy::Strategic => Patch::Strategic(patch.clone()),
         PatchStrategy::Json => Patch::Json(serde_json::from_value(patch.clone()).map_err(|error| {
-            StepFailed::new(
-                CauseCode::GuideCommandFailed,
+            Fault::new(
                 expected,
                 format!("the patch is no JSON patch: {error}"),
+                CauseCode::GuideCommandFailed,
             )
         })?),
     };

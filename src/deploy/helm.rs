@@ -6,7 +6,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    Carried, Deployer, Made, StepFailed,
+    Carried, Deployer, Made,
     steps::{tool_failed, unset},
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     manifest,
     plan::{Action, Chart, Step},
     record::{Deviation, DeviationKind, Stage},
-    verdict::{Cause, CauseCode},
+    verdict::{Cause, CauseCode, Fault},
 };
 
 /// The variable that names a mirror of chart registries, such as `https://mirror.example/charts`: a chart is below it under
@@ -25,7 +25,7 @@ const MIRROR: &str = "QUICKPROOF_CHARTS_URL";
 const HELM_LIMIT: Duration = Duration::from_mins(2);
 
 impl Deployer {
-    pub(super) async fn install_chart(&self, step: &Step) -> Result<Carried, StepFailed> {
+    pub(super) async fn install_chart(&self, step: &Step) -> Result<Carried, Fault> {
         let Action::Helm {
             release,
             chart,
@@ -68,23 +68,23 @@ impl Deployer {
             .await
             .map_err(|error| tool_failed(&error, expected.clone()))?;
         if !ended.status.success() {
-            return Err(StepFailed {
+            return Err(Fault::new(
                 expected,
-                actual: format!("helm ends with {}", ended.status),
-                cause: Cause::new(CauseCode::HelmFailed).because(ended.last_words()),
-            });
+                format!("helm ends with {}", ended.status),
+                Cause::new(CauseCode::HelmFailed).because(ended.last_words()),
+            ));
         }
         let answer: Value = serde_json::from_slice(&ended.stdout).map_err(|error| {
-            StepFailed::new(
-                CauseCode::HostToolFailed,
+            Fault::new(
                 expected.clone(),
                 format!("helm's answer: {error}"),
+                CauseCode::HostToolFailed,
             )
         })?;
         let rendered = answer["manifest"].as_str().unwrap_or_default();
         let source = format!("helm release {release}");
         let mut objects = manifest::read(&source, rendered.as_bytes())
-            .map_err(|error| StepFailed::new(CauseCode::HelmFailed, expected.clone(), error.to_string()))?;
+            .map_err(|error| Fault::new(expected.clone(), error.to_string(), CauseCode::HelmFailed))?;
         for object in &mut objects {
             let named = object.namespace().is_some();
             let value = Arc::make_mut(&mut object.value);
@@ -106,12 +106,12 @@ impl Deployer {
     }
 
     /// Adds where a published chart is read: as the guide says, or from the mirror that the environment names.
-    fn fetched(&self, call: Call, reference: &str, step: &Step, expected: &str) -> Result<Call, StepFailed> {
+    fn fetched(&self, call: Call, reference: &str, step: &Step, expected: &str) -> Result<Call, Fault> {
         let Some(mirror) = self.site.host.variable(MIRROR) else {
             return Ok(call.arg(reference));
         };
-        let found = mirrored(reference, mirror)
-            .map_err(|actual| StepFailed::new(CauseCode::HostToolFailed, expected, actual))?;
+        let found =
+            mirrored(reference, mirror).map_err(|actual| Fault::new(expected, actual, CauseCode::HostToolFailed))?;
         let Some(mirrored) = found else {
             return Ok(call.arg(reference));
         };
@@ -130,7 +130,7 @@ impl Deployer {
 
     /// Packages a chart of the tree with the tag as version and appVersion, as publication would. The tree was
     /// materialised below `scratch/tree`; `file://` dependencies are resolved there.
-    async fn package(&self, directory: &str, version: Option<&str>, expected: &str) -> Result<String, StepFailed> {
+    async fn package(&self, directory: &str, version: Option<&str>, expected: &str) -> Result<String, Fault> {
         let source = self.site.scratch.join("tree").join(directory);
         let packages = self.site.scratch.join("charts");
         fs::create_dir_all(&packages).map_err(|source| {
@@ -157,17 +157,17 @@ impl Deployer {
             .await
             .map_err(|error| tool_failed(&error, expected.to_owned()))?;
         if !ended.status.success() {
-            return Err(StepFailed {
-                expected: expected.to_owned(),
-                actual: format!("helm cannot package {directory}"),
-                cause: Cause::new(CauseCode::HelmFailed).because(ended.last_words()),
-            });
+            return Err(Fault::new(
+                expected.to_owned(),
+                format!("helm cannot package {directory}"),
+                Cause::new(CauseCode::HelmFailed).because(ended.last_words()),
+            ));
         }
         packaged(&ended.text(), &packages).ok_or_else(|| {
-            StepFailed::new(
-                CauseCode::HostToolFailed,
+            Fault::new(
                 expected,
                 format!("helm does not say where it put the package: {}", ended.text()),
+                CauseCode::HostToolFailed,
             )
         })
     }

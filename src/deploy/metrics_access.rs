@@ -12,10 +12,11 @@ use k8s_openapi::api::{
 use kube::{Api, api::PostParams};
 use serde_json::json;
 
-use super::{Deployer, StepFailed, apply::AWAY_LIMIT, apply::refused, resources::persistently};
+use super::{Deployer, apply::AWAY_LIMIT, apply::refused, resources::persistently};
 use crate::{
     manifest::Object,
     record::{Deviation, DeviationKind},
+    verdict::Fault,
 };
 
 /// A bearer token for the endpoint picker's metrics.
@@ -30,7 +31,7 @@ impl Deployer {
     ///
     /// # Errors
     /// An object is refused, or the API server is away.
-    pub async fn grant_metrics_access(&self, namespace: &str, account: &str) -> Result<MetricsAccess, StepFailed> {
+    pub async fn grant_metrics_access(&self, namespace: &str, account: &str) -> Result<MetricsAccess, Fault> {
         let name = format!("quickproof-{}-metrics", self.site.run);
         let subject = |name: &str| json!([{"kind": "ServiceAccount", "name": name, "namespace": namespace}]);
         let role =

@@ -15,7 +15,7 @@ use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 
 use super::{
-    Carried, Deployer, Made, Ownership, StepFailed,
+    Carried, Deployer, Made, Ownership,
     apply::{AWAY_LIMIT, refused},
     resources::persistently,
     steps::tool_failed,
@@ -31,7 +31,7 @@ use crate::{
     manifest::Object,
     plan::Witness,
     record::{Deviation, DeviationKind, Stage},
-    verdict::{Cause, CauseCode},
+    verdict::{Cause, CauseCode, Fault},
 };
 
 impl Deployer {
@@ -40,7 +40,7 @@ impl Deployer {
         program: &str,
         arguments: &[String],
         witness: &Witness,
-    ) -> Result<Carried, StepFailed> {
+    ) -> Result<Carried, Fault> {
         let expected = format!("`{program} {}` succeeds", arguments.first().map_or("", String::as_str));
         if self.site.ownership == Ownership::Shared && self.is_installed(witness, &expected).await? {
             return Ok(self.use_installed(program, witness));
@@ -74,18 +74,10 @@ impl Deployer {
                 Ok(ended) if ended.status.success() => Ok(Carried {
                     sentence: Some(format!("{program} is done after {:.1} s", began.elapsed().as_secs_f64())),
                 }),
-                Ok(ended) => Err(StepFailed {
-                    expected,
-                    actual: format!("it ends with {}", ended.status),
-                    cause: Cause::new(CauseCode::ProviderInstallFailed).because(ended.last_words()),
-                }),
+                Ok(ended) => Err(Fault::new(expected, format!("it ends with {}", ended.status), Cause::new(CauseCode::ProviderInstallFailed).because(ended.last_words()))),
                 Err(error) => Err(tool_failed(&error, expected)),
             },
-            doom = doomed => Err(StepFailed {
-                expected,
-                actual: format!("pod {} of the provider will never be ready", doom.pod),
-                cause: doom.cause,
-            }),
+            doom = doomed => Err(Fault::new(expected, format!("pod {} of the provider will never be ready", doom.pod), doom.cause)),
         }
     }
 
@@ -96,7 +88,7 @@ impl Deployer {
         provider: &str,
         objects: &[Object],
         witness: &Witness,
-    ) -> Result<Carried, StepFailed> {
+    ) -> Result<Carried, Fault> {
         let expected = format!("the manifests of {provider} are applied and its controllers become available");
         if self.site.ownership == Ownership::Shared && self.is_installed(witness, &expected).await? {
             return Ok(self.use_installed(provider, witness));
@@ -115,11 +107,7 @@ impl Deployer {
         };
         let controllers = tokio::select! {
             ended = installed => ended?.len(),
-            doom = doomed => return Err(StepFailed {
-                expected,
-                actual: format!("pod {} of the provider will never be ready", doom.pod),
-                cause: doom.cause,
-            }),
+            doom = doomed => return Err(Fault::new(expected, format!("pod {} of the provider will never be ready", doom.pod), doom.cause)),
         };
         // They are ours, not the release's: no wait or check may take them for part of it.
         let is_theirs = |object: &Object| objects.iter().all(|own| own.file != object.file);
@@ -133,12 +121,12 @@ impl Deployer {
         })
     }
 
-    async fn await_done(&self, object: &Object) -> Result<(), StepFailed> {
+    async fn await_done(&self, object: &Object) -> Result<(), Fault> {
         let jobs: Api<Job> = Api::namespaced(self.site.client.clone(), object.namespace().unwrap_or_default());
         self.await_state(jobs, object, job_is_done).await
     }
 
-    async fn await_available(&self, object: &Object) -> Result<(), StepFailed> {
+    async fn await_available(&self, object: &Object) -> Result<(), Fault> {
         let namespace = object.namespace().unwrap_or_default();
         let deployments: Api<Deployment> = Api::namespaced(self.site.client.clone(), namespace);
         self.await_state(deployments, object, deployment_is_available).await
@@ -150,7 +138,7 @@ impl Deployer {
         api: Api<K>,
         object: &Object,
         judge: impl Fn(Option<&K>) -> State,
-    ) -> Result<(), StepFailed>
+    ) -> Result<(), Fault>
     where
         K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
     {
@@ -162,15 +150,15 @@ impl Deployer {
             Ok(Waited::TimedOut { seen }) => (CauseCode::ProviderInstallFailed, seen),
             Err(error) => (CauseCode::ObjectForbidden, in_words(&error)),
         };
-        Err(StepFailed {
-            expected: format!("{title} of the provider does its work"),
-            actual: seen.clone(),
-            cause: Cause::new(code).because(format!("{}:{} {title}: {seen}", object.file, object.line)),
-        })
+        Err(Fault::new(
+            format!("{title} of the provider does its work"),
+            seen.clone(),
+            Cause::new(code).because(format!("{}:{} {title}: {seen}", object.file, object.line)),
+        ))
     }
 
     /// Whether somebody else's cluster has the provider already: a second installation would change theirs.
-    async fn is_installed(&self, witness: &Witness, expected: &str) -> Result<bool, StepFailed> {
+    async fn is_installed(&self, witness: &Witness, expected: &str) -> Result<bool, Fault> {
         let deployments: Api<Deployment> = Api::namespaced(self.site.client.clone(), &witness.namespace);
         let (found, _) = persistently(AWAY_LIMIT, || deployments.get_metadata_opt(&witness.deployment))
             .await

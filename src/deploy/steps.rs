@@ -7,7 +7,7 @@ use kube::api::{DynamicObject, ListParams};
 use serde_json::{Value, json};
 
 use super::{
-    Carried, Deployer, StepFailed,
+    Carried, Deployer,
     apply::{AWAY_LIMIT, refused},
     resources::persistently,
 };
@@ -17,7 +17,7 @@ use crate::{
     manifest::Object,
     plan::{Action, Step},
     record::Stage,
-    verdict::{Cause, CauseCode},
+    verdict::{Cause, CauseCode, Fault},
 };
 
 /// How long a tool that only prints its version may take.
@@ -30,7 +30,7 @@ impl Deployer {
     ///
     /// # Errors
     /// The step failed: a finding, with its cause.
-    pub async fn carry_out(&self, step: &Step) -> Result<Carried, StepFailed> {
+    pub async fn carry_out(&self, step: &Step) -> Result<Carried, Fault> {
         let plain = Ok(Carried { sentence: None });
         if let Some(changed) = self.change(step).await {
             return changed;
@@ -110,22 +110,16 @@ impl Deployer {
             | Action::Await { .. }
             | Action::HelmUninstall { .. }
             | Action::UninstallProvider { .. } => plain,
-            Action::Unsupported { why } => Err(StepFailed::new(
-                CauseCode::GuideCommandUnsupported,
+            Action::Unsupported { why } => Err(Fault::new(
                 "every command of the guide is carried out",
                 why.clone(),
+                CauseCode::GuideCommandUnsupported,
             )),
         }
     }
 
     /// Reads a value out of an object, and waits until there is one: a reader of the guide would look again.
-    async fn read(
-        &self,
-        word: &str,
-        name: &str,
-        namespace: Option<&str>,
-        jsonpath: &str,
-    ) -> Result<String, StepFailed> {
+    async fn read(&self, word: &str, name: &str, namespace: Option<&str>, jsonpath: &str) -> Result<String, Fault> {
         let expected = format!("{word} {name} has {jsonpath}");
         let resource = self.resource_by_word(word, &expected).await?;
         let namespace = namespace.unwrap_or(&self.site.namespace).to_owned();
@@ -147,11 +141,11 @@ impl Deployer {
             })
             .await
             .map_err(|error| match error {
-                WaitError::TimedOut { seen, .. } if word.starts_with("gateway") => StepFailed {
-                    expected: expected.clone(),
-                    actual: seen.clone(),
-                    cause: Cause::new(CauseCode::GatewayWithoutAddress).because(seen),
-                },
+                WaitError::TimedOut { seen, .. } if word.starts_with("gateway") => Fault::new(
+                    expected.clone(),
+                    seen.clone(),
+                    Cause::new(CauseCode::GatewayWithoutAddress).because(seen),
+                ),
                 error => wait_failed(error, expected.clone(), |why: String| {
                     Cause::new(CauseCode::GuideCommandFailed).because(why)
                 }),
@@ -162,15 +156,15 @@ impl Deployer {
         &self,
         word: &str,
         expected: &str,
-    ) -> Result<super::resources::Resource, StepFailed> {
+    ) -> Result<super::resources::Resource, Fault> {
         let (found, _) = persistently(AWAY_LIMIT, || self.resources().by_word(word))
             .await
             .map_err(|trouble| refused(trouble, expected.to_owned(), word))?;
         found.ok_or_else(|| {
-            StepFailed::new(
-                CauseCode::ObjectKindUnknown,
+            Fault::new(
                 expected,
                 format!("the server doesn't have a resource type `{word}`"),
+                CauseCode::ObjectKindUnknown,
             )
         })
     }
@@ -182,7 +176,7 @@ impl Deployer {
         name: Option<&str>,
         namespace: Option<&str>,
         containing: Option<&str>,
-    ) -> Result<String, StepFailed> {
+    ) -> Result<String, Fault> {
         let expected = match (name, containing) {
             (Some(name), _) => format!("{word} {name} exists"),
             (None, Some(text)) => format!("a line of `kubectl get {word}` contains `{text}`"),
@@ -208,10 +202,10 @@ impl Deployer {
             .filter(|name| containing.is_none_or(|text| name.contains(text)))
             .count();
         if found == 0 {
-            return Err(StepFailed::new(
-                CauseCode::GuideCommandFailed,
+            return Err(Fault::new(
                 expected,
                 format!("nothing of the kind among {} found", names.len()),
+                CauseCode::GuideCommandFailed,
             ));
         }
         Ok(match name {
@@ -220,7 +214,7 @@ impl Deployer {
         })
     }
 
-    async fn run_tool(&self, program: &str, arguments: &[String]) -> Result<Carried, StepFailed> {
+    async fn run_tool(&self, program: &str, arguments: &[String]) -> Result<Carried, Fault> {
         let line = format!("{program} {}", arguments.join(" "));
         let path = self
             .site
@@ -248,11 +242,11 @@ impl Deployer {
         } else {
             CauseCode::GuideCommandFailed
         };
-        Err(StepFailed {
+        Err(Fault::new(
             expected,
-            actual: format!("it ends with {}", ended.status),
-            cause: Cause::new(code).because(ended.last_words()),
-        })
+            format!("it ends with {}", ended.status),
+            Cause::new(code).because(ended.last_words()),
+        ))
     }
 
     /// The call with this run's cluster as the only one it can reach.
@@ -262,55 +256,51 @@ impl Deployer {
 }
 
 /// The failure that a wait's end is; `never` says what the reason for "never" means.
-pub(super) fn wait_failed<N>(error: WaitError<N>, expected: String, never: impl FnOnce(N) -> Cause) -> StepFailed {
+pub(super) fn wait_failed<N>(error: WaitError<N>, expected: String, never: impl FnOnce(N) -> Cause) -> Fault {
     match error {
         WaitError::Never(reason) => {
             let cause = never(reason);
-            StepFailed {
+            Fault::new(
                 expected,
-                actual: cause
+                cause
                     .evidence
                     .first()
                     .cloned()
                     .unwrap_or_else(|| "it will never be so".into()),
                 cause,
-            }
+            )
         }
-        WaitError::TimedOut { after_ms, seen } => StepFailed {
+        WaitError::TimedOut { after_ms, seen } => Fault::new(
             expected,
-            actual: format!(
+            format!(
                 "not so after {:.0} s: {seen}",
                 Duration::from_millis(after_ms).as_secs_f64()
             ),
-            cause: Cause::new(CauseCode::StepTimedOut).because(seen),
-        },
-        WaitError::ApiServerAway { trouble } => StepFailed {
+            Cause::new(CauseCode::StepTimedOut).because(seen),
+        ),
+        WaitError::ApiServerAway { trouble } => Fault::new(
             expected,
-            actual: "the API server does not answer".into(),
-            cause: Cause::new(CauseCode::ApiServerAway).because(trouble),
-        },
+            "the API server does not answer",
+            Cause::new(CauseCode::ApiServerAway).because(trouble),
+        ),
     }
 }
 
 /// The failure that a program of this machine is.
-pub(super) fn tool_failed(error: &HostError, expected: String) -> StepFailed {
+pub(super) fn tool_failed(error: &HostError, expected: String) -> Fault {
     let mut actual = error.to_string();
     if let Some(source) = std::error::Error::source(error) {
         actual = format!("{actual}: {source}");
     }
-    StepFailed {
-        expected,
-        actual,
-        cause: Cause::new(CauseCode::HostToolFailed),
-    }
+    Fault::new(expected, actual, CauseCode::HostToolFailed)
 }
 
 /// The failure that a variable without a value is.
-pub(super) fn unset(variable: &str) -> StepFailed {
-    StepFailed::new(
-        CauseCode::ShellVariableUnset,
+pub(super) fn unset(variable: &str) -> Fault {
+    Fault::new(
         format!("the variable {variable} has a value"),
         format!("no step before this one sets {variable}"),
+        CauseCode::ShellVariableUnset,
     )
 }
 

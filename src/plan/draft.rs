@@ -7,7 +7,7 @@ use crate::{
     guide::{self, Role},
     record::{Deviation, DeviationKind, Provenance},
     release::{Address, Layout, Release, schemas::Schema},
-    verdict::{Cause, CauseCode, Finding, Weight},
+    verdict::{Cause, CauseCode, Fault, Weight},
 };
 
 /// Everything that commands are drawn with, and what has been drawn so far.
@@ -38,7 +38,7 @@ pub(super) struct Drawn {
     /// The line to point at, where it is not the line the command begins at.
     pub(super) line: Option<u32>,
     /// What is known of it without running it.
-    pub(super) known: Option<Finding>,
+    pub(super) known: Option<Fault>,
 }
 
 impl Drawn {
@@ -59,11 +59,7 @@ pub(super) enum Stop {
     /// It is not understood.
     Unsupported(String),
     /// It is understood, and known to fail.
-    Broken {
-        expected: String,
-        actual: String,
-        cause: Cause,
-    },
+    Broken(Fault),
 }
 
 impl From<String> for Stop {
@@ -72,13 +68,9 @@ impl From<String> for Stop {
     }
 }
 
-impl Stop {
-    pub(super) fn broken(code: CauseCode, expected: impl Into<String>, actual: impl Into<String>) -> Self {
-        Self::Broken {
-            expected: expected.into(),
-            actual: actual.into(),
-            cause: Cause::new(code),
-        }
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Broken(fault)
     }
 }
 
@@ -163,11 +155,7 @@ impl<'a> Draft<'a> {
                 );
                 (drawn, None)
             }
-            Err(Stop::Broken {
-                expected,
-                actual,
-                cause,
-            }) => {
+            Err(Stop::Broken(fault)) => {
                 let drawn = Drawn::new(
                     self.check("command", &command.at),
                     "the command can be carried out",
@@ -177,22 +165,15 @@ impl<'a> Draft<'a> {
                         namespace: None,
                     },
                 );
-                (
-                    drawn,
-                    Some(Finding::Broken {
-                        expected,
-                        actual,
-                        cause,
-                    }),
-                )
+                (drawn, Some(fault))
             }
         };
         if let Some(name) = unset.first().filter(|_| known.is_none()) {
-            known = Some(Finding::Broken {
-                expected: format!("`{name}` is set by an earlier command"),
-                actual: format!("nothing sets `{name}`, so bash puts nothing in its place"),
-                cause: Cause::new(CauseCode::ShellVariableUnset).because(command.raw.clone()),
-            });
+            known = Some(Fault::new(
+                format!("`{name}` is set by an earlier command"),
+                format!("nothing sets `{name}`, so bash puts nothing in its place"),
+                Cause::new(CauseCode::ShellVariableUnset).because(command.raw.clone()),
+            ));
         }
         self.steps.push(Step {
             check: drawn.check,

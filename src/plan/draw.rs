@@ -11,7 +11,7 @@ use crate::{
     guide::{Block, Body, Choice, Command, GuideBook, Pipeline, Problem, ProblemKind, Role, ShellWord, Simple},
     record::{DeviationKind, Subject},
     release::{Layout, Picker, Release, Since, Tag, schemas::Schema},
-    verdict::CauseCode,
+    verdict::{CauseCode, Fault},
 };
 
 /// Draws the plan of a release for one variant and one provider, without touching anything but the release's files.
@@ -151,19 +151,21 @@ impl Draft<'_> {
             left_out: None,
         };
         let stop = match &problem.kind {
-            ProblemKind::IncludeMissing { file } => Stop::broken(
-                CauseCode::GuideReferenceMissing,
+            ProblemKind::IncludeMissing { file } => Fault::new(
                 format!("`{file}` exists"),
                 format!("the release has no `{file}`, so the published page lacks what it should hold"),
-            ),
-            ProblemKind::NoTabChosen { titles } => Stop::broken(
-                CauseCode::GuideTabMissing,
+                CauseCode::GuideReferenceMissing,
+            )
+            .into(),
+            ProblemKind::NoTabChosen { titles } => Fault::new(
                 format!(
                     "one of the tabs is for {} or {}",
                     self.options.variant, self.provider.name
                 ),
                 format!("the tabs are {}", titles.join(", ")),
-            ),
+                CauseCode::GuideTabMissing,
+            )
+            .into(),
             ProblemKind::IncludeNotFollowed { why } => Stop::Unsupported(why.clone()),
             ProblemKind::NestedTooDeep => Stop::Unsupported("the tabs here are nested too deep".into()),
             ProblemKind::FenceNeverClosed => Stop::Unsupported("the fence that begins here is never closed".into()),

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     manifest::{self, Object},
     release::{Address, Found, RepoPath, Tag},
-    verdict::CauseCode,
+    verdict::{CauseCode, Fault},
 };
 
 impl Draft<'_> {
@@ -47,11 +47,12 @@ impl Draft<'_> {
         let objects = match found {
             Found::File(bytes) => manifest::read(source, &bytes).map_err(|error| unreadable(&error))?,
             Found::Absent { status } => {
-                return Err(Stop::broken(
-                    CauseCode::GuideReferenceMissing,
+                return Err(Fault::new(
                     format!("`{source}` can be fetched"),
                     format!("the server answers {status}"),
-                ));
+                    CauseCode::GuideReferenceMissing,
+                )
+                .into());
             }
             Found::Tag(_) => return Err(Stop::Unsupported(format!("`{source}` is no file"))),
         };
@@ -69,11 +70,12 @@ impl Draft<'_> {
         match self.found(Address::NewestRelease(repository.to_owned())) {
             None => Ok(None),
             Some(Found::Tag(tag)) => Ok(Some(tag)),
-            Some(Found::Absent { status }) => Err(Stop::broken(
-                CauseCode::GuideReferenceMissing,
+            Some(Found::Absent { status }) => Err(Fault::new(
                 format!("the releases of {repository} can be listed"),
                 format!("the server answers {status}"),
-            )),
+                CauseCode::GuideReferenceMissing,
+            )
+            .into()),
             Some(Found::File(_)) => Err(Stop::Unsupported(format!(
                 "the list of releases of {repository} is a file"
             ))),

@@ -9,7 +9,7 @@ use crate::{
     manifest::{self, Object},
     record::DeviationKind,
     release::{BundleError, RepoPath, TreeError, schemas::Schema},
-    verdict::{Cause, CauseCode},
+    verdict::{Cause, CauseCode, Fault},
 };
 
 /// The asset of a release that holds its CRDs.
@@ -181,11 +181,12 @@ impl Draft<'_> {
             objects.extend(read.iter().cloned());
         }
         if objects.is_empty() {
-            return Err(Stop::broken(
-                CauseCode::ManifestUnreadable,
+            return Err(Fault::new(
                 "it holds objects",
                 format!("`{source}` holds none"),
-            ));
+                CauseCode::ManifestUnreadable,
+            )
+            .into());
         }
         Ok(objects)
     }
@@ -205,27 +206,27 @@ fn given(run: &Run<'_>) -> Result<Vec<Object>, Stop> {
 }
 
 pub(super) fn missing(source: &str) -> Stop {
-    Stop::broken(
-        CauseCode::GuideReferenceMissing,
+    Fault::new(
         format!("`{source}` exists in the release"),
         "the release has no such file",
+        CauseCode::GuideReferenceMissing,
     )
+    .into()
 }
 
 /// What the guide names is not of the tag under test.
 pub(super) fn elsewhere(source: &str, at: &str, tag: &str) -> Stop {
-    Stop::broken(
-        CauseCode::GuideReferenceElsewhere,
+    Fault::new(
         format!("what the guide names is of {tag}"),
         format!("`{source}` is of `{at}`"),
+        CauseCode::GuideReferenceElsewhere,
     )
+    .into()
 }
 
 pub(super) fn unreadable(error: &dyn std::error::Error) -> Stop {
     let said = error.to_string();
-    Stop::Broken {
-        expected: "the manifest can be read".into(),
-        actual: said.lines().next().unwrap_or_default().to_owned(),
-        cause: Cause::new(CauseCode::ManifestUnreadable).because(said),
-    }
+    let actual = said.lines().next().unwrap_or_default().to_owned();
+    let cause = Cause::new(CauseCode::ManifestUnreadable).because(said);
+    Fault::new("the manifest can be read", actual, cause).into()
 }

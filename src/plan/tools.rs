@@ -8,7 +8,7 @@ use super::{
 use crate::{
     guide::{Pipeline, ShellWord, Simple},
     record::{DeviationKind, Provenance},
-    verdict::{Cause, CauseCode, Finding},
+    verdict::{CauseCode, Fault},
 };
 
 /// Flags that current versions of a tool no longer have: program, subcommand, flag, the version that dropped it.
@@ -49,10 +49,12 @@ impl Draft<'_> {
         let Some((program, arguments)) = words.split_first() else {
             return Err(Stop::Unsupported("it is empty".into()));
         };
-        let known = flag_gone(program, arguments).map(|(flag, since)| Finding::Broken {
-            expected: format!("`{}` ends without an error", words.join(" ")),
-            actual: format!("{program} has no flag {flag} since {since}"),
-            cause: Cause::new(CauseCode::ToolFlagRemoved),
+        let known = flag_gone(program, arguments).map(|(flag, since)| {
+            Fault::new(
+                format!("`{}` ends without an error", words.join(" ")),
+                format!("{program} has no flag {flag} since {since}"),
+                CauseCode::ToolFlagRemoved,
+            )
         });
         let action = Action::Tool {
             program: program.clone(),

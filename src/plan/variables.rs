@@ -12,7 +12,7 @@ use super::{
 use crate::{
     guide::{Pipeline, ShellPiece, ShellWord},
     record::{DeviationKind, Provenance},
-    verdict::CauseCode,
+    verdict::{CauseCode, Fault},
 };
 
 impl Draft<'_> {
@@ -97,11 +97,12 @@ impl Draft<'_> {
         if newest == tag {
             return Ok(Action::Variables);
         }
-        Err(Stop::broken(
-            CauseCode::GuideReferenceElsewhere,
+        Err(Fault::new(
             format!("`{name}` is {tag}"),
             format!("the list of releases gives {newest}"),
-        ))
+            CauseCode::GuideReferenceElsewhere,
+        )
+        .into())
     }
 
     fn override_namespace(&mut self, at: &Provenance, name: &str, value: Word) -> Word {

@@ -147,7 +147,7 @@ impl RunRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verdict::{Cause, CauseCode, Finding, Outcome};
+    use crate::verdict::{CauseCode, Finding, Outcome};
 
     fn decided(check: &str, finding: Finding) -> Event {
         Event::Decided {
@@ -171,11 +171,7 @@ mod tests {
 
     #[test]
     fn a_proven_failure_stands_although_the_run_was_killed() {
-        let broken = Finding::Broken {
-            expected: String::new(),
-            actual: String::new(),
-            cause: Cause::new(CauseCode::ModelNotServed),
-        };
+        let broken = Finding::broken("", "", CauseCode::ModelNotServed);
         assert_eq!(
             RunRecord::from_events([&decided("a", broken)]).outcome(),
             Outcome::Failed

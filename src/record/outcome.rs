@@ -50,8 +50,8 @@ impl RunRecord {
         for decision in &self.decisions {
             let count = match (&decision.finding, decision.weight) {
                 (Finding::Holds, _) => &mut tally.hold,
-                (Finding::Broken { .. }, Weight::Gate) => &mut tally.broken,
-                (Finding::Broken { .. } | Finding::Undecided { .. }, Weight::Advisory) => &mut tally.degraded,
+                (Finding::Broken(_), Weight::Gate) => &mut tally.broken,
+                (Finding::Broken(_) | Finding::Undecided { .. }, Weight::Advisory) => &mut tally.degraded,
                 (Finding::Undecided { .. }, Weight::Gate) => &mut tally.undecided,
                 (Finding::Skipped { .. }, _) => &mut tally.skipped,
             };

@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use super::{ConfiguredLatencies, Counted, Decision, Deviation, Event, Exchange, LoadFigures, Provenance, Subject};
 use crate::{
     redact::{PLACEHOLDER, Redactor},
-    verdict::{Cause, Finding},
+    verdict::{Cause, Fault, Finding},
 };
 
 /// Headers whose value is a secret by definition.
@@ -234,20 +234,25 @@ impl Sink {
     fn finding(&self, finding: Finding) -> Finding {
         match finding {
             Finding::Holds => Finding::Holds,
-            Finding::Broken {
-                expected,
-                actual,
-                cause: Cause { code, evidence },
-            } => Finding::Broken {
-                expected: self.redact(&expected),
-                actual: self.redact(&actual),
-                cause: Cause {
-                    code,
-                    evidence: self.lines(&evidence),
-                },
-            },
+            Finding::Broken(fault) => Finding::Broken(self.fault(fault)),
             Finding::Undecided { why } => Finding::Undecided { why: self.redact(&why) },
             Finding::Skipped { why } => Finding::Skipped { why: self.redact(&why) },
+        }
+    }
+
+    fn fault(&self, fault: Fault) -> Fault {
+        let Fault {
+            expected,
+            actual,
+            cause: Cause { code, evidence },
+        } = fault;
+        Fault {
+            expected: self.redact(&expected),
+            actual: self.redact(&actual),
+            cause: Cause {
+                code,
+                evidence: self.lines(&evidence),
+            },
         }
     }
 
@@ -318,11 +323,7 @@ mod tests {
             Stage::Request,
             format!("check {SECRET}"),
             format!("sentence {SECRET}"),
-            Finding::Broken {
-                expected: SECRET.into(),
-                actual: SECRET.into(),
-                cause: Cause::new(CauseCode::ModelNotServed).because(SECRET),
-            },
+            Finding::broken(SECRET, SECRET, Cause::new(CauseCode::ModelNotServed).because(SECRET)),
         );
         decision.exchange = Some(Box::new(Exchange {
             curl: format!("curl -H 'token: {SECRET}'"),

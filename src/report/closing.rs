@@ -10,7 +10,7 @@ use crate::{
         page::{one_line, seconds},
         paint::{Line, Tone},
     },
-    verdict::{Finding, Outcome, Weight},
+    verdict::{Fault, Finding, Outcome, Weight},
 };
 
 /// Broken or undecided checks named in the block; the rest is counted.
@@ -36,7 +36,7 @@ pub(super) fn closing(record: &RunRecord, reports: &[PathBuf]) -> Vec<Line> {
         (None, Some(_)) => {}
     }
     lines.extend(named(record, "broken", Tone::Bad, |decision| {
-        decision.weight == Weight::Gate && matches!(decision.finding, Finding::Broken { .. })
+        decision.weight == Weight::Gate && matches!(decision.finding, Finding::Broken(_))
     }));
     let open = named(record, "open", Tone::Warn, |decision| {
         decision.weight == Weight::Gate && matches!(decision.finding, Finding::Undecided { .. })
@@ -45,8 +45,7 @@ pub(super) fn closing(record: &RunRecord, reports: &[PathBuf]) -> Vec<Line> {
     lines.extend(open);
     lines.extend(never_decided(record, word));
     lines.extend(named(record, "degraded", Tone::Warn, |decision| {
-        decision.weight == Weight::Advisory
-            && matches!(decision.finding, Finding::Broken { .. } | Finding::Undecided { .. })
+        decision.weight == Weight::Advisory && decision.finding.is_wrong()
     }));
     lines.extend(ledger(record));
     if !record.left_behind.is_empty() {
@@ -133,7 +132,7 @@ fn named(record: &RunRecord, word: &str, tone: Tone, wanted: fn(&Decision) -> bo
         .map(|(index, decision)| {
             let line = said(if index == 0 { word } else { "" }, tone, &decision.sentence);
             match &decision.finding {
-                Finding::Broken { cause, .. } => {
+                Finding::Broken(Fault { cause, .. }) => {
                     line.with(Tone::Dim, format!(" · {} · blame {:?}", cause.code, cause.code.blame()))
                 }
                 _ => line,

@@ -11,7 +11,7 @@ use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, Te
 use crate::{
     record::{Decision, Render, RunRecord, Stage},
     report::{page, paint::printable},
-    verdict::{ExitCode, Finding, Outcome, Weight},
+    verdict::{ExitCode, Fault, Finding, Outcome, Weight},
 };
 
 /// Renders `junit_quickproof.xml`: a suite for the run itself (its properties are the subject and the ledger), and one
@@ -130,11 +130,11 @@ fn status(decision: &Decision) -> TestCaseStatus {
     let advisory = decision.weight == Weight::Advisory;
     match &decision.finding {
         Finding::Holds => TestCaseStatus::success(),
-        Finding::Broken {
+        Finding::Broken(Fault {
             expected,
             actual,
             cause,
-        } => {
+        }) => {
             let mut status = if advisory {
                 TestCaseStatus::skipped()
             } else if cause.code.blame().is_product() {

@@ -11,7 +11,7 @@ use crate::{
         Verbosity,
         paint::{Line, Tone},
     },
-    verdict::{Cause, Finding, Weight},
+    verdict::{Cause, Fault, Finding, Weight},
 };
 
 /// Columns before the text of a finding's details.
@@ -116,8 +116,8 @@ pub(super) fn decision(decision: &Decision, ledger: &[Deviation], verbosity: Ver
     let advisory = decision.weight == Weight::Advisory;
     let (tone, glyph) = match &decision.finding {
         Finding::Holds => (Tone::Good, "√"),
-        Finding::Broken { .. } if advisory => (Tone::Warn, "‼"),
-        Finding::Broken { .. } => (Tone::Bad, "×"),
+        Finding::Broken(_) if advisory => (Tone::Warn, "‼"),
+        Finding::Broken(_) => (Tone::Bad, "×"),
         Finding::Undecided { .. } => (Tone::Warn, "‼"),
         Finding::Skipped { .. } => (Tone::Dim, "-"),
     };
@@ -140,11 +140,11 @@ pub(super) fn decision(decision: &Decision, ledger: &[Deviation], verbosity: Ver
             lines.extend(decision.exchange.iter().flat_map(|exchange| sent(exchange)));
         }
         Finding::Holds => {}
-        Finding::Broken {
+        Finding::Broken(Fault {
             expected,
             actual,
             cause,
-        } => {
+        }) => {
             lines.extend(because(expected, actual, cause, decision.exchange.is_some(), verbosity));
             if let Some(exchange) = &decision.exchange {
                 lines.extend(exchanged(exchange, cause.evidence.is_empty(), verbosity));

@@ -253,8 +253,7 @@ impl Reporter for Terminal {
             }
             Event::Decided { decision } => {
                 self.waiting = None;
-                let tells = decision.weight == Weight::Gate
-                    && matches!(decision.finding, Finding::Broken { .. } | Finding::Undecided { .. });
+                let tells = decision.weight == Weight::Gate && decision.finding.is_wrong();
                 let left_out = self.quiet() || self.is_skipped_as_the_one_before() || self.is_detail(decision);
                 if tells || !left_out {
                     let lines = page::decision(decision, &self.record.ledger, self.live.verbosity);
@@ -437,11 +436,11 @@ mod tests {
         let hostile = "\u{1b}]0;owned\u{7}\u{1b}[31m\r\u{9b}2J";
         terminal.on_event(&waiting(hostile)).unwrap();
         terminal
-            .on_event(&decided(Finding::Broken {
-                expected: hostile.into(),
-                actual: hostile.into(),
-                cause: Cause::new(CauseCode::PodCrash).because(hostile),
-            }))
+            .on_event(&decided(Finding::broken(
+                hostile,
+                hostile,
+                Cause::new(CauseCode::PodCrash).because(hostile),
+            )))
             .unwrap();
         terminal.on_close().unwrap();
         assert!(!paper.text().chars().any(|c| c.is_control() && c != '\n'));

@@ -16,7 +16,7 @@ use crate::{
         Outputs,
         outputs::{Draft, WriteError},
     },
-    verdict::{Cause, CauseCode, Finding},
+    verdict::{CauseCode, Finding},
 };
 
 /// Between two ticks of the live report.
@@ -143,11 +143,11 @@ impl Writer {
         }
         self.failed = true;
         let reason = error.source().map_or_else(String::new, |source| format!(": {source}"));
-        let finding = Finding::Broken {
-            expected: "the journal and every report are written".to_owned(),
-            actual: format!("{error}{reason}"),
-            cause: Cause::new(CauseCode::ReportNotWritten),
-        };
+        let finding = Finding::broken(
+            "the journal and every report are written",
+            format!("{error}{reason}"),
+            CauseCode::ReportNotWritten,
+        );
         self.take(&Event::Decided {
             decision: Decision::new(
                 Stage::Cleanup,
@@ -169,11 +169,7 @@ impl Writer {
                     Stage::Cleanup,
                     RUN_ENDED,
                     "the run ended without saying so",
-                    Finding::Broken {
-                        expected: "an end".to_owned(),
-                        actual: "nobody is left who could say more".to_owned(),
-                        cause: Cause::new(CauseCode::HarnessError),
-                    },
+                    Finding::broken("an end", "nobody is left who could say more", CauseCode::HarnessError),
                 ),
             }),
         }

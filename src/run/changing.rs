@@ -23,7 +23,7 @@ use crate::{
     probe::{Outgoing, Probe},
     record::Stage,
     scenario::{Change, Changed, Changer, Role},
-    verdict::{Cause, CauseCode, Finding},
+    verdict::{Cause, CauseCode, Fault, Finding},
 };
 
 /// Answers of one kind in a row after which a change has been noticed by whoever answers. Which kind is not asked: that is
@@ -240,20 +240,12 @@ impl<'a> Changing<'a> {
 /// What is wrong with an answer to the guide's request, by the checks that the guide's own was judged by.
 fn fault(seen: &Observation) -> Option<Finding> {
     let findings = check::of_stage(Stage::Request).map(|check| check.judge(seen));
-    let mut bad = findings.filter(|finding| matches!(finding, Finding::Broken { .. } | Finding::Undecided { .. }));
+    let mut bad = findings.filter(Finding::is_wrong);
     bad.next()
 }
 
 fn titles(scaled: &[Scaled]) -> String {
     scaled.iter().map(Scaled::title).collect::<Vec<_>>().join(" and ")
-}
-
-fn broken(expected: String, cause: Cause) -> Finding {
-    Finding::Broken {
-        expected,
-        actual: cause.evidence.first().cloned().unwrap_or_default(),
-        cause,
-    }
 }
 
 impl Changer for Changing<'_> {
@@ -269,7 +261,7 @@ impl Changer for Changing<'_> {
             }
             Err(cause) => Changed {
                 sentence: format!("{} for a while", change.words()),
-                finding: broken(change.words(), cause),
+                finding: Fault::shown(change.words(), cause).into(),
             },
         }
     }
@@ -282,7 +274,7 @@ impl Changer for Changing<'_> {
             },
             Err(cause) => Changed {
                 sentence: format!("{} is as it was", change.role().words()),
-                finding: broken("as it was before the change".to_owned(), cause),
+                finding: Fault::shown("as it was before the change", cause).into(),
             },
         }
     }

@@ -15,7 +15,7 @@ use crate::{
     record::{Decision, Event, Events, Reporter, RunRecord, Stage, Subject},
     report::{Outputs, Sink},
     scenario::{self, Capability, Ground, NoChanger, Selection},
-    verdict::{Cause, CauseCode, Finding},
+    verdict::{Cause, CauseCode, Fault, Finding},
 };
 
 /// The check that the endpoint answers at all.
@@ -255,11 +255,11 @@ impl EndpointRun {
         }
         if !self.ground.has_answered {
             let why = self.look.brief();
-            let finding = Finding::Broken {
-                expected: "an answer of any kind".to_owned(),
-                actual: why.clone(),
-                cause: Cause::new(CauseCode::EndpointNotAnswering).because(why),
-            };
+            let finding = Fault::shown(
+                "an answer of any kind",
+                Cause::new(CauseCode::EndpointNotAnswering).because(why),
+            )
+            .into();
             let decision = Decision::new(Stage::Scenarios, ANSWERS, sentence, finding);
             events.decide(decision.shown_by(self.look.exchange()));
             for scenario in &self.scenarios.performed {

@@ -9,7 +9,7 @@ use crate::{
     images::{self, How, ImageRef, Provided, Way},
     plan::Action,
     record::{Decision, Deviation, DeviationKind, Event, Stage},
-    verdict::{Cause, CauseCode, Finding},
+    verdict::{Cause, CauseCode, Fault, Finding},
 };
 
 /// Looks whether a cluster of our own can be made at all.
@@ -33,7 +33,7 @@ pub(super) enum Nodes {
     Theirs,
 }
 
-fn broken(
+fn failed(
     context: &Context,
     stage: Stage,
     check: &str,
@@ -41,16 +41,11 @@ fn broken(
     code: CauseCode,
     error: &dyn std::error::Error,
 ) {
-    let actual = in_words(error);
     context.events.decide(Decision::new(
         stage,
         check,
         sentence,
-        Finding::Broken {
-            expected: sentence.to_owned(),
-            actual: actual.clone(),
-            cause: Cause::new(code).because(actual),
-        },
+        Fault::shown(sentence, Cause::new(code).because(in_words(error))).into(),
     ));
 }
 
@@ -77,7 +72,7 @@ impl Context {
                 }
                 Err(error) => {
                     let sentence = format!("{name} is on this machine");
-                    broken(
+                    failed(
                         self,
                         Stage::Images,
                         &format!("program:{name}"),
@@ -133,7 +128,7 @@ impl Context {
             }
             Err(error) => {
                 let sentence = "the images that the plan names are ready";
-                broken(
+                failed(
                     self,
                     Stage::Images,
                     "images",
@@ -168,7 +163,7 @@ impl Context {
             Ok(cluster) => Some(cluster),
             Err(error) => {
                 let sentence = "the cluster answers";
-                broken(
+                failed(
                     self,
                     Stage::Cluster,
                     "cluster",
@@ -197,7 +192,7 @@ impl Context {
                 Ok(cluster) => cluster,
                 Err(error) => {
                     let sentence = "the cluster is ready";
-                    broken(
+                    failed(
                         self,
                         Stage::Cluster,
                         "cluster",
@@ -213,7 +208,7 @@ impl Context {
         if let Some(provided) = provided.filter(|provided| !provided.load.is_empty())
             && let Err(error) = images::load(&self.host, provided, &cluster.name, &self.events).await
         {
-            broken(
+            failed(
                 self,
                 Stage::Cluster,
                 "images-loaded",

@@ -9,7 +9,7 @@ use crate::{
     plan::{Request, Step},
     probe::Answer,
     record::{Decision, Event, Stage},
-    verdict::{Blame, CauseCode, Finding},
+    verdict::{Blame, CauseCode},
 };
 
 impl Context {
@@ -48,7 +48,7 @@ impl Context {
         let mut goes_on = true;
         for check in check::of_stage(stage) {
             let finding = check.judge(seen);
-            goes_on &= !matches!(finding, Finding::Broken { .. } | Finding::Undecided { .. });
+            goes_on &= !finding.is_wrong();
             let shown_by = check.shown_by(seen, &finding).map(Answer::exchange);
             let mut decision = Decision::new(stage, check.name(), check.sentence(seen), finding);
             decision.exchange = shown_by.map(Box::new);

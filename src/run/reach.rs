@@ -114,12 +114,11 @@ impl Context {
                 .filter(|service| service.metadata.namespace.as_deref() == Some(namespace))
                 .filter_map(|service| service.metadata.name.clone())
                 .collect();
-            let finding = Finding::Broken {
-                expected: format!("Service {name} exists in namespace {namespace}"),
-                actual: format!("there is none; there are {}", there.join(", ")),
-                cause: Cause::new(CauseCode::GuideReferenceMissing)
-                    .because(format!("the guide sends to {}", outgoing.url)),
-            };
+            let finding = Finding::broken(
+                format!("Service {name} exists in namespace {namespace}"),
+                format!("there is none; there are {}", there.join(", ")),
+                Cause::new(CauseCode::GuideReferenceMissing).because(format!("the guide sends to {}", outgoing.url)),
+            );
             let sentence = format!("the guide sends its request to Service {name}, which does not exist");
             let decision = Decision::new(Stage::Request, "request-status", sentence, finding);
             self.events.decide(decision.from_line(step.from.clone()));

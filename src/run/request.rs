@@ -11,7 +11,7 @@ use crate::{
     plan::{Request, Step},
     probe::{Outgoing, Probe},
     record::{Decision, Stage},
-    verdict::{Cause, CauseCode, Finding},
+    verdict::{Cause, CauseCode, Fault, Finding},
 };
 
 /// How long one request may take: the guides' routes allow five minutes, a simulator needs milliseconds.
@@ -43,11 +43,11 @@ impl Context {
         match resolved {
             Ok(outgoing) => Some(outgoing),
             Err(variable) => {
-                let finding = Finding::Broken {
-                    expected: format!("the variable {variable} has a value"),
-                    actual: format!("no step before the request sets {variable}"),
-                    cause: Cause::new(CauseCode::ShellVariableUnset),
-                };
+                let finding = Finding::broken(
+                    format!("the variable {variable} has a value"),
+                    format!("no step before the request sets {variable}"),
+                    CauseCode::ShellVariableUnset,
+                );
                 let decision = Decision::new(
                     Stage::Request,
                     "request-status",
@@ -102,11 +102,11 @@ impl Context {
                 Stage::Request,
                 "api-server",
                 "the API server does not answer while requests fail",
-                Finding::Broken {
-                    expected: "the API server answers".into(),
-                    actual: trouble.clone(),
-                    cause: Cause::new(CauseCode::ApiServerAway).because(trouble),
-                },
+                Fault::shown(
+                    "the API server answers",
+                    Cause::new(CauseCode::ApiServerAway).because(trouble),
+                )
+                .into(),
             ));
         }
     }
@@ -130,14 +130,14 @@ impl Context {
         while began.elapsed() < SETTLES_WITHIN {
             let answer = probe.send(outgoing.clone()).await;
             if diagnosis::answerer(&answer) == diagnosis::Answerer::ModelServerAround {
-                let finding = Finding::Broken {
-                    expected: "no answer goes around the endpoint picker".into(),
-                    actual: answer.brief(),
-                    cause: Cause::new(CauseCode::EndpointPickerBypassed).because(format!(
+                let finding = Finding::broken(
+                    "no answer goes around the endpoint picker",
+                    answer.brief(),
+                    Cause::new(CauseCode::EndpointPickerBypassed).because(format!(
                         "{absent} is not running, and the gateway answers {} all the same",
                         answer.brief()
                     )),
-                };
+                );
                 let decision = Decision::new(
                     Stage::Request,
                     "endpoint-picker-bypassed",

@@ -11,11 +11,11 @@ use crate::{
         self, Cluster, Origin,
         watching::{Scope, Watches},
     },
-    deploy::{Deployer, Ownership, Site, StepFailed},
+    deploy::{Deployer, Ownership, Site},
     plan::{self, Action, Plan, Step},
     record::{Decision, Event, Stage},
     release::{Release, schemas},
-    verdict::{Cause, CauseCode, Finding, Weight},
+    verdict::{Cause, CauseCode, Fault, Finding, Weight},
 };
 
 /// The check that every command of the guide is understood.
@@ -50,18 +50,13 @@ pub(super) async fn run(context: &Context, release: &Release) -> Onward<()> {
         Ok(objects) => plan.supply(objects),
         Err(error) => {
             let cause = Cause::new(CauseCode::HostToolFailed).because(format!("{:#}", anyhow::Error::from(error)));
-            let actual = cause.evidence[0].clone();
-            let expected = "the Gateway API CRDs that the provider needs".to_owned();
+            let expected = "the Gateway API CRDs that the provider needs";
             say(
                 context,
                 Stage::Images,
                 "schemas",
                 "CRDs can be had",
-                Finding::Broken {
-                    expected,
-                    actual,
-                    cause,
-                },
+                Fault::shown(expected, cause).into(),
             );
             return None;
         }
@@ -210,7 +205,7 @@ async fn deploy_and_judge(context: &Context, deployer: &Arc<Deployer>, plan: &Pl
             Stage::Deployment,
             "namespace",
             "the namespace exists",
-            broken(failed),
+            failed.into(),
         );
         return None;
     }
@@ -218,7 +213,7 @@ async fn deploy_and_judge(context: &Context, deployer: &Arc<Deployer>, plan: &Pl
     if !requirements.is_empty() {
         let applied = deployer.apply(requirements, None).await;
         let sentence = format!("{} CRDs that the provider requires are established", requirements.len());
-        let finding = applied.map_or_else(broken, |()| Finding::Holds);
+        let finding = applied.map_or_else(Finding::Broken, |()| Finding::Holds);
         let goes_on = finding == Finding::Holds;
         say(context, Stage::Deployment, "requirements", &sentence, finding);
         goes_on.then_some(())?;
@@ -284,28 +279,15 @@ async fn await_dns(context: &Context, dns: Dns) -> Onward<()> {
         Ok(Err(error)) => format!("{:#}", anyhow::Error::from(error)),
         Err(error) => error.to_string(),
     };
-    let cause = Cause::new(CauseCode::ClusterNotCreated).because(actual.clone());
-    let expected = "CoreDNS is available".to_owned();
+    let cause = Cause::new(CauseCode::ClusterNotCreated).because(actual);
     say(
         context,
         Stage::Cluster,
         "cluster-dns",
         "CoreDNS is available",
-        Finding::Broken {
-            expected,
-            actual,
-            cause,
-        },
+        Fault::shown("CoreDNS is available", cause).into(),
     );
     None
-}
-
-fn broken(failed: StepFailed) -> Finding {
-    Finding::Broken {
-        expected: failed.expected,
-        actual: failed.actual,
-        cause: failed.cause,
-    }
 }
 
 /// Carries out one step and says what it came to. A command that fails ends the deployment. What the page lacks does not:
@@ -321,24 +303,16 @@ async fn carry_out(context: &Context, deployer: &Deployer, step: &Step) -> Onwar
     context.events.waiting(Stage::Deployment, step.command.clone(), "");
     // What is known without running it is not run.
     let carried = match &step.known {
-        Some(Finding::Broken {
-            expected,
-            actual,
-            cause,
-        }) => Err(StepFailed {
-            expected: expected.clone(),
-            actual: actual.clone(),
-            cause: cause.clone(),
-        }),
-        _ => deployer.carry_out(step).await,
+        Some(fault) => Err(fault.clone()),
+        None => deployer.carry_out(step).await,
     };
     let (sentence, finding) = match carried {
         Ok(carried) => (
             carried.sentence.unwrap_or_else(|| step.sentence.clone()),
             Finding::Holds,
         ),
-        Err(failed) if step.origin.is_none() => ("the page lacks something".to_owned(), broken(failed)),
-        Err(failed) => (format!("`{}` fails", step.command), broken(failed)),
+        Err(failed) if step.origin.is_none() => ("the page lacks something".to_owned(), failed.into()),
+        Err(failed) => (format!("`{}` fails", step.command), failed.into()),
     };
     let failed = finding != Finding::Holds;
     let mut decision = Decision::new(Stage::Deployment, step.check.clone(), sentence, finding)

@@ -24,7 +24,7 @@ use crate::{
     images::{self, ImageRef},
     manifest::Object,
     record::{Decision, Stage},
-    verdict::{Cause, CauseCode, Finding},
+    verdict::{Cause, CauseCode, Fault, Finding},
 };
 
 /// How long pods must have been Ready without a restart: a crash-looping simulator is Ready for a moment, twice.
@@ -205,16 +205,9 @@ impl Context {
         };
         let cause = cause.because(format!("asked for at {}:{}", object.file, object.line));
         let code = cause.code;
-        let actual = cause.evidence.first().cloned().unwrap_or_default();
         let sentence = format!("{title} will never be ready");
-        self.events.decide(decision(
-            sentence,
-            Finding::Broken {
-                expected,
-                actual,
-                cause,
-            },
-        ));
+        self.events
+            .decide(decision(sentence, Fault::shown(expected, cause).into()));
         Some(Failed {
             name: name.to_owned(),
             cause: code,

@@ -12,7 +12,7 @@ use super::{Scenario, Step};
 use crate::{
     check::diagnosis::{self, Answerer},
     probe::Answer,
-    verdict::{Blame, Cause, CauseCode, Finding},
+    verdict::{Blame, CauseCode, Finding},
 };
 
 /// A change, and the steps that are performed while it stands.
@@ -145,13 +145,8 @@ impl Scenario {
 /// Without an endpoint picker the gateway alone decides whether an answer comes, by the pool's failure mode. Without a model
 /// server nobody but endpoint picker and gateway can be wrong.
 pub(super) fn blamed(change: Change, decides: Decides, finding: Finding, answer: &Answer) -> Finding {
-    let (mut cause, expected, actual) = match finding {
-        Finding::Broken {
-            expected,
-            actual,
-            cause,
-        } => (cause, expected, actual),
-        other => return other,
+    let Finding::Broken(mut fault) = finding else {
+        return finding;
     };
     let code = match change {
         Change::Scale {
@@ -161,20 +156,14 @@ pub(super) fn blamed(change: Change, decides: Decides, finding: Finding, answer:
         Change::Scale {
             what: Role::ModelServer,
             to: 0,
-        } if cause.code.blame() == Blame::ModelServer => Some(without_model_server(answer)),
+        } if fault.cause.code.blame() == Blame::ModelServer => Some(without_model_server(answer)),
         Change::Scale { .. } => None,
     };
     if let Some(code) = code {
-        cause = Cause {
-            code,
-            evidence: std::iter::once(change.words()).chain(cause.evidence).collect(),
-        };
+        fault.cause.code = code;
+        fault.cause.evidence.insert(0, change.words());
     }
-    Finding::Broken {
-        expected,
-        actual,
-        cause,
-    }
+    Finding::Broken(fault)
 }
 
 /// What a check looks at.

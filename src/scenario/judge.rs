@@ -18,7 +18,7 @@ mod expectations;
 mod tally;
 
 pub(super) use checks::{checks, decision, of};
-use expectations::{answered_by, broken, given_up, holds, not_admitted, scope, seen, short, status, who};
+use expectations::{answered_by, given_up, holds, not_admitted, scope, seen, short, status, who};
 use tally::Tally;
 
 /// The most bytes of answers that are kept for expressions over all of them.
@@ -103,7 +103,7 @@ impl<'a> Judge<'a> {
                 self.tallies.len() - 1
             }
         };
-        if self.wrong.is_none() && matches!(finding, Finding::Broken { .. } | Finding::Undecided { .. }) {
+        if self.wrong.is_none() && finding.is_wrong() {
             self.wrong = Some(name.to_owned());
         }
         self.tallies[index].take(finding, answer);
@@ -131,7 +131,7 @@ impl<'a> Judge<'a> {
             .and_then(|says| says.fill(&self.step.variables(variables, number)).ok());
         let (findings, latencies) = self.judging.judge(expect, self.ground, says, answer);
         for (name, finding) in findings {
-            let is_broken = matches!(finding, Finding::Broken { .. } | Finding::Undecided { .. });
+            let is_broken = finding.is_wrong();
             admitted &= !(name == wire::STATUS && is_broken);
             sound &= !is_broken;
             self.say(name, self.blamed(name, finding, answer), Some(answer));
@@ -203,17 +203,10 @@ impl<'a> Judge<'a> {
             Err(Unanswered::NotConnected(_) | Unanswered::NotSent(_))
         );
         match finding {
-            Finding::Broken {
-                expected,
-                actual,
-                mut cause,
-            } if name == wire::CAME && self.ground.has_answered && is_reachable => {
-                cause.code = CauseCode::AnswerCutOff;
-                Finding::Broken {
-                    expected,
-                    actual: format!("{actual}; other requests were answered"),
-                    cause,
-                }
+            Finding::Broken(mut fault) if name == wire::CAME && self.ground.has_answered && is_reachable => {
+                fault.cause.code = CauseCode::AnswerCutOff;
+                fault.actual.push_str("; other requests were answered");
+                Finding::Broken(fault)
             }
             finding => finding,
         }
@@ -233,10 +226,10 @@ impl<'a> Judge<'a> {
         }
         if wanted {
             let cause = Cause::new(CauseCode::EndpointPickerBypassed).because(answer.brief());
-            return broken("header x-went-into-resp-headers: true", "the header is absent", cause);
+            return Finding::broken("header x-went-into-resp-headers: true", "the header is absent", cause);
         }
         let cause = Cause::new(CauseCode::ExpectationNotMet).because(answer.brief());
-        broken("no header x-went-into-resp-headers", "the header is there", cause)
+        Finding::broken("no header x-went-into-resp-headers", "the header is there", cause)
     }
 
     /// Whether an expectation holds of an answer.
@@ -281,7 +274,7 @@ impl<'a> Judge<'a> {
             let finding = if missing == 0 {
                 Finding::Holds
             } else {
-                broken(
+                Finding::broken(
                     format!("{} answers", step.requests()),
                     format!("{} answers, {missing} were missing", self.answers),
                     Cause::new(CauseCode::ExpectationNotMet),
@@ -311,8 +304,7 @@ impl<'a> Judge<'a> {
     /// A check that must decide and says that it does not apply has lost its ground to one that is broken; where none is,
     /// nobody looked, and that is no pass.
     fn close_keys(&mut self) {
-        let decides =
-            |tally: &Tally| matches!(&tally.finding, Some(Finding::Broken { .. } | Finding::Undecided { .. }));
+        let decides = |tally: &Tally| matches!(&tally.finding, Some(Finding::Broken(_) | Finding::Undecided { .. }));
         if self.answers == 0 || self.tallies.iter().any(decides) {
             return;
         }
@@ -339,7 +331,7 @@ impl<'a> Judge<'a> {
                 Err(NoValue::OutOfTime(_)) => return given_up(expression),
                 Err(why) => {
                     let actual = format!("`{}` has no value: {}", expression.text(), short(&why.to_string()));
-                    return broken(
+                    return Finding::broken(
                         format!("a value for `{name}`"),
                         actual,
                         Cause::new(CauseCode::ExpectationNotMet),

@@ -139,7 +139,7 @@ impl Counts {
     fn count(&mut self, finding: &Finding) {
         *match finding {
             Finding::Holds => &mut self.hold,
-            Finding::Broken { .. } => &mut self.broken,
+            Finding::Broken(_) => &mut self.broken,
             Finding::Undecided { .. } => &mut self.undecided,
             Finding::Skipped { .. } => &mut self.skipped,
         } += 1;

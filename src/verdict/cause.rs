@@ -74,6 +74,12 @@ impl Cause {
     }
 }
 
+impl From<CauseCode> for Cause {
+    fn from(code: CauseCode) -> Self {
+        Self::new(code)
+    }
+}
+
 macro_rules! causes {
     ($($name:ident $code:literal $blame:ident $sentence:literal $next:literal;)*) => {
         /// A kind of cause; its code is stable.

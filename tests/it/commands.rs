@@ -4,7 +4,7 @@ use quickproof::{
     manifest::Object,
     plan::{self, Action, Chart, Options, Piece, Request, Step, Variables, Word},
     release::Release,
-    verdict::{CauseCode, Finding},
+    verdict::{CauseCode, Fault},
 };
 use rstest::rstest;
 
@@ -211,7 +211,7 @@ fn a_value_read_at_run_time_stays_open_in_what_is_set_from_it() {
 #[case::flag_gone("kubectl version --short", CauseCode::ToolFlagRemoved)]
 fn what_is_known_to_fail_names_its_cause_and_is_not_called_unsupported(#[case] command: &str, #[case] code: CauseCode) {
     let step = last(command);
-    let Some(Finding::Broken { cause, .. }) = &step.known else {
+    let Some(Fault { cause, .. }) = &step.known else {
         panic!("{step:?}")
     };
     assert_eq!(cause.code, code);

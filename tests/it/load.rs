@@ -59,7 +59,7 @@ async fn loaded(ask: Ask, server: &Served, bound: Duration) -> RunRecord {
 }
 
 fn broken(record: &RunRecord) -> Vec<&str> {
-    let is_broken = |finding: &Finding| matches!(finding, Finding::Broken { .. });
+    let is_broken = |finding: &Finding| matches!(finding, Finding::Broken(_));
     let broken = record.decisions.iter().filter(|decision| is_broken(&decision.finding));
     broken.map(|decision| decision.check.as_str()).collect()
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use quickproof::{
     plan::{self, Action, Offer, Options, Phase},
     release::{Address, Found, Published, Release},
-    verdict::{CauseCode, Finding},
+    verdict::{CauseCode, Fault},
 };
 use rstest::rstest;
 
@@ -128,7 +128,7 @@ fn known(directory: &Path, variant: &str, provider: &str) -> Vec<String> {
     };
     let plan = plan::draw(&release, &options).unwrap();
     let found = plan.steps.iter().filter_map(|step| match &step.known {
-        Some(Finding::Broken { cause, .. }) => Some(format!("{} {}", step.from, cause.code)),
+        Some(Fault { cause, .. }) => Some(format!("{} {}", step.from, cause.code)),
         _ => None,
     });
     found.collect()
@@ -295,7 +295,9 @@ fn after_publication_a_plan_asks_for_what_it_lacks_until_it_lacks_nothing() {
     let missing: Vec<_> = plan
         .steps
         .iter()
-        .filter(|step| matches!(&step.known, Some(Finding::Broken { cause, .. }) if cause.code == CauseCode::GuideReferenceMissing))
+        .filter(
+            |step| matches!(&step.known, Some(Fault { cause, .. }) if cause.code == CauseCode::GuideReferenceMissing),
+        )
         .collect();
     assert_eq!(
         missing.len(),
@@ -329,9 +331,8 @@ fn after_publication_another_newest_release_is_a_finding_and_none_of_its_files_i
     };
     let plan = plan::draw(&release, &options).unwrap();
     assert!(plan.wanted.is_empty(), "{:?}", plan.wanted);
-    let elsewhere = plan
-        .steps
-        .iter()
-        .filter(|step| matches!(&step.known, Some(Finding::Broken { cause, .. }) if cause.code == CauseCode::GuideReferenceElsewhere));
+    let elsewhere = plan.steps.iter().filter(
+        |step| matches!(&step.known, Some(Fault { cause, .. }) if cause.code == CauseCode::GuideReferenceElsewhere),
+    );
     assert!(elsewhere.count() >= 5);
 }

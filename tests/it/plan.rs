@@ -6,7 +6,7 @@ use quickproof::{
     cli,
     plan::{self, Action, Chart, Options, Plan, PlanError},
     release::{Release, ReleaseError},
-    verdict::{CauseCode, Finding, Weight},
+    verdict::{CauseCode, Weight},
 };
 use rstest::rstest;
 
@@ -33,13 +33,9 @@ fn printed(plan: &Plan) -> String {
 }
 
 fn causes(plan: &Plan) -> Vec<(String, CauseCode)> {
-    let cause = |finding: &Finding| match finding {
-        Finding::Broken { cause, .. } => Some(cause.code),
-        _ => None,
-    };
     let steps = plan.steps.iter();
     steps
-        .filter_map(|step| Some((step.from.to_string(), cause(step.known.as_ref()?)?)))
+        .filter_map(|step| Some((step.from.to_string(), step.known.as_ref()?.cause.code)))
         .collect()
 }
 

@@ -243,7 +243,7 @@ async fn performed(ask: Ask, server: &Served, limit: Duration) -> RunRecord {
 }
 
 fn broken_in(record: &RunRecord) -> Vec<&str> {
-    let is_broken = |decision: &&Decision| matches!(decision.finding, Finding::Broken { .. });
+    let is_broken = |decision: &&Decision| matches!(decision.finding, Finding::Broken(_));
     let broken = record.decisions.iter().filter(is_broken);
     broken.map(|decision| decision.check.as_str()).collect()
 }

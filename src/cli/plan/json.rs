@@ -173,7 +173,7 @@ fn view(number: usize, step: &Step) -> StepView {
         details: details(&step.action),
         sentence: step.sentence.clone(),
         decides: step.weight == Weight::Gate,
-        known: step.known.clone(),
+        known: step.known.clone().map(Finding::Broken),
         resources: step.resources,
     }
 }

@@ -15,15 +15,6 @@ use crate::{
     verdict::{Cause, CauseCode, Finding},
 };
 
-/// A finding: broken, with its cause.
-pub(super) fn broken(expected: impl Into<String>, actual: impl Into<String>, cause: Cause) -> Finding {
-    Finding::Broken {
-        expected: expected.into(),
-        actual: actual.into(),
-        cause,
-    }
-}
-
 /// Words in a row: `a or b`.
 pub(super) fn or<T: ToString>(words: impl Iterator<Item = T>) -> String {
     words.map(|word| word.to_string()).collect::<Vec<_>>().join(" or ")
@@ -43,7 +34,7 @@ pub(super) fn status(wanted: &[u16], answer: &Answer) -> Finding {
     match answer.status() {
         None => not_admitted(answer),
         Some(status) if wanted.contains(&status) => Finding::Holds,
-        Some(_) => broken(
+        Some(_) => Finding::broken(
             format!("status {}", or(wanted.iter())),
             format!("{}, answered by {}", answer.brief(), who(answer)),
             Cause::new(CauseCode::ExpectationNotMet),
@@ -88,7 +79,7 @@ pub(super) fn answered_by(wanted: &[AnsweredBy], form: ErrorForm, answer: &Answe
         Some(AnsweredBy::Gateway) => CauseCode::GatewayAnsweredError,
         _ => CauseCode::ExpectationNotMet,
     };
-    broken(
+    Finding::broken(
         format!("{} answers", or(wanted.iter().map(|by| by.words()))),
         format!("{} answered: {}", who(answer), answer.brief()),
         Cause::new(code),
@@ -100,7 +91,7 @@ pub(super) fn holds(expression: &Expression, scope: &Scope) -> Finding {
     let expected = format!("`{}`", expression.text());
     match expression.value(scope) {
         Ok(Value::Bool(true)) => Finding::Holds,
-        Ok(Value::Bool(false)) => broken(expected, "it is false", Cause::new(CauseCode::ExpectationNotMet)),
+        Ok(Value::Bool(false)) => Finding::broken(expected, "it is false", Cause::new(CauseCode::ExpectationNotMet)),
         Ok(other) => Finding::Undecided {
             why: format!(
                 "the scenario's {expected} is neither true nor false but {}",
@@ -108,7 +99,7 @@ pub(super) fn holds(expression: &Expression, scope: &Scope) -> Finding {
             ),
         },
         Err(NoValue::OutOfTime(_)) => given_up(expression),
-        Err(why) => broken(
+        Err(why) => Finding::broken(
             expected,
             short(&why.to_string()),
             Cause::new(CauseCode::ExpectationNotMet),

@@ -28,7 +28,7 @@ fn rank(finding: &Finding) -> u8 {
         Finding::Skipped { .. } => 0,
         Finding::Holds => 1,
         Finding::Undecided { .. } => 2,
-        Finding::Broken { .. } => 3,
+        Finding::Broken(_) => 3,
     }
 }
 
@@ -46,12 +46,10 @@ impl Tally {
 
     /// Takes what the check says, and the answer that shows it.
     pub(super) fn take(&mut self, finding: Finding, answer: Option<&Answer>) {
-        self.broken += usize::from(matches!(finding, Finding::Broken { .. }));
+        self.broken += usize::from(matches!(finding, Finding::Broken(_)));
         let before = self.finding.as_ref();
         if before.is_none_or(|before| rank(&finding) > rank(before)) {
-            self.exchange = answer
-                .filter(|_| matches!(finding, Finding::Broken { .. } | Finding::Undecided { .. }))
-                .map(Answer::exchange);
+            self.exchange = answer.filter(|_| finding.is_wrong()).map(Answer::exchange);
             self.finding = Some(finding);
         }
     }
@@ -67,15 +65,10 @@ impl Tally {
             None => Finding::Skipped {
                 why: "no answer came to judge it by".to_owned(),
             },
-            Some(Finding::Broken {
-                expected,
-                actual,
-                cause,
-            }) if requests > 1 && self.exchange.is_some() => Finding::Broken {
-                expected,
-                actual: format!("{} of {requests} answers: {actual}", self.broken),
-                cause,
-            },
+            Some(Finding::Broken(mut fault)) if requests > 1 && self.exchange.is_some() => {
+                fault.actual = format!("{} of {requests} answers: {}", self.broken, fault.actual);
+                Finding::Broken(fault)
+            }
             Some(finding) => finding,
         };
         let mut decision = super::decision(scenario, step, &self.name, &self.sentence, finding);

@@ -164,11 +164,11 @@ impl Figures {
             self.answers + self.unanswered - self.right,
             done.due - done.sent
         ));
-        Finding::Broken {
-            expected: format!("{wanted} good answers of {}", done.due),
-            actual: self.good.to_string(),
+        Finding::broken(
+            format!("{wanted} good answers of {}", done.due),
+            self.good.to_string(),
             cause,
-        }
+        )
     }
 
     /// Whether requests were sent when they were due.
@@ -183,11 +183,11 @@ impl Figures {
                 "at most {} were under way; one in a hundred was sent {late:?} late or later; {never} were never sent",
                 done.most_under_way
             ));
-            return Finding::Broken {
-                expected: format!("{} requests, each when it is due", done.due),
-                actual: format!("{} found as many under way as may be", done.held_back),
+            return Finding::broken(
+                format!("{} requests, each when it is due", done.due),
+                format!("{} found as many under way as may be", done.held_back),
                 cause,
-            };
+            );
         }
         if late > ON_TIME {
             return Finding::Undecided {

@@ -15,7 +15,7 @@ use crate::{
     },
     record::{LoadFigures, RunRecord},
     scenario::{Library, NoChanger, Step, expected, perform as perform_scenario, read},
-    verdict::{CauseCode, Finding, Weight},
+    verdict::{CauseCode, Fault, Finding, Weight},
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -270,7 +270,7 @@ fn the_rate_is_kept_where_no_request_had_to_wait(
 fn word(finding: &Finding) -> &'static str {
     match finding {
         Finding::Holds => "holds",
-        Finding::Broken { .. } => "broken",
+        Finding::Broken(_) => "broken",
         Finding::Undecided { .. } => "undecided",
         Finding::Skipped { .. } => "skipped",
     }
@@ -371,17 +371,17 @@ async fn a_lie_under_load_is_told_by_the_check_that_is_meant_to_and_counted() {
     let findings = findings(&record);
     let broken: Vec<&str> = findings
         .iter()
-        .filter(|(_, finding)| matches!(finding, Finding::Broken { .. }))
+        .filter(|(_, finding)| matches!(finding, Finding::Broken(_)))
         .map(|(check, _)| *check)
         .collect();
     assert_eq!(broken, ["a/answer-model", "a/goodput"]);
-    let Finding::Broken { actual, cause, .. } = findings["a/answer-model"] else {
+    let Finding::Broken(Fault { actual, cause, .. }) = findings["a/answer-model"] else {
         panic!("it is broken");
     };
     assert!(actual.starts_with("5 of 50 answers: "), "{actual}");
     assert_eq!(cause.code, CauseCode::AnswerWrongModel);
-    assert!(matches!(findings["a/goodput"], Finding::Broken { cause, actual, .. }
-            if cause.code == CauseCode::ServiceLevelNotMet && actual == "45"));
+    assert!(matches!(findings["a/goodput"], Finding::Broken(fault)
+            if fault.cause.code == CauseCode::ServiceLevelNotMet && fault.actual == "45"));
     let wrong = &record.loads[0].wrong;
     assert_eq!((wrong[0].what.as_str(), wrong[0].count), ("check answer-model", 5));
 }
@@ -394,7 +394,7 @@ async fn a_load_that_nothing_answers_is_given_up() {
         .local_addr()
         .unwrap();
     let record = performed(&scenario("workers: 1, for: 1h"), format!("http://{gone}")).await;
-    assert!(matches!(findings(&record)["a/answer-came"], Finding::Broken { .. }));
+    assert!(matches!(findings(&record)["a/answer-came"], Finding::Broken(_)));
     assert_eq!(record.loads[0].sent, 5);
     assert!(
         record.notes[0].1.contains("the load was given up"),

@@ -11,7 +11,7 @@ use super::*;
 use crate::{
     record::{Event, RunRecord},
     scenario::{Capability, Library, NoChanger, read},
-    verdict::{CauseCode, Outcome, add_up},
+    verdict::{CauseCode, Fault, Outcome, add_up},
 };
 
 mod errors;
@@ -90,7 +90,7 @@ fn findings(record: &RunRecord) -> BTreeMap<&str, &Finding> {
 
 /// Names of the checks that are broken.
 fn broken(record: &RunRecord) -> Vec<&str> {
-    let is_broken = |(_, finding): &(&str, &Finding)| matches!(finding, Finding::Broken { .. });
+    let is_broken = |(_, finding): &(&str, &Finding)| matches!(finding, Finding::Broken(_));
     findings(record)
         .into_iter()
         .filter(is_broken)
@@ -180,7 +180,7 @@ async fn one_wrong_answer_among_good_ones_is_told_with_its_exchange() {
         .iter()
         .find(|decision| decision.check == "a/answer-model")
         .unwrap();
-    let Finding::Broken { actual, cause, .. } = &decision.finding else {
+    let Finding::Broken(Fault { actual, cause, .. }) = &decision.finding else {
         panic!("it is broken");
     };
     assert!(actual.starts_with("1 of 3 answers: "), "{actual}");
@@ -312,7 +312,7 @@ async fn whether_an_answer_passed_the_endpoint_picker_is_decided_where_there_is_
         None => assert!(matches!(finding, Finding::Skipped { .. }), "{finding:?}"),
         Some(true) => assert_eq!(*finding, Finding::Holds),
         Some(false) => assert!(
-            matches!(finding, Finding::Broken { cause, .. } if cause.code == CauseCode::EndpointPickerBypassed),
+            matches!(finding, Finding::Broken(fault) if fault.cause.code == CauseCode::EndpointPickerBypassed),
             "{finding:?}"
         ),
     }
@@ -330,7 +330,7 @@ async fn answers_that_are_not_there_in_time_are_counted_and_not_waited_for() {
     );
     let record = performed(&scenario, &ground(&server)).await;
     assert_eq!(broken(&record), ["a/within"]);
-    let Finding::Broken { actual, .. } = findings(&record)["a/within"] else {
+    let Finding::Broken(Fault { actual, .. }) = findings(&record)["a/within"] else {
         panic!("it is broken");
     };
     assert_eq!(actual, "0 answers, 3 were missing");
@@ -351,7 +351,7 @@ async fn a_step_gives_up_where_nothing_comes_back() {
     let scenario = scenario("- request: {path: /v1/models, repeat: 10000, expect: {answer: success}}\n");
     let record = performed(&scenario, &ground).await;
     assert_eq!(broken(&record), ["a/answer-came"]);
-    let Finding::Broken { actual, .. } = findings(&record)["a/answer-came"] else {
+    let Finding::Broken(Fault { actual, .. }) = findings(&record)["a/answer-came"] else {
         panic!("it is broken");
     };
     assert!(actual.starts_with("5 of 10000 answers: "), "{actual}");
@@ -403,7 +403,7 @@ async fn silence_is_the_endpoints_own_where_it_answered_before(#[case] before: b
     }
     assert_eq!(broken(&record), ["a/answer-came"]);
     assert!(
-        matches!(findings(&record)["a/answer-came"], Finding::Broken { cause, .. } if cause.code == code),
+        matches!(findings(&record)["a/answer-came"], Finding::Broken(fault) if fault.cause.code == code),
         "{record:#?}"
     );
 }

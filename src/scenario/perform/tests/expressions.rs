@@ -19,7 +19,7 @@ async fn expressions_decide_over_each_answer_or_all(#[case] holds: &str, #[case]
     match otherwise {
         None => assert_eq!(*finding, Finding::Holds),
         Some("broken") => assert!(
-            matches!(finding, Finding::Broken { cause, .. } if cause.code == CauseCode::ExpectationNotMet),
+            matches!(finding, Finding::Broken(fault) if fault.cause.code == CauseCode::ExpectationNotMet),
             "{finding:?}"
         ),
         Some(_) => assert!(matches!(finding, Finding::Undecided { .. }), "{finding:?}"),

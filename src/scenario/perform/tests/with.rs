@@ -10,7 +10,7 @@ use rstest::rstest;
 use super::*;
 use crate::{
     scenario::{Change, Changed, Changer, Role},
-    verdict::Cause,
+    verdict::Fault,
 };
 
 /// Where a changer fails.
@@ -42,11 +42,7 @@ impl Noting {
     fn note(&self, what: &'static str, fails: Fails, code: CauseCode) -> Changed {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(what);
         let finding = if self.fails == fails {
-            Finding::Broken {
-                expected: what.to_owned(),
-                actual: "it is not".to_owned(),
-                cause: Cause::new(code),
-            }
+            Finding::broken(what.to_owned(), "it is not", code)
         } else {
             Finding::Holds
         };
@@ -164,7 +160,7 @@ async fn a_change_is_taken_back_after_a_step_that_fails_and_the_blame_is_not_of_
     assert_eq!(changer.asked(), ["made", "taken back", "recovered"]);
     assert_eq!(broken(&record), ["a/during/status"]);
     let finding = findings(&record)["a/during/status"];
-    let Finding::Broken { cause, .. } = finding else {
+    let Finding::Broken(Fault { cause, .. }) = finding else {
         panic!("{finding:?}")
     };
     assert_eq!(cause.code, CauseCode::AnswerFromOutsidePool, "{cause:?}");
@@ -184,7 +180,7 @@ async fn a_change_is_taken_back_after_a_step_that_nobody_answers() {
     assert_eq!(changer.asked(), ["made", "taken back", "recovered"]);
     let finding = findings(&record)["a/during/answer-came"];
     assert!(
-        matches!(finding, Finding::Broken { cause, .. } if cause.code == CauseCode::EmptyPoolAnsweredOtherwise),
+        matches!(finding, Finding::Broken(fault) if fault.cause.code == CauseCode::EmptyPoolAnsweredOtherwise),
         "{finding:?}"
     );
 }
@@ -313,7 +309,7 @@ async fn without_an_endpoint_picker_the_gateway_is_to_blame(
     assert_eq!(broken(&record), [format!("a/{check}")]);
     let finding = findings(&record)[format!("a/{check}").as_str()];
     assert!(
-        matches!(finding, Finding::Broken { cause, .. } if cause.code == CauseCode::FailureModeNotKept),
+        matches!(finding, Finding::Broken(fault) if fault.cause.code == CauseCode::FailureModeNotKept),
         "{finding:?}"
     );
 }
