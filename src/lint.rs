@@ -16,6 +16,9 @@ use crate::{
     release::{Layout, Release, RepoPath},
 };
 
+#[macro_use]
+mod rule;
+
 mod admission;
 mod caret;
 mod charts;
@@ -43,8 +46,6 @@ mod server;
 mod shell;
 mod suppress;
 mod templates;
-#[cfg(test)]
-mod upstream;
 mod world;
 
 pub use charts::rendered;
@@ -53,6 +54,7 @@ pub use files::{ChartFiles, Files};
 pub use finding::{Diagnostic, Findings, Place, Undecided};
 pub use github::annotations;
 pub use json::json;
+pub use rule::{Change, Examples, Family, Rule, Severity};
 pub use sarif::sarif;
 pub use server::{Applied, Said, applied};
 pub use suppress::{Suppressed, Suppression, SuppressionError, Suppressions};
@@ -71,84 +73,6 @@ pub static FAMILIES: &[Family] = &[
     crds::FAMILY,
     git::FAMILY,
 ];
-
-/// Rules that look at the same thing.
-pub struct Family {
-    /// What it looks at, such as `images`.
-    pub name: &'static str,
-    /// Its rules.
-    pub rules: &'static [&'static Rule],
-    /// Looks for what all of its rules name, in one go over the release.
-    pub look: fn(&Examined<'_>, &mut Findings),
-}
-
-/// One thing that is looked for.
-#[derive(Debug)]
-pub struct Rule {
-    /// The stable code, such as `route-backend-unknown`.
-    pub code: &'static str,
-    /// How bad it is at worst; a finding of it may be milder, where it stands in a file that no command of the guide
-    /// asks for.
-    pub severity: Severity,
-    /// What is wrong where it is found, and for whom, in one or a few sentences; the source of the fact it leans on.
-    pub about: &'static str,
-    /// Changes to the example release (`tests/data/trees/lint`) after which it is found. See [`Change`].
-    pub bad: &'static [Change],
-    /// Changes to the same files after which it is not found.
-    pub good: &'static [Change],
-}
-
-impl std::fmt::Debug for Family {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_tuple("Family").field(&self.name).finish()
-    }
-}
-
-/// A file of an example, and its text.
-///
-/// A text that begins with `@@` and a line feed is a patch of the example release's own file: lines that begin with `-`
-/// are replaced by those that begin with `+`, those that begin with a space are there to say where. The lines that a
-/// patch takes away or only names follow each other in the file, and nowhere else in it. A path `-PATH` removes a file.
-/// A path `rendered/DIRECTORY` is what `helm template` makes of the chart in that directory, and `git` what git says of
-/// the tag.
-pub type Change = (&'static str, &'static str);
-
-/// How bad a finding is. From the mildest to the worst.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Severity {
-    /// Untidy, and without consequence for a reader.
-    Hygiene,
-    /// Unpinned or inconsistent: two readers may get different things.
-    Drift,
-    /// Something documented does not work, and the quickstart does all the same.
-    Degraded,
-    /// The documented step works until something floating moves.
-    BreakLater,
-    /// The documented step fails for someone today.
-    Break,
-}
-
-impl Severity {
-    /// Every severity, from the worst to the mildest.
-    pub const ALL: [Self; 5] = [
-        Self::Break,
-        Self::BreakLater,
-        Self::Degraded,
-        Self::Drift,
-        Self::Hygiene,
-    ];
-
-    /// Its name in output and on the command line.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Hygiene => "hygiene",
-            Self::Drift => "drift",
-            Self::Degraded => "degraded",
-            Self::BreakLater => "break-later",
-            Self::Break => "break",
-        }
-    }
-}
 
 /// Objects of charts that were rendered beforehand, by [`ChartUse`], or why one could not be; a chart that is not here
 /// was not rendered. The file of an object is that of its template.

@@ -80,15 +80,16 @@ fn explain_rule(rule: &Rule, out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(out, "{} (a rule of lint)", rule.code)?;
     writeln!(out, "  means     {}", rule.about)?;
     writeln!(out, "  severity  {}, at most", rule.severity.word())?;
-    for (word, changes) in [("bad", rule.bad), ("good", rule.good)] {
-        for change in changes {
+    let examples = rule.examples().unwrap_or_default();
+    for (word, changes) in [("bad", examples.bad), ("good", examples.good)] {
+        for change in &changes {
             example(word, change, out)?;
         }
     }
     Ok(())
 }
 
-fn example(word: &str, (path, text): &Change, out: &mut dyn Write) -> std::io::Result<()> {
+fn example(word: &str, Change { path, text }: &Change, out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(out, "  {word:<8}  {path}")?;
     // A patch is shown as the lines that it leaves.
     let lines = text.strip_prefix("@@\n").map_or_else(
@@ -182,7 +183,7 @@ mod tests {
                 text.contains(rule.about) && text.contains(rule.severity.word()),
                 "{text}"
             );
-            assert_eq!(text.contains("  bad  "), !rule.bad.is_empty(), "{text}");
+            assert_eq!(text.contains("  bad  "), rule.examples().is_some(), "{text}");
         }
     }
 

@@ -9,7 +9,6 @@ use crate::manifest::Object;
 mod fields;
 mod names;
 mod pod;
-mod quantity;
 mod rules;
 mod service;
 mod workload;

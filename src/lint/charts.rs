@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{ChartUse, Combination, Examined, Family, Findings, NotRendered, Place, Rule, Severity};
+use super::{ChartUse, Combination, Examined, Family, Findings, NotRendered, Place};
 use crate::{
     manifest::{self, ManifestError, Object},
     release::RepoPath,
@@ -12,36 +12,19 @@ use crate::{
 /// The family.
 pub(super) const FAMILY: Family = Family {
     name: "charts",
-    rules: &[&RENDER, &VERSION],
+    rules: ALL,
     look,
 };
 
-static RENDER: Rule = Rule {
-    code: "chart-render-fails",
-    severity: Severity::Break,
-    about: "A chart of the release cannot be rendered with the values that the guide installs it with, or what is rendered is no \
-            YAML: `helm install` fails.",
-    bad: &[("rendered/config/charts/inferencepool", "a: [\n")],
-    good: &[(
-        "rendered/config/charts/inferencepool",
-        "# Source: inferencepool/templates/pool.yaml\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: small\n",
-    )],
-};
+rules! {
+    /// A chart of the release cannot be rendered with the values that the guide installs it with, or what is rendered
+    /// is no YAML: `helm install` fails.
+    Break RENDER = "chart-render-fails";
 
-static VERSION: Rule = Rule {
-    code: "chart-version-other",
-    severity: Severity::Drift,
-    about: "A chart's version or appVersion in the tree is not the release's tag. Upstream sets both when it publishes a chart and \
-            keeps `0.0.0` in the tree, which is suppressed.",
-    bad: &[(
-        "config/charts/inferencepool/Chart.yaml",
-        "@@\n-appVersion: 0.0.0\n+appVersion: 1.4.0\n",
-    )],
-    good: &[(
-        "config/charts/inferencepool/Chart.yaml",
-        "@@\n-appVersion: 0.0.0\n+appVersion: v1.5.0\n",
-    )],
-};
+    /// A chart's version or appVersion in the tree is not the release's tag. Upstream sets both when it publishes a
+    /// chart and keeps `0.0.0` in the tree, which is suppressed.
+    Drift VERSION = "chart-version-other";
+}
 
 fn look(examined: &Examined<'_>, findings: &mut Findings) {
     versions(examined, findings);

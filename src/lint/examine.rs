@@ -1,16 +1,10 @@
 //! All rules over one release.
 
-use std::{
-    num::NonZero,
-    panic::resume_unwind,
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
-};
+use std::sync::Mutex;
 
-use super::{Combination, Examined, FAMILIES, Files, Findings, Rendered, files, reader::Reader};
+use rayon::prelude::*;
+
+use super::{Combination, Examined, FAMILIES, Family, Files, Findings, Rendered, files, reader::Reader};
 use crate::{
     guide::GuideBook,
     plan::{self, Options, PlanError},
@@ -63,36 +57,15 @@ pub fn examine(release: &Release, layout: &Layout, combinations: &[Combination],
 
 /// What the families find, on every processor there is, in the order of the families.
 fn looked_for(examined: &Examined<'_>) -> Findings {
-    let next = AtomicUsize::new(0);
-    let look = || {
-        let mut found = Vec::new();
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some(family) = FAMILIES.get(number) else {
-                return found;
-            };
-            let mut findings = Findings::default();
-            (family.look)(examined, &mut findings);
-            found.push((number, findings));
-        }
+    let look = |family: &Family| {
+        let mut findings = Findings::default();
+        (family.look)(examined, &mut findings);
+        findings
     };
-    let mut all = thread::scope(|scope| {
-        let others = thread::available_parallelism()
-            .map_or(1, NonZero::get)
-            .min(FAMILIES.len())
-            - 1;
-        let others: Vec<_> = (0..others).map(|_| scope.spawn(look)).collect();
-        let mut all = look();
-        for other in others {
-            // A rule that panicked panics here too, as it would have without threads.
-            all.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        }
-        all
-    });
-    all.sort_by_key(|(number, _)| *number);
+    let found: Vec<Findings> = FAMILIES.par_iter().map(look).collect();
     let mut findings = Findings::default();
-    for (_, found) in all {
-        findings.append(found);
+    for one in found {
+        findings.append(one);
     }
     findings
 }

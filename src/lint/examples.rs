@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use super::{Change, ChartUse, Combination, Findings, NotRendered, Rendered, Rule, charts, draw, examine, rules};
+use super::{ChartUse, Combination, Findings, NotRendered, Rendered, Rule, charts, draw, examine, rules};
 use crate::release::{
     Answer, CompanionTag, GitFacts, GitTag, Layout, MemoryTree, Release, Signature, TagKind, TagObject,
 };
@@ -29,8 +29,11 @@ fn base() -> BTreeMap<String, String> {
     files
 }
 
+/// A file of an example, and its text: see [`super::Change`].
+type Change<'a> = (&'a str, &'a str);
+
 /// The base with some changes.
-fn changed(changes: &[Change]) -> BTreeMap<String, String> {
+fn changed(changes: &[Change<'_>]) -> BTreeMap<String, String> {
     let mut files = base();
     for (path, text) in changes {
         if let Some(path) = path.strip_prefix('-') {
@@ -94,13 +97,13 @@ fn git_facts(text: &str) -> GitFacts {
 }
 
 /// What all rules find in the base with some changes.
-pub(super) fn found(changes: &[Change]) -> Findings {
+pub(super) fn found(changes: &[Change<'_>]) -> Findings {
     let (release, layout, combinations, rendered) = example(changes);
     examine(&release, &layout, &combinations, &rendered)
 }
 
 /// The base with some changes, its plans, and its rendered charts.
-pub(super) fn example(changes: &[Change]) -> (Release, Layout, Vec<Combination>, Rendered) {
+pub(super) fn example(changes: &[Change<'_>]) -> (Release, Layout, Vec<Combination>, Rendered) {
     let mut tree = MemoryTree::default();
     let mut charts_of: BTreeMap<String, String> = BTreeMap::new();
     let mut git = None;
@@ -177,7 +180,16 @@ fn is_found(rule: &Rule, findings: &Findings) -> bool {
 fn every_rule_is_found_in_its_bad_example_and_not_in_its_good_one() {
     let mut wrong = Vec::new();
     for rule in rules() {
-        let (bad, good) = (found(rule.bad), found(rule.good));
+        let examples = rule
+            .examples()
+            .unwrap_or_else(|| panic!("{} has no examples", rule.code));
+        let found = |changes: &[super::Change]| {
+            let changes = changes
+                .iter()
+                .map(|change| (change.path.as_str(), change.text.as_str()));
+            found(&changes.collect::<Vec<_>>())
+        };
+        let (bad, good) = (found(&examples.bad), found(&examples.good));
         if !is_found(rule, &bad) {
             wrong.push(format!(
                 "{} is not found in its bad example, but\n{}{:?}",
@@ -203,6 +215,6 @@ fn every_rule_has_its_own_code_and_says_what_it_is_about() {
     for rule in rules() {
         let is_plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
         assert!(rule.code.chars().all(is_plain), "{}", rule.code);
-        assert!(rule.about.ends_with('.') && !rule.bad.is_empty(), "{}", rule.code);
+        assert!(rule.about.ends_with('.') && rule.examples().is_some(), "{}", rule.code);
     }
 }

@@ -2,14 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    num::NonZero,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
+    sync::{Arc, Mutex, PoisonError},
 };
 
+use rayon::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -79,18 +75,12 @@ fn is_yaml(path: &RepoPath) -> bool {
 /// Does `work` while the manifests of a release are read on every processor there is: reading YAML is most of what lint
 /// costs. The release keeps what is read.
 pub(super) fn reading_ahead<T>(release: &Release, work: impl FnOnce() -> T) -> T {
-    let (next, mut manifests) = (AtomicUsize::new(0), in_scope(release));
+    let mut manifests = in_scope(release);
     manifests.retain(is_yaml);
-    let read = || {
-        while let Some(path) = manifests.get(next.fetch_add(1, Ordering::Relaxed)) {
-            // What is wrong with it is said by whoever asks for it.
-            let _ = release.objects(path);
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, NonZero::get) {
-            scope.spawn(read);
-        }
+    // What is wrong with one of them is said by whoever asks for it.
+    let read = |path: &RepoPath| drop(release.objects(path));
+    rayon::in_place_scope(|scope| {
+        scope.spawn(|_| manifests.par_iter().for_each(read));
         work()
     })
 }

@@ -216,8 +216,6 @@ mod tests {
         code: "some",
         severity: Severity::Break,
         about: "",
-        bad: &[],
-        good: &[],
     };
 
     fn offer(text: &str) -> Offer {

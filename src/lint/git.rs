@@ -3,83 +3,42 @@
 //! The facts are those of the release process: `.github/ISSUE_TEMPLATE/new-release.md` of the releases wants tags that
 //! are annotated and signed, cut from the release branch.
 
-use super::{Examined, Family, Findings, Place, Rule, Severity};
+use super::{Examined, Family, Findings, Place};
 use crate::release::{Answer, GitFacts, TagKind};
 
 /// The family.
 pub(super) const FAMILY: Family = Family {
     name: "git",
-    rules: &[
-        &ABSENT,
-        &LIGHTWEIGHT,
-        &UNSIGNED,
-        &MESSAGE,
-        &OFF_BRANCH,
-        &COMPANION,
-        &CHANGED,
-    ],
+    rules: ALL,
     look,
 };
 
-static ABSENT: Rule = Rule {
-    code: "tag-absent",
-    severity: Severity::Drift,
-    about: "The checkout has no tag of this release, or has it at another commit: what is looked at is not what was or will be \
-            released.",
-    bad: &[("git", "absent:\ncompanion: a\n")],
-    good: &[("git", "message: fine\nsigned:\ncompanion: a\n")],
-};
+rules! {
+    /// The checkout has no tag of this release, or has it at another commit: what is looked at is not what was or will
+    /// be released.
+    Drift ABSENT = "tag-absent";
 
-static LIGHTWEIGHT: Rule = Rule {
-    code: "tag-lightweight",
-    severity: Severity::Hygiene,
-    about: "The tag is a mere name for a commit, so nobody made it and nobody signed it. The release process asks for an \
-            annotated tag.",
-    bad: &[("git", "lightweight:\ncompanion: a\n")],
-    good: &[("git", "message: fine\nsigned:\ncompanion: a\n")],
-};
+    /// The tag is a mere name for a commit, so nobody made it and nobody signed it. The release process asks for an
+    /// annotated tag.
+    Hygiene LIGHTWEIGHT = "tag-lightweight";
 
-static UNSIGNED: Rule = Rule {
-    code: "tag-unsigned",
-    severity: Severity::Hygiene,
-    about: "The tag bears no signature. The release process asks for one.",
-    bad: &[("git", "message: fine\ncompanion: a\n")],
-    good: &[("git", "message: fine\nsigned:\ncompanion: a\n")],
-};
+    /// The tag bears no signature. The release process asks for one.
+    Hygiene UNSIGNED = "tag-unsigned";
 
-static MESSAGE: Rule = Rule {
-    code: "tag-message-unexpanded",
-    severity: Severity::Hygiene,
-    about: "The message of the tag holds `${…}`: the command was run in a shell where the variable was not set, or between single \
-            quotes.",
-    bad: &[("git", "message: release ${MAJOR}.${MINOR}\nsigned:\ncompanion: a\n")],
-    good: &[("git", "message: release 1.5\nsigned:\ncompanion: a\n")],
-};
+    /// The message of the tag holds `${…}`: the command was run in a shell where the variable was not set, or between
+    /// single quotes.
+    Hygiene MESSAGE = "tag-message-unexpanded";
 
-static OFF_BRANCH: Rule = Rule {
-    code: "tag-off-branch",
-    severity: Severity::Degraded,
-    about: "The tag's commit is not on the release branch, so that a fix made there does not follow from it.",
-    bad: &[("git", "message: fine\nsigned:\noff-branch:\ncompanion: a\n")],
-    good: &[("git", "message: fine\nsigned:\ncompanion: a\n")],
-};
+    /// The tag's commit is not on the release branch, so that a fix made there does not follow from it.
+    Degraded OFF_BRANCH = "tag-off-branch";
 
-static COMPANION: Rule = Rule {
-    code: "tag-companion",
-    severity: Severity::Drift,
-    about: "A tag that goes with the release (`conformance/TAG`, by which Go modules find the conformance tests) is absent or \
-            stands at another commit.",
-    bad: &[("git", "message: fine\nsigned:\ncompanion: b\n")],
-    good: &[("git", "message: fine\nsigned:\ncompanion: a\n")],
-};
+    /// A tag that goes with the release (`conformance/TAG`, by which Go modules find the conformance tests) is absent
+    /// or stands at another commit.
+    Drift COMPANION = "tag-companion";
 
-static CHANGED: Rule = Rule {
-    code: "tree-changed",
-    severity: Severity::Drift,
-    about: "Files of the checkout differ from its commit: what is looked at is not what the tag holds.",
-    bad: &[("git", "message: fine\nsigned:\ncompanion: a\nchanged: 2\n")],
-    good: &[("git", "message: fine\nsigned:\ncompanion: a\nchanged: 0\n")],
-};
+    /// Files of the checkout differ from its commit: what is looked at is not what the tag holds.
+    Drift CHANGED = "tree-changed";
+}
 
 fn look(examined: &Examined<'_>, findings: &mut Findings) {
     let Some(tag) = &examined.release.tag else {

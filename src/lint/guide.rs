@@ -1,6 +1,6 @@
 //! The guide as a whole: whether it offers and asks anything, and what of it no rule looked at.
 
-use super::{Examined, Family, Findings, Place, Rule, Severity};
+use super::{Examined, Family, Findings, Place};
 use crate::{
     plan::{Action, Provider, Step},
     release::TabPattern,
@@ -9,53 +9,31 @@ use crate::{
 /// The family.
 pub(super) const FAMILY: Family = Family {
     name: "guide",
-    rules: &[&OFFERS_NOTHING, &REQUEST_MISSING],
+    rules: ALL,
     look,
 };
 
-static OFFERS_NOTHING: Rule = Rule {
-    code: "guide-offers-nothing",
-    severity: Severity::Break,
-    about: "The guide has no tabs from which a reader could choose a model server and a gateway, as guides of its layout do: \
-            nobody can follow it, and nothing else could be looked at.",
-    bad: &[("site-src/guides/index.md", "# A small gateway\n")],
-    good: &[("site-src/guides/index.md", "@@\n-# A small gateway\n+# A gateway\n")],
-};
+rules! {
+    /// The guide has no tabs from which a reader could choose a model server and a gateway, as guides of its layout do:
+    /// nobody can follow it, and nothing else could be looked at.
+    Break OFFERS_NOTHING = "guide-offers-nothing";
 
-static REQUEST_MISSING: Rule = Rule {
-    code: "guide-request-missing",
-    severity: Severity::Break,
-    about: "The guide sends no request to a model, for no reader: the step that shows that it all works is not there. Often \
-            the file that it stands in is missing.",
-    bad: &[(
-        "site-src/guides/index.md",
-        "@@\n-curl -i ${IP}:80/v1/completions -H 'Content-Type: application/json' -d '{\n-\"model\": \"demo/model\",\n-\"prompt\": \"Say something\",\n-\"max_tokens\": 100,\n-\"temperature\": 0\n-}'\n",
-    )],
-    good: &[(
-        "site-src/guides/index.md",
-        "@@\n-\"prompt\": \"Say something\",\n+\"prompt\": \"Say something else\",\n",
-    )],
-};
+    /// The guide sends no request to a model, for no reader: the step that shows that it all works is not there. Often
+    /// the file that it stands in is missing.
+    Break REQUEST_MISSING = "guide-request-missing";
+}
 
-/// A command that no rule understands; never more than undecided.
-pub(super) static NOT_UNDERSTOOD: Rule = Rule {
-    code: "command-not-understood",
-    severity: Severity::Break,
-    about: "A command of the guide is none that is understood here, or bash reads an error in it: what it does was not looked \
-            at, and a run of it cannot pass. It is always undecided: a person must look.",
-    bad: &[],
-    good: &[],
-};
+rule! {
+    /// A command of the guide is none that is understood here, or bash reads an error in it: what it does was not
+    /// looked at, and a run of it cannot pass. It is always undecided: a person must look.
+    Break NOT_UNDERSTOOD = "command-not-understood";
+}
 
-/// A tab that is for nobody known; never more than undecided.
-pub(super) static TAB_UNKNOWN: Rule = Rule {
-    code: "tab-unknown",
-    severity: Severity::Break,
-    about: "A tab stands among those of model servers or gateways, and is of none that is known: what stands in it was not \
-            looked at. It is always undecided: a layout or a provider may have to learn its title.",
-    bad: &[],
-    good: &[],
-};
+rule! {
+    /// A tab stands among those of model servers or gateways, and is of none that is known: what stands in it was not
+    /// looked at. It is always undecided: a layout or a provider may have to learn its title.
+    Break TAB_UNKNOWN = "tab-unknown";
+}
 
 /// The most characters of a command that are shown.
 const WIDEST: usize = 80;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{
-    Change, Examined, Family, Findings, Place, Rule, Severity,
+    Examined, Family, Findings, Place, Severity,
     caret::caret,
     containers::{self, Flag, flags},
     objects::pool_pods,
@@ -21,55 +21,21 @@ use size::Size;
 /// The family.
 pub(super) const FAMILY: Family = Family {
     name: "models",
-    rules: &[&NOT_SERVED, &TOO_LARGE],
+    rules: ALL,
     look,
 };
 
-const GUIDE: &str = "site-src/guides/index.md";
-const CPU: &str = "config/manifests/model/cpu.yaml";
-const ARGS_OF_CPU: Change = (
-    CPU,
-    "@@\n-            - --model\n-            - demo/model\n+            - --model\n+            - demo/model-2B-Instruct\n+            - --served-model-name\n+            - demo/model\n",
-);
+rules! {
+    /// The request of the guide asks for a model that the model server of a variant does not serve, neither as its
+    /// model nor as an adapter: the answer is 404. Where there are InferenceModels, their targets count.
+    Break NOT_SERVED = "model-not-served";
 
-static NOT_SERVED: Rule = Rule {
-    code: "model-not-served",
-    severity: Severity::Break,
-    about: "The request of the guide asks for a model that the model server of a variant does not serve, neither as its \
-            model nor as an adapter: the answer is 404. Where there are InferenceModels, their targets count.",
-    bad: &[(
-        GUIDE,
-        "@@\n-\"model\": \"demo/model\",\n+\"model\": \"demo/adapter\",\n",
-    )],
-    good: &[
-        (
-            GUIDE,
-            "@@\n-\"model\": \"demo/model\",\n+\"model\": \"demo/adapter\",\n",
-        ),
-        (
-            "config/manifests/model/sim.yaml",
-            "@@\n-            - --port\n+            - --lora-modules\n+            - '{\"name\": \"demo/adapter\"}'\n+            - --port\n",
-        ),
-        (
-            CPU,
-            "@@\n-            - --port\n+            - --lora-modules\n+            - demo/adapter=/adapters/one\n+            - --port\n",
-        ),
-    ],
-};
-
-static TOO_LARGE: Rule = Rule {
-    code: "model-exceeds-memory",
-    severity: Severity::Break,
-    about: "The weights of a model alone are larger than the memory limit of its server: it is killed while it loads. \
-            The size is the number of parameters in the model's name times two bytes (bfloat16), or what the name says \
-            of a smaller type. Where the weights fit and the cache that is asked for beside them does not, it is milder. \
-            Servers on accelerators and simulators are left out.",
-    bad: &[(
-        CPU,
-        "@@\n-            - --model\n-            - demo/model\n+            - --model\n+            - demo/model-32B-Instruct\n+            - --served-model-name\n+            - demo/model\n",
-    )],
-    good: &[ARGS_OF_CPU],
-};
+    /// The weights of a model alone are larger than the memory limit of its server: it is killed while it loads. The
+    /// size is the number of parameters in the model's name times two bytes (bfloat16), or what the name says of a
+    /// smaller type. Where the weights fit and the cache that is asked for beside them does not, it is milder. Servers
+    /// on accelerators and simulators are left out.
+    Break TOO_LARGE = "model-exceeds-memory";
+}
 
 fn look(examined: &Examined<'_>, findings: &mut Findings) {
     for world in examined.worlds() {

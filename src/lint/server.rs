@@ -1,21 +1,17 @@
 //! What an API server says to the objects of a release: asked by the caller, who has a connection, and judged here.
 
-use super::{ChartUse, Combination, Findings, Place, Rendered, Rule, Severity, world::DEFAULT_NAMESPACE};
+use super::{ChartUse, Combination, Findings, Place, Rendered, world::DEFAULT_NAMESPACE};
 use crate::{
     manifest::Object,
     plan::{Action, Offer},
 };
 
-/// The API server refuses an object.
-pub(super) static REFUSED: Rule = Rule {
-    code: "server-refuses",
-    severity: Severity::Break,
-    about: "A Kubernetes API server, asked by a dry run (`--server`), refuses an object that the guide applies: the command \
-            that applies it fails. Kinds that the cluster does not serve are undecided, as is what it refuses for its own \
-            reasons, such as a namespace that is not there.",
-    bad: &[],
-    good: &[],
-};
+rule! {
+    /// A Kubernetes API server, asked by a dry run (`--server`), refuses an object that the guide applies: the command
+    /// that applies it fails. Kinds that the cluster does not serve are undecided, as is what it refuses for its own
+    /// reasons, such as a namespace that is not there.
+    Break REFUSED = "server-refuses";
+}
 
 /// An object that the guide applies, and the combinations that apply it.
 #[derive(Debug)]
@@ -113,7 +109,7 @@ impl Findings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lint::examples::example;
+    use crate::lint::{Severity, examples::example};
 
     #[test]
     fn every_object_of_every_plan_and_chart_is_asked_about_once() {

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Diagnostic, Findings, Place, Rule, Severity, known_rules, pattern::matches};
+use super::{Diagnostic, Findings, Place, known_rules, pattern::matches};
 use crate::manifest::{self, ManifestError};
 
 /// What upstream does on purpose. Data: `manifests/lint/intended.yaml`.
@@ -11,15 +11,11 @@ const INTENDED: (&str, &[u8]) = (
     include_bytes!("../../manifests/lint/intended.yaml"),
 );
 
-/// A suppression that suppresses nothing.
-pub(super) static UNUSED: Rule = Rule {
-    code: "suppression-unused",
-    severity: Severity::Hygiene,
-    about: "An entry of the file given with `--suppressions` matches no finding: what it excused is gone, or it never \
-            matched. Left there, it may hide something new.",
-    bad: &[],
-    good: &[],
-};
+rule! {
+    /// An entry of the file given with `--suppressions` matches no finding: what it excused is gone, or it never
+    /// matched. Left there, it may hide something new.
+    Hygiene UNUSED = "suppression-unused";
+}
 
 /// One entry of a file of suppressions.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -186,7 +182,7 @@ impl Suppression {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lint::rules;
+    use crate::lint::{Rule, rules};
 
     fn some_rule() -> &'static Rule {
         rules().next().unwrap()

@@ -76,7 +76,6 @@ pub fn amounts(quantities: Option<&BTreeMap<String, Quantity>>) -> BTreeMap<Stri
 /// A quantity in thousandths of its unit, rounded up as the API server does: `100m` is 100, `1` is 1000, `1Ki` is
 /// 1,024,000. `None` for what is no quantity, or negative. Grammar: `k8s.io/apimachinery/pkg/api/resource/quantity.go`.
 pub fn thousandths(text: &str) -> Option<u64> {
-    let text = text.trim();
     let text = text.strip_prefix('+').unwrap_or(text);
     let end = text
         .find(|character: char| !character.is_ascii_digit() && character != '.')
@@ -135,6 +134,17 @@ mod tests {
     #[case("5E", Some(u64::MAX))]
     #[case("1E2", Some(100_000))]
     #[case("9n", Some(1))]
+    #[case("+2", Some(2000))]
+    #[case("5.", Some(5000))]
+    #[case("1e-3", Some(1))]
+    #[case("-", None)]
+    #[case(".", None)]
+    #[case("Gi", None)]
+    #[case("8GB", None)]
+    #[case("8gi", None)]
+    #[case("1e", None)]
+    #[case("1,5", None)]
+    #[case(" 1", None)]
     #[case("-1", None)]
     #[case("", None)]
     #[case("1.2.3", None)]

@@ -20,4 +20,7 @@ mod release;
 mod room;
 mod simulator;
 mod strangers;
+#[expect(dead_code, reason = "offline tests use all of it")]
+#[path = "../it/upstream.rs"]
+mod upstream;
 mod verify;

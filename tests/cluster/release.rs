@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::bench::{OF_SCENARIOS, Ran, copied, replace, repository, verify};
+use crate::{
+    bench::{OF_SCENARIOS, Ran, copied, replace, verify},
+    upstream::{self, GIE},
+};
 
 /// The files of v1.5.0, or `None` where they are not beside the repository.
 fn tree() -> Option<PathBuf> {
@@ -11,17 +14,7 @@ fn tree() -> Option<PathBuf> {
 
 /// The files of a release, or `None` where they are not beside the repository.
 pub(crate) fn tree_of(tag: &str) -> Option<PathBuf> {
-    let tree = repository()
-        .join("../shared/upstream/gateway-api-inference-extension")
-        .join(tag);
-    if tree.is_dir() {
-        return Some(tree);
-    }
-    eprintln!(
-        "not run: the upstream release's files are not beside this repository ({})",
-        tree.display()
-    );
-    None
+    upstream::tree(GIE, tag)
 }
 
 /// Runs the quickstart of a tree with the simulator.

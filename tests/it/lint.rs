@@ -2,17 +2,24 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
 
+use quickproof::{
+    lint::{self, Rendered, Severity},
+    release::Release,
+};
+use rstest::rstest;
 use serde_json::Value;
+
+use crate::upstream::{self, GIE};
 
 #[expect(
     clippy::disallowed_methods,
     reason = "the binary is what is tested, so a test starts it"
 )]
-fn lint(arguments: &[&str]) -> Command {
+fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("quickproof"));
     command.arg("lint").args(arguments).env_clear().stdin(Stdio::null());
     command
@@ -20,7 +27,7 @@ fn lint(arguments: &[&str]) -> Command {
 
 /// What a call ended with, and what it printed.
 fn ended(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = lint(arguments).output().unwrap();
+    let output = command(arguments).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
@@ -190,18 +197,9 @@ fn the_embedded_quickstart_is_free_of_findings() {
     assert_eq!(code, Some(0), "{out}");
 }
 
-/// A real release's tree, where the machine has it.
-fn upstream(tag: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../shared/upstream/gateway-api-inference-extension")
-        .join(tag);
-    path.is_dir().then_some(path)
-}
-
 #[test]
 fn a_real_release_is_examined_and_what_is_known_to_be_wrong_with_it_is_found() {
-    let Some(tree) = upstream("v1.5.0") else {
-        eprintln!("skipped: there are no real releases beside this checkout");
+    let Some(tree) = upstream::tree(GIE, "v1.5.0") else {
         return;
     };
     let (_, out, err) = ended(&["--tree", tree.to_str().unwrap(), "--release", "v1.5.0", "-o", "json"]);
@@ -215,4 +213,46 @@ fn a_real_release_is_examined_and_what_is_known_to_be_wrong_with_it_is_found() {
     for code in ["image-candidate-in-final", "image-tag-absent"] {
         assert!(codes.contains(&code), "{code} in {codes:?}");
     }
+}
+
+// What stands here was read in the files, one by one.
+#[rstest]
+#[case("v0.3.0", &[
+    "command-object-missing site-src/guides/index.md:168",
+    "destination-rule-host-missing config/manifests/gateway/istio/destination-rule.yaml:6",
+    "model-not-served site-src/guides/index.md:248",
+    "policy-target-missing config/manifests/gateway/gke/healthcheck.yaml:10",
+])]
+#[case("v0.5.1", &[])]
+#[case("v1.0.0", &[
+    "chart-picker-lacks-crd site-src/guides/index.md:275",
+    "model-not-served site-src/guides/index.md:299",
+])]
+#[case("v1.2.0", &[
+    "guide-file-missing site-src/guides/index.md:194",
+    "guide-file-missing site-src/guides/index.md:205",
+])]
+#[case("v1.5.0", &[
+    "downloaded-file-misnamed site-src/guides/index.md:94",
+    "variable-in-single-quotes site-src/_includes/test.md:10",
+])]
+fn what_breaks_in_a_real_release_is_found_and_nothing_else_is_said_to(#[case] tag: &str, #[case] wanted: &[&str]) {
+    let Some(tree) = upstream::tree(GIE, tag) else { return };
+    let release = Release::open_tree(&tree, tag.parse().unwrap()).unwrap();
+    let layout = release.layout(None).unwrap();
+    let combinations = lint::draw(&release, &layout).unwrap();
+    let findings = lint::examine(&release, &layout, &combinations, &Rendered::new());
+    let judged = lint::FAMILIES
+        .iter()
+        .filter(|family| ["references", "shell", "objects", "models", "order"].contains(&family.name));
+    let codes: Vec<&str> = judged.flat_map(|family| family.rules).map(|rule| rule.code).collect();
+    let mut found: Vec<String> = findings
+        .diagnostics
+        .iter()
+        .filter(|found| found.severity == Severity::Break && codes.contains(&found.code))
+        .map(|found| format!("{} {}:{}", found.code, found.place.file, found.place.line))
+        .collect();
+    found.sort();
+    found.dedup();
+    assert_eq!(found, wanted);
 }

@@ -19,4 +19,5 @@ mod schemas;
 mod served;
 mod sources;
 mod stand_in;
+mod upstream;
 mod usage;

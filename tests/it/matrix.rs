@@ -1,6 +1,6 @@
 //! Every combination of variant and provider that the real releases offer, planned to the last command.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use quickproof::{
     plan::{self, Action, Offer, Options, Phase},
@@ -9,27 +9,11 @@ use quickproof::{
 };
 use rstest::rstest;
 
+use crate::upstream::{self, GIE};
+
 /// Commands that need not be understood: what is in the step's file, what its command begins with, and why. Each must be
 /// met at least once.
 const ALLOWED: &[(&str, &str, &str)] = &[];
-
-/// The tree of a real release, where it was laid beside the checkout; says so where it was not.
-fn upstream(repository: &str, tag: &str) -> Option<PathBuf> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../shared/upstream")
-        .join(repository)
-        .join(tag);
-    if !directory.is_dir() {
-        eprintln!(
-            "the tree of {tag} is not there ({}): nothing was tested with it",
-            directory.display()
-        );
-        return None;
-    }
-    Some(directory)
-}
-
-const GIE: &str = "gateway-api-inference-extension";
 
 /// The trees, and what each offers.
 const TREES: &[(&str, &str, &[&str], &[&str])] = &[
@@ -73,7 +57,7 @@ fn every_combination_of_every_real_release_is_understood_to_its_last_command() {
     let mut trees = 0;
     let mut stray = Vec::new();
     for (repository, tag, variants, providers) in TREES {
-        let Some(directory) = upstream(repository, tag) else {
+        let Some(directory) = upstream::tree(repository, tag) else {
             continue;
         };
         trees += 1;
@@ -151,7 +135,9 @@ fn what_is_wrong_in_a_real_release_is_known_at_its_line(
     #[case] provider: &str,
     #[case] wanted: &str,
 ) {
-    let Some(directory) = upstream(GIE, tag) else { return };
+    let Some(directory) = upstream::tree(GIE, tag) else {
+        return;
+    };
     let found = known(&directory, variant, provider);
     assert!(found.iter().any(|found| found == wanted), "{found:#?}");
 }
@@ -174,7 +160,9 @@ fn rare_commands_become_their_actions(
     #[case] action: &str,
     #[case] command: &str,
 ) {
-    let Some(directory) = upstream(GIE, tag) else { return };
+    let Some(directory) = upstream::tree(GIE, tag) else {
+        return;
+    };
     let release = Release::open_any(&directory).unwrap();
     let options = Options {
         variant: variant.into(),
@@ -192,7 +180,7 @@ fn rare_commands_become_their_actions(
 
 #[test]
 fn downloads_of_istio_for_other_systems_and_of_development_builds_are_left_out_with_their_reasons() {
-    let Some(directory) = upstream(GIE, "v1.2.0") else {
+    let Some(directory) = upstream::tree(GIE, "v1.2.0") else {
         return;
     };
     let release = Release::open_any(&directory).unwrap();
@@ -226,7 +214,7 @@ fn downloads_of_istio_for_other_systems_and_of_development_builds_are_left_out_w
 
 #[test]
 fn a_guide_of_ours_and_what_publication_changes_stand_in_the_ledger() {
-    let Some(directory) = upstream("llm-d-router", "v0.10.0") else {
+    let Some(directory) = upstream::tree("llm-d-router", "v0.10.0") else {
         return;
     };
     let release = Release::open_any(&directory).unwrap();
@@ -253,7 +241,7 @@ fn a_guide_of_ours_and_what_publication_changes_stand_in_the_ledger() {
 
 #[test]
 fn after_publication_a_plan_asks_for_what_it_lacks_until_it_lacks_nothing() {
-    let Some(directory) = upstream(GIE, "v1.5.0") else {
+    let Some(directory) = upstream::tree(GIE, "v1.5.0") else {
         return;
     };
     let release = Release::open_any(&directory).unwrap();
@@ -313,7 +301,7 @@ fn after_publication_a_plan_asks_for_what_it_lacks_until_it_lacks_nothing() {
 
 #[test]
 fn after_publication_another_newest_release_is_a_finding_and_none_of_its_files_is_read() {
-    let Some(directory) = upstream(GIE, "v1.5.0") else {
+    let Some(directory) = upstream::tree(GIE, "v1.5.0") else {
         return;
     };
     let release = Release::open_any(&directory).unwrap();

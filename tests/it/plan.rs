@@ -10,6 +10,8 @@ use quickproof::{
 };
 use rstest::rstest;
 
+use crate::upstream::{self, GIE};
+
 fn mini() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/trees/mini")
 }
@@ -206,24 +208,11 @@ fn a_tree_that_is_not_the_release_is_refused() {
     assert!(matches!(release(&none, "v1.5.0"), Err(ReleaseError::Unreadable { .. })));
 }
 
-/// The tree of a real release, where it was laid beside the checkout; says so where it was not.
-fn upstream(tag: &str) -> Option<PathBuf> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../shared/upstream/gateway-api-inference-extension")
-        .join(tag);
-    if !directory.is_dir() {
-        eprintln!(
-            "the tree of {tag} is not there ({}): nothing was tested with it",
-            directory.display()
-        );
-        return None;
-    }
-    Some(directory)
-}
-
 #[test]
 fn the_real_guide_is_understood_to_its_last_command() {
-    let Some(tree) = upstream("v1.5.0") else { return };
+    let Some(tree) = upstream::tree(GIE, "v1.5.0") else {
+        return;
+    };
     let options = Options {
         profile: Some("small".into()),
         built: true,
@@ -302,7 +291,7 @@ fn the_real_guide_is_understood_to_its_last_command() {
 #[case("v0.3.0")]
 #[case("v1.6.0")]
 fn a_real_tree_of_another_release_is_refused(#[case] other: &str) {
-    let Some(tree) = upstream(other) else { return };
+    let Some(tree) = upstream::tree(GIE, other) else { return };
     let error = release(&tree, "v1.5.0").unwrap_err();
     assert!(
         matches!(&error, ReleaseError::OtherRelease { .. } | ReleaseError::NoGuide { .. }),
@@ -312,7 +301,9 @@ fn a_real_tree_of_another_release_is_refused(#[case] other: &str) {
 
 #[test]
 fn the_standalone_page_is_drawn_with_what_stands_in_for_its_branch() {
-    let Some(tree) = upstream("v1.5.0") else { return };
+    let Some(tree) = upstream::tree(GIE, "v1.5.0") else {
+        return;
+    };
     let options = Options {
         layout: Some("standalone".into()),
         ..options()

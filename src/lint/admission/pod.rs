@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Seen, names, quantity, rules, token};
-use crate::lint::{
-    Severity,
-    pods::{Container, PodSpec, items},
+use super::{Seen, names, rules, token};
+use crate::{
+    lint::{
+        Severity,
+        pods::{Container, PodSpec, items},
+    },
+    manifest::thousandths,
 };
 
 /// Handlers of a probe, of which it has exactly one.
@@ -218,40 +221,37 @@ fn resources(seen: &mut Seen<'_, '_>, container: &Container<'_>) {
     let resources = &container.value["resources"];
     for list in ["requests", "limits"] {
         for (name, value) in resources[list].as_object().into_iter().flatten() {
-            let at = format!("{}/resources/{list}/{}", container.pointer, token(name));
-            match quantity::thousandths(value) {
-                Some(amount) if amount >= 0.0 => {}
-                _ => {
-                    let said = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                    seen.add(
-                        &rules::QUANTITY_INVALID,
-                        &at,
-                        format!("`{said}` is no quantity of {name}"),
-                    )
+            let quantity = as_written(value);
+            if thousandths(&quantity).is_none() {
+                let at = format!("{}/resources/{list}/{}", container.pointer, token(name));
+                let message = format!("`{quantity}` is no quantity of {name}");
+                seen.add(&rules::QUANTITY_INVALID, &at, message)
                     .way_out("a number, perhaps with a suffix such as `m`, `k`, `M`, `Ki`, `Mi` or `Gi`");
-                }
             }
         }
     }
     for (name, requested) in resources["requests"].as_object().into_iter().flatten() {
-        let Some(limit) = resources["limits"].get(name) else {
+        let Some(limit) = resources["limits"].get(name).map(as_written) else {
             continue;
         };
-        let at = format!("{}/resources/requests/{}", container.pointer, token(name));
-        let (Some(more), Some(most)) = (quantity::thousandths(requested), quantity::thousandths(limit)) else {
+        let requested = as_written(requested);
+        let (Some(more), Some(most)) = (thousandths(&requested), thousandths(&limit)) else {
             continue;
         };
-        let said = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         // Extended resources such as GPUs are never overcommitted: both must be equal.
         let is_extended = name.contains('/') && !name.starts_with("kubernetes.io/");
         if more > most || (is_extended && more < most) {
+            let at = format!("{}/resources/requests/{}", container.pointer, token(name));
             let message = format!(
-                "the container `{}` requests {} {name} and is limited to {}",
+                "the container `{}` requests {requested} {name} and is limited to {limit}",
                 container.name(),
-                said(requested),
-                said(limit)
             );
             seen.add(&rules::REQUEST_ABOVE_LIMIT, &at, message);
         }
     }
+}
+
+/// A quantity as text; YAML may have it as a number.
+fn as_written(quantity: &Value) -> String {
+    quantity.as_str().map_or_else(|| quantity.to_string(), str::to_owned)
 }

@@ -1,5 +1,7 @@
 //! How large a model is, told from its name.
 
+use crate::manifest::thousandths;
+
 /// Bytes of a GiB.
 pub(super) const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
 
@@ -54,23 +56,9 @@ impl Size {
 }
 
 /// A quantity of Kubernetes in bytes.
+#[expect(clippy::cast_precision_loss, reason = "it is compared with an estimate")]
 pub(super) fn bytes(quantity: &str) -> Option<f64> {
-    const SUFFIXES: &[(&str, f64)] = &[
-        ("Ki", 1024.0),
-        ("Mi", 1024.0 * 1024.0),
-        ("Gi", GIB),
-        ("Ti", 1024.0 * GIB),
-        ("k", 1e3),
-        ("M", 1e6),
-        ("G", 1e9),
-        ("T", 1e12),
-    ];
-    let quantity = quantity.trim();
-    let with = SUFFIXES
-        .iter()
-        .find_map(|(suffix, factor)| Some((quantity.strip_suffix(suffix)?, factor)));
-    let (number, factor) = with.unwrap_or((quantity, &1.0));
-    number.parse::<f64>().ok().map(|number| number * factor)
+    thousandths(quantity).map(|amount| amount as f64 / 1000.0)
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ use quickproof::{
 };
 use rstest::rstest;
 
+use crate::upstream;
+
 const MINI: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/trees/mini");
 
 /// Runs git in a directory, with nothing of this machine's configuration.
@@ -243,11 +245,7 @@ async fn the_name_of_a_plain_tree_is_a_witness(#[case] name: &str, #[case] told:
 
 #[tokio::test]
 async fn real_trees_say_which_tag_and_repository_they_are_of() {
-    let upstream = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/upstream");
-    if !upstream.is_dir() {
-        eprintln!("skipped: there are no real trees in {}", upstream.display());
-        return;
-    }
+    let Some(upstream) = upstream::trees() else { return };
     let directories = |directory: &Path| -> Vec<PathBuf> {
         let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
         entries.filter(|path| path.is_dir()).collect()
