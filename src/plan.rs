@@ -325,6 +325,21 @@ pub struct Plan {
     pub build_ref: Option<String>,
     /// What the endpoint picker of this release is like; `None` where the layout does not say.
     pub picker: Option<PickerFacts>,
+    /// What [`Plan::with_built_images`] adds.
+    when_built: Vec<WhenBuilt>,
+}
+
+/// What a provider's own program is given, where images are built from packages.
+#[derive(Debug, Clone, PartialEq)]
+struct WhenBuilt {
+    /// The check of the step that runs the program.
+    check: String,
+    /// Arguments that are added to the guide's.
+    arguments: Vec<String>,
+    /// How many entries of the ledger go before those that say so.
+    place: usize,
+    /// Those entries.
+    deviations: Vec<Deviation>,
 }
 
 /// What the layout says of the endpoint picker of one release.
@@ -355,6 +370,28 @@ impl Plan {
                 count: self.wanted.len(),
             }),
         }
+    }
+
+    /// The plan where images are built from packages, which is known only once they are had: the provider's program is
+    /// given more then, and the ledger says so.
+    #[must_use]
+    pub fn with_built_images(mut self) -> Self {
+        let drawn = self.ledger.len();
+        for added in std::mem::take(&mut self.when_built) {
+            let step = self.steps.iter_mut().find(|step| step.check == added.check);
+            if let Some(Action::InstallProvider { arguments, .. }) = step.map(|step| &mut step.action) {
+                arguments.extend(added.arguments);
+            }
+            let is_new = |new: &Deviation| {
+                let mut ledger = self.ledger.iter();
+                !ledger.any(|entry| entry.kind == new.kind && entry.subject == new.subject)
+            };
+            let deviations: Vec<Deviation> = added.deviations.into_iter().filter(is_new).collect();
+            // Behind those that stood there and those that went in before.
+            let place = added.place + self.ledger.len() - drawn;
+            self.ledger.splice(place..place, deviations);
+        }
+        self
     }
 
     /// Puts the objects of [`Plan::schemas`] where they belong: required ones into `requirements`, others into the step

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Action, Options, Origin, Profile, Provider, Step, Word, room::Room, shell::Environment};
+use super::{Action, Options, Origin, Profile, Provider, Step, WhenBuilt, Word, room::Room, shell::Environment};
 use crate::{
     guide::{self, Role},
     record::{Deviation, DeviationKind, Provenance},
@@ -24,6 +24,8 @@ pub(super) struct Draft<'a> {
     pub(super) ledger: Vec<Deviation>,
     pub(super) schemas: Vec<Schema>,
     pub(super) images: Vec<String>,
+    /// What is added should images turn out to be built.
+    pub(super) when_built: Vec<WhenBuilt>,
     /// What must be fetched before the plan is whole.
     pub(super) wanted: Vec<Address>,
     /// How often a check's name was wanted, to keep names unique.
@@ -94,6 +96,7 @@ impl<'a> Draft<'a> {
             ledger: release.deviations.clone(),
             schemas: Vec::new(),
             images: Vec::new(),
+            when_built: Vec::new(),
             wanted: Vec::new(),
             names: BTreeMap::new(),
         }

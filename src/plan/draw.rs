@@ -102,7 +102,7 @@ fn draw_from(book: &GuideBook, release: &Release, layout: &Layout, options: &Opt
         let info = picker.build_info.as_ref();
         info.is_some_and(|info| info.is_in(tag))
     });
-    Ok(Plan {
+    let plan = Plan {
         subject: Subject {
             repository: release.repository.clone(),
             tag: tag.map(ToString::to_string),
@@ -122,7 +122,9 @@ fn draw_from(book: &GuideBook, release: &Release, layout: &Layout, options: &Opt
         build_ref: tag.map(ToString::to_string).filter(|_| has_build_info),
         picker: layout.picker.as_ref().zip(tag).map(|(picker, tag)| facts(picker, tag)),
         gateway_label: provider.gateway_label.clone(),
-    })
+        when_built: draft.when_built,
+    };
+    Ok(if options.built { plan.with_built_images() } else { plan })
 }
 
 /// What a layout says of the endpoint picker, as far as it is true of one tag.
@@ -236,6 +238,7 @@ impl Draft<'_> {
             self.ledger.len(),
             self.schemas.len(),
             self.wanted.len(),
+            self.when_built.len(),
         );
         for block in blocks.iter().filter(|block| block.role == Role::Cleanup) {
             self.commands(block);
@@ -243,6 +246,7 @@ impl Draft<'_> {
         self.ledger.truncate(kept.1);
         self.schemas.truncate(kept.2);
         self.wanted.truncate(kept.3);
+        self.when_built.truncate(kept.4);
         self.steps.split_off(kept.0)
     }
 

@@ -1,13 +1,14 @@
 //! Programs that a reader runs for their version, and the provider's own program.
 
 use super::{
-    Action, Installer, Word,
+    Action, Installer, WhenBuilt, Word,
     draft::{Draft, Drawn, Run, Stop},
+    provider::Addition,
     shell,
 };
 use crate::{
     guide::{Pipeline, ShellWord, Simple},
-    record::{DeviationKind, Provenance},
+    record::{Deviation, DeviationKind, Provenance},
     verdict::{CauseCode, Fault},
 };
 
@@ -106,7 +107,7 @@ impl Draft<'_> {
 
     /// The provider's own program, with what its definition adds and leaves out.
     pub(super) fn provider_program(&mut self, run: &Run<'_>) -> Result<Drawn, Stop> {
-        let (provider, built) = (self.provider, self.options.built);
+        let provider = self.provider;
         let Some(installer) = &provider.installer else {
             return Err(Stop::Unsupported(format!(
                 "the provider {} has no program",
@@ -133,24 +134,16 @@ impl Draft<'_> {
             }
         }
         let mut arguments = self.without_settings(run, installer, arguments);
-        let when_built = installer.when_built.iter().filter(|_| built);
-        for addition in installer.always.iter().chain(when_built) {
-            let added = addition.arguments.join(" ");
-            if arguments
-                .windows(addition.arguments.len())
-                .any(|given| given == addition.arguments)
-            {
+        for addition in &installer.always {
+            if given(&arguments, addition) {
                 continue;
             }
-            self.deviate(
-                DeviationKind::Added,
-                format!("{} {added}", installer.program),
-                format!("`{added}` is added to the guide's command"),
-                addition.why.clone(),
-                Some(run.at),
-            );
+            let added = added(run, installer, addition);
+            self.deviate(added.kind, added.subject, added.what, added.why, added.from.as_ref());
             arguments.extend(addition.arguments.iter().cloned());
         }
+        let check = self.check("install", run.at);
+        self.add_when_built(run, installer, &check, &arguments);
         let version = self.environment.text(&installer.version_variable)?;
         let version = version.unwrap_or_else(|| installer.version.clone());
         self.images.extend(
@@ -160,7 +153,7 @@ impl Draft<'_> {
                 .map(|image| image.replace("{version}", &version)),
         );
         Ok(Drawn::new(
-            self.check("install", run.at),
+            check,
             format!("{} {version} is installed by {}", provider.name, installer.program),
             Action::InstallProvider {
                 program: installer.program.clone(),
@@ -168,6 +161,22 @@ impl Draft<'_> {
                 witness: installer.witness.clone(),
             },
         ))
+    }
+
+    /// Keeps what is added to the command, and to the ledger here, should images turn out to be built.
+    fn add_when_built(&mut self, run: &Run<'_>, installer: &Installer, check: &str, arguments: &[String]) {
+        let is_new = |addition: &&Addition| !given(arguments, addition);
+        let additions: Vec<&Addition> = installer.when_built.iter().filter(is_new).collect();
+        let deviations = additions.iter().map(|addition| added(run, installer, addition));
+        self.when_built.push(WhenBuilt {
+            check: check.to_owned(),
+            place: self.ledger.len(),
+            deviations: deviations.collect(),
+            arguments: additions
+                .iter()
+                .flat_map(|addition| addition.arguments.clone())
+                .collect(),
+        });
     }
 
     /// The arguments without the settings that the definition leaves out.
@@ -196,6 +205,25 @@ impl Draft<'_> {
             );
         }
         kept
+    }
+}
+
+/// Whether a command has the arguments of an addition already.
+fn given(arguments: &[String], addition: &Addition) -> bool {
+    arguments
+        .windows(addition.arguments.len())
+        .any(|given| given == addition.arguments)
+}
+
+/// The ledger's entry of an addition.
+fn added(run: &Run<'_>, installer: &Installer, addition: &Addition) -> Deviation {
+    let added = addition.arguments.join(" ");
+    Deviation {
+        kind: DeviationKind::Added,
+        subject: format!("{} {added}", installer.program),
+        what: format!("`{added}` is added to the guide's command"),
+        why: addition.why.clone(),
+        from: Some(run.at.clone()),
     }
 }
 

@@ -37,8 +37,10 @@ pub(super) async fn run(context: &Context, release: &Release) -> Onward<()> {
         Some(Some(_)) | None => ground::Nodes::Ours,
     };
     let (provided, programs) = context.provide_images(nodes).await?;
-    // Only now is it known whether images are built, which the provider's settings depend on.
-    let mut plan = redraw(context, release, ground::are_built(provided.as_ref()))?;
+    let mut plan = context.plan.clone();
+    if ground::are_built(provided.as_ref()) {
+        plan = plan.with_built_images();
+    }
     for deviation in &plan.ledger {
         context.events.deviate(deviation.clone());
     }
@@ -108,21 +110,6 @@ fn say_release(context: &Context, release: &Release) {
         subject.variant, subject.provider
     );
     say(context, Stage::Release, GUIDE_UNDERSTOOD, &sentence, finding);
-}
-
-/// The plan again, now that it is known how images are had.
-fn redraw(context: &Context, release: &Release, built: bool) -> Onward<Plan> {
-    let options = plan::Options {
-        built,
-        ..context.order.options.clone()
-    };
-    match plan::draw(release, &options) {
-        Ok(plan) => Some(plan),
-        Err(error) => {
-            super::harness_error(&context.events, "the plan can be drawn twice", &error.to_string());
-            None
-        }
-    }
 }
 
 fn site(
