@@ -7,7 +7,7 @@
 use std::{
     fmt, io,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -353,14 +353,19 @@ pub enum Event {
 pub struct Events {
     sender: mpsc::UnboundedSender<Event>,
     deviations: Arc<AtomicUsize>,
+    stage: Arc<Mutex<Stage>>,
 }
 
 impl Events {
     /// A channel of events: the sending end for the stages, the receiving end for the one writer.
     pub fn channel() -> (Self, mpsc::UnboundedReceiver<Event>) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let deviations = Arc::default();
-        (Self { sender, deviations }, receiver)
+        let events = Self {
+            sender,
+            deviations: Arc::default(),
+            stage: Arc::new(Mutex::new(Stage::Release)),
+        };
+        (events, receiver)
     }
 
     /// Events that nobody hears, for tests and for calls outside a run.
@@ -370,6 +375,9 @@ impl Events {
 
     /// Sends one event. The writer lives as long as the run does; once it is gone nobody is left to tell.
     pub fn send(&self, event: Event) {
+        if let Event::Entered { stage } = event {
+            *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
+        }
         let _ = self.sender.send(event);
     }
 
@@ -399,6 +407,11 @@ impl Events {
     /// How many deviations were added so far, by any clone.
     pub fn deviations(&self) -> usize {
         self.deviations.load(Ordering::Relaxed)
+    }
+
+    /// The stage that was entered last, by any clone; [`Stage::Release`] before the first.
+    pub fn stage(&self) -> Stage {
+        *self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends a decision.

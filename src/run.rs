@@ -3,48 +3,49 @@
 //! Release → Guide → Plan are drawn before anything is made; then images, cluster, deployment, observation, verdict.
 //! Whatever way the middle ends (a finding, an error, a panic, a signal), teardown runs and the reports are written.
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use futures::FutureExt as _;
 
 use crate::{
-    check,
-    cluster::{Cluster, ExistingCluster, inventory::Inventory, scale::Scaled},
-    deploy::Deployer,
+    cluster::ExistingCluster,
     host::{Host, docker},
-    images::{ImageRef, Way},
-    plan::{self, Action, Plan},
-    record::{Decision, Event, Events, Reporter, RunRecord, Stage},
+    images::Way,
+    plan::{self, Plan},
+    record::{Event, Events, Reporter, RunRecord},
     release::{Access, Release, RemoteError, Source},
     report::{Outputs, Sink},
     scenario::Selection,
-    verdict::{Cause, CauseCode, Finding, Weight},
 };
 
 mod address;
 mod changing;
+mod conditions;
+mod context;
+mod deployment;
 pub mod endpoint;
 mod ground;
+mod guide;
 mod judging;
-mod observe;
+mod models;
+mod observation;
 mod picker;
+mod pool;
 mod proof;
 mod published;
 mod reach;
 mod request;
 mod scenarios;
 mod signals;
-mod stages;
+mod stopped;
 mod teardown;
 mod telling;
 mod workloads;
 
+use context::Context;
+use endpoint::{EndpointError, EndpointOrder, EndpointRun};
 pub use published::draw_whole;
+use stopped::Stopped;
 use telling::{Beginning, Hearers};
 
 /// What is asked for, checked for form but not yet against the release.
@@ -95,13 +96,68 @@ pub enum Strictness {
 }
 
 /// A run that is ready to begin: everything that can be wrong with the order has been looked at.
+///
+/// One carries a guide out on a cluster, or asks an endpoint that somebody else runs. Both begin, are told and end alike.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use quickproof::{
+///     host::Host,
+///     redact::Redactor,
+///     report::{Outputs, Sink},
+///     run::{Run, endpoint::EndpointOrder},
+///     scenario::Selection,
+///     verdict::Outcome,
+/// };
+///
+/// # struct Silent;
+/// # impl quickproof::record::Reporter for Silent {
+/// #     fn on_event(&mut self, _: &quickproof::record::Event) -> std::io::Result<()> {
+/// #         Ok(())
+/// #     }
+/// # }
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let order = EndpointOrder {
+///     // Nobody listens there.
+///     base: "http://127.0.0.1:9".to_owned(),
+///     model: None,
+///     adapter: None,
+///     headers: Vec::new(),
+///     scenarios: Selection::default(),
+///     limit: Duration::from_secs(5),
+///     command: "quickproof probe 127.0.0.1:9".to_owned(),
+/// };
+/// let run = Run::prepare_endpoint(Host::real(), order, Sink::new(Redactor::default())).await?;
+/// let directory = tempfile::tempdir()?;
+/// let outputs = Outputs::open(directory.path(), run.id(), None, None)?;
+/// let record = run.carry_out(outputs, Box::new(Silent)).await;
+/// assert_eq!(record.outcome(), Outcome::Failed);
+/// # Ok::<_, anyhow::Error>(())
+/// # }).unwrap();
+/// ```
 pub struct Run {
     host: Host,
-    order: Order,
-    release: Release,
-    plan: Plan,
-    id: String,
     sink: Sink,
+    beginning: Beginning,
+    kind: Kind,
+}
+
+/// What a run is about, and what it is carried out with.
+enum Kind {
+    /// The guide of a release, on a cluster.
+    Guide(Box<(Order, Release, Plan)>),
+    /// An endpoint that somebody else runs.
+    Endpoint(Box<EndpointRun>),
+}
+
+impl std::fmt::Debug for Run {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Run")
+            .field("id", &self.id())
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a run cannot begin. Nothing was made.
@@ -137,42 +193,6 @@ impl OrderError {
     }
 }
 
-/// What the parts of a run share, and what must outlive the middle of it for teardown.
-struct Context {
-    host: Host,
-    order: Order,
-    plan: Plan,
-    id: String,
-    events: Events,
-    sink: Sink,
-    inventory: Inventory,
-    evidence: PathBuf,
-    scratch: tempfile::TempDir,
-    held: Mutex<Held>,
-}
-
-#[derive(Default)]
-struct Held {
-    cluster: Option<Cluster>,
-    deployer: Option<Arc<Deployer>>,
-    /// Addresses of the kind network that were put on the node.
-    addresses: address::Addresses,
-    /// What the names of images lead to, by digest, where nodes ask for them by name.
-    digests: BTreeMap<ImageRef, String>,
-    /// Whether nodes get images from our registry and from nobody else.
-    only_our_images: bool,
-    /// What a scenario has scaled and not put back yet, as it was before.
-    scaled: Vec<Scaled>,
-    /// Port-forwards that requests go through.
-    forwards: Vec<crate::cluster::forward::LocalForward>,
-}
-
-impl Context {
-    fn hold<R>(&self, change: impl FnOnce(&mut Held) -> R) -> R {
-        change(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
 impl Run {
     /// Reads the release, draws the plan, looks for the engine. Makes nothing.
     ///
@@ -186,141 +206,115 @@ impl Run {
         if order.cluster.is_none() {
             ground::look_for_engine(&host).await?;
         }
-        let id = run_id(&host);
+        let beginning = Beginning {
+            run: run_id(&host),
+            subject: plan.subject.clone(),
+            command: order.command.clone(),
+            expected: guide::expected(&plan),
+        };
         Ok(Self {
             host,
-            order,
-            release,
-            plan,
-            id,
             sink,
+            beginning,
+            kind: Kind::Guide(Box::new((order, release, plan))),
+        })
+    }
+
+    /// Asks an endpoint for its models. Writes nothing.
+    ///
+    /// # Errors
+    /// It answers, and which model is meant cannot be told.
+    pub async fn prepare_endpoint(host: Host, order: EndpointOrder, sink: Sink) -> Result<Self, EndpointError> {
+        let command = order.command.clone();
+        let run = EndpointRun::prepare(order).await?;
+        let beginning = Beginning {
+            run: run_id(&host),
+            subject: run.subject(),
+            command,
+            expected: run.expected(),
+        };
+        Ok(Self {
+            host,
+            sink,
+            beginning,
+            kind: Kind::Endpoint(Box::new(run)),
         })
     }
 
     /// The run's id, which names its directory.
     pub fn id(&self) -> &str {
-        &self.id
+        &self.beginning.run
     }
 
-    /// Runs it to its end and returns the record; never fails, whatever happens is in it.
+    /// Runs it to its end, or to a signal, and returns the record; never fails, whatever happens is in it.
     pub async fn carry_out(self, outputs: Outputs, reporter: Box<dyn Reporter>) -> RunRecord {
-        let host = self.host.clone();
-        let evidence = outputs.directory().join("evidence");
-        let beginning = Beginning {
-            run: self.id.clone(),
-            subject: self.plan.subject.clone(),
-            command: self.order.command.clone(),
-            expected: expected(&self.plan),
-        };
+        let Self {
+            host,
+            sink,
+            beginning,
+            kind,
+        } = self;
+        let (id, evidence) = (beginning.run.clone(), outputs.directory().join("evidence"));
         let hearers = Hearers {
             outputs,
             reporter,
-            sink: self.sink.clone(),
+            sink: sink.clone(),
         };
-        Box::pin(telling::told(&host, beginning, hearers, |events| {
-            self.middle(events, evidence)
-        }))
-        .await
-    }
-
-    /// Everything between the first event and the last.
-    async fn middle(self, events: Events, evidence: PathBuf) {
-        let opened = Inventory::open(&self.host, &self.id)
-            .map_err(|error| error.to_string())
-            .and_then(|inventory| Ok((inventory, tempfile::tempdir().map_err(|error| error.to_string())?)));
-        let (inventory, scratch) = match opened {
-            Ok(opened) => opened,
-            Err(what) => {
-                harness_error(&events, "the run's inventory and scratch directory are written", &what);
-                return;
+        let machine = host.clone();
+        let told = telling::told(&machine, beginning, hearers, async move |events| match kind {
+            Kind::Endpoint(run) => guarded(&events, run.perform(&events)).await,
+            Kind::Guide(parts) => {
+                let (order, release, plan) = *parts;
+                let Ok(context) = Context::open(host, order, id, events, sink, evidence) else {
+                    return;
+                };
+                let nouns = Box::pin(nouns_in_order(&context, &release, plan));
+                guarded(&context.events, nouns).await;
+                guide::judge_strictness(&context);
+                teardown::run(context).await;
             }
-        };
-        let context = Context {
-            host: self.host,
-            order: self.order,
-            plan: self.plan,
-            id: self.id,
-            events,
-            sink: self.sink,
-            inventory,
-            evidence,
-            scratch,
-            held: Mutex::default(),
-        };
-        guarded(&context, &self.release).await;
-        judge_strictness(&context);
-        teardown::run(context).await;
+        });
+        Box::pin(told).await
     }
 }
 
-/// With `--strict`, a run that deviated anywhere cannot pass, however well it went.
-fn judge_strictness(context: &Context) {
-    let deviations = context.events.deviations();
-    if context.order.strictness == Strictness::Strict && deviations > 0 {
-        let why = format!("`--strict` allows no deviation from the guide, and the ledger has {deviations}");
-        let sentence = "the run follows the guide to the letter";
-        let finding = Finding::Undecided { why };
-        context
-            .events
-            .decide(Decision::new(Stage::Release, "strict", sentence, finding));
-    }
+/// Release, guide, plan, images, cluster, what is deployed, what is observed of it: each takes the one before. Where one of
+/// them stops, it has said why.
+async fn nouns_in_order(context: &Context, release: &Release, plan: Plan) -> Result<(), Stopped> {
+    guide::present(context, release, &plan);
+    // Whether the nodes of somebody's cluster ask our registry decides how images are had, so it is opened first.
+    let existing = ground::open_existing(context).await?;
+    let images = ground::provide_images(context, &plan, existing.as_ref()).await?;
+    let plan = guide::complete(context, plan, &images).await?;
+    let cluster = ground::ready_cluster(context, existing, &images).await?;
+    let quickstart = deployment::deploy(context, release, &plan, cluster, images).await?;
+    let seen = judging::await_ready(&quickstart).await?;
+    quickstart.read_values().await?;
+    let asked = request::ask(&quickstart, seen).await?;
+    let proven = proof::prove(&quickstart, asked).await?;
+    scenarios::perform_selected(&quickstart, &proven).await
 }
 
-/// The middle of the run, up to its end, a signal, or a panic.
-async fn guarded(context: &Context, release: &Release) {
-    let middle = std::panic::AssertUnwindSafe(stages::run(context, release)).catch_unwind();
+/// A part of a run, up to its end, a signal, or a panic.
+async fn guarded(events: &Events, part: impl Future<Output = Result<(), Stopped>>) {
+    let part = std::panic::AssertUnwindSafe(part).catch_unwind();
     tokio::select! {
-        ended = middle => {
+        // Signals are caught before the part does anything.
+        biased;
+        signal = signals::first() => {
+            events.send(Event::Interrupted { signal: signal.to_owned() });
+        }
+        ended = part => {
             if let Err(panic) = ended {
                 let what = panic
                     .downcast_ref::<String>()
                     .cloned()
                     .or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()))
                     .unwrap_or_else(|| "a panic without words".into());
-                harness_error(&context.events, "quickproof does not panic", &what);
+                Stopped::by_harness(events, "quickproof does not panic", &what);
             }
         }
-        signal = signals::first() => {
-            context.events.send(Event::Interrupted { signal: signal.to_owned() });
-        }
     }
-}
-
-fn harness_decision(expected: &str, actual: &str) -> Decision {
-    Decision::new(
-        Stage::Cleanup,
-        "harness",
-        "quickproof itself failed",
-        Finding::broken(
-            expected.to_owned(),
-            actual.to_owned(),
-            Cause::new(CauseCode::HarnessError).because(actual),
-        ),
-    )
-}
-
-fn harness_error(events: &Events, expected: &str, actual: &str) {
-    events.decide(harness_decision(expected, actual));
-}
-
-/// Names of the checks that must be decided: every step that does something and decides, every check.
-fn expected(plan: &Plan) -> Vec<String> {
-    let steps = plan
-        .steps
-        .iter()
-        .filter(|step| step.weight == Weight::Gate)
-        .filter(|step| {
-            !matches!(
-                step.action,
-                Action::Variables | Action::LeftOut { .. } | Action::Request(_)
-            )
-        })
-        .map(|step| step.check.clone());
-    let checks = check::CHECKS.iter().map(|check| check.name().to_owned());
-    steps
-        .chain(checks)
-        .chain([stages::GUIDE_UNDERSTOOD.to_owned()])
-        .collect()
 }
 
 /// Four hexadecimal digits that no other run of this moment has: from the clock and the process id.

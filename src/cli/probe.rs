@@ -10,7 +10,10 @@ use crate::{
     record::RunRecord,
     redact::Redactor,
     report::Sink,
-    run::endpoint::{EndpointError, EndpointOrder, EndpointRun},
+    run::{
+        Run,
+        endpoint::{EndpointError, EndpointOrder},
+    },
     scenario::duration,
     verdict::{ExitCode, Fault, Finding},
 };
@@ -77,7 +80,7 @@ pub fn run(arguments: &ProbeArguments, caller: &Caller, out: &mut dyn Write) -> 
     };
     let record = block_on(async {
         let sink = Sink::new(redactor.clone());
-        let run = match EndpointRun::prepare(caller.host.clone(), order, sink).await {
+        let run = match Run::prepare_endpoint(caller.host.clone(), order, sink).await {
             Ok(run) => run,
             Err(EndpointError::Probe(error)) => return Err(error.into()),
             Err(error) => return Err(Usage::new(anyhow::anyhow!("{}", redactor.redact(&error.to_string()))).into()),

@@ -7,12 +7,7 @@ use std::{
 
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 
-use super::{
-    Context,
-    observe::{kinds_and_names, pool_pods, workload},
-    picker,
-    proof::varied,
-};
+use super::{deployment::Quickstart, observation, picker, pool, proof::varied, request::blame_outage_on_the_cluster};
 use crate::{
     check::{self, Observation, diagnosis},
     cluster::{
@@ -20,6 +15,7 @@ use crate::{
         watching::{Progress, WaitError},
     },
     deploy::Deployer,
+    host::poll,
     probe::{Outgoing, Probe},
     record::Stage,
     scenario::{Change, Changed, Changer, Role},
@@ -43,8 +39,7 @@ const GOOD_IN_A_ROW: std::ops::RangeInclusive<usize> = 4..=20;
 
 /// What the run deployed, as something that may be changed.
 pub(super) struct Changing<'a> {
-    context: &'a Context,
-    deployer: &'a Deployer,
+    quickstart: &'a Quickstart<'a>,
     outgoing: &'a Outgoing,
     probe: &'a Probe,
     seen: Observation,
@@ -54,28 +49,22 @@ pub(super) struct Changing<'a> {
 
 impl<'a> Changing<'a> {
     pub(super) fn new(
-        context: &'a Context,
-        deployer: &'a Deployer,
+        quickstart: &'a Quickstart<'a>,
         outgoing: &'a Outgoing,
         probe: &'a Probe,
         seen: &Observation,
     ) -> Self {
-        // What requests and pods are judged by, without what was measured before.
-        let seen = Observation {
-            gateways: seen.gateways.clone(),
-            http_routes: seen.http_routes.clone(),
-            inference_pools: seen.inference_pools.clone(),
-            rewrites: seen.rewrites.clone(),
-            ..Observation::default()
-        };
         Self {
-            context,
-            deployer,
+            quickstart,
             outgoing,
             probe,
-            seen,
+            seen: observation::without_answers(seen),
             ready: Mutex::default(),
         }
+    }
+
+    fn deployer(&self) -> &Deployer {
+        &self.quickstart.deployer
     }
 
     /// The Deployments of a part, which this run may change.
@@ -84,10 +73,10 @@ impl<'a> Changing<'a> {
     /// In words, why they may not be changed.
     pub(super) fn deployments(&self, role: Role) -> Result<Vec<Arc<Deployment>>, String> {
         let pods = match role {
-            Role::ModelServer => picker::of_pool(self.deployer, &self.pool_pods()),
-            Role::EndpointPicker => picker::pods(self.deployer, &self.seen),
+            Role::ModelServer => pool::as_objects(self.deployer(), &self.pool_pods()),
+            Role::EndpointPicker => picker::pods(self.deployer(), &self.seen),
         };
-        let made = kinds_and_names(self.deployer);
+        let made = pool::kinds_and_names(self.deployer());
         let mut found: Vec<Arc<Deployment>> = Vec::new();
         for pod in &pods {
             let deployment = self.deployment_of(pod, &made)?;
@@ -102,13 +91,7 @@ impl<'a> Changing<'a> {
     }
 
     fn pool_pods(&self) -> Vec<check::PoolPod> {
-        let watches = &self.deployer.site.watches;
-        pool_pods(
-            self.deployer,
-            watches,
-            &self.seen.inference_pools,
-            &self.seen.http_routes,
-        )
+        pool::pods_now(self.deployer(), &self.seen)
     }
 
     fn ready_endpoints(&self) -> usize {
@@ -116,7 +99,7 @@ impl<'a> Changing<'a> {
     }
 
     fn deployment_of(&self, pod: &Pod, made: &[(String, String)]) -> Result<Arc<Deployment>, String> {
-        let of = workload(pod, made);
+        let of = pool::workload(pod, made);
         let name = of.as_deref().and_then(|of| of.strip_prefix("Deployment "));
         let Some(name) = name else {
             let pod = pod.metadata.name.as_deref().unwrap_or_default();
@@ -124,9 +107,9 @@ impl<'a> Changing<'a> {
             return Err(format!("pod {pod} belongs to {of}, and only Deployments are scaled"));
         };
         let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
-        let found = self.deployer.site.watches.deployments.get(namespace, name);
+        let found = self.deployer().site.watches.deployments.get(namespace, name);
         let found = found.ok_or_else(|| format!("Deployment {namespace}/{name} is not seen"))?;
-        if self.deployer.may_change(&found) {
+        if self.deployer().may_change(&found) {
             Ok(found)
         } else {
             Err(format!("Deployment {namespace}/{name} was not made by this run"))
@@ -135,21 +118,22 @@ impl<'a> Changing<'a> {
 
     /// Sends the guide's request until whoever answers does so in one way, whatever that is.
     async fn await_notice(&self) {
-        let (began, mut last, mut same, mut tries) = (Instant::now(), None, 0, 0);
-        while began.elapsed() < NOTICED_WITHIN {
+        let (mut last, mut same, mut tries) = (None, 0, 0);
+        let noticed = poll(NOTICED_WITHIN, BETWEEN, async |_| {
             tries += 1;
             let answer = self.probe.send(varied(self.outgoing, tries)).await;
             let kind = (answer.status(), diagnosis::answerer(&answer));
             same = if last == Some(kind) { same + 1 } else { 1 };
             last = Some(kind);
             if same >= SAME_IN_A_ROW {
-                break;
+                return Ok(());
             }
-            self.context
-                .events
-                .waiting(Stage::Scenarios, "the change to be noticed", answer.brief());
-            tokio::time::sleep(BETWEEN).await;
-        }
+            let events = &self.quickstart.context.events;
+            events.waiting(Stage::Scenarios, "the change to be noticed", answer.brief());
+            Err(())
+        });
+        // Where answers go on to differ, the scenario is performed all the same.
+        let _ = noticed.await;
     }
 
     async fn scale(&self, role: Role, to: i32) -> Result<String, Cause> {
@@ -158,9 +142,9 @@ impl<'a> Changing<'a> {
         let scaled: Vec<Scaled> = deployments.iter().filter_map(|one| Scaled::of(one)).collect();
         *self.ready.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.ready_endpoints());
         // From here on teardown knows of it too, however the run ends.
-        self.context.hold(|held| held.scaled.clone_from(&scaled));
+        self.quickstart.context.hold(|held| held.scaled.clone_from(&scaled));
         for one in &scaled {
-            self.deployer.scale(one, to).await?;
+            self.deployer().scale(one, to).await?;
         }
         Ok(titles(&scaled))
     }
@@ -170,16 +154,18 @@ impl<'a> Changing<'a> {
         let Some(before) = before else {
             return Ok("nothing was changed".to_owned());
         };
-        let scaled = self.context.hold(|held| held.scaled.clone());
+        let scaled = self.quickstart.context.hold(|held| held.scaled.clone());
         for one in &scaled {
-            self.deployer.scale_back(one).await?;
-            self.context.hold(|held| held.scaled.retain(|other| other != one));
+            self.deployer().scale_back(one).await?;
+            self.quickstart
+                .context
+                .hold(|held| held.scaled.retain(|other| other != one));
         }
         let question = |_: &_| match self.ready_endpoints() {
             now if now == before => Progress::<(), ()>::Ready(()),
             now => Progress::NotYet(format!("{now} of {before} endpoints are Ready")),
         };
-        let (events, watches) = (&self.context.events, &self.deployer.site.watches);
+        let (events, watches) = (&self.quickstart.context.events, &self.deployer().site.watches);
         let waited = watches
             .until(ENDPOINTS_WITHIN, question, |seen| {
                 events.waiting(Stage::Scenarios, "the pool's endpoints", seen);
@@ -198,39 +184,41 @@ impl<'a> Changing<'a> {
         ))
     }
 
+    /// Sends the guide's request until it is answered well, often enough in a row.
     async fn requests_are_answered(&self) -> Changed {
-        let (began, mut good, mut tries) = (Instant::now(), 0, 0);
-        let mut seen = self.seen.clone();
+        let began = Instant::now();
         let wanted = (2 * self.ready_endpoints()).clamp(*GOOD_IN_A_ROW.start(), *GOOD_IN_A_ROW.end());
-        loop {
-            tries += 1;
-            let answer = self.probe.send(varied(self.outgoing, tries)).await;
-            let brief = answer.brief();
-            seen.pool_pods = self.pool_pods();
-            seen.guide_answer = Some(answer);
-            let fault = fault(&seen);
-            good = if fault.is_none() { good + 1 } else { 0 };
-            let took = began.elapsed();
-            match fault {
-                None if good >= wanted => {
-                    let seconds = took.as_secs_f64();
-                    let sentence = format!("{good} requests in a row are answered as before, after {seconds:.1} s");
-                    let finding = Finding::Holds;
-                    return Changed { sentence, finding };
-                }
-                Some(finding) if took >= RECOVERS_WITHIN => {
-                    self.context.blame_outage_on_the_cluster(self.deployer).await;
-                    let sentence = format!(
-                        "requests are not answered as before {} s after everything is back",
-                        took.as_secs()
-                    );
-                    return Changed { sentence, finding };
-                }
-                None => {}
-                Some(_) => {
+        let mut tries = 0;
+        let answered = poll(RECOVERS_WITHIN, BETWEEN, async |_| {
+            for _ in 0..wanted {
+                tries += 1;
+                let answer = self.probe.send(varied(self.outgoing, tries)).await;
+                let brief = answer.brief();
+                let seen = observation::with_answer(self.seen.clone(), answer, self.pool_pods());
+                if let Some(finding) = fault(&seen) {
                     let on = "requests to be answered as before";
-                    self.context.events.waiting(Stage::Scenarios, on, brief);
-                    tokio::time::sleep(BETWEEN).await;
+                    self.quickstart.context.events.waiting(Stage::Scenarios, on, brief);
+                    return Err(finding);
+                }
+            }
+            Ok(())
+        });
+        let answered = answered.await;
+        let took = began.elapsed();
+        match answered {
+            Ok(()) => Changed {
+                sentence: format!(
+                    "{wanted} requests in a row are answered as before, after {:.1} s",
+                    took.as_secs_f64()
+                ),
+                finding: Finding::Holds,
+            },
+            Err(finding) => {
+                blame_outage_on_the_cluster(self.quickstart).await;
+                let seconds = took.as_secs();
+                Changed {
+                    sentence: format!("requests are not answered as before {seconds} s after everything is back"),
+                    finding,
                 }
             }
         }

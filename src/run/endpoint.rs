@@ -6,15 +6,14 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
-    run_id, signals,
-    telling::{self, Beginning, Hearers},
+    models::Models,
+    scenarios::{self, PROMPT},
+    stopped::Stopped,
 };
 use crate::{
-    host::Host,
-    probe::{Answer, Outgoing, Probe, Unanswered},
-    record::{Decision, Event, Events, Reporter, RunRecord, Stage, Subject},
-    report::{Outputs, Sink},
-    scenario::{self, Capability, Ground, NoChanger, Selection},
+    probe::Probe,
+    record::{Decision, Event, Events, Stage, Subject},
+    scenario::{Capability, Ground, NoChanger, Scenario, Selection},
     verdict::{Cause, CauseCode, Fault, Finding},
 };
 
@@ -76,74 +75,12 @@ fn listed(models: &[String]) -> String {
     names.join(", ")
 }
 
-/// A run against an endpoint, ready to begin: it was asked for its models.
-pub struct EndpointRun {
-    host: Host,
-    sink: Sink,
-    id: String,
+/// A run against an endpoint, which was asked for its models.
+pub(super) struct EndpointRun {
     probe: Probe,
     ground: Ground,
     scenarios: Selection,
-    command: String,
-    look: Answer,
-}
-
-impl std::fmt::Debug for EndpointRun {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("EndpointRun")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
-    }
-}
-
-/// A model as the list of models has it.
-struct Listed {
-    name: String,
-    /// The model that it adapts, where it is an adapter. Source: vLLM and llm-d-inference-sim list adapters with the
-    /// field `parent`.
-    parent: Option<String>,
-}
-
-/// The models of a list, in order; `None` where the answer is no such list.
-fn models(look: &Answer) -> Option<Vec<Listed>> {
-    let body = look.json().ok().filter(|_| look.status() == Some(200))?;
-    let listed = |item: &serde_json::Value| {
-        Some(Listed {
-            name: item.get("id")?.as_str()?.to_owned(),
-            parent: item.get("parent").and_then(|parent| parent.as_str()).map(str::to_owned),
-        })
-    };
-    Some(body.get("data")?.as_array()?.iter().filter_map(listed).collect())
-}
-
-/// The answer to a look at the list of models.
-pub(super) async fn look(probe: &Probe, base: &str, headers: &[(String, String)]) -> Answer {
-    let request = Outgoing {
-        method: "GET".to_owned(),
-        url: format!("{base}/v1/models"),
-        headers: headers.to_vec(),
-        body: None,
-    };
-    probe.send(request).await
-}
-
-/// An adapter of a list of models: of this model, where one says so.
-pub(super) fn adapter(look: &Answer, model: &str) -> Option<String> {
-    let listed = models(look).unwrap_or_default();
-    let adapters = || listed.iter().filter(|one| one.parent.is_some());
-    let found = adapters().find(|one| one.parent.as_deref() == Some(model));
-    found.or_else(|| adapters().next()).map(|one| one.name.clone())
-}
-
-/// Whether anything came back. A connection that was taken and then closed or reset counts: what follows is judged; silence
-/// does not, because nothing tells the endpoint from the way to it.
-fn has_answered(look: &Answer) -> bool {
-    let silent = |why: &Unanswered| {
-        use Unanswered::{NotConnected, NotSent, Silent, TimedOut};
-        matches!(why, NotConnected(_) | NotSent(_) | Silent(_) | TimedOut(_))
-    };
-    look.partial.is_some() || !look.outcome.as_ref().is_err_and(silent)
+    models: Models,
 }
 
 impl EndpointRun {
@@ -151,20 +88,23 @@ impl EndpointRun {
     ///
     /// # Errors
     /// It answers, and which model is meant cannot be told.
-    pub async fn prepare(host: Host, order: EndpointOrder, sink: Sink) -> Result<Self, EndpointError> {
+    pub(super) async fn prepare(order: EndpointOrder) -> Result<Self, EndpointError> {
         let probe = Probe::new(order.limit)?;
-        let look = look(&probe, &order.base, &order.headers).await;
-        let listed = models(&look);
+        let models = Models::ask(&probe, &order.base, &order.headers).await;
         let model = match order.model {
             Some(model) => model,
-            None if has_answered(&look) => only_model(&look, listed.as_deref())?,
+            None if models.has_answered() => only_model(&models)?,
             None => String::new(),
         };
-        let adapter = order.adapter.or_else(|| adapter(&look, &model));
+        let adapter = order.adapter.or_else(|| models.adapter_of(&model));
         let mut capabilities = BTreeSet::new();
         capabilities.extend(adapter.is_some().then_some(Capability::Adapter));
-        capabilities.extend(look.passed_endpoint_picker().then_some(Capability::EndpointPicker));
-        let id = run_id(&host);
+        capabilities.extend(
+            models
+                .answer
+                .passed_endpoint_picker()
+                .then_some(Capability::EndpointPicker),
+        );
         Ok(Self {
             ground: Ground {
                 base: order.base,
@@ -172,53 +112,18 @@ impl EndpointRun {
                 prompt: PROMPT.to_owned(),
                 adapter,
                 headers: order.headers,
-                has_answered: has_answered(&look),
+                has_answered: models.has_answered(),
                 capabilities,
                 ..Ground::default()
             },
-            host,
-            sink,
-            id,
             probe,
             scenarios: order.scenarios,
-            command: order.command,
-            look,
+            models,
         })
     }
 
-    /// The run's id, which names its directory.
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// Runs it to its end, or to a signal, and returns the record; never fails, whatever happens is in it.
-    pub async fn carry_out(self, outputs: Outputs, reporter: Box<dyn Reporter>) -> RunRecord {
-        let beginning = Beginning {
-            run: self.id.clone(),
-            subject: self.subject(),
-            command: self.command.clone(),
-            expected: self.expected(),
-        };
-        let hearers = Hearers {
-            outputs,
-            reporter,
-            sink: self.sink.clone(),
-        };
-        telling::told(&self.host, beginning, hearers, |events| self.middle(events)).await
-    }
-
-    /// Everything between the first event and the last.
-    async fn middle(&self, events: Events) {
-        events.send(Event::Entered {
-            stage: Stage::Scenarios,
-        });
-        tokio::select! {
-            () = self.perform(&events) => {}
-            signal = signals::first() => events.send(Event::Interrupted { signal: signal.to_owned() }),
-        }
-    }
-
-    fn subject(&self) -> Subject {
+    /// What is tested.
+    pub(super) fn subject(&self) -> Subject {
         let model = match self.ground.model.as_str() {
             "" => "no model known".to_owned(),
             model => format!("model {model}"),
@@ -239,62 +144,56 @@ impl EndpointRun {
         }
     }
 
-    fn expected(&self) -> Vec<String> {
+    /// Names of the checks that must be decided.
+    pub(super) fn expected(&self) -> Vec<String> {
         let mut checks = vec![ANSWERS.to_owned()];
         if self.ground.has_answered {
-            let of_each = |scenario| scenario::expected(scenario, &self.ground);
-            checks.extend(self.scenarios.performed.iter().flat_map(of_each));
+            checks.extend(scenarios::expected(&self.scenarios(), &self.ground));
         }
         checks
     }
 
-    async fn perform(&self, events: &Events) {
+    fn scenarios(&self) -> Vec<&Scenario> {
+        self.scenarios.performed.iter().collect()
+    }
+
+    /// Performs the scenarios.
+    ///
+    /// # Errors
+    /// The endpoint does not answer.
+    pub(super) async fn perform(&self, events: &Events) -> Result<(), Stopped> {
+        events.send(Event::Entered {
+            stage: Stage::Scenarios,
+        });
+        scenarios::note_unasked(&self.scenarios, events);
         let sentence = format!("{} answers", self.ground.base);
-        if let Some(unasked) = self.scenarios.unasked_sentence() {
-            events.note(Stage::Scenarios, unasked);
-        }
+        let answer = &self.models.answer;
         if !self.ground.has_answered {
-            let why = self.look.brief();
-            let finding = Fault::shown(
-                "an answer of any kind",
-                Cause::new(CauseCode::EndpointNotAnswering).because(why),
-            )
-            .into();
-            let decision = Decision::new(Stage::Scenarios, ANSWERS, sentence, finding);
-            events.decide(decision.shown_by(self.look.exchange()));
-            for scenario in &self.scenarios.performed {
-                scenario::skip(
-                    scenario,
-                    "the endpoint does not answer; nothing was sent".to_owned(),
-                    events,
-                );
-            }
-            return;
+            let cause = Cause::new(CauseCode::EndpointNotAnswering).because(answer.brief());
+            let fault = Fault::shown("an answer of any kind", cause);
+            let decision = Decision::new(Stage::Scenarios, ANSWERS, sentence, fault.into());
+            let stopped = Stopped::at(events, decision.shown_by(answer.exchange()));
+            let why = "the endpoint does not answer; nothing was sent";
+            scenarios::skip(&self.scenarios(), why, events);
+            return Err(stopped);
         }
-        events.decide(Decision::new(Stage::Scenarios, ANSWERS, sentence, Finding::Holds).took(self.look.took));
-        for scenario in &self.scenarios.performed {
-            scenario::perform(scenario, &self.probe, &self.ground, &NoChanger, events).await;
-        }
+        events.decide(Decision::new(Stage::Scenarios, ANSWERS, sentence, Finding::Holds).took(answer.took));
+        scenarios::perform(&self.scenarios(), &self.probe, &self.ground, &NoChanger, events).await;
+        Ok(())
     }
 }
 
-/// What is asked where a scenario says nothing in particular. As the guides ask.
-pub(super) const PROMPT: &str = "Write as if you were a critic: San Francisco";
-
 /// The only model of a list that is no adapter.
-fn only_model(look: &Answer, listed: Option<&[Listed]>) -> Result<String, EndpointError> {
-    let Some(listed) = listed else {
-        let why = format!("is none (GET /v1/models: {})", look.brief());
+fn only_model(models: &Models) -> Result<String, EndpointError> {
+    let Some(names) = models.names() else {
+        let why = format!("is none (GET /v1/models: {})", models.answer.brief());
         return Err(EndpointError::NoModel { why });
     };
-    let names: Vec<&Listed> = listed.iter().filter(|one| one.parent.is_none()).collect();
     match names.as_slice() {
         [] => Err(EndpointError::NoModel {
             why: "is empty".to_owned(),
         }),
-        [one] => Ok(one.name.clone()),
-        several => Err(EndpointError::SeveralModels {
-            models: several.iter().map(|one| one.name.clone()).collect(),
-        }),
+        [one] => Ok(one.clone()),
+        _ => Err(EndpointError::SeveralModels { models: names }),
     }
 }

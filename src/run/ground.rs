@@ -1,14 +1,17 @@
 //! The ground of the run: images, programs, the cluster.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
-use super::{Context, OrderError, engine_answers};
+use super::{Context, OrderError, engine_answers, stopped::Stopped};
 use crate::{
-    cluster::{self, Cluster, ExistingCluster, Origin},
+    cluster::{self, Cluster, Origin},
     host::{Host, in_words},
     images::{self, How, ImageRef, Provided, Way},
-    plan::Action,
-    record::{Decision, Deviation, DeviationKind, Event, Stage},
+    plan::{Action, Plan, Step},
+    record::{Decision, Deviation, DeviationKind, Events, Stage},
     verdict::{Cause, CauseCode, Fault, Finding},
 };
 
@@ -24,15 +27,41 @@ pub(super) async fn look_for_engine(host: &Host) -> Result<(), OrderError> {
     })
 }
 
-/// Whose nodes run the images.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Nodes {
-    /// Nodes of a kind cluster that quickproof made, in this run or an earlier one: they ask our registry.
-    Ours,
-    /// Somebody else's.
-    Theirs,
+/// The images of a run, and the programs that its steps call.
+pub(super) struct Images {
+    /// `None` where the cluster's nodes pull images by themselves.
+    provided: Option<Provided>,
+    /// Programs by name.
+    pub(super) programs: BTreeMap<String, PathBuf>,
 }
 
+impl Images {
+    /// Whether some of them are made from packages.
+    pub(super) fn are_built(&self) -> bool {
+        self.provided.as_ref().is_some_and(|provided| {
+            provided.way == Way::Build || provided.images.iter().any(|had| matches!(had.how, How::Built { .. }))
+        })
+    }
+
+    /// Whether nodes get images from our registry and from nobody else.
+    pub(super) fn are_only_ours(&self) -> bool {
+        self.provided
+            .as_ref()
+            .is_some_and(|provided| provided.registry.is_some())
+    }
+
+    /// What their names lead to, by digest, where nodes ask for them by name: of what is put into nodes from here they know
+    /// another digest than that of the registry.
+    pub(super) fn digests(&self) -> BTreeMap<ImageRef, String> {
+        let provided = self.provided.iter();
+        provided
+            .flat_map(|provided| provided.images.iter().filter(|had| !provided.load.contains(&had.image)))
+            .map(|had| (had.image.clone(), had.digest.clone()))
+            .collect()
+    }
+}
+
+/// Says that something of our own or of the machine failed.
 fn failed(
     context: &Context,
     stage: Stage,
@@ -40,223 +69,190 @@ fn failed(
     sentence: &str,
     code: CauseCode,
     error: &dyn std::error::Error,
-) {
-    context.events.decide(Decision::new(
-        stage,
-        check,
-        sentence,
-        Fault::shown(sentence, Cause::new(code).because(in_words(error))).into(),
-    ));
+) -> Stopped {
+    let fault = Fault::shown(sentence, Cause::new(code).because(in_words(error)));
+    Stopped::at(&context.events, Decision::new(stage, check, sentence, fault.into()))
 }
 
-impl Context {
-    /// Sees to images and programs. `None`: it failed, which has been said.
-    pub(super) async fn provide_images(&self, nodes: Nodes) -> Option<(Option<Provided>, BTreeMap<String, PathBuf>)> {
-        let began = Instant::now();
-        self.events.send(Event::Entered { stage: Stage::Images });
-        let provided = match nodes {
-            Nodes::Theirs => {
-                self.events.note(
-                    Stage::Images,
-                    "the cluster is somebody else's: its nodes pull images as they are set up to",
-                );
-                None
-            }
-            Nodes::Ours => Some(self.images().await?),
-        };
-        let mut programs = BTreeMap::new();
-        for name in self.programs_needed() {
-            match images::program(&self.host, &name, &self.events).await {
-                Ok(path) => {
-                    programs.insert(name, path);
-                }
-                Err(error) => {
-                    let sentence = format!("{name} is on this machine");
-                    failed(
-                        self,
-                        Stage::Images,
-                        &format!("program:{name}"),
-                        &sentence,
-                        CauseCode::HostToolFailed,
-                        &error,
-                    );
-                    return None;
-                }
-            }
-        }
-        self.spent(Stage::Images, began);
-        Some((provided, programs))
-    }
-
-    async fn images(&self) -> Option<Provided> {
-        let wanted: Vec<ImageRef> = self.plan.images.iter().filter_map(|image| image.parse().ok()).collect();
-        match images::provide(&self.host, self.order.images, &wanted, &self.events).await {
-            Ok(provided) => {
-                self.hold(|held| {
-                    held.only_our_images = provided.registry.is_some();
-                    // Of what is put into nodes from here they know another digest than that of the registry.
-                    held.digests = provided
-                        .images
-                        .iter()
-                        .filter(|had| !provided.load.contains(&had.image))
-                        .map(|had| (had.image.clone(), had.digest.clone()))
-                        .collect();
-                });
-                self.events.note(Stage::Images, provided.sentence.clone());
-                for image in &provided.images {
-                    if matches!(image.how, How::Pulled | How::Present) {
-                        self.events
-                            .note(Stage::Images, format!("{} is {}", image.image, image.digest));
-                    }
-                    if let How::Built { note } = &image.how {
-                        self.events.deviate(Deviation {
-                            kind: DeviationKind::Built,
-                            subject: image.image.to_string(),
-                            what: format!("{note}; {}", image.digest),
-                            why: "no image registry answers here: it is built from packages and is not the published image".into(),
-                            from: None,
-                        });
-                    }
-                }
-                for missing in &provided.missing {
-                    self.events.note(
-                        Stage::Images,
-                        format!("{missing} is not to be had here; the cluster will say what comes of it"),
-                    );
-                }
-                Some(provided)
-            }
-            Err(error) => {
-                let sentence = "the images that the plan names are ready";
-                failed(
-                    self,
-                    Stage::Images,
-                    "images",
-                    sentence,
-                    CauseCode::ImagesNotReady,
-                    &error,
-                );
-                None
-            }
-        }
-    }
-
-    /// Programs that steps call: the provider's installer, and helm where there is a chart.
-    fn programs_needed(&self) -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
-        for step in &self.plan.steps {
-            match &step.action {
-                Action::Helm { .. } => names.push("helm".into()),
-                Action::InstallProvider { program, .. } => names.push(program.clone()),
-                _ => {}
-            }
-        }
-        names.sort();
-        names.dedup();
-        names
-    }
-
-    /// Opens a cluster that was named. `None`: it failed, which has been said.
-    pub(super) async fn open_existing(&self, which: &ExistingCluster) -> Option<Cluster> {
-        self.events.send(Event::Entered { stage: Stage::Cluster });
-        match cluster::open(&self.host, which, self.order.kubeconfig.as_deref()).await {
-            Ok(cluster) => Some(cluster),
-            Err(error) => {
-                let sentence = "the cluster answers";
-                failed(
-                    self,
-                    Stage::Cluster,
-                    "cluster",
-                    sentence,
-                    CauseCode::ApiServerAway,
-                    &error,
-                );
-                None
-            }
-        }
-    }
-
-    /// Makes the cluster unless there is one, and puts images into its nodes. `None`: it failed, which has been said.
-    pub(super) async fn ready_cluster(
-        &self,
-        existing: Option<Cluster>,
-        provided: Option<&Provided>,
-    ) -> Option<Cluster> {
-        let began = Instant::now();
-        self.events.send(Event::Entered { stage: Stage::Cluster });
-        let cluster = if let Some(cluster) = existing {
-            cluster
-        } else {
-            let image = provided.and_then(|provided| provided.node_image.as_deref());
-            match cluster::create(&self.host, &self.id, image, &self.inventory, &self.events).await {
-                Ok(cluster) => cluster,
-                Err(error) => {
-                    let sentence = "the cluster is ready";
-                    failed(
-                        self,
-                        Stage::Cluster,
-                        "cluster",
-                        sentence,
-                        CauseCode::ClusterNotCreated,
-                        &error,
-                    );
-                    return None;
-                }
-            }
-        };
-        self.hold(|held| held.cluster = Some(cluster.clone()));
-        if let Some(provided) = provided.filter(|provided| !provided.load.is_empty())
-            && let Err(error) = images::load(&self.host, provided, &cluster.name, &self.events).await
-        {
+/// Sees to the images of a plan and to the programs that its steps call. Nodes that are somebody else's pull images
+/// themselves; those of a kind cluster that quickproof made, in this run or an earlier one, ask our registry.
+///
+/// # Errors
+/// An image or a program cannot be had.
+pub(super) async fn provide_images(
+    context: &Context,
+    plan: &Plan,
+    existing: Option<&Cluster>,
+) -> Result<Images, Stopped> {
+    let began = context.enter(Stage::Images);
+    let are_theirs = existing.is_some_and(|cluster| cluster.node_container().is_none());
+    let provided = if are_theirs {
+        context.events.note(
+            Stage::Images,
+            "the cluster is somebody else's: its nodes pull images as they are set up to",
+        );
+        None
+    } else {
+        Some(provide(context, plan).await?)
+    };
+    let mut programs = BTreeMap::new();
+    for name in programs_needed(plan) {
+        let program = images::program(&context.host, &name, &context.events).await;
+        let program = program.map_err(|error| {
+            let (check, sentence) = (format!("program:{name}"), format!("{name} is on this machine"));
             failed(
-                self,
+                context,
+                Stage::Images,
+                &check,
+                &sentence,
+                CauseCode::HostToolFailed,
+                &error,
+            )
+        })?;
+        programs.insert(name, program);
+    }
+    context.spent(Stage::Images, began);
+    Ok(Images { provided, programs })
+}
+
+async fn provide(context: &Context, plan: &Plan) -> Result<Provided, Stopped> {
+    let events = &context.events;
+    let wanted: Vec<ImageRef> = plan.images.iter().filter_map(|image| image.parse().ok()).collect();
+    let provided = images::provide(&context.host, context.order.images, &wanted, events).await;
+    let provided = provided.map_err(|error| {
+        let sentence = "the images that the plan names are ready";
+        failed(
+            context,
+            Stage::Images,
+            "images",
+            sentence,
+            CauseCode::ImagesNotReady,
+            &error,
+        )
+    })?;
+    events.note(Stage::Images, provided.sentence.clone());
+    for image in &provided.images {
+        match &image.how {
+            How::Pulled | How::Present => {
+                events.note(Stage::Images, format!("{} is {}", image.image, image.digest));
+            }
+            How::Built { note } => events.deviate(Deviation {
+                kind: DeviationKind::Built,
+                subject: image.image.to_string(),
+                what: format!("{note}; {}", image.digest),
+                why: "no image registry answers here: it is built from packages and is not the published image".into(),
+                from: None,
+            }),
+        }
+    }
+    for missing in &provided.missing {
+        events.note(
+            Stage::Images,
+            format!("{missing} is not to be had here; the cluster will say what comes of it"),
+        );
+    }
+    Ok(provided)
+}
+
+/// Programs that steps call: the provider's installer, and helm where there is a chart.
+fn programs_needed(plan: &Plan) -> BTreeSet<String> {
+    let program = |step: &Step| match &step.action {
+        Action::Helm { .. } => Some("helm".to_owned()),
+        Action::InstallProvider { program, .. } => Some(program.clone()),
+        _ => None,
+    };
+    plan.steps.iter().filter_map(program).collect()
+}
+
+/// Opens the cluster that was named; `None` where none was.
+///
+/// # Errors
+/// It does not answer.
+pub(super) async fn open_existing(context: &Context) -> Result<Option<Cluster>, Stopped> {
+    let Some(which) = &context.order.cluster else {
+        return Ok(None);
+    };
+    context.enter(Stage::Cluster);
+    let opened = cluster::open(&context.host, which, context.order.kubeconfig.as_deref()).await;
+    opened.map(Some).map_err(|error| {
+        let sentence = "the cluster answers";
+        failed(
+            context,
+            Stage::Cluster,
+            "cluster",
+            sentence,
+            CauseCode::ApiServerAway,
+            &error,
+        )
+    })
+}
+
+/// Makes the cluster unless there is one, and puts images into its nodes.
+///
+/// # Errors
+/// It cannot be made, or they cannot be put there.
+pub(super) async fn ready_cluster(
+    context: &Context,
+    existing: Option<Cluster>,
+    images: &Images,
+) -> Result<Cluster, Stopped> {
+    let (host, events) = (&context.host, &context.events);
+    let began = context.enter(Stage::Cluster);
+    let provided = images.provided.as_ref();
+    let cluster = if let Some(cluster) = existing {
+        cluster
+    } else {
+        let image = provided.and_then(|provided| provided.node_image.as_deref());
+        let made = cluster::create(host, &context.id, image, &context.inventory, events).await;
+        made.map_err(|error| {
+            let sentence = "the cluster is ready";
+            failed(
+                context,
+                Stage::Cluster,
+                "cluster",
+                sentence,
+                CauseCode::ClusterNotCreated,
+                &error,
+            )
+        })?
+    };
+    context.hold(|held| held.cluster = Some(cluster.clone()));
+    if let Some(provided) = provided.filter(|provided| !provided.load.is_empty()) {
+        let loaded = images::load(host, provided, &cluster.name, events).await;
+        loaded.map_err(|error| {
+            let sentence = "images are loaded into the node";
+            failed(
+                context,
                 Stage::Cluster,
                 "images-loaded",
-                "images are loaded into the node",
+                sentence,
                 CauseCode::ImagesNotReady,
                 &error,
-            );
-            return None;
-        }
-        let what = match cluster.origin {
-            Origin::Made => format!("kind cluster {} is ready", cluster.name),
-            Origin::Existing => format!("cluster {} answers", cluster.name),
-        };
-        self.events
-            .decide(Decision::new(Stage::Cluster, "cluster", what, Finding::Holds).took(began.elapsed()));
-        self.note_capacity(&cluster).await;
-        self.spent(Stage::Cluster, began);
-        Some(cluster)
+            )
+        })?;
     }
-
-    /// Says what the nodes offer; not knowing it decides nothing.
-    async fn note_capacity(&self, cluster: &Cluster) {
-        if let Ok(capacity) = cluster::capacity(cluster).await {
-            #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
-            let gibibytes = capacity.memory_bytes() as f64 / f64::from(1 << 30);
-            self.events.note(
-                Stage::Cluster,
-                format!(
-                    "its nodes have {} millicpu and {gibibytes:.1} GiB free, {} GPUs",
-                    capacity.cpu_millis(),
-                    capacity.gpus()
-                ),
-            );
-        }
-    }
-
-    /// Notes the time that a stage took.
-    pub(super) fn spent(&self, stage: Stage, since: Instant) {
-        self.events.send(Event::Spent {
-            stage,
-            took_ms: u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),
-        });
-    }
+    let what = match cluster.origin {
+        Origin::Made => format!("kind cluster {} is ready", cluster.name),
+        Origin::Existing => format!("cluster {} answers", cluster.name),
+    };
+    events.decide(Decision::new(Stage::Cluster, "cluster", what, Finding::Holds).took(began.elapsed()));
+    note_capacity(&cluster, events).await;
+    context.spent(Stage::Cluster, began);
+    Ok(cluster)
 }
 
-/// Whether the images are made from packages.
-pub(super) fn are_built(provided: Option<&Provided>) -> bool {
-    provided.is_some_and(|provided| {
-        provided.way == Way::Build || provided.images.iter().any(|had| matches!(had.how, How::Built { .. }))
-    })
+/// Says what the nodes offer; not knowing it decides nothing.
+async fn note_capacity(cluster: &Cluster, events: &Events) {
+    if let Ok(capacity) = cluster::capacity(cluster).await {
+        #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
+        let gibibytes = capacity.memory_bytes() as f64 / f64::from(1 << 30);
+        events.note(
+            Stage::Cluster,
+            format!(
+                "its nodes have {} millicpu and {gibibytes:.1} GiB free, {} GPUs",
+                capacity.cpu_millis(),
+                capacity.gpus()
+            ),
+        );
+    }
 }

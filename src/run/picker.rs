@@ -5,11 +5,15 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::Value;
 
-use super::workloads::{has_labels, is_ready};
+use super::{
+    pool,
+    workloads::{has_labels, is_ready},
+};
 use crate::{
-    check::{Observation, PoolPod, RunningImage},
+    check::{Observation, RunningImage},
     cluster::forward::{LocalForward, forward},
     deploy::Deployer,
+    host::poll,
     images::ImageRef,
     probe::{Answer, BODY_BOUND, Outgoing, Probe, Unanswered, metrics::Metrics},
     report::Sink,
@@ -18,9 +22,10 @@ use crate::{
 /// The port of the endpoint picker's metrics, in every release.
 const METRICS_PORT: u16 = 9090;
 /// How long a scrape may take.
-const SCRAPE_LIMIT: Duration = Duration::from_secs(10);
-/// How often it is tried, and the time between two tries.
-const TRIES: u32 = 10;
+pub(super) const SCRAPE_LIMIT: Duration = Duration::from_secs(10);
+/// How long a refusal is asked again: rights that were granted a moment ago may take one to be known.
+const GRANTED_WITHIN: Duration = Duration::from_secs(3);
+/// Between two tries.
 const BETWEEN_TRIES: Duration = Duration::from_millis(300);
 
 /// What a pool says of its endpoint picker: v1 says it in `endpointPickerRef`, v1alpha2 in `extensionRef`.
@@ -71,22 +76,9 @@ pub(super) fn running_images(
 ) -> Vec<RunningImage> {
     pickers
         .iter()
-        .chain(&of_pool(deployer, &seen.pool_pods))
+        .chain(&pool::as_objects(deployer, &seen.pool_pods))
         .flat_map(|pod| images(pod, digests))
         .collect()
-}
-
-/// The pods that are known as those of a pool, as they are now.
-pub(super) fn of_pool(deployer: &Deployer, known: &[PoolPod]) -> Vec<Arc<Pod>> {
-    let mut pods = deployer.site.watches.pods.all();
-    pods.retain(|pod| known.iter().any(|known| is(known, pod)));
-    pods
-}
-
-/// Whether a pod of the pool is this pod: the same name in another namespace is another pod.
-fn is(known: &PoolPod, pod: &Pod) -> bool {
-    let (namespace, name) = (pod.metadata.namespace.as_deref(), pod.metadata.name.as_deref());
-    namespace == Some(known.namespace.as_str()) && name == Some(known.name.as_str())
 }
 
 fn images(pod: &Pod, digests: &BTreeMap<ImageRef, String>) -> Vec<RunningImage> {
@@ -143,7 +135,12 @@ impl Scraper {
     ///
     /// # Errors
     /// In words, why not.
-    pub(super) async fn open(deployer: &Deployer, seen: &Observation, sink: &Sink) -> Result<Self, String> {
+    pub(super) async fn open(
+        deployer: &Deployer,
+        seen: &Observation,
+        sink: &Sink,
+        probe: Probe,
+    ) -> Result<Self, String> {
         let pods = pods(deployer, seen);
         let pod = pods
             .iter()
@@ -167,7 +164,7 @@ impl Scraper {
         Ok(Self {
             forward,
             token: access.token,
-            probe: Probe::new(SCRAPE_LIMIT).map_err(|error| error.to_string())?,
+            probe,
         })
     }
 
@@ -177,7 +174,7 @@ impl Scraper {
     /// In words, why there are none: an answer that is not a 200 is never taken for zero.
     pub(super) async fn scrape(&self) -> Result<Metrics, String> {
         let url = format!("http://{}/metrics", self.forward.address());
-        let failed = match asked(&self.probe, &url, &self.token, BETWEEN_TRIES).await {
+        let failed = match asked(&self.probe, &url, &self.token, GRANTED_WITHIN).await {
             Ok(answer) => return read(&answer),
             Err(failed) => failed,
         };
@@ -186,27 +183,23 @@ impl Scraper {
     }
 }
 
-/// The answer to a scrape, which is a 200. Rights that were granted a moment ago may take one to be known, so a refusal is
-/// asked again for a few seconds.
-async fn asked(probe: &Probe, url: &str, token: &str, between: Duration) -> Result<Answer, String> {
+/// The answer to a scrape, which is a 200; a refusal is asked again.
+async fn asked(probe: &Probe, url: &str, token: &str, within: Duration) -> Result<Answer, String> {
     let request = Outgoing {
         method: "GET".into(),
         url: url.to_owned(),
         headers: vec![("Authorization".into(), format!("Bearer {token}"))],
         body: None,
     };
-    let mut tries = 1;
-    loop {
-        let answer = probe.send(request.clone()).await.on_attempt(tries);
+    let asked = poll(within, BETWEEN_TRIES, async |attempt| {
+        let answer = probe.send(request.clone()).await.on_attempt(attempt);
         if answer.status() == Some(200) {
-            return Ok(answer);
+            Ok(answer)
+        } else {
+            Err(answer.brief())
         }
-        if tries >= TRIES {
-            return Err(answer.brief());
-        }
-        tries += 1;
-        tokio::time::sleep(between).await;
-    }
+    });
+    asked.await
 }
 
 #[cfg(test)]
@@ -218,22 +211,6 @@ mod tests {
 
     use super::*;
     use crate::probe::{Received, Times, served::Served};
-
-    #[rstest]
-    #[case::the_same(json!({"namespace": "n", "name": "p"}), true)]
-    #[case::another_name(json!({"namespace": "n", "name": "q"}), false)]
-    #[case::another_namespace(json!({"namespace": "m", "name": "p"}), false)]
-    #[case::no_namespace(json!({"name": "p"}), false)]
-    fn a_pod_of_the_pool_is_known_by_namespace_and_name(#[case] metadata: Value, #[case] same: bool) {
-        let known = PoolPod {
-            namespace: "n".into(),
-            name: "p".into(),
-            ready: true,
-            workload: None,
-        };
-        let pod: Pod = serde_json::from_value(json!({"metadata": metadata})).unwrap();
-        assert_eq!(is(&known, &pod), same);
-    }
 
     /// An endpoint picker whose authentication is on, and knows the token from its `granted`th request on.
     fn guarded(granted: usize) -> Served {
@@ -255,7 +232,7 @@ mod tests {
 
     #[rstest]
     #[case::at_once(1, "of-the-test", true)]
-    #[case::a_moment_later(3, "of-the-test", true)]
+    #[case::a_moment_later(2, "of-the-test", true)]
     #[case::too_late(usize::MAX, "of-the-test", false)]
     #[case::with_another_token(1, "of-nobody", false)]
     #[tokio::test]
@@ -266,7 +243,12 @@ mod tests {
     ) {
         let served = guarded(granted);
         let probe = Probe::new(Duration::from_mins(1)).unwrap();
-        let answer = asked(&probe, &served.url("/metrics"), token, Duration::ZERO).await;
+        let within = if is_read {
+            Duration::from_mins(1)
+        } else {
+            Duration::ZERO
+        };
+        let answer = asked(&probe, &served.url("/metrics"), token, within).await;
         match answer {
             Ok(answer) => {
                 assert!(is_read);

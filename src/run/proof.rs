@@ -1,15 +1,23 @@
 //! The requests of the proof: what shows more than that one request was answered.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use serde_json::Value;
 
-use super::{Context, picker, request::REQUEST_LIMIT};
+use super::{
+    deployment::Quickstart,
+    judging::judge,
+    observation::{self, Proof},
+    picker::{self, Scraper},
+    pool,
+    request::{Asked, REQUEST_LIMIT, blame_outage_on_the_cluster},
+    stopped::{Stopped, probe},
+};
 use crate::{
-    check::{Observation, READY_PODS, ready_pods_agree},
-    deploy::Deployer,
-    plan::PickerFacts,
+    check::{EndpointPickerSeen, Observation, PoolPod, READY_PODS, ready_pods_agree},
+    host::poll,
+    plan::{PickerFacts, Plan},
     probe::{Answer, Outgoing, Probe},
     record::Stage,
 };
@@ -27,89 +35,146 @@ const GAUGE_SETTLES_WITHIN: Duration = Duration::from_secs(15);
 /// Between two looks at it.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 
-impl Context {
-    /// Sends the requests of the proof, each with a prompt of its own, between two looks at the endpoint picker's metrics;
-    /// then those that must all arrive at one pod.
-    pub(super) async fn prove(&self, deployer: &Deployer, outgoing: &Outgoing, seen: &mut Observation) {
-        let pickers = picker::pods(deployer, seen);
-        seen.endpoint_picker.image = pickers.first().and_then(|pod| picker::image(pod));
-        seen.images = self.hold(|held| picker::running_images(deployer, seen, &pickers, &held.digests));
-        self.events
-            .waiting(Stage::Proof, "the endpoint picker's metrics", "reading");
-        let scraper = picker::Scraper::open(deployer, seen, &self.sink).await;
-        let Ok(probe) = Probe::new(REQUEST_LIMIT) else { return };
-        seen.endpoint_picker.before = Some(picker::look(&scraper).await);
-        seen.proof = self.send_proof(&probe, outgoing).await;
-        seen.endpoint_picker.after = Some(picker::look(&scraper).await);
-        if seen.proof.iter().all(|answer| answer.status() == Some(200)) {
-            seen.steered = self.steer(&probe, outgoing).await;
-            seen.endpoint_picker.steered = Some(picker::look(&scraper).await);
-        }
-        Self::refresh_pods(deployer, seen);
-        if let Ok(scraper) = &scraper {
-            self.await_gauge(deployer, scraper, seen).await;
-        }
-        if seen.proof.iter().any(|answer| answer.status() != Some(200)) {
-            self.blame_outage_on_the_cluster(deployer).await;
-        }
+/// Sends the requests of the proof where the guide's own works, and judges what they show.
+///
+/// # Errors
+/// Requests cannot be sent at all.
+pub(super) async fn prove(quickstart: &Quickstart<'_>, asked: Asked) -> Result<Asked, Stopped> {
+    let context = quickstart.context;
+    let began = context.enter(Stage::Proof);
+    let Asked {
+        reached,
+        mut seen,
+        works,
+    } = asked;
+    if works.is_ok() {
+        let proof = proof(quickstart, &reached.outgoing, &seen).await?;
+        seen = observation::with_proof(seen, proof);
     }
+    // A proof that is broken is no reason to leave scenarios out: what comes of them says more.
+    let _ = judge(&context.events, Stage::Proof, &seen, None);
+    context.spent(Stage::Proof, began);
+    Ok(Asked { reached, seen, works })
+}
 
-    /// The first half one after the other, the rest several at a time.
-    async fn send_proof(&self, probe: &Probe, outgoing: &Outgoing) -> Vec<Answer> {
-        let all = self.order.requests;
-        let serial = all / 2;
-        let send = |number| probe.send(varied(outgoing, number));
-        let one_by_one = futures::stream::iter((1..=serial).map(send)).buffered(1);
-        let several = futures::stream::iter((serial + 1..=all).map(send)).buffered(CONCURRENTLY);
-        let answers = one_by_one.chain(several);
-        tokio::pin!(answers);
-        let mut proof = Vec::new();
-        while let Some(answer) = answers.next().await {
-            proof.push(answer);
-            self.events
-                .waiting(Stage::Proof, "requests", format!("{} of {all}", proof.len()));
-        }
-        proof
-    }
+/// Sends the requests of the proof, each with a prompt of its own, between two looks at the endpoint picker's metrics;
+/// then those that must all arrive at one pod.
+async fn proof(quickstart: &Quickstart<'_>, outgoing: &Outgoing, seen: &Observation) -> Result<Proof, Stopped> {
+    let (context, deployer) = (quickstart.context, &quickstart.deployer);
+    let events = &context.events;
+    let pickers = picker::pods(deployer, seen);
+    let images = picker::running_images(deployer, seen, &pickers, &quickstart.images.digests());
+    events.waiting(Stage::Proof, "the endpoint picker's metrics", "reading");
+    let for_metrics = probe(events, picker::SCRAPE_LIMIT)?;
+    let scraper = Scraper::open(deployer, seen, &context.sink, for_metrics).await;
+    let probe = probe(events, REQUEST_LIMIT)?;
 
-    async fn steer(&self, probe: &Probe, outgoing: &Outgoing) -> Vec<Answer> {
-        let mut answers = Vec::new();
-        let request = with_prompt(outgoing, |_| long_prompt(&self.id));
-        for number in 1..=STEERED {
-            self.events.waiting(
-                Stage::Proof,
-                "requests with one long prompt",
-                format!("{number} of {STEERED}"),
-            );
-            answers.push(probe.send(request.clone()).await);
-        }
-        answers
+    let before = picker::look(&scraper).await;
+    let answers = send(quickstart, &probe, outgoing).await;
+    let after = picker::look(&scraper).await;
+    let all_are_good = answers.iter().all(|answer| answer.status() == Some(200));
+    let (mut steered, mut after_steered) = (Vec::new(), None);
+    if all_are_good {
+        steered = steer(quickstart, &probe, outgoing).await;
+        after_steered = Some(picker::look(&scraper).await);
     }
+    let pool_pods = pool::pods_now(deployer, seen);
+    let (ready_pods, pool_pods) = match &scraper {
+        Ok(scraper) if has_gauge(quickstart.plan) => await_gauge(quickstart, scraper, seen, pool_pods).await,
+        Ok(_) | Err(_) => (None, pool_pods),
+    };
+    if !all_are_good {
+        blame_outage_on_the_cluster(quickstart).await;
+    }
+    Ok(Proof {
+        images,
+        endpoint_picker: EndpointPickerSeen {
+            image: pickers.first().and_then(|pod| picker::image(pod)),
+            before: Some(before),
+            after: Some(after),
+            steered: after_steered,
+            ready_pods,
+        },
+        answers,
+        steered,
+        pool_pods,
+    })
+}
 
-    /// Reads the gauge of ready pods until it agrees with Kubernetes or had time enough to.
-    async fn await_gauge(&self, deployer: &Deployer, scraper: &picker::Scraper, seen: &mut Observation) {
-        let has_gauge = |picker: &PickerFacts| picker.metrics.iter().any(|name| name == READY_PODS);
-        if !self.plan.picker.as_ref().is_none_or(has_gauge) {
-            return;
-        }
-        let began = Instant::now();
-        loop {
-            let Ok(metrics) = scraper.scrape().await else { return };
-            seen.endpoint_picker.ready_pods = metrics.sum(READY_PODS, &[]);
-            // An endpoint picker that came up a moment ago has not counted yet, and so has no series either.
-            let counted = seen.endpoint_picker.ready_pods.unwrap_or(0.0);
-            Self::refresh_pods(deployer, seen);
-            if ready_pods_agree(seen, counted) || began.elapsed() >= GAUGE_SETTLES_WITHIN {
-                return;
-            }
-            self.events.waiting(
-                Stage::Proof,
-                "the endpoint picker's count of ready pods",
-                format!("{counted} of {}", seen.ready_pods().len()),
-            );
-            tokio::time::sleep(BETWEEN_LOOKS).await;
-        }
+/// The first half one after the other, the rest several at a time.
+async fn send(quickstart: &Quickstart<'_>, probe: &Probe, outgoing: &Outgoing) -> Vec<Answer> {
+    let context = quickstart.context;
+    let all = context.order.requests;
+    let serial = all / 2;
+    let send = |number| probe.send(varied(outgoing, number));
+    let one_by_one = futures::stream::iter((1..=serial).map(send)).buffered(1);
+    let several = futures::stream::iter((serial + 1..=all).map(send)).buffered(CONCURRENTLY);
+    let answers = one_by_one.chain(several);
+    tokio::pin!(answers);
+    let mut collected = Vec::new();
+    while let Some(answer) = answers.next().await {
+        collected.push(answer);
+        let seen = format!("{} of {all}", collected.len());
+        context.events.waiting(Stage::Proof, "requests", seen);
     }
+    collected
+}
+
+/// The requests that the endpoint picker must send to one pod: all with the same long prompt.
+async fn steer(quickstart: &Quickstart<'_>, probe: &Probe, outgoing: &Outgoing) -> Vec<Answer> {
+    let context = quickstart.context;
+    let mut answers = Vec::new();
+    let request = with_prompt(outgoing, |_| long_prompt(&context.id));
+    for number in 1..=STEERED {
+        let seen = format!("{number} of {STEERED}");
+        context
+            .events
+            .waiting(Stage::Proof, "requests with one long prompt", seen);
+        answers.push(probe.send(request.clone()).await);
+    }
+    answers
+}
+
+/// Whether the endpoint picker of this release has the gauge of ready pods; taken for so where no layout says.
+fn has_gauge(plan: &Plan) -> bool {
+    let has = |picker: &PickerFacts| picker.metrics.iter().any(|name| name == READY_PODS);
+    plan.picker.as_ref().is_none_or(has)
+}
+
+/// The gauge of ready pods, and the pool's pods at the same time, read until they agree or had time enough to.
+async fn await_gauge(
+    quickstart: &Quickstart<'_>,
+    scraper: &Scraper,
+    seen: &Observation,
+    pool_pods: Vec<PoolPod>,
+) -> (Option<f64>, Vec<PoolPod>) {
+    let mut gauge = None;
+    let mut now = Observation {
+        inference_pools: seen.inference_pools.clone(),
+        pool_pods,
+        ..Observation::default()
+    };
+    let agreed = poll(GAUGE_SETTLES_WITHIN, BETWEEN_LOOKS, async |_| {
+        let Ok(metrics) = scraper.scrape().await else {
+            return Ok(());
+        };
+        gauge = metrics.sum(READY_PODS, &[]);
+        // An endpoint picker that came up a moment ago has not counted yet, and so has no series either.
+        let counted = gauge.unwrap_or(0.0);
+        now.pool_pods = pool::pods_now(&quickstart.deployer, seen);
+        if ready_pods_agree(&now, counted) {
+            return Ok(());
+        }
+        quickstart.context.events.waiting(
+            Stage::Proof,
+            "the endpoint picker's count of ready pods",
+            format!("{counted} of {}", now.ready_pods().len()),
+        );
+        Err(())
+    });
+    // However it ends, the check says what the gauge means.
+    let _ = agreed.await;
+    (gauge, now.pool_pods)
 }
 
 /// The request with a prompt of its own: the endpoint picker sends equal prompts to the same pod on purpose (prefix

@@ -1,19 +1,24 @@
 //! How the gateway is reached from this machine: its address, a NodePort, or a port-forward, in that order.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use k8s_openapi::api::core::v1::{Node, Pod, Service};
+use k8s_openapi::{
+    api::core::v1::{Node, Pod, Service, ServicePort},
+    apimachinery::pkg::util::intstr::IntOrString,
+};
 use kube::{Api, api::ListParams};
 use tokio::net::TcpStream;
 use url::Url;
 
 use super::{
-    Context,
+    deployment::Quickstart,
+    stopped::Stopped,
     workloads::{has_labels, is_ready},
 };
 use crate::{
-    cluster::forward::forward,
-    deploy::Deployer,
+    cluster::forward::{LocalForward, forward},
+    deploy::Site,
+    host::poll,
     plan::Step,
     probe::Outgoing,
     record::{Decision, Deviation, DeviationKind, Stage},
@@ -28,6 +33,8 @@ const OTHERS_GET: Duration = Duration::from_secs(2);
 /// How long one try may take. A packet that was dropped because the address was not programmed yet is sent again by the
 /// kernel after 1, 3 and 7 seconds: a new try sees much sooner that it is.
 const ONE_TRY: Duration = Duration::from_millis(400);
+/// Between two tries.
+const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 
 /// Whether a URL's host is a name that only the cluster knows: no address, and no name of the outside.
 fn is_name_in_cluster(host: &str) -> bool {
@@ -42,178 +49,199 @@ fn is_name_in_cluster(host: &str) -> bool {
 
 /// Whether something accepts connections there, tried until `limit`.
 async fn accepts(host: &str, port: u16, limit: Duration) -> bool {
-    let tries = async {
-        while !matches!(
-            tokio::time::timeout(ONE_TRY, TcpStream::connect((host, port))).await,
-            Ok(Ok(_))
-        ) {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+    let connected = poll(limit, BETWEEN_TRIES, async |_| {
+        let connected = tokio::time::timeout(ONE_TRY, TcpStream::connect((host, port))).await;
+        if matches!(connected, Ok(Ok(_))) {
+            Ok(())
+        } else {
+            Err(())
         }
-    };
-    tokio::time::timeout(limit, tries).await.is_ok()
+    });
+    connected.await.is_ok()
 }
 
-impl Context {
-    /// The request, sent to the first way that answers. Where none does, it goes to the address all the same, and the
-    /// answer says so.
-    pub(super) async fn reachable(&self, deployer: &Deployer, step: &Step, outgoing: Outgoing) -> Option<Outgoing> {
-        let Ok(url) = Url::parse(&outgoing.url) else {
-            super::harness_error(&self.events, "the guide's request has a URL", &outgoing.url);
-            return None;
-        };
-        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        let port = url.port_or_known_default().unwrap_or(80);
-        if is_name_in_cluster(&host) {
-            return self.through_service(deployer, step, outgoing, (&host, port)).await;
+/// The guide's request as it is sent from this machine.
+pub(super) struct Reached {
+    pub(super) outgoing: Outgoing,
+    /// What it goes through, for as long as requests are sent.
+    _forward: Option<LocalForward>,
+}
+
+impl Reached {
+    /// Sent as the guide says.
+    fn as_it_is(outgoing: Outgoing) -> Self {
+        Self {
+            outgoing,
+            _forward: None,
         }
-        self.events
-            .waiting(Stage::Request, format!("{host}:{port}"), "connecting");
-        if accepts(&host, port, ADDRESS_GETS).await {
-            self.events.note(
-                Stage::Request,
-                format!("the gateway is reached at its address {host}:{port}"),
-            );
-            return Some(outgoing);
+    }
+
+    /// Sent another way than the guide says.
+    fn by(way: Way, outgoing: Outgoing, instead_of: &str) -> Self {
+        Self {
+            outgoing: Outgoing {
+                url: outgoing.url.replacen(instead_of, &way.authority, 1),
+                ..outgoing
+            },
+            _forward: way.forward,
         }
-        let other = match self.node_port(deployer, port).await {
-            Some(found) => Some(found),
-            None => self.port_forward(deployer, port).await,
-        };
-        let Some((authority, way)) = other else {
-            return Some(outgoing);
-        };
-        self.events.deviate(Deviation {
-            kind: DeviationKind::Substituted,
-            subject: format!("{host}:{port}"),
-            what: format!("the request is sent to {authority} ({way})"),
-            why: "nothing answers at the gateway's address from this machine".into(),
-            from: None,
-        });
-        Some(Outgoing {
-            url: outgoing.url.replacen(&format!("{host}:{port}"), &authority, 1),
-            headers: outgoing.headers,
-            ..outgoing
-        })
     }
+}
 
-    /// A request that the guide sends from inside the cluster, to a Service by name: through a port-forward to one of
-    /// its pods. A Service that does not exist is the guide's fault.
-    async fn through_service(
-        &self,
-        deployer: &Deployer,
-        step: &Step,
-        outgoing: Outgoing,
-        (name, port): (&str, u16),
-    ) -> Option<Outgoing> {
-        let namespace = &deployer.site.namespace;
-        let services = &deployer.site.watches.services;
-        let Some(service) = services.get(namespace, name.split('.').next().unwrap_or(name)) else {
-            let there: Vec<String> = services
-                .all()
-                .iter()
-                .filter(|service| service.metadata.namespace.as_deref() == Some(namespace))
-                .filter_map(|service| service.metadata.name.clone())
-                .collect();
-            let finding = Finding::broken(
-                format!("Service {name} exists in namespace {namespace}"),
-                format!("there is none; there are {}", there.join(", ")),
-                Cause::new(CauseCode::GuideReferenceMissing).because(format!("the guide sends to {}", outgoing.url)),
-            );
-            let sentence = format!("the guide sends its request to Service {name}, which does not exist");
-            let decision = Decision::new(Stage::Request, "request-status", sentence, finding);
-            self.events.decide(decision.from_line(step.from.clone()));
-            return None;
-        };
-        let Some((authority, way)) = self.port_forward_to(deployer, &service, port).await else {
-            self.events
-                .note(Stage::Request, format!("no pod of Service {name} can be forwarded to"));
-            return Some(outgoing);
-        };
-        self.events.deviate(Deviation {
-            kind: DeviationKind::Substituted,
-            subject: format!("{name}:{port}"),
-            what: format!("the request is sent to {authority} ({way} to a pod of that Service)"),
-            why: "the guide sends it from inside the cluster, quickproof from this machine".into(),
-            from: None,
-        });
-        Some(Outgoing {
-            url: outgoing.url.replacen(&format!("{name}:{port}"), &authority, 1),
-            ..outgoing
-        })
+/// A way to the gateway or to a Service that is not the guide's.
+struct Way {
+    /// `HOST:PORT` as this machine sees it.
+    authority: String,
+    /// What it is, in a word.
+    word: &'static str,
+    forward: Option<LocalForward>,
+}
+
+/// The request, sent to the first way that answers. Where none does, it goes to the address all the same, and the answer
+/// says so.
+///
+/// # Errors
+/// It goes to a Service that does not exist.
+pub(super) async fn reach(quickstart: &Quickstart<'_>, step: &Step, outgoing: Outgoing) -> Result<Reached, Stopped> {
+    let events = &quickstart.context.events;
+    let Ok(url) = Url::parse(&outgoing.url) else {
+        let expected = "the guide's request has a URL";
+        return Err(Stopped::by_harness(events, expected, &outgoing.url));
+    };
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let port = url.port_or_known_default().unwrap_or(80);
+    if is_name_in_cluster(&host) {
+        return through_service(quickstart, step, outgoing, (&host, port)).await;
     }
-
-    fn gateway_service(&self, deployer: &Deployer) -> Option<std::sync::Arc<Service>> {
-        let gateway = deployer.deployed(|deployed| {
-            deployed
-                .of_kind("Gateway")
-                .next()
-                .map(|object| object.name().to_owned())
-        })?;
-        deployer.site.watches.services.all().into_iter().find(|service| {
-            let labels = service.metadata.labels.as_ref();
-            labels.and_then(|labels| labels.get(&self.plan.gateway_label)) == Some(&gateway)
-        })
+    events.waiting(Stage::Request, format!("{host}:{port}"), "connecting");
+    if accepts(&host, port, ADDRESS_GETS).await {
+        let sentence = format!("the gateway is reached at its address {host}:{port}");
+        events.note(Stage::Request, sentence);
+        return Ok(Reached::as_it_is(outgoing));
     }
+    let Some(way) = other_way(quickstart, port).await else {
+        return Ok(Reached::as_it_is(outgoing));
+    };
+    let address = format!("{host}:{port}");
+    events.deviate(Deviation {
+        kind: DeviationKind::Substituted,
+        subject: address.clone(),
+        what: format!("the request is sent to {} ({})", way.authority, way.word),
+        why: "nothing answers at the gateway's address from this machine".into(),
+        from: None,
+    });
+    Ok(Reached::by(way, outgoing, &address))
+}
 
-    async fn node_port(&self, deployer: &Deployer, port: u16) -> Option<(String, &'static str)> {
-        let service = self.gateway_service(deployer)?;
-        let ports = service.spec.as_ref()?.ports.as_ref()?;
-        let node_port = ports.iter().find(|entry| entry.port == i32::from(port))?.node_port?;
-        let node_port = u16::try_from(node_port).ok()?;
-        let nodes = Api::<Node>::all(deployer.site.client.clone())
-            .list(&ListParams::default())
-            .await
-            .ok()?;
-        for node in nodes {
-            let addresses = node.status.and_then(|status| status.addresses).unwrap_or_default();
-            for address in addresses.iter().filter(|address| address.type_ == "InternalIP") {
-                if accepts(&address.address, node_port, OTHERS_GET).await {
-                    return Some((format!("{}:{node_port}", address.address), "NodePort"));
-                }
+/// A request that the guide sends from inside the cluster, to a Service by name: through a port-forward to one of its
+/// pods. A Service that does not exist is the guide's fault.
+async fn through_service(
+    quickstart: &Quickstart<'_>,
+    step: &Step,
+    outgoing: Outgoing,
+    (name, port): (&str, u16),
+) -> Result<Reached, Stopped> {
+    let (events, site) = (&quickstart.context.events, &quickstart.deployer.site);
+    let (namespace, services) = (&site.namespace, &site.watches.services);
+    let Some(service) = services.get(namespace, name.split('.').next().unwrap_or(name)) else {
+        let there: Vec<String> = services
+            .all()
+            .iter()
+            .filter(|service| service.metadata.namespace.as_deref() == Some(namespace))
+            .filter_map(|service| service.metadata.name.clone())
+            .collect();
+        let finding = Finding::broken(
+            format!("Service {name} exists in namespace {namespace}"),
+            format!("there is none; there are {}", there.join(", ")),
+            Cause::new(CauseCode::GuideReferenceMissing).because(format!("the guide sends to {}", outgoing.url)),
+        );
+        let sentence = format!("the guide sends its request to Service {name}, which does not exist");
+        let decision = Decision::new(Stage::Request, "request-status", sentence, finding);
+        return Err(Stopped::at(events, decision.from_line(step.from.clone())));
+    };
+    let Some(way) = port_forward(site, &service, port).await else {
+        events.note(Stage::Request, format!("no pod of Service {name} can be forwarded to"));
+        return Ok(Reached::as_it_is(outgoing));
+    };
+    let address = format!("{name}:{port}");
+    events.deviate(Deviation {
+        kind: DeviationKind::Substituted,
+        subject: address.clone(),
+        what: format!(
+            "the request is sent to {} ({} to a pod of that Service)",
+            way.authority, way.word
+        ),
+        why: "the guide sends it from inside the cluster, quickproof from this machine".into(),
+        from: None,
+    });
+    Ok(Reached::by(way, outgoing, &address))
+}
+
+/// A way to the gateway that needs no address: a port of the nodes, else one of this machine.
+async fn other_way(quickstart: &Quickstart<'_>, port: u16) -> Option<Way> {
+    let site = &quickstart.deployer.site;
+    let service = gateway_service(quickstart)?;
+    match node_port(site, &service, port).await {
+        Some(way) => Some(way),
+        None => port_forward(site, &service, port).await,
+    }
+}
+
+/// The Service of the Gateway's proxies.
+fn gateway_service(quickstart: &Quickstart<'_>) -> Option<Arc<Service>> {
+    let deployer = &quickstart.deployer;
+    let gateway = deployer.deployed(|deployed| {
+        let gateway = deployed.of_kind("Gateway").next()?;
+        Some(gateway.name().to_owned())
+    })?;
+    deployer.site.watches.services.all().into_iter().find(|service| {
+        let labels = service.metadata.labels.as_ref();
+        labels.and_then(|labels| labels.get(&quickstart.plan.gateway_label)) == Some(&gateway)
+    })
+}
+
+/// The port of a Service with this number.
+fn port_of(service: &Service, port: u16) -> Option<&ServicePort> {
+    let ports = service.spec.as_ref()?.ports.as_ref()?;
+    ports.iter().find(|entry| entry.port == i32::from(port))
+}
+
+async fn node_port(site: &Site, service: &Service, port: u16) -> Option<Way> {
+    let node_port = u16::try_from(port_of(service, port)?.node_port?).ok()?;
+    let nodes = Api::<Node>::all(site.client.clone()).list(&ListParams::default()).await;
+    for node in nodes.ok()? {
+        let addresses = node.status.and_then(|status| status.addresses).unwrap_or_default();
+        for address in addresses.iter().filter(|address| address.type_ == "InternalIP") {
+            if accepts(&address.address, node_port, OTHERS_GET).await {
+                return Some(Way {
+                    authority: format!("{}:{node_port}", address.address),
+                    word: "NodePort",
+                    forward: None,
+                });
             }
         }
-        None
     }
-
-    async fn port_forward(&self, deployer: &Deployer, port: u16) -> Option<(String, &'static str)> {
-        let service = self.gateway_service(deployer)?;
-        self.port_forward_to(deployer, &service, port).await
-    }
-
-    async fn port_forward_to(
-        &self,
-        deployer: &Deployer,
-        service: &Service,
-        port: u16,
-    ) -> Option<(String, &'static str)> {
-        let namespace = service.metadata.namespace.clone()?;
-        let spec = service.spec.as_ref()?;
-        let selector: BTreeMap<String, String> = spec.selector.clone()?;
-        let pods = deployer.site.watches.pods.all();
-        let pod = pods.iter().find(|pod| {
-            pod.metadata.namespace.as_deref() == Some(namespace.as_str()) && has_labels(pod, &selector) && is_ready(pod)
-        })?;
-        let target = spec
-            .ports
-            .as_ref()?
-            .iter()
-            .find(|entry| entry.port == i32::from(port))?;
-        let target = target_port(pod, target.target_port.as_ref(), port)?;
-        let forwarded = forward(&deployer.site.client, &namespace, pod.metadata.name.as_deref()?, target)
-            .await
-            .ok()?;
-        let authority = forwarded.address().to_string();
-        self.hold(|held| held.forwards.push(forwarded));
-        Some((authority, "port-forward"))
-    }
+    None
 }
 
-fn target_port(
-    pod: &Pod,
-    target: Option<&k8s_openapi::apimachinery::pkg::util::intstr::IntOrString>,
-    port: u16,
-) -> Option<u16> {
-    use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+async fn port_forward(site: &Site, service: &Service, port: u16) -> Option<Way> {
+    let namespace = service.metadata.namespace.clone()?;
+    let selector: BTreeMap<String, String> = service.spec.as_ref()?.selector.clone()?;
+    let pods = site.watches.pods.all();
+    let pod = pods.iter().find(|pod| {
+        pod.metadata.namespace.as_deref() == Some(namespace.as_str()) && has_labels(pod, &selector) && is_ready(pod)
+    })?;
+    let target = target_port(pod, port_of(service, port)?.target_port.as_ref(), port)?;
+    let forwarded = forward(&site.client, &namespace, pod.metadata.name.as_deref()?, target).await;
+    let forwarded = forwarded.ok()?;
+    Some(Way {
+        authority: forwarded.address().to_string(),
+        word: "port-forward",
+        forward: Some(forwarded),
+    })
+}
+
+fn target_port(pod: &Pod, target: Option<&IntOrString>, port: u16) -> Option<u16> {
     match target {
         None => Some(port),
         Some(IntOrString::Int(number)) => u16::try_from(*number).ok(),

@@ -4,18 +4,27 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::Context;
+use super::{
+    conditions,
+    deployment::Quickstart,
+    judging::judge,
+    observation, pool,
+    reach::{Reached, reach},
+    stopped::{Stopped, probe},
+};
 use crate::{
-    check::{Observation, diagnosis, faults},
-    deploy::Deployer,
-    plan::{Request, Step},
-    probe::{Outgoing, Probe},
+    check::{Observation, diagnosis, faults, rewrite, wire},
+    host::poll,
+    plan::{Piece, Request, Step, Variables},
+    probe::{Answer, Outgoing, Probe},
     record::{Decision, Stage},
     verdict::{Cause, CauseCode, Fault, Finding},
 };
 
 /// How long one request may take: the guides' routes allow five minutes, a simulator needs milliseconds.
 pub(super) const REQUEST_LIMIT: Duration = Duration::from_secs(30);
+/// The same for a request that only shows whether anybody answers.
+const BYPASS_LIMIT: Duration = Duration::from_secs(5);
 /// How long answers may still change by themselves after all conditions are True. Measured: up to 6.6 s where the
 /// cluster's outside DNS is dead, 11 s after an endpoint picker's restart.
 const SETTLES_WITHIN: Duration = Duration::from_secs(15);
@@ -24,160 +33,178 @@ const REQUIRED_CONSECUTIVE_SUCCESSES: u32 = 2;
 /// Between two tries.
 const BETWEEN_TRIES: Duration = Duration::from_millis(250);
 
-impl Context {
-    /// The guide's request with the values that steps have read.
-    pub(super) fn resolve_request(&self, deployer: &Deployer, step: &Step, request: &Request) -> Option<Outgoing> {
-        let resolved = deployer.deployed(|deployed| {
-            let variables = &deployed.variables;
-            Ok::<_, String>(Outgoing {
-                method: request.method.clone(),
-                url: request.url.resolve(variables)?,
-                headers: request
-                    .headers
-                    .iter()
-                    .map(|(name, value)| Ok((name.clone(), value.resolve(variables)?)))
-                    .collect::<Result<_, String>>()?,
-                body: request.body.as_ref().map(|body| body.resolve(variables)).transpose()?,
-            })
-        });
-        match resolved {
-            Ok(outgoing) => Some(outgoing),
-            Err(variable) => {
-                let finding = Finding::broken(
-                    format!("the variable {variable} has a value"),
-                    format!("no step before the request sets {variable}"),
-                    CauseCode::ShellVariableUnset,
-                );
-                let decision = Decision::new(
-                    Stage::Request,
-                    "request-status",
-                    "the guide's request can be sent",
-                    finding,
-                );
-                self.events.decide(decision.from_line(step.from.clone()));
-                None
-            }
-        }
-    }
+/// The guide's request as it is sent from here, and what was seen so far.
+pub(super) struct Asked {
+    pub(super) reached: Reached,
+    pub(super) seen: Observation,
+    /// Whether the checks of the guide's request hold.
+    pub(super) works: Result<(), Stopped>,
+}
 
-    /// Sends the guide's request until the answer is one that no longer changes by itself, and keeps the last.
-    pub(super) async fn send_guide_request(&self, deployer: &Deployer, outgoing: &Outgoing, seen: &mut Observation) {
-        let Ok(probe) = Probe::new(REQUEST_LIMIT) else { return };
-        let began = Instant::now();
-        let (mut tries, mut good) = (0, 0);
-        let answer = loop {
+/// Sends the guide's request, and judges the answer.
+///
+/// # Errors
+/// It cannot be sent.
+pub(super) async fn ask(quickstart: &Quickstart<'_>, seen: Observation) -> Result<Asked, Stopped> {
+    let (context, deployer) = (quickstart.context, &quickstart.deployer);
+    let Some((step, request)) = quickstart.request() else {
+        return Err(no_request(quickstart));
+    };
+    let began = context.enter(Stage::Request);
+    let rewrites = deployer.deployed(|deployed| {
+        let objects = rewrite::KINDS.into_iter().flat_map(|kind| deployed.of_kind(kind));
+        objects.map(|object| Value::clone(&object.value)).collect()
+    });
+    let seen = observation::with_request(seen, request, rewrites);
+    let outgoing = resolve(quickstart, step, request)?;
+    let reached = reach(quickstart, step, outgoing).await?;
+    let probe = probe(&context.events, REQUEST_LIMIT)?;
+    let answer = send(quickstart, &probe, &reached.outgoing, &seen).await;
+    if answer.status() != Some(200) {
+        blame_outage_on_the_cluster(quickstart).await;
+    }
+    for oddity in wire::oddities(&answer) {
+        context.events.note(Stage::Request, oddity);
+    }
+    let pool_pods = pool::pods_now(deployer, &seen);
+    let seen = observation::with_answer(seen, answer, pool_pods);
+    let works = judge(&context.events, Stage::Request, &seen, Some(&step.from));
+    context.spent(Stage::Request, began);
+    Ok(Asked { reached, seen, works })
+}
+
+fn no_request(quickstart: &Quickstart<'_>) -> Stopped {
+    let subject = &quickstart.plan.subject;
+    let why = format!(
+        "no command of the guide sends one for {} on {}",
+        subject.variant, subject.provider
+    );
+    let decision = Decision::new(
+        Stage::Request,
+        "request-status",
+        "the guide's request is answered with 200",
+        Finding::Undecided { why },
+    );
+    Stopped::at(&quickstart.context.events, decision)
+}
+
+/// The guide's request with the values that steps have read.
+fn resolve(quickstart: &Quickstart<'_>, step: &Step, request: &Request) -> Result<Outgoing, Stopped> {
+    let resolved = quickstart
+        .deployer
+        .deployed(|deployed| with_values(request, &deployed.variables));
+    resolved.map_err(|variable| {
+        let finding = Finding::broken(
+            format!("the variable {variable} has a value"),
+            format!("no step before the request sets {variable}"),
+            CauseCode::ShellVariableUnset,
+        );
+        let sentence = "the guide's request can be sent";
+        let decision = Decision::new(Stage::Request, "request-status", sentence, finding);
+        Stopped::at(&quickstart.context.events, decision.from_line(step.from.clone()))
+    })
+}
+
+/// A request with values for its variables; the name of the first that has none otherwise.
+fn with_values(request: &Request, variables: &Variables) -> Result<Outgoing, String> {
+    let headers = request.headers.iter();
+    let headers = headers.map(|(name, value)| Ok((name.clone(), value.resolve(variables)?)));
+    Ok(Outgoing {
+        method: request.method.clone(),
+        url: request.url.resolve(variables)?,
+        headers: headers.collect::<Result<_, String>>()?,
+        body: request.body.as_ref().map(|body| body.resolve(variables)).transpose()?,
+    })
+}
+
+/// Sends the guide's request until the answer is one that no longer changes by itself, and returns the last.
+async fn send(quickstart: &Quickstart<'_>, probe: &Probe, outgoing: &Outgoing, seen: &Observation) -> Answer {
+    let events = &quickstart.context.events;
+    let (began, mut tries) = (Instant::now(), 0);
+    let sent = poll(SETTLES_WITHIN, BETWEEN_TRIES, async |_| {
+        let mut good = 0;
+        loop {
             tries += 1;
             let answer = probe.send(outgoing.clone()).await.on_attempt(tries);
-            let settling = diagnosis::may_settle(&answer);
-            good = if settling { 0 } else { good + 1 };
+            if diagnosis::may_settle(&answer) {
+                events.waiting(Stage::Request, "the guide's request", answer.brief());
+                return Err(answer);
+            }
+            good += 1;
             // An answer that came and is not what was asked for is judged: asked again, it would hide what happened.
-            let decided = !settling && (answer.status() != Some(200) || !faults(&answer, seen).is_empty());
-            if decided || good >= REQUIRED_CONSECUTIVE_SUCCESSES || began.elapsed() >= SETTLES_WITHIN {
-                break answer;
+            let is_judged = answer.status() != Some(200) || !faults(&answer, seen).is_empty();
+            if is_judged || good >= REQUIRED_CONSECUTIVE_SUCCESSES {
+                return Ok(answer);
             }
-            if settling {
-                self.events
-                    .waiting(Stage::Request, "the guide's request", answer.brief());
-                tokio::time::sleep(BETWEEN_TRIES).await;
-            }
-        };
-        if tries > REQUIRED_CONSECUTIVE_SUCCESSES {
-            let took = began.elapsed().as_secs_f64();
-            self.events.note(
-                Stage::Request,
-                format!("the answer settled after {tries} tries in {took:.1} s"),
-            );
         }
-        Self::refresh_pods(deployer, seen);
-        if answer.status() != Some(200) {
-            self.blame_outage_on_the_cluster(deployer).await;
-        }
-        seen.guide_answer = Some(answer);
+    });
+    let answer = sent.await.unwrap_or_else(|last| last);
+    if tries > REQUIRED_CONSECUTIVE_SUCCESSES {
+        let took = began.elapsed().as_secs_f64();
+        let settled = format!("the answer settled after {tries} tries in {took:.1} s");
+        events.note(Stage::Request, settled);
     }
+    answer
+}
 
-    /// An answer that failed while the API server is away says nothing about the release.
-    pub(super) async fn blame_outage_on_the_cluster(&self, deployer: &Deployer) {
-        if let Err(trouble) = deployer.site.watches.healthy().await {
-            self.events.decide(Decision::new(
-                Stage::Request,
-                "api-server",
-                "the API server does not answer while requests fail",
-                Fault::shown(
-                    "the API server answers",
-                    Cause::new(CauseCode::ApiServerAway).because(trouble),
-                )
-                .into(),
-            ));
-        }
+/// An answer that failed while the API server is away says nothing about the release.
+pub(super) async fn blame_outage_on_the_cluster(quickstart: &Quickstart<'_>) {
+    if let Err(trouble) = quickstart.deployer.site.watches.healthy().await {
+        let cause = Cause::new(CauseCode::ApiServerAway).because(trouble);
+        let fault = Fault::shown("the API server answers", cause);
+        let sentence = "the API server does not answer while requests fail";
+        let decision = Decision::new(Stage::Request, "api-server", sentence, fault.into());
+        quickstart.context.events.decide(decision);
     }
+}
 
-    /// Whether requests are answered although the endpoint picker is not there: the pool fails open. Advisory: the
-    /// cluster is to blame for the endpoint picker's absence, and says so elsewhere.
-    pub(super) async fn say_bypass(&self, deployer: &Deployer, seen: &mut Observation, absent: &str) {
-        self.await_conditions(deployer, seen).await;
-        let address = seen
-            .gateways
-            .first()
-            .and_then(|gateway| gateway.pointer("/status/addresses/0/value").and_then(Value::as_str));
-        let Some(address) = address else { return };
-        let Some(outgoing) = self.guide_request_at(address) else {
-            return;
-        };
-        let Ok(probe) = Probe::new(Duration::from_secs(5)) else {
-            return;
-        };
-        let began = Instant::now();
-        while began.elapsed() < SETTLES_WITHIN {
-            let answer = probe.send(outgoing.clone()).await;
-            if diagnosis::answerer(&answer) == diagnosis::Answerer::ModelServerAround {
-                let finding = Finding::broken(
-                    "no answer goes around the endpoint picker",
-                    answer.brief(),
-                    Cause::new(CauseCode::EndpointPickerBypassed).because(format!(
-                        "{absent} is not running, and the gateway answers {} all the same",
-                        answer.brief()
-                    )),
-                );
-                let decision = Decision::new(
-                    Stage::Request,
-                    "endpoint-picker-bypassed",
-                    "the pool fails open: answers come without the endpoint picker",
-                    finding,
-                );
-                self.events.decide(decision.advisory().shown_by(answer.exchange()));
-                return;
-            }
-            tokio::time::sleep(BETWEEN_TRIES).await;
+/// Whether requests are answered although the endpoint picker is not there: the pool fails open. Advisory: the cluster is
+/// to blame for the endpoint picker's absence, and says so elsewhere.
+///
+/// # Errors
+/// Requests cannot be sent at all.
+pub(super) async fn say_bypass(quickstart: &Quickstart<'_>, absent: &str) -> Result<(), Stopped> {
+    let events = &quickstart.context.events;
+    let objects = conditions::await_settled(quickstart).await;
+    let address = objects
+        .gateways
+        .first()
+        .and_then(|gateway| gateway.pointer("/status/addresses/0/value")?.as_str());
+    let Some(outgoing) = address.and_then(|address| request_at(quickstart, address)) else {
+        return Ok(());
+    };
+    let probe = probe(events, BYPASS_LIMIT)?;
+    let bypassed = poll(SETTLES_WITHIN, BETWEEN_TRIES, async |_| {
+        let answer = probe.send(outgoing.clone()).await;
+        match diagnosis::answerer(&answer) {
+            diagnosis::Answerer::ModelServerAround => Ok(answer),
+            _ => Err(()),
         }
+    });
+    if let Ok(answer) = bypassed.await {
+        let brief = answer.brief();
+        let cause = Cause::new(CauseCode::EndpointPickerBypassed).because(format!(
+            "{absent} is not running, and the gateway answers {brief} all the same"
+        ));
+        let finding = Finding::broken("no answer goes around the endpoint picker", brief, cause);
+        let sentence = "the pool fails open: answers come without the endpoint picker";
+        let decision = Decision::new(Stage::Request, "endpoint-picker-bypassed", sentence, finding);
+        events.decide(decision.advisory().shown_by(answer.exchange()));
     }
+    Ok(())
+}
 
-    /// The guide's request with a Gateway's address for every variable of its URL that is not known yet.
-    fn guide_request_at(&self, address: &str) -> Option<Outgoing> {
-        let (request, variables) = self.plan.steps.iter().find_map(|step| match &step.action {
-            crate::plan::Action::Request(request) => Some((request, crate::plan::Variables::new())),
-            _ => None,
-        })?;
-        let mut variables = variables;
-        for piece in &request.url.0 {
-            if let crate::plan::Piece::Variable(name) = piece {
-                variables.insert(name.clone(), address.to_owned());
-            }
+/// The guide's request with a Gateway's address for every variable of its URL, and without headers that have others;
+/// `None` where its body has others.
+fn request_at(quickstart: &Quickstart<'_>, address: &str) -> Option<Outgoing> {
+    let (_, request) = quickstart.request()?;
+    let mut variables = Variables::new();
+    for piece in &request.url.0 {
+        if let Piece::Variable(name) = piece {
+            variables.insert(name.clone(), address.to_owned());
         }
-        let body = request
-            .body
-            .as_ref()
-            .map(|body| body.resolve(&variables))
-            .transpose()
-            .ok()?;
-        Some(Outgoing {
-            method: request.method.clone(),
-            url: request.url.resolve(&variables).ok()?,
-            headers: request
-                .headers
-                .iter()
-                .filter_map(|(name, value)| Some((name.clone(), value.resolve(&variables).ok()?)))
-                .collect(),
-            body,
-        })
     }
+    let mut request = request.clone();
+    request.headers.retain(|(_, value)| value.resolve(&variables).is_ok());
+    with_values(&request, &variables).ok()
 }

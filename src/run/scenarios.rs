@@ -1,123 +1,148 @@
 //! The scenarios: what is proven beyond the guide's own request, through the gateway that the guide made.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Instant,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use url::Url;
 
-use super::{Context, changing::Changing, endpoint, observe, picker, request::REQUEST_LIMIT};
+use super::{
+    changing::Changing,
+    deployment::Quickstart,
+    models::Models,
+    picker, pool,
+    request::{Asked, REQUEST_LIMIT},
+    stopped::{Stopped, probe},
+};
 use crate::{
     check::{Observation, wire::ErrorForm},
-    deploy::Deployer,
-    probe::{Outgoing, Probe},
-    record::{Event, Stage},
+    plan::Plan,
+    probe::Probe,
+    record::{Event, Events, Stage},
     release::ErrorBody,
-    scenario::{self, Capability, Ground, Role, Scenario},
+    scenario::{self, Capability, Changer, Ground, Role, Scenario, Selection},
 };
 
-impl Context {
-    /// Performs the scenarios of the order; where the guide's own request failed, they are skipped and say so.
-    pub(super) async fn perform_scenarios(
-        &self,
-        deployer: &Deployer,
-        outgoing: &Outgoing,
-        seen: &Observation,
-        guide_works: bool,
-    ) {
-        let scenarios = in_order(&self.order.scenarios.performed);
-        if scenarios.is_empty() {
-            return;
-        }
-        let began = Instant::now();
-        self.events.send(Event::Entered {
-            stage: Stage::Scenarios,
-        });
-        if let Some(unasked) = self.order.scenarios.unasked_sentence() {
-            self.events.note(Stage::Scenarios, unasked);
-        }
-        let ground = match Probe::new(REQUEST_LIMIT) {
-            Ok(probe) if guide_works => self.ground(&probe, outgoing, seen).await.map(|ground| (probe, ground)),
-            Ok(_) => Err("the guide's own request failed; nothing was sent".to_owned()),
-            Err(error) => Err(format!("requests cannot be sent: {error}")),
-        };
-        match ground {
-            Ok((probe, mut ground)) => {
-                let changing = Changing::new(self, deployer, outgoing, &probe, seen);
-                ground.unchangeable = unchangeable(&changing);
-                self.perform_on(&scenarios, &probe, &ground, &changing).await;
-            }
-            Err(why) => {
-                for scenario in scenarios {
-                    scenario::skip(scenario, why.clone(), &self.events);
-                }
-            }
-        }
-        self.spent(Stage::Scenarios, began);
-    }
+/// What is asked where a scenario says nothing in particular. As the guides ask.
+pub(super) const PROMPT: &str = "Write as if you were a critic: San Francisco";
 
-    async fn perform_on(&self, scenarios: &[&Scenario], probe: &Probe, ground: &Ground, changing: &Changing<'_>) {
-        let of_each = |scenario: &&Scenario| scenario::expected(scenario, ground);
-        self.events.send(Event::Expected {
-            checks: scenarios.iter().flat_map(of_each).collect(),
-        });
-        let mut spoilt: Option<String> = None;
-        for scenario in scenarios {
-            match &spoilt {
-                Some(why) => scenario::leave_out(scenario, ground, why, &self.events),
-                None => spoilt = scenario::perform(scenario, probe, ground, changing, &self.events).await,
-            }
+/// Performs the scenarios of the order; where the guide's own request failed, they are skipped and say so.
+///
+/// # Errors
+/// Requests cannot be sent at all.
+pub(super) async fn perform_selected(quickstart: &Quickstart<'_>, asked: &Asked) -> Result<(), Stopped> {
+    let context = quickstart.context;
+    let selection = &context.order.scenarios;
+    let scenarios = in_order(&selection.performed);
+    if scenarios.is_empty() {
+        return Ok(());
+    }
+    let began = context.enter(Stage::Scenarios);
+    note_unasked(selection, &context.events);
+    let probe = probe(&context.events, REQUEST_LIMIT)?;
+    let ground = match &asked.works {
+        Ok(()) => ground(quickstart, &probe, asked).await,
+        Err(_) => Err("the guide's own request failed; nothing was sent".to_owned()),
+    };
+    match ground {
+        Ok(mut ground) => {
+            let changing = Changing::new(quickstart, &asked.reached.outgoing, &probe, &asked.seen);
+            ground.unchangeable = unchangeable(&changing);
+            context.events.send(Event::Expected {
+                checks: expected(&scenarios, &ground),
+            });
+            perform(&scenarios, &probe, &ground, &changing, &context.events).await;
+        }
+        Err(why) => skip(&scenarios, &why, &context.events),
+    }
+    context.spent(Stage::Scenarios, began);
+    Ok(())
+}
+
+/// Names of the checks that scenarios decide.
+pub(super) fn expected(scenarios: &[&Scenario], ground: &Ground) -> Vec<String> {
+    let of_each = |scenario: &&Scenario| scenario::expected(scenario, ground);
+    scenarios.iter().flat_map(of_each).collect()
+}
+
+/// Performs scenarios, until one of them leaves something other than it was.
+pub(super) async fn perform(
+    scenarios: &[&Scenario],
+    probe: &Probe,
+    ground: &Ground,
+    changer: &impl Changer,
+    events: &Events,
+) {
+    let mut spoilt: Option<String> = None;
+    for scenario in scenarios {
+        match &spoilt {
+            Some(why) => scenario::leave_out(scenario, ground, why, events),
+            None => spoilt = scenario::perform(scenario, probe, ground, changer, events).await,
         }
     }
+}
 
-    /// How an error may be told behind this release's endpoint picker.
-    fn error_form(&self) -> ErrorForm {
-        match self.plan.picker.as_ref().map(|picker| picker.error_body) {
-            Some(ErrorBody::Empty) => ErrorForm::JsonPickerOrEmpty,
-            Some(ErrorBody::Explained) | None => ErrorForm::JsonOrPicker,
-        }
+/// Says why no scenario is performed.
+pub(super) fn skip(scenarios: &[&Scenario], why: &str, events: &Events) {
+    for scenario in scenarios {
+        scenario::skip(scenario, why.to_owned(), events);
     }
+}
 
-    /// What they are performed on: the address, model, prompt and headers of the guide's own request.
-    async fn ground(&self, probe: &Probe, outgoing: &Outgoing, seen: &Observation) -> Result<Ground, String> {
-        let base = base(&outgoing.url)?;
-        let model = outgoing
-            .model()
-            .ok_or("the guide's request names no model, so there is none to ask for")?;
-        let headers: Vec<(String, String)> = outgoing
-            .headers
-            .iter()
-            .filter(|(name, _)| !name.eq_ignore_ascii_case("content-type"))
-            .cloned()
-            .collect();
-        let look = endpoint::look(probe, &base, &headers).await;
-        let adapter = endpoint::adapter(&look, &model);
-        let metrics = matches!(seen.endpoint_picker.after, Some(Ok(_)));
-        let capabilities = [
-            Some(Capability::Cluster),
-            Some(Capability::EndpointPicker),
-            metrics.then_some(Capability::EndpointPickerMetrics),
-            adapter.is_some().then_some(Capability::Adapter),
-            failure_mode(seen),
-        ];
-        Ok(Ground {
-            base,
-            model,
-            prompt: endpoint::PROMPT.to_owned(),
-            adapter,
-            headers,
-            release: self.plan.subject.tag.as_deref().and_then(|tag| tag.parse().ok()),
-            variant: Some(self.plan.subject.variant.clone()),
-            provider: Some(self.plan.subject.provider.clone()),
-            has_answered: true,
-            error_form: self.error_form(),
-            configured: self.plan.configured_latencies(),
-            capabilities: capabilities.into_iter().flatten().collect::<BTreeSet<_>>(),
-            unchangeable: BTreeMap::new(),
-        })
+/// Says which scenarios there would be if somebody asked for them.
+pub(super) fn note_unasked(selection: &Selection, events: &Events) {
+    if let Some(unasked) = selection.unasked_sentence() {
+        events.note(Stage::Scenarios, unasked);
     }
+}
+
+/// How an error may be told behind this release's endpoint picker.
+fn error_form(plan: &Plan) -> ErrorForm {
+    match plan.picker.as_ref().map(|picker| picker.error_body) {
+        Some(ErrorBody::Empty) => ErrorForm::JsonPickerOrEmpty,
+        Some(ErrorBody::Explained) | None => ErrorForm::JsonOrPicker,
+    }
+}
+
+/// What they are performed on: the address, model, prompt and headers of the guide's own request.
+///
+/// # Errors
+/// In words, why they cannot be.
+async fn ground(quickstart: &Quickstart<'_>, probe: &Probe, asked: &Asked) -> Result<Ground, String> {
+    let (plan, outgoing, seen) = (quickstart.plan, &asked.reached.outgoing, &asked.seen);
+    let base = base(&outgoing.url)?;
+    let model = outgoing
+        .model()
+        .ok_or("the guide's request names no model, so there is none to ask for")?;
+    let headers: Vec<(String, String)> = outgoing
+        .headers
+        .iter()
+        .filter(|(name, _)| !name.eq_ignore_ascii_case("content-type"))
+        .cloned()
+        .collect();
+    let adapter = Models::ask(probe, &base, &headers).await.adapter_of(&model);
+    let metrics = matches!(seen.endpoint_picker.after, Some(Ok(_)));
+    let capabilities = [
+        Some(Capability::Cluster),
+        Some(Capability::EndpointPicker),
+        metrics.then_some(Capability::EndpointPickerMetrics),
+        adapter.is_some().then_some(Capability::Adapter),
+        failure_mode(seen),
+    ];
+    Ok(Ground {
+        base,
+        model,
+        prompt: PROMPT.to_owned(),
+        adapter,
+        headers,
+        release: plan.subject.tag.as_deref().and_then(|tag| tag.parse().ok()),
+        variant: Some(plan.subject.variant.clone()),
+        provider: Some(plan.subject.provider.clone()),
+        has_answered: true,
+        error_form: error_form(plan),
+        configured: plan.configured_latencies(),
+        capabilities: capabilities.into_iter().flatten().collect::<BTreeSet<_>>(),
+        unchangeable: BTreeMap::new(),
+    })
 }
 
 /// What the paths of the OpenAI API are appended to: the address of the guide's request, up to its `/v1/`.
@@ -148,7 +173,7 @@ fn unchangeable(changing: &Changing<'_>) -> BTreeMap<Role, String> {
 /// What the pool asks its gateway to do while the endpoint picker cannot be asked. Without a Gateway nobody is asked for
 /// anything; one that says nothing means `FailClose`. Source: InferencePool v1 and v1alpha2, `failureMode`.
 fn failure_mode(seen: &Observation) -> Option<Capability> {
-    let is_led_to = |pool: &&Value| observe::is_led_to(pool, &seen.http_routes);
+    let is_led_to = |pool: &&Value| pool::is_led_to(pool, &seen.http_routes);
     let pool = seen.inference_pools.iter().find(is_led_to);
     match picker::reference(pool.filter(|_| !seen.gateways.is_empty())?)?
         .get("failureMode")

@@ -21,10 +21,7 @@ const EVIDENCE_BUDGET: Duration = Duration::from_secs(15);
 
 /// Gathers evidence where it is needed, and takes away what the run made.
 pub(super) async fn run(context: Context) {
-    let (deployer, cluster) = context.hold(|held| {
-        held.forwards.clear();
-        (held.deployer.take(), held.cluster.take())
-    });
+    let (deployer, cluster) = context.hold(|held| (held.deployer.take(), held.cluster.take()));
     if let Some(deployer) = &deployer {
         let gathered = evidence::gather(
             &deployer.site.client,

@@ -2,9 +2,10 @@
 
 use std::{future::Future, time::Instant};
 
+use super::stopped::harness_failed;
 use crate::{
     host::Host,
-    record::{Event, Events, Reporter, RunRecord, Subject},
+    record::{Event, Events, Reporter, RunRecord, Stage, Subject},
     report::{self, Outputs, Sink},
 };
 
@@ -65,7 +66,7 @@ pub(super) async fn told<F: Future<Output = ()>>(
     writer.await.unwrap_or_else(|_| {
         let mut record = RunRecord::default();
         record.fold(&Event::Decided {
-            decision: super::harness_decision("the reports are written", "the report writer panicked"),
+            decision: harness_failed(Stage::Cleanup, "the reports are written", "the report writer panicked"),
         });
         record
     })

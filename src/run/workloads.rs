@@ -10,11 +10,11 @@ use k8s_openapi::api::{
     core::v1::{Node, Pod},
 };
 use kube::{
-    Api,
+    Api, Client,
     api::{ListParams, LogParams},
 };
 
-use super::Context;
+use super::{deployment::Quickstart, stopped::Stopped};
 use crate::{
     cluster::{
         doom::{Doom, Judge, request_against_nodes},
@@ -140,134 +140,155 @@ fn fallen(watches: &Watches, wanted: &[Object]) -> Vec<Object> {
     wanted.iter().filter(|object| !stands(object)).cloned().collect()
 }
 
-/// A workload that will never be ready, and why.
-pub(super) struct Failed {
-    pub(super) name: String,
-    pub(super) cause: CauseCode,
+/// That workloads will never be ready, which has been said of each.
+pub(super) struct NeverReady {
+    /// The name of the first.
+    pub(super) first: String,
+    /// Whether the release is to blame for none of them.
+    pub(super) is_infrastructure: bool,
+    pub(super) said: Stopped,
 }
 
-impl Context {
-    /// Waits until every Deployment that the steps made is ready at the same time; says each. Returns those that failed.
-    ///
-    /// One that was ready and fell back while others were waited for is waited for again, and says so in its place.
-    pub(super) async fn await_workloads(&self, deployer: &Deployer) -> Vec<Failed> {
-        let wanted: Vec<Object> = deployer.deployed(|deployed| deployed.of_kind("Deployment").cloned().collect());
-        let mut open = wanted.clone();
-        for _ in 0..=MOST_FALLS {
-            let waits = open.iter().map(|object| self.await_one(deployer, object));
-            let failed: Vec<Failed> = futures::future::join_all(waits).await.into_iter().flatten().collect();
-            open = fallen(&deployer.site.watches, &wanted);
-            if !failed.is_empty() || open.is_empty() {
-                return failed;
-            }
+/// Waits until every Deployment that the steps made is ready at the same time; says each.
+///
+/// One that was ready and fell back while others were waited for is waited for again, and says so in its place.
+///
+/// # Errors
+/// Some of them will never be ready.
+pub(super) async fn await_ready(quickstart: &Quickstart<'_>) -> Result<(), NeverReady> {
+    let deployments = made(&quickstart.deployer);
+    let mut open = deployments.clone();
+    for _ in 0..=MOST_FALLS {
+        let waits = open.iter().map(|object| await_one(quickstart, object));
+        let waited = futures::future::join_all(waits).await;
+        let never = waited
+            .into_iter()
+            .filter_map(Result::err)
+            .reduce(|first, next| NeverReady {
+                is_infrastructure: first.is_infrastructure && next.is_infrastructure,
+                ..first
+            });
+        if let Some(never) = never {
+            return Err(never);
         }
-        Vec::new()
+        open = fallen(&quickstart.deployer.site.watches, &deployments);
+        if open.is_empty() {
+            break;
+        }
     }
+    Ok(())
+}
 
-    /// Whether a Deployment that was ready has fallen back since.
-    pub(super) fn has_fallen(deployer: &Deployer) -> bool {
-        let wanted: Vec<Object> = deployer.deployed(|deployed| deployed.of_kind("Deployment").cloned().collect());
-        !fallen(&deployer.site.watches, &wanted).is_empty()
-    }
+/// Whether a Deployment that was ready has fallen back since.
+pub(super) fn have_fallen(quickstart: &Quickstart<'_>) -> bool {
+    !fallen(&quickstart.deployer.site.watches, &made(&quickstart.deployer)).is_empty()
+}
 
-    async fn await_one(&self, deployer: &Deployer, object: &Object) -> Option<Failed> {
-        let began = Instant::now();
-        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name());
-        let title = object.title();
-        let (mut judge, mut since) = (Judge::default(), None);
-        let watches = &deployer.site.watches;
-        let question = |watches: &Watches| match watches.deployments.get(namespace, name) {
-            None => Progress::NotYet("not there".into()),
-            Some(deployment) => standing(watches, &deployment, &mut judge, &mut since),
-        };
-        let waited = watches
-            .until(self.order.limit, question, |seen| {
-                self.events.waiting(Stage::Deployment, title.clone(), seen);
-            })
-            .await;
-        let check = format!("workload:{namespace}/{name}");
-        let decision = |sentence: String, finding| {
-            Decision::new(Stage::Deployment, check.clone(), sentence, finding).took(began.elapsed())
-        };
-        let expected = format!("{title} becomes ready and stays so");
-        let cause = match waited {
-            Ok(ready) => {
-                self.events.decide(decision(
-                    format!("{title} has {ready} of {ready} pods ready"),
-                    Finding::Holds,
-                ));
-                return None;
-            }
-            Err(WaitError::Never(Hopeless::Pod(doom))) => self.explain(deployer, doom).await,
-            Err(WaitError::Never(Hopeless::Refused(message))) => Cause::new(CauseCode::PodRefused).because(message),
-            Err(WaitError::TimedOut { seen, .. }) => Cause::new(CauseCode::PodNotReady).because(seen),
-            Err(WaitError::ApiServerAway { trouble }) => Cause::new(CauseCode::ApiServerAway).because(trouble),
-        };
-        let cause = cause.because(format!("asked for at {}:{}", object.file, object.line));
-        let code = cause.code;
-        let sentence = format!("{title} will never be ready");
-        self.events
-            .decide(decision(sentence, Fault::shown(expected, cause).into()));
-        Some(Failed {
-            name: name.to_owned(),
-            cause: code,
+/// The Deployments that steps have made.
+fn made(deployer: &Deployer) -> Vec<Object> {
+    deployer.deployed(|deployed| deployed.of_kind("Deployment").cloned().collect())
+}
+
+/// Waits until a Deployment is ready and stays so, or never will be; says which.
+async fn await_one(quickstart: &Quickstart<'_>, object: &Object) -> Result<(), NeverReady> {
+    let (context, watches) = (quickstart.context, &quickstart.deployer.site.watches);
+    let began = Instant::now();
+    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name());
+    let title = object.title();
+    let (mut judge, mut since) = (Judge::default(), None);
+    let question = |watches: &Watches| match watches.deployments.get(namespace, name) {
+        None => Progress::NotYet("not there".into()),
+        Some(deployment) => standing(watches, &deployment, &mut judge, &mut since),
+    };
+    let waited = watches
+        .until(context.order.limit, question, |seen| {
+            context.events.waiting(Stage::Deployment, title.clone(), seen);
         })
-    }
+        .await;
+    let check = format!("workload:{namespace}/{name}");
+    let decision = |sentence, finding| Decision::new(Stage::Deployment, check, sentence, finding).took(began.elapsed());
+    let cause = match waited {
+        Ok(ready) => {
+            let sentence = format!("{title} has {ready} of {ready} pods ready");
+            context.events.decide(decision(sentence, Finding::Holds));
+            return Ok(());
+        }
+        Err(WaitError::Never(Hopeless::Pod(doom))) => explain(quickstart, doom).await,
+        Err(WaitError::Never(Hopeless::Refused(message))) => Cause::new(CauseCode::PodRefused).because(message),
+        Err(WaitError::TimedOut { seen, .. }) => Cause::new(CauseCode::PodNotReady).because(seen),
+        Err(WaitError::ApiServerAway { trouble }) => Cause::new(CauseCode::ApiServerAway).because(trouble),
+    };
+    let cause = cause.because(format!("asked for at {}:{}", object.file, object.line));
+    let is_infrastructure = !cause.code.blame().is_product();
+    let fault = Fault::shown(format!("{title} becomes ready and stays so"), cause);
+    Err(NeverReady {
+        first: name.to_owned(),
+        is_infrastructure,
+        said: Stopped::at(
+            &context.events,
+            decision(format!("{title} will never be ready"), fault.into()),
+        ),
+    })
+}
 
-    /// A doom with what makes it understood: the container's last words, or requests against what nodes have.
-    pub(super) async fn explain(&self, deployer: &Deployer, doom: Doom) -> Cause {
-        let mut cause = doom.cause;
-        let client = &deployer.site.client;
-        if cause.code == CauseCode::PodImageNotFound
-            && let Some(pod) = deployer.site.watches.pods.get(&doom.namespace, &doom.pod)
-            && let Some(image) = image_of(&pod, doom.container.as_deref())
-            && self.may_be_published(&image)
-        {
-            cause.code = CauseCode::ImagesNotReady;
-            cause = cause.because(format!(
-                "no image registry answers here and nothing here makes {image}: it may be published all the same"
-            ));
-        }
-        if cause.code == CauseCode::PodUnschedulable {
-            let nodes: Api<Node> = Api::all(client.clone());
-            if let (Ok(nodes), Some(pod)) = (
-                nodes.list(&ListParams::default()).await,
-                deployer.site.watches.pods.get(&doom.namespace, &doom.pod),
-            ) {
-                cause.evidence.extend(request_against_nodes(&pod, &nodes.items));
-            }
-        }
-        let crashed = matches!(cause.code, CauseCode::PodCrash | CauseCode::PodOutOfMemory);
-        if let Some(container) = doom.container.filter(|_| crashed) {
-            let pods: Api<Pod> = Api::namespaced(client.clone(), &doom.namespace);
-            for previous in [true, false] {
-                let parameters = LogParams {
-                    container: Some(container.clone()),
-                    previous,
-                    tail_lines: Some(200),
-                    ..LogParams::default()
-                };
-                let Ok(log) = pods.logs(&doom.pod, &parameters).await else {
-                    continue;
-                };
-                let Some(line) = last_words(&log) else { continue };
-                // Cobra's and Go's flag package's words; an unknown flag is the manifest's fault, not the image's.
-                if line.contains("unknown flag") || line.contains("flag provided but not defined") {
-                    cause.code = CauseCode::PodArgumentUnknown;
-                }
-                cause = cause.because(format!("its last words: {line}"));
-                break;
-            }
-        }
-        cause
+/// A doom with what makes it understood: the container's last words, or requests against what nodes have.
+async fn explain(quickstart: &Quickstart<'_>, doom: Doom) -> Cause {
+    let mut cause = doom.cause;
+    let site = &quickstart.deployer.site;
+    let pod = site.watches.pods.get(&doom.namespace, &doom.pod);
+    if cause.code == CauseCode::PodImageNotFound
+        && let Some(pod) = &pod
+        && let Some(image) = image_of(pod, doom.container.as_deref())
+        && may_be_published(quickstart, &image)
+    {
+        cause.code = CauseCode::ImagesNotReady;
+        cause = cause.because(format!(
+            "no image registry answers here and nothing here makes {image}: it may be published all the same"
+        ));
     }
+    if cause.code == CauseCode::PodUnschedulable
+        && let Some(pod) = &pod
+        && let Ok(nodes) = Api::<Node>::all(site.client.clone()).list(&ListParams::default()).await
+    {
+        cause.evidence.extend(request_against_nodes(pod, &nodes.items));
+    }
+    let crashed = matches!(cause.code, CauseCode::PodCrash | CauseCode::PodOutOfMemory);
+    if let Some(container) = doom.container.filter(|_| crashed)
+        && let Some(line) = last_line(&site.client, &doom.namespace, &doom.pod, &container).await
+    {
+        // Cobra's and Go's flag package's words; an unknown flag is the manifest's fault, not the image's. A log is text
+        // and nothing else, so it is its text that tells.
+        if line.contains("unknown flag") || line.contains("flag provided but not defined") {
+            cause.code = CauseCode::PodArgumentUnknown;
+        }
+        cause = cause.because(format!("its last words: {line}"));
+    }
+    cause
+}
 
-    /// Whether an image that a node did not get may be published all the same: nodes ask our registry alone, and it has
-    /// only what can be made here.
-    fn may_be_published(&self, image: &ImageRef) -> bool {
-        let tested = self.plan.subject.tag.as_deref();
-        self.hold(|held| held.only_our_images) && images::may_be_published(image, tested).unwrap_or(true)
+/// The line that says why a container ended: of its run before this one, or of this one.
+async fn last_line(client: &Client, namespace: &str, pod: &str, container: &str) -> Option<String> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    for previous in [true, false] {
+        let parameters = LogParams {
+            container: Some(container.to_owned()),
+            previous,
+            tail_lines: Some(200),
+            ..LogParams::default()
+        };
+        let log = pods.logs(pod, &parameters).await.unwrap_or_default();
+        if let Some(line) = last_words(&log) {
+            return Some(line);
+        }
     }
+    None
+}
+
+/// Whether an image that a node did not get may be published all the same: nodes ask our registry alone, and it has
+/// only what can be made here.
+fn may_be_published(quickstart: &Quickstart<'_>, image: &ImageRef) -> bool {
+    let tested = quickstart.plan.subject.tag.as_deref();
+    quickstart.images.are_only_ours() && images::may_be_published(image, tested).unwrap_or(true)
 }
 
 /// The image that a container of a pod runs.

@@ -91,13 +91,13 @@ pub struct Changed {
 pub trait Changer {
     /// Makes a change, and gives what is under test the time to notice. A change that failed may stand in part, so it is
     /// taken back all the same.
-    fn make(&self, change: Change) -> impl Future<Output = Changed> + Send;
+    fn make(&self, change: Change) -> impl Future<Output = Changed>;
 
     /// Takes a change back, and proves that every object is as it was before.
-    fn take_back(&self, change: Change) -> impl Future<Output = Changed> + Send;
+    fn take_back(&self, change: Change) -> impl Future<Output = Changed>;
 
     /// Shows that what is under test serves again, once every object is as it was.
-    fn recover(&self, change: Change) -> impl Future<Output = Changed> + Send;
+    fn recover(&self, change: Change) -> impl Future<Output = Changed>;
 }
 
 /// Where nothing can be changed: an endpoint that somebody else runs. No scenario that changes anything gets here, since

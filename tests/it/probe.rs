@@ -17,7 +17,7 @@ use quickproof::{
     host::Host,
     record::{Decision, Event, Reporter, RunRecord},
     report::{Outputs, Sink},
-    run::endpoint::{EndpointOrder, EndpointRun},
+    run::{Run, endpoint::EndpointOrder},
     scenario::{self, Scenario},
     verdict::{Finding, Outcome},
 };
@@ -235,7 +235,7 @@ async fn performed(ask: Ask, server: &Served, limit: Duration) -> RunRecord {
         limit,
         command: String::new(),
     };
-    let run = EndpointRun::prepare(Host::real(), order, Sink::default())
+    let run = Run::prepare_endpoint(Host::real(), order, Sink::default())
         .await
         .unwrap();
     let outputs = Outputs::open(directory.path(), run.id(), None, None).unwrap();

@@ -1,144 +1,15 @@
-//! Looking at Gateway, HTTPRoute, InferencePool and the pool's pods until their conditions settle.
+//! The pods of the pool under test, and what of the plan they belong to.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::Value;
 
-use super::{
-    Context,
-    workloads::{has_labels, is_ready},
-};
+use super::workloads::{has_labels, is_ready};
 use crate::{
-    check::{
-        Observation, PoolPod,
-        conditions::{self, Unmet},
-    },
-    cluster::watching::{Progress, Watches},
+    check::{Observation, PoolPod},
     deploy::Deployer,
-    manifest::Object,
-    record::Stage,
-    verdict::CauseCode,
 };
-
-/// How long conditions may take to become True while no controller says no.
-const CONDITIONS_LIMIT: Duration = Duration::from_mins(1);
-/// How long a controller's "no" at the current generation is borne: routes are applied before what they refer to.
-const NO_IS_BORNE: Duration = Duration::from_secs(5);
-
-/// Which objects are looked at, as the plan made them.
-struct Looked {
-    gateways: Vec<Object>,
-    http_routes: Vec<Object>,
-    inference_pools: Vec<Object>,
-}
-
-impl Context {
-    /// Waits until the conditions hold or will not, and leaves what was last seen in `seen`. It judges nothing: the
-    /// checks do, on what is left here.
-    pub(super) async fn await_conditions(&self, deployer: &Deployer, seen: &mut Observation) {
-        let looked = deployer.deployed(|deployed| Looked {
-            gateways: deployed.of_kind("Gateway").cloned().collect(),
-            http_routes: deployed.of_kind("HTTPRoute").cloned().collect(),
-            inference_pools: deployed.of_kind("InferencePool").cloned().collect(),
-        });
-        let mut watched = BTreeMap::new();
-        for object in looked
-            .gateways
-            .iter()
-            .chain(&looked.http_routes)
-            .chain(&looked.inference_pools)
-        {
-            let key = (object.api_version().to_owned(), object.kind().to_owned());
-            if watched.contains_key(&key) {
-                continue;
-            }
-            if let Ok(Some(resource)) = deployer.resources().of_kind(object.api_version(), object.kind()).await {
-                watched.insert(key, deployer.site.watches.others(&resource.api, resource.placement));
-            }
-        }
-        let current = |objects: &[Object]| -> Vec<Value> {
-            objects
-                .iter()
-                .map(|object| {
-                    let key = (object.api_version().to_owned(), object.kind().to_owned());
-                    let found = watched
-                        .get(&key)
-                        .and_then(|watched| watched.get(object.namespace().unwrap_or_default(), object.name()));
-                    found
-                        .and_then(|found| serde_json::to_value(&*found).ok())
-                        .unwrap_or_else(|| Value::clone(&object.value))
-                })
-                .collect()
-        };
-        let gatewayless = looked.gateways.is_empty();
-        let mut no_since: Option<(String, Instant)> = None;
-        let question = |watches: &Watches| {
-            seen.gateways = current(&looked.gateways);
-            seen.http_routes = current(&looked.http_routes);
-            seen.inference_pools = current(&looked.inference_pools);
-            seen.pool_pods = pool_pods(deployer, watches, &seen.inference_pools, &seen.http_routes);
-            let unmet = first_unmet(seen, gatewayless);
-            let Some(unmet) = unmet else {
-                return Progress::<(), ()>::Ready(());
-            };
-            if unmet.said_no {
-                let (_, since) = no_since
-                    .take()
-                    .filter(|(what, _)| *what == unmet.what)
-                    .unwrap_or_else(|| (unmet.what.clone(), Instant::now()));
-                no_since = Some((unmet.what.clone(), since));
-                if since.elapsed() >= NO_IS_BORNE {
-                    return Progress::Never(());
-                }
-            } else {
-                no_since = None;
-            }
-            Progress::NotYet(unmet.what)
-        };
-        // However it ends, what was last seen is in `seen`, and the checks say what it means.
-        let _ = deployer
-            .site
-            .watches
-            .until(self.order.limit.min(CONDITIONS_LIMIT), question, |what| {
-                self.events.waiting(Stage::Conditions, "conditions", what);
-            })
-            .await;
-    }
-
-    /// Looks at the pool's pods again: they may have changed while requests were sent.
-    pub(super) fn refresh_pods(deployer: &Deployer, seen: &mut Observation) {
-        seen.pool_pods = pool_pods(
-            deployer,
-            &deployer.site.watches,
-            &seen.inference_pools,
-            &seen.http_routes,
-        );
-    }
-}
-
-fn first_unmet(seen: &Observation, gatewayless: bool) -> Option<Unmet> {
-    let gateways = seen.gateways.iter().map(conditions::gateway);
-    let routes = seen.http_routes.iter().map(conditions::http_route);
-    let pools = seen
-        .inference_pools
-        .iter()
-        .filter(|_| !gatewayless)
-        .map(conditions::inference_pool);
-    // A route that was refused will not get better by waiting for the pool that it hides: the refusal goes first.
-    let mut unmet: Vec<Unmet> = gateways.chain(routes).chain(pools).filter_map(Result::err).collect();
-    unmet.sort_by_key(|unmet| !unmet.said_no);
-    let no_pod = seen.pool_pods.iter().all(|pod| !pod.ready).then(|| Unmet {
-        what: "the pool selects no Ready pod".into(),
-        cause: CauseCode::PoolSelectsNoPod,
-        // Every workload is ready by now; what selects nothing will go on to.
-        said_no: true,
-    });
-    unmet.into_iter().next().or(no_pod)
-}
 
 /// What the plan made so far.
 pub(super) fn kinds_and_names(deployer: &Deployer) -> Vec<(String, String)> {
@@ -151,7 +22,7 @@ pub(super) fn kinds_and_names(deployer: &Deployer) -> Vec<(String, String)> {
 }
 
 /// The pods of the pools that the routes lead to; of all pools where no route leads to any.
-pub(super) fn pool_pods(deployer: &Deployer, watches: &Watches, pools: &[Value], routes: &[Value]) -> Vec<PoolPod> {
+pub(super) fn pods(deployer: &Deployer, pools: &[Value], routes: &[Value]) -> Vec<PoolPod> {
     let made = kinds_and_names(deployer);
     let is_led_to = |pool: &&Value| is_led_to(pool, routes);
     let any = pools.iter().any(|pool| is_led_to(&pool));
@@ -163,7 +34,9 @@ pub(super) fn pool_pods(deployer: &Deployer, watches: &Watches, pools: &[Value],
         let labels = selector.get("matchLabels").unwrap_or(selector);
         let labels: BTreeMap<String, String> = serde_json::from_value(labels.clone()).unwrap_or_default();
         pods.extend(
-            watches
+            deployer
+                .site
+                .watches
                 .pods
                 .all()
                 .into_iter()
@@ -177,6 +50,24 @@ pub(super) fn pool_pods(deployer: &Deployer, watches: &Watches, pools: &[Value],
         );
     }
     pods
+}
+
+/// The pool's pods as they are now: they may have changed since they were last seen.
+pub(super) fn pods_now(deployer: &Deployer, seen: &Observation) -> Vec<PoolPod> {
+    pods(deployer, &seen.inference_pools, &seen.http_routes)
+}
+
+/// The pods that are known as those of a pool, as Kubernetes has them now.
+pub(super) fn as_objects(deployer: &Deployer, known: &[PoolPod]) -> Vec<Arc<Pod>> {
+    let mut pods = deployer.site.watches.pods.all();
+    pods.retain(|pod| known.iter().any(|known| is(known, pod)));
+    pods
+}
+
+/// Whether a pod of the pool is this pod: the same name in another namespace is another pod.
+fn is(known: &PoolPod, pod: &Pod) -> bool {
+    let (namespace, name) = (pod.metadata.namespace.as_deref(), pod.metadata.name.as_deref());
+    namespace == Some(known.namespace.as_str()) && name == Some(known.name.as_str())
 }
 
 /// Whether a rule of a route leads to a pool.
@@ -258,6 +149,22 @@ mod tests {
         let made = [("Deployment", "a"), ("LeaderWorkerSet", "s"), ("Pod", "p")]
             .map(|(kind, name)| (kind.to_owned(), name.to_owned()));
         assert_eq!(workload(&pod, &made).as_deref(), expected);
+    }
+
+    #[rstest]
+    #[case::the_same(json!({"namespace": "n", "name": "p"}), true)]
+    #[case::another_name(json!({"namespace": "n", "name": "q"}), false)]
+    #[case::another_namespace(json!({"namespace": "m", "name": "p"}), false)]
+    #[case::no_namespace(json!({"name": "p"}), false)]
+    fn a_pod_of_the_pool_is_known_by_namespace_and_name(#[case] metadata: Value, #[case] same: bool) {
+        let known = PoolPod {
+            namespace: "n".into(),
+            name: "p".into(),
+            ready: true,
+            workload: None,
+        };
+        let pod: Pod = serde_json::from_value(json!({"metadata": metadata})).unwrap();
+        assert_eq!(is(&known, &pod), same);
     }
 
     #[rstest]

@@ -1,0 +1,135 @@
+//! Waiting until the conditions of Gateway, HTTPRoute and InferencePool settle.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use kube::api::DynamicObject;
+use serde_json::Value;
+
+use super::{deployment::Quickstart, observation::Objects, pool};
+use crate::{
+    check::conditions::{self, Unmet},
+    cluster::watching::{Progress, Watched, Watches},
+    deploy::Deployer,
+    manifest::Object,
+    record::Stage,
+    verdict::CauseCode,
+};
+
+/// How long conditions may take to become True while no controller says no.
+const CONDITIONS_LIMIT: Duration = Duration::from_mins(1);
+/// How long a controller's "no" at the current generation is borne: routes are applied before what they refer to.
+const NO_IS_BORNE: Duration = Duration::from_secs(5);
+
+/// Objects of the plan, and the watches that say how they are now.
+struct Looked<'a> {
+    deployer: &'a Deployer,
+    /// Gateways, HTTPRoutes and InferencePools, as the plan made them.
+    made: [Vec<Object>; 3],
+    /// By `apiVersion` and `kind`.
+    watched: BTreeMap<(String, String), Arc<Watched<DynamicObject>>>,
+}
+
+impl<'a> Looked<'a> {
+    async fn at(deployer: &'a Deployer) -> Self {
+        let made = ["Gateway", "HTTPRoute", "InferencePool"]
+            .map(|kind| deployer.deployed(|deployed| deployed.of_kind(kind).cloned().collect::<Vec<_>>()));
+        let mut watched = BTreeMap::new();
+        for object in made.iter().flatten() {
+            if watched.contains_key(&kind_of(object)) {
+                continue;
+            }
+            if let Ok(Some(resource)) = deployer.resources().of_kind(object.api_version(), object.kind()).await {
+                let watch = deployer.site.watches.others(&resource.api, resource.placement);
+                watched.insert(kind_of(object), watch);
+            }
+        }
+        Self {
+            deployer,
+            made,
+            watched,
+        }
+    }
+
+    /// The objects as they are now; as the plan made them where no watch has seen them yet.
+    fn now(&self) -> Objects {
+        let [gateways, http_routes, inference_pools] = self.made.each_ref().map(|objects| {
+            let now = objects.iter().map(|object| self.one_now(object));
+            now.collect::<Vec<Value>>()
+        });
+        Objects {
+            pool_pods: pool::pods(self.deployer, &inference_pools, &http_routes),
+            gateways,
+            http_routes,
+            inference_pools,
+        }
+    }
+
+    fn one_now(&self, object: &Object) -> Value {
+        let watched = self.watched.get(&kind_of(object));
+        watched
+            .and_then(|watched| watched.get(object.namespace().unwrap_or_default(), object.name()))
+            .and_then(|found| serde_json::to_value(&*found).ok())
+            .unwrap_or_else(|| Value::clone(&object.value))
+    }
+}
+
+fn kind_of(object: &Object) -> (String, String) {
+    (object.api_version().to_owned(), object.kind().to_owned())
+}
+
+/// Waits until the conditions hold or will not, and returns what was last seen. It judges nothing: the checks do.
+pub(super) async fn await_settled(quickstart: &Quickstart<'_>) -> Objects {
+    let (context, deployer) = (quickstart.context, &quickstart.deployer);
+    let looked = Looked::at(deployer).await;
+    let mut seen = Objects::default();
+    let mut no_since: Option<(String, Instant)> = None;
+    let question = |_: &Watches| {
+        seen = looked.now();
+        let Some(unmet) = first_unmet(&seen) else {
+            return Progress::<(), ()>::Ready(());
+        };
+        // A no counts from the first time that it was said.
+        no_since = unmet.said_no.then(|| {
+            let before = no_since.take().filter(|(what, _)| *what == unmet.what);
+            before.unwrap_or_else(|| (unmet.what.clone(), Instant::now()))
+        });
+        match &no_since {
+            Some((_, since)) if since.elapsed() >= NO_IS_BORNE => Progress::Never(()),
+            _ => Progress::NotYet(unmet.what),
+        }
+    };
+    // However it ends, what was last seen is returned, and the checks say what it means.
+    let _ = deployer
+        .site
+        .watches
+        .until(context.order.limit.min(CONDITIONS_LIMIT), question, |what| {
+            context.events.waiting(Stage::Conditions, "conditions", what);
+        })
+        .await;
+    seen
+}
+
+/// What does not hold yet, the worst of it. Without a Gateway nobody accepts pools.
+fn first_unmet(seen: &Objects) -> Option<Unmet> {
+    let gateways = seen.gateways.iter().map(conditions::gateway);
+    let routes = seen.http_routes.iter().map(conditions::http_route);
+    let pools = seen
+        .inference_pools
+        .iter()
+        .filter(|_| !seen.gateways.is_empty())
+        .map(conditions::inference_pool);
+    // A route that was refused will not get better by waiting for the pool that it hides: the refusal goes first.
+    let mut unmet: Vec<Unmet> = gateways.chain(routes).chain(pools).filter_map(Result::err).collect();
+    unmet.sort_by_key(|unmet| !unmet.said_no);
+    let no_pod = seen.pool_pods.iter().all(|pod| !pod.ready).then(|| Unmet {
+        what: "the pool selects no Ready pod".into(),
+        cause: CauseCode::PoolSelectsNoPod,
+        // Every workload is ready by now; what selects nothing will go on to.
+        said_no: true,
+    });
+    unmet.into_iter().next().or(no_pod)
+}

@@ -1,0 +1,93 @@
+//! What the parts of a run share.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use super::{Order, address::Addresses, stopped::Stopped};
+use crate::{
+    cluster::{Cluster, inventory::Inventory, scale::Scaled},
+    deploy::Deployer,
+    host::Host,
+    record::{Event, Events, Stage},
+    report::Sink,
+};
+
+/// What the parts of a run share, and what must outlive them for teardown.
+pub(super) struct Context {
+    pub(super) host: Host,
+    pub(super) order: Order,
+    /// The run's id.
+    pub(super) id: String,
+    pub(super) events: Events,
+    pub(super) sink: Sink,
+    pub(super) inventory: Inventory,
+    /// The directory for evidence.
+    pub(super) evidence: PathBuf,
+    /// A directory that goes with the run.
+    pub(super) scratch: tempfile::TempDir,
+    held: Mutex<Held>,
+}
+
+/// What teardown takes back, as far as the run got.
+#[derive(Default)]
+pub(super) struct Held {
+    pub(super) cluster: Option<Cluster>,
+    pub(super) deployer: Option<Arc<Deployer>>,
+    /// Addresses of the kind network that were put on the node.
+    pub(super) addresses: Addresses,
+    /// What a scenario has scaled and not put back yet, as it was before.
+    pub(super) scaled: Vec<Scaled>,
+}
+
+impl Context {
+    /// Opens the run's inventory and its scratch directory.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub(super) fn open(
+        host: Host,
+        order: Order,
+        id: String,
+        events: Events,
+        sink: Sink,
+        evidence: PathBuf,
+    ) -> Result<Self, Stopped> {
+        let unwritten =
+            |why: String| Stopped::by_harness(&events, "the run's inventory and scratch directory are written", &why);
+        let inventory = Inventory::open(&host, &id).map_err(|error| unwritten(error.to_string()))?;
+        let scratch = tempfile::tempdir().map_err(|error| unwritten(error.to_string()))?;
+        Ok(Self {
+            host,
+            order,
+            id,
+            events,
+            sink,
+            inventory,
+            evidence,
+            scratch,
+            held: Mutex::default(),
+        })
+    }
+
+    /// Looks at, or changes, what teardown takes back.
+    pub(super) fn hold<R>(&self, change: impl FnOnce(&mut Held) -> R) -> R {
+        change(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Says that a stage begins, and when that was.
+    pub(super) fn enter(&self, stage: Stage) -> Instant {
+        self.events.send(Event::Entered { stage });
+        Instant::now()
+    }
+
+    /// Says how long a stage took.
+    pub(super) fn spent(&self, stage: Stage, since: Instant) {
+        self.events.send(Event::Spent {
+            stage,
+            took_ms: u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),
+        });
+    }
+}

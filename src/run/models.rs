@@ -1,0 +1,69 @@
+//! The models that an endpoint lists.
+
+use crate::probe::{Answer, Outgoing, Probe, Unanswered};
+
+/// The answer to a look at an endpoint's list of models, and what it lists.
+pub(super) struct Models {
+    pub(super) answer: Answer,
+    /// The models in order; `None` where the answer is no such list.
+    listed: Option<Vec<Model>>,
+}
+
+/// A model as the list has it.
+struct Model {
+    name: String,
+    /// The model that it adapts, where it is an adapter. Source: vLLM and llm-d-inference-sim list adapters with the
+    /// field `parent`.
+    parent: Option<String>,
+}
+
+impl Models {
+    /// Asks an endpoint.
+    pub(super) async fn ask(probe: &Probe, base: &str, headers: &[(String, String)]) -> Self {
+        let request = Outgoing {
+            method: "GET".to_owned(),
+            url: format!("{base}/v1/models"),
+            headers: headers.to_vec(),
+            body: None,
+        };
+        let answer = probe.send(request).await;
+        Self {
+            listed: listed(&answer),
+            answer,
+        }
+    }
+
+    /// Names of the models that are no adapters; `None` where there is no list.
+    pub(super) fn names(&self) -> Option<Vec<String>> {
+        let models = self.listed.as_ref()?.iter().filter(|one| one.parent.is_none());
+        Some(models.map(|one| one.name.clone()).collect())
+    }
+
+    /// An adapter: of this model, where one says so.
+    pub(super) fn adapter_of(&self, model: &str) -> Option<String> {
+        let adapters = || self.listed.iter().flatten().filter(|one| one.parent.is_some());
+        let found = adapters().find(|one| one.parent.as_deref() == Some(model));
+        found.or_else(|| adapters().next()).map(|one| one.name.clone())
+    }
+
+    /// Whether anything came back. A connection that was taken and then closed or reset counts: what follows is judged;
+    /// silence does not, because nothing tells the endpoint from the way to it.
+    pub(super) fn has_answered(&self) -> bool {
+        let silent = |why: &Unanswered| {
+            use Unanswered::{NotConnected, NotSent, Silent, TimedOut};
+            matches!(why, NotConnected(_) | NotSent(_) | Silent(_) | TimedOut(_))
+        };
+        self.answer.partial.is_some() || !self.answer.outcome.as_ref().is_err_and(silent)
+    }
+}
+
+fn listed(answer: &Answer) -> Option<Vec<Model>> {
+    let body = answer.json().ok().filter(|_| answer.status() == Some(200))?;
+    let model = |item: &serde_json::Value| {
+        Some(Model {
+            name: item.get("id")?.as_str()?.to_owned(),
+            parent: item.get("parent").and_then(|parent| parent.as_str()).map(str::to_owned),
+        })
+    };
+    Some(body.get("data")?.as_array()?.iter().filter_map(model).collect())
+}

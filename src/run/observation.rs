@@ -1,0 +1,87 @@
+//! The observation, put together here from what each part of a run has seen.
+
+use serde_json::Value;
+
+use crate::{
+    check::{EndpointPickerSeen, Observation, PoolPod, RunningImage},
+    plan::{Plan, Request},
+    probe::Answer,
+};
+
+/// How many pods must have served the requests of the proof.
+const PODS_WANTED: usize = 2;
+
+/// The objects under test and the pool's pods, as last seen.
+#[derive(Debug, Default)]
+pub(super) struct Objects {
+    pub(super) gateways: Vec<Value>,
+    pub(super) http_routes: Vec<Value>,
+    pub(super) inference_pools: Vec<Value>,
+    pub(super) pool_pods: Vec<PoolPod>,
+}
+
+/// What the requests of the proof have shown.
+#[derive(Debug, Default)]
+pub(super) struct Proof {
+    pub(super) images: Vec<RunningImage>,
+    pub(super) endpoint_picker: EndpointPickerSeen,
+    pub(super) answers: Vec<Answer>,
+    pub(super) steered: Vec<Answer>,
+    /// The pool's pods after the last of them.
+    pub(super) pool_pods: Vec<PoolPod>,
+}
+
+/// Before any request: what the plan says, and the objects.
+pub(super) fn of_objects(plan: &Plan, objects: Objects) -> Observation {
+    Observation {
+        gateways: objects.gateways,
+        http_routes: objects.http_routes,
+        inference_pools: objects.inference_pools,
+        pool_pods: objects.pool_pods,
+        build_ref: plan.build_ref.clone(),
+        picker_metrics: plan.picker.as_ref().map(|picker| picker.metrics.clone()),
+        pods_wanted: PODS_WANTED,
+        ..Observation::default()
+    }
+}
+
+/// With what the guide's request is judged by: what its own text lacks, and the objects that rewrite its model's name.
+pub(super) fn with_request(seen: Observation, request: &Request, rewrites: Vec<Value>) -> Observation {
+    Observation {
+        unexpanded: request.unexpanded.clone(),
+        rewrites,
+        ..seen
+    }
+}
+
+/// With the answer to the guide's request, and the pool's pods after it.
+pub(super) fn with_answer(seen: Observation, answer: Answer, pool_pods: Vec<PoolPod>) -> Observation {
+    Observation {
+        guide_answer: Some(answer),
+        pool_pods,
+        ..seen
+    }
+}
+
+/// With the proof.
+pub(super) fn with_proof(seen: Observation, proof: Proof) -> Observation {
+    Observation {
+        images: proof.images,
+        endpoint_picker: proof.endpoint_picker,
+        proof: proof.answers,
+        steered: proof.steered,
+        pool_pods: proof.pool_pods,
+        ..seen
+    }
+}
+
+/// What requests and pods are judged by, without what was measured: for judging a later request the same way.
+pub(super) fn without_answers(seen: &Observation) -> Observation {
+    Observation {
+        gateways: seen.gateways.clone(),
+        http_routes: seen.http_routes.clone(),
+        inference_pools: seen.inference_pools.clone(),
+        rewrites: seen.rewrites.clone(),
+        ..Observation::default()
+    }
+}
