@@ -183,10 +183,7 @@ fn print(
 fn list(out: &mut dyn Write) -> io::Result<()> {
     let width = lint::known_rules().map(|rule| rule.code.len()).max().unwrap_or(0);
     for rule in lint::known_rules() {
-        let about = rule
-            .about
-            .split_once(". ")
-            .map_or(rule.about.trim_end_matches('.'), |(first, _)| first);
+        let about = rule.first_sentence().trim_end_matches('.');
         writeln!(out, "{:width$}  {:<11}  {about}", rule.code, rule.severity.word())?;
     }
     Ok(())

@@ -3,7 +3,12 @@
 //! The facts are those of `k8s.io/kubernetes/pkg/apis/core/validation` and `…/apps/validation` (v1.34), unless a rule
 //! names another source. Every object is looked at that a reader may apply: manifests, the guide's own, rendered charts.
 
-use super::{Diagnostic, Examined, Family, Findings, Rule, pods};
+use std::fmt::Display;
+
+use super::{
+    Diagnostic, Examined, Family, Findings, Rule,
+    pods::{self, token},
+};
 use crate::manifest::Object;
 
 mod fields;
@@ -25,40 +30,31 @@ fn look(examined: &Examined<'_>, findings: &mut Findings) {
         fields::unreadable(examined, file, error, findings);
     }
     for object in examined.files.objects() {
-        let mut seen = Seen {
+        let mut checker = Checker {
             examined,
             object,
             findings,
         };
-        names::look(&mut seen);
-        fields::look(&mut seen);
-        workload::look(&mut seen);
-        service::look(&mut seen);
+        names::check(&mut checker);
+        fields::check(&mut checker);
+        workload::check(&mut checker);
+        service::check(&mut checker);
         for spec in pods::pod_specs(object) {
-            pod::look(&mut seen, &spec);
+            pod::check(&mut checker, &spec);
         }
     }
 }
 
-/// One object while it is looked at.
-struct Seen<'a, 'f> {
+/// One object while it is checked.
+struct Checker<'a, 'f> {
     examined: &'a Examined<'a>,
     object: &'a Object,
     findings: &'f mut Findings,
 }
 
-impl Seen<'_, '_> {
+impl Checker<'_, '_> {
     /// Adds a finding at a field of the object, milder where no command of the guide applies its file.
-    fn add(&mut self, rule: &Rule, pointer: &str, message: impl Into<String>) -> &mut Diagnostic {
-        let place = self.examined.place(self.object, pointer);
-        let at_most = self.examined.files.at_most(&self.object.file);
-        let message = format!("{}: {}", self.object.title(), message.into());
-        let added = self.findings.add(rule, place, message);
-        added.at_most(at_most)
+    fn add(&mut self, rule: &Rule, pointer: &str, message: impl Display) -> &mut Diagnostic {
+        self.findings.add_to(self.examined, self.object, rule, pointer, message)
     }
-}
-
-/// A key as a token of a JSON pointer.
-fn token(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
 }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Examined, Family, Findings, Place, Severity, pods::items};
+use super::{
+    Examined, Family, Findings, Place, Severity,
+    pods::{items, token},
+};
 use crate::{
     manifest::{self, Object},
     release::RepoPath,
@@ -54,72 +57,59 @@ fn validity(examined: &Examined<'_>, crd: &Object, findings: &mut Findings) {
         spec["group"].as_str().unwrap_or_default()
     );
     if crd.name() != wanted {
+        let message = format!("the definition is named `{}` and defines `{wanted}`", crd.name());
         findings
-            .add(
-                &rules::NAME,
-                examined.place(crd, "/metadata/name"),
-                format!("the definition is named `{}` and defines `{wanted}`", crd.name()),
-            )
+            .add(&rules::NAME, examined.place(crd, "/metadata/name"), message)
             .way_out(format!("`name: {wanted}`"));
     }
-    let stored = items(&spec["versions"])
-        .filter(|(_, version)| version["storage"] == true)
-        .count();
+    let stored = items(&spec["versions"]).filter(|(_, version)| version["storage"] == true);
+    let stored = stored.count();
     if stored != 1 {
-        findings.add(
-            &rules::STORAGE,
-            examined.place(crd, "/spec/versions"),
-            format!(
-                "{} has {stored} versions that are stored, and needs exactly one",
-                crd.name()
-            ),
+        let message = format!(
+            "{} has {stored} versions that are stored, and needs exactly one",
+            crd.name()
         );
+        findings.add(&rules::STORAGE, examined.place(crd, "/spec/versions"), message);
     }
 }
 
 /// The annotation says the tag.
-fn bundle_versions(examined: &Examined<'_>, crds: &[&Object], findings: &mut Findings) {
+fn bundle_versions<'a>(examined: &Examined<'_>, crds: &[&'a Object], findings: &mut Findings) {
     let Some(tag) = &examined.release.tag else {
         return;
     };
-    let annotation = |crd: &Object| {
+    let annotation = |crd: &&'a Object| {
         let annotations = crd.value.pointer("/metadata/annotations")?.as_object()?;
-        annotations
-            .iter()
-            .find(|(key, _)| key.rsplit('/').next() == Some(BUNDLE_VERSION))
-            .map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned()))
+        let mut annotations = annotations.iter();
+        let (key, value) = annotations.find(|(key, _)| key.rsplit('/').next() == Some(BUNDLE_VERSION))?;
+        Some((key, value.as_str().unwrap_or_default()))
     };
     let wanted = tag.to_string();
     // Definitions of other projects lie elsewhere in a tree.
     let own = crds.iter().filter(|crd| crd.file.starts_with("config/crd/"));
-    let said: Vec<_> = own.map(|crd| (*crd, annotation(crd))).collect();
+    let annotated: Vec<_> = own.map(|crd| (*crd, annotation(crd))).collect();
     // Releases that never say it are of a time before the annotation.
-    if said.iter().all(|(_, said)| said.is_none()) {
+    if annotated.iter().all(|(_, annotation)| annotation.is_none()) {
         return;
     }
-    for (crd, said) in said {
-        match said {
-            Some((_, version)) if version == wanted => {}
-            Some((key, version)) => {
-                let pointer = format!("/metadata/annotations/{}", key.replace('/', "~1"));
-                findings
-                    .add(
-                        &rules::BUNDLE_VERSION,
-                        examined.place(crd, &pointer),
-                        format!("{} says it is of the bundle `{version}`", crd.name()),
-                    )
-                    .because(format!("the release is {wanted}"));
-            }
-            None => {
-                findings
-                    .add(
-                        &rules::BUNDLE_VERSION,
-                        examined.place(crd, "/metadata/annotations"),
-                        format!("{} does not say which bundle it is of", crd.name()),
-                    )
-                    .because("other definitions of the release do");
-            }
-        }
+    for (crd, annotation) in annotated {
+        let name = crd.name();
+        let (pointer, message, why) = match annotation {
+            Some((_, version)) if version == wanted => continue,
+            Some((key, version)) => (
+                format!("/metadata/annotations/{}", token(key)),
+                format!("{name} says it is of the bundle `{version}`"),
+                format!("the release is {wanted}"),
+            ),
+            None => (
+                "/metadata/annotations".to_owned(),
+                format!("{name} does not say which bundle it is of"),
+                "other definitions of the release do".to_owned(),
+            ),
+        };
+        findings
+            .add(&rules::BUNDLE_VERSION, examined.place(crd, &pointer), message)
+            .because(why);
     }
 }
 
@@ -132,16 +122,9 @@ fn bundle(examined: &Examined<'_>, findings: &mut Findings) -> Option<Vec<RepoPa
     let mut is_whole = true;
     for (index, resource) in items(&kustomization["resources"]) {
         let name = resource.as_str().unwrap_or_default();
-        let place = || {
-            examined
-                .files
-                .place_in(examined.release, KUSTOMIZATION, &format!("/resources/{index}"))
-        };
         let Some(path) = home.join(name).ok().filter(|_| !name.contains("://")) else {
-            findings.undecided(
-                &rules::RESOURCE,
-                format!("`{name}` of `{KUSTOMIZATION}` is not in the tree"),
-            );
+            let why = format!("`{name}` of `{KUSTOMIZATION}` is not in the tree");
+            findings.undecided(&rules::RESOURCE, why);
             is_whole = false;
             continue;
         };
@@ -153,20 +136,19 @@ fn bundle(examined: &Examined<'_>, findings: &mut Findings) -> Option<Vec<RepoPa
         }
         is_whole = false;
         // Where not even the directory is there, the tree may be a part of the repository.
-        let near = path.parent().is_some_and(|parent| tree.list(&parent).is_ok());
-        if near {
+        if path.parent().is_some_and(|parent| tree.list(&parent).is_ok()) {
+            let files = &examined.files;
+            let place = files.place_in(examined.release, KUSTOMIZATION, &format!("/resources/{index}"));
             findings
                 .add(
                     &rules::RESOURCE,
-                    place(),
+                    place,
                     format!("the bundle asks for `{path}`, which is not there"),
                 )
                 .because("`kubectl kustomize config/crd` fails, and with it the release's `manifests.yaml`");
         } else {
-            findings.undecided(
-                &rules::RESOURCE,
-                format!("the bundle asks for `{path}`, and the tree has nothing near it: is it whole?"),
-            );
+            let why = format!("the bundle asks for `{path}`, and the tree has nothing near it: is it whole?");
+            findings.undecided(&rules::RESOURCE, why);
         }
     }
     is_whole.then_some(resources)
@@ -187,20 +169,17 @@ fn left_out(examined: &Examined<'_>, crds: &[&Object], resources: &[RepoPath], f
                 && object.api_version().split('/').next() == Some(group)
                 && examined.files.applied_by(&object.file).is_some()
         });
-        let added = findings.add(
-            &rules::LEFT_OUT,
-            Place::line(&crd.file, crd.line),
-            format!("{} is not in the bundle", crd.name()),
-        );
+        let message = format!("{} is not in the bundle", crd.name());
+        let added = findings.add(&rules::LEFT_OUT, Place::line(&crd.file, crd.line), message);
         added.because(format!(
             "`{KUSTOMIZATION}` does not name it, so the release's `manifests.yaml` does not hold it"
         ));
         match user {
-            Some(object) => added.because(format!(
+            Some(user) => added.because(format!(
                 "the guide applies {} ({}:{})",
-                object.title(),
-                object.file,
-                object.line
+                user.title(),
+                user.file,
+                user.line
             )),
             None => added.at_most(Severity::Drift),
         };
@@ -247,66 +226,36 @@ impl<'a> Served<'a> {
         let Some((group, version)) = object.api_version().split_once('/') else {
             return;
         };
-        if !self.kinds.keys().any(|(known, _)| *known == group) {
+        let of_group: Vec<&str> = self
+            .kinds
+            .keys()
+            .filter(|(known, _)| *known == group)
+            .map(|(_, kind)| *kind)
+            .collect();
+        if of_group.is_empty() {
             return;
         }
-        let at_most = examined.files.at_most(&object.file);
-        let Some(versions) = self.kinds.get(&(group, object.kind())) else {
-            let kinds: Vec<_> = self
-                .kinds
-                .keys()
-                .filter(|(known, _)| *known == group)
-                .map(|(_, kind)| *kind)
-                .collect();
+        let (kind, api_version) = (object.kind(), object.api_version());
+        let Some(versions) = self.kinds.get(&(group, kind)) else {
+            let message = format!("the release defines no {kind} of {group}");
             findings
-                .add(
-                    &rules::NOT_SERVED,
-                    examined.place(object, "/kind"),
-                    format!(
-                        "{}: the release defines no {} of {group}",
-                        object.title(),
-                        object.kind()
-                    ),
-                )
-                .because(format!("of this group it defines {}", kinds.join(", ")))
-                .at_most(at_most);
+                .add_to(examined, object, &rules::NOT_SERVED, "/kind", message)
+                .because(format!("of this group it defines {}", of_group.join(", ")));
             return;
         };
         if let Some((true, schema)) = versions.get(version) {
-            let mut faults = Vec::new();
-            schema::compare(schema, &object.value, &mut faults);
-            for fault in faults {
+            for fault in schema::compare(schema, &object.value) {
                 findings
-                    .add(
-                        &rules::INVALID,
-                        examined.place(object, &fault.pointer),
-                        format!("{}: {}", object.title(), fault.what),
-                    )
-                    .because(format!(
-                        "the definition of {} {} says so",
-                        object.api_version(),
-                        object.kind()
-                    ))
-                    .at_most(at_most);
+                    .add_to(examined, object, &rules::INVALID, &fault.pointer, fault.what)
+                    .because(format!("the definition of {api_version} {kind} says so"));
             }
             return;
         }
-        let served = versions
-            .iter()
-            .filter(|(_, (served, _))| *served)
-            .map(|(name, _)| *name);
+        let served = versions.iter().filter(|(_, (served, _))| *served);
+        let served: Vec<&str> = served.map(|(name, _)| *name).collect();
+        let message = format!("the release serves no {kind} of {api_version}");
         findings
-            .add(
-                &rules::NOT_SERVED,
-                examined.place(object, "/apiVersion"),
-                format!(
-                    "{}: the release serves no {} of {}",
-                    object.title(),
-                    object.kind(),
-                    object.api_version()
-                ),
-            )
-            .because(format!("it serves {}", served.collect::<Vec<_>>().join(", ")))
-            .at_most(at_most);
+            .add_to(examined, object, &rules::NOT_SERVED, "/apiVersion", message)
+            .because(format!("it serves {}", served.join(", ")));
     }
 }

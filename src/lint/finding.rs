@@ -1,9 +1,12 @@
 //! What rules find, and how findings of several combinations become one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Display,
+};
 
-use super::{Rule, Severity, Suppressed};
-use crate::plan::Offer;
+use super::{Examined, Rule, Severity, Suppressed};
+use crate::{manifest::Object, plan::Offer};
 
 /// Where something was found: a file of the tree, a line, and where it is known a column, both counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +64,28 @@ impl Diagnostic {
         self
     }
 
+    /// What proves it, and the way out, where there is one, behind `label`.
+    pub fn facts(&self, label: &str) -> impl Iterator<Item = String> {
+        let way_out = (!self.way_out.is_empty()).then(|| format!("{label}: {}", self.way_out));
+        self.why.iter().cloned().chain(way_out)
+    }
+
+    /// The message, what proves it, and the way out behind `label`, each on a line of its own.
+    pub(super) fn in_full(&self, label: &str) -> String {
+        let mut text = self.message.clone();
+        for fact in self.facts(label) {
+            text.push('\n');
+            text.push_str(&fact);
+        }
+        text
+    }
+
+    /// The variants and the providers that it holds for, by the names of their fields; none where it holds for each.
+    pub(super) fn limits(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let limits = [("variant", &self.variant), ("provider", &self.provider)];
+        limits.into_iter().filter_map(|(name, of)| Some((name, of.as_deref()?)))
+    }
+
     /// Says that it holds for one combination. The same finding for others is joined with it later.
     pub fn only_for(&mut self, offer: &Offer) -> &mut Self {
         self.variant = Some(offer.variant.clone());
@@ -110,6 +135,20 @@ impl Findings {
         });
         let last = self.diagnostics.len() - 1;
         &mut self.diagnostics[last]
+    }
+
+    /// Adds a finding at a field of an object, by JSON pointer; milder where no command of the guide applies its file.
+    pub(super) fn add_to(
+        &mut self,
+        examined: &Examined<'_>,
+        object: &Object,
+        rule: &Rule,
+        pointer: &str,
+        message: impl Display,
+    ) -> &mut Diagnostic {
+        let message = format!("{}: {message}", object.title());
+        self.add(rule, examined.place(object, pointer), message)
+            .at_most(examined.files.at_most(&object.file))
     }
 
     /// Adds what others found.

@@ -1,6 +1,6 @@
 //! Findings as annotations of GitHub Actions.
 
-use super::{Diagnostic, Findings, Severity};
+use super::{Diagnostic, Findings};
 
 /// One workflow command a finding, each on its line. The runner shows ten errors and ten warnings of a step, so the
 /// worst come first.
@@ -19,20 +19,10 @@ pub fn annotations(findings: &Findings) -> Vec<String> {
 }
 
 fn annotation(found: &Diagnostic) -> String {
-    let command = match found.severity {
-        Severity::Break => "error",
-        Severity::BreakLater | Severity::Degraded => "warning",
-        Severity::Drift | Severity::Hygiene => "notice",
+    let command = match found.severity.level() {
+        "note" => "notice",
+        level => level,
     };
-    let mut text = found.message.clone();
-    for fact in &found.why {
-        text.push('\n');
-        text.push_str(fact);
-    }
-    if !found.way_out.is_empty() {
-        text.push_str("\nway out: ");
-        text.push_str(&found.way_out);
-    }
     let column = found
         .place
         .column
@@ -43,7 +33,7 @@ fn annotation(found: &Diagnostic) -> String {
         property(&found.place.file),
         found.place.line,
         property(&format!("{} {}", found.severity.word(), found.code)),
-        data(&text)
+        data(&found.in_full("way out"))
     )
 }
 
@@ -58,7 +48,7 @@ fn property(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lint::{Place, rules};
+    use crate::lint::{Place, Severity, rules};
 
     #[test]
     fn annotations_are_escaped_and_the_worst_come_first() {

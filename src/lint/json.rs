@@ -20,10 +20,8 @@ pub fn json(findings: &Findings) -> Value {
         fields["message"] = found.message.as_str().into();
         fields["why"] = found.why.clone().into();
         fields["way_out"] = found.way_out.as_str().into();
-        for (name, value) in [("variant", &found.variant), ("provider", &found.provider)] {
-            if let Some(value) = value {
-                fields[name] = value.as_str().into();
-            }
+        for (name, value) in found.limits() {
+            fields[name] = value.into();
         }
         fields
     };

@@ -1,8 +1,10 @@
 //! Objects across files: whether what one names is what another one is, over the objects of each plan in the order of
 //! its steps.
 
+use std::collections::BTreeSet;
+
 use super::{
-    Examined, Family, Findings, Rule, Severity,
+    Diagnostic, Examined, Family, Findings, Rule,
     world::{Placed, Sought, World},
 };
 
@@ -21,90 +23,66 @@ pub(super) const FAMILY: Family = Family {
 
 fn look(examined: &Examined<'_>, findings: &mut Findings) {
     for world in examined.worlds() {
-        let mut look = Look {
+        let mut checker = Checker {
             examined,
             world: &world,
             findings,
         };
-        pool::look(&mut look);
-        targets::look(&mut look);
-        needs::look(&mut look);
-        access::look(&mut look);
+        pool::check(&mut checker);
+        targets::check(&mut checker);
+        needs::check(&mut checker);
+        access::check(&mut checker);
     }
 }
 
-/// What every part of the family looks with.
-struct Look<'a, 'f> {
+/// The objects of one combination while they are checked.
+struct Checker<'a, 'f> {
     examined: &'a Examined<'a>,
     world: &'a World<'a>,
     findings: &'f mut Findings,
 }
 
-/// What is said of something that is wrong.
-struct Said {
-    message: String,
-    why: Vec<String>,
-    way_out: &'static str,
-}
-
-impl Look<'_, '_> {
-    /// Notes something that is wrong at a field of an object.
-    fn wrong(&mut self, rule: &Rule, placed: Placed<'_>, pointer: &str, said: Said) {
-        self.at_most(rule, placed, pointer, said, Severity::Break);
-    }
-
-    /// The same, at most as bad as `severity`.
-    fn at_most(&mut self, rule: &Rule, placed: Placed<'_>, pointer: &str, said: Said, severity: Severity) {
+impl Checker<'_, '_> {
+    /// Adds a finding at a field of an object.
+    fn add(&mut self, rule: &Rule, placed: Placed<'_>, pointer: &str, message: String) -> &mut Diagnostic {
         let place = self.examined.place(placed.object, pointer);
-        let found = self.findings.add(rule, place, said.message);
-        for fact in said.why {
-            found.because(fact);
-        }
-        found
-            .way_out(said.way_out)
-            .at_most(severity)
-            .only_for(&self.world.offer.clone());
+        self.findings.add(rule, place, message).only_for(self.world.offer)
     }
 
     /// Whether something is certainly not there; where that is not known, it is said.
     fn is_absent(&mut self, rule: &Rule, sought: &Sought<'_>, what: &str) -> bool {
-        match sought {
-            Sought::Here(_) => false,
-            Sought::Absent => true,
-            Sought::Unknown(why) => {
-                if let Some(why) = why {
-                    self.findings.undecided(rule, format!("whether there is {what}: {why}"));
-                }
-                false
-            }
+        if let Sought::Unknown(Some(why)) = sought {
+            self.findings.undecided(rule, format!("whether there is {what}: {why}"));
         }
+        matches!(sought, Sought::Absent)
+    }
+
+    /// The names of the objects of a kind that steps make.
+    fn made(&self, kind: &str) -> String {
+        listed(self.world.of_kind(kind).map(|one| one.object.name()))
+    }
+
+    /// The names of the objects of a kind that steps make, each with its group.
+    fn made_by_group(&self, kind: &str) -> String {
+        let made = self.world.of_kind(kind);
+        listed(made.map(|one| format!("{} of {}", one.object.name(), one.group())))
     }
 }
 
 /// Names in backticks, for a list of what there is; `none` where there is none.
-fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    let names: std::collections::BTreeSet<&str> = names.into_iter().collect();
+fn listed(names: impl IntoIterator<Item = impl Into<String>>) -> String {
+    let names: BTreeSet<String> = names.into_iter().map(Into::into).collect();
     if names.is_empty() {
         return "none".into();
     }
-    names
-        .into_iter()
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
 }
 
 /// The pods that pools of a plan select; all of them where no pool is known.
 pub(super) fn pool_pods<'a>(world: &World<'a>) -> Vec<(Placed<'a>, super::pods::PodSpec<'a>)> {
-    let pods = pool::all_pods(world);
     let pools: Vec<Placed<'_>> = world.of_kind("InferencePool").collect();
-    let of_pools = |candidate: &pool::Pods<'a>| {
-        pools.is_empty()
-            || pools.iter().any(|pool| {
-                let selected = pool::selected(pool, std::slice::from_ref(candidate));
-                !selected.is_empty()
-            })
-    };
-    let chosen = pods.into_iter().filter(|candidate| of_pools(candidate));
-    chosen.map(|pods| (pods.placed, pods.spec)).collect()
+    let mut pods = pool::all_pods(world);
+    pods.retain(|pods| pools.is_empty() || pools.iter().any(|pool| pool::selects(pool, pods)));
+    pods.into_iter().map(|pods| (pods.placed, pods.spec)).collect()
 }

@@ -94,6 +94,15 @@ impl Severity {
             Self::Break => "break",
         }
     }
+
+    /// The level of SARIF that it is shown as: `error`, `warning` or `note`.
+    pub(super) fn level(self) -> &'static str {
+        match self {
+            Self::Break => "error",
+            Self::BreakLater | Self::Degraded => "warning",
+            Self::Drift | Self::Hygiene => "note",
+        }
+    }
 }
 
 /// The examples of a rule: changes to the example release (`tests/data/trees/lint`).
@@ -123,6 +132,11 @@ pub struct Change {
 struct ExampleFiles;
 
 impl Rule {
+    /// The first sentence of what it is about.
+    pub fn first_sentence(&self) -> &'static str {
+        self.about.split_once(". ").map_or(self.about, |(first, _)| first)
+    }
+
     /// Its examples, from `manifests/lint/examples/CODE.txtar`; `None` for a rule that needs more than a tree to be
     /// shown, such as the answer of an API server.
     pub fn examples(&self) -> Option<Examples> {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Diagnostic, Findings, Severity, known_rules};
+use super::{Diagnostic, Findings, known_rules};
 
 /// The log of one run. Source: OASIS "Static Analysis Results Interchange Format (SARIF) Version 2.1.0".
 pub fn sarif(findings: &Findings) -> Value {
@@ -12,10 +12,10 @@ pub fn sarif(findings: &Findings) -> Value {
         .map(|rule| {
             json!({
                 "id": rule.code,
-                "shortDescription": { "text": first_sentence(rule.about) },
+                "shortDescription": { "text": rule.first_sentence() },
                 "fullDescription": { "text": rule.about },
                 "help": { "text": format!("{}\nMore: quickproof explain {}", rule.about, rule.code) },
-                "defaultConfiguration": { "level": level(rule.severity) },
+                "defaultConfiguration": { "level": rule.severity.level() },
                 "properties": { "severity": rule.severity.word() },
             })
         })
@@ -28,8 +28,8 @@ pub fn sarif(findings: &Findings) -> Value {
         }
         let mut result = json!({
             "ruleId": found.code,
-            "level": level(found.severity),
-            "message": { "text": in_full(found) },
+            "level": found.severity.level(),
+            "message": { "text": found.in_full("Way out") },
             "locations": [{ "physicalLocation": {
                 "artifactLocation": { "uri": uri(&found.place.file), "uriBaseId": "%SRCROOT%" },
                 "region": region,
@@ -39,10 +39,8 @@ pub fn sarif(findings: &Findings) -> Value {
         if let Some(index) = index(found.code) {
             result["ruleIndex"] = index.into();
         }
-        for (name, value) in [("variant", &found.variant), ("provider", &found.provider)] {
-            if let Some(value) = value {
-                result["properties"][name] = value.as_str().into();
-            }
+        for (name, value) in found.limits() {
+            result["properties"][name] = value.into();
         }
         result
     };
@@ -77,32 +75,6 @@ pub fn sarif(findings: &Findings) -> Value {
             "results": results,
         }],
     })
-}
-
-/// The message with what proves it and the way out, each on a line of its own.
-fn in_full(found: &Diagnostic) -> String {
-    let mut text = found.message.clone();
-    for fact in &found.why {
-        text.push('\n');
-        text.push_str(fact);
-    }
-    if !found.way_out.is_empty() {
-        text.push_str("\nWay out: ");
-        text.push_str(&found.way_out);
-    }
-    text
-}
-
-fn first_sentence(text: &str) -> &str {
-    text.split_once(". ").map_or(text, |(first, _)| first)
-}
-
-fn level(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Break => "error",
-        Severity::BreakLater | Severity::Degraded => "warning",
-        Severity::Drift | Severity::Hygiene => "note",
-    }
 }
 
 /// A path as relative URI reference (RFC 3986): everything but unreserved characters and slashes percent-encoded.

@@ -123,8 +123,7 @@ fn finding(found: &Diagnostic, row: Option<&str>, width: usize) -> Vec<Line> {
                 .with(Tone::Plain, &found.message),
         ),
     }
-    let way_out = (!found.way_out.is_empty()).then(|| format!("way out: {}", found.way_out));
-    for fact in found.why.iter().chain(&way_out) {
+    for fact in found.facts("way out") {
         let line = Line::indented(gutter + 1).hanging(2).with(Tone::Dim, "= ");
         lines.push(line.with(Tone::Plain, fact));
     }

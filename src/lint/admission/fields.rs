@@ -8,7 +8,7 @@ use k8s_openapi::api::{apps, autoscaling, batch, core, networking, policy, rbac}
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{Seen, rules, token};
+use super::{Checker, rules, token};
 use crate::{
     guide::Role,
     lint::{Examined, Findings, Place, Severity},
@@ -54,9 +54,9 @@ fn is_typed(examined: &Examined<'_>, file: &RepoPath) -> bool {
     })
 }
 
-pub(super) fn look(seen: &mut Seen<'_, '_>) {
-    let value = &seen.object.value;
-    let read = match (seen.object.api_version(), seen.object.kind()) {
+pub(super) fn check(checker: &mut Checker<'_, '_>) {
+    let value = &checker.object.value;
+    let read = match (checker.object.api_version(), checker.object.kind()) {
         ("apps/v1", "Deployment") => again::<apps::v1::Deployment>(value),
         ("apps/v1", "StatefulSet") => again::<apps::v1::StatefulSet>(value),
         ("apps/v1", "DaemonSet") => again::<apps::v1::DaemonSet>(value),
@@ -81,36 +81,28 @@ pub(super) fn look(seen: &mut Seen<'_, '_>) {
     };
     match read {
         Ok(read) => {
+            let because = format!(
+                "{} {} has none, and kubectl asks for strict validation",
+                checker.object.api_version(),
+                checker.object.kind()
+            );
             let mut unknown = Vec::new();
             gone(value, &read, "", &mut unknown);
             for pointer in unknown {
                 let field = pointer.trim_start_matches('/').replace('/', ".").replace("~1", "/");
-                seen.add(&rules::FIELD_UNKNOWN, &pointer, format!("there is no field `{field}`"))
-                    .because(format!(
-                        "{} {} has none, and kubectl asks for strict validation",
-                        seen_api(value),
-                        seen_kind(value)
-                    ));
+                checker
+                    .add(&rules::FIELD_UNKNOWN, &pointer, format!("there is no field `{field}`"))
+                    .because(because.as_str());
             }
         }
         Err(error) => {
             let pointer = not_text(value).unwrap_or_default();
-            seen.add(
-                &rules::FIELD_TYPE,
-                &pointer,
-                format!("a value has the wrong type: {error}"),
-            )
-            .way_out("quote a number or a boolean where text is wanted");
+            let message = format!("a value has the wrong type: {error}");
+            checker
+                .add(&rules::FIELD_TYPE, &pointer, message)
+                .way_out("quote a number or a boolean where text is wanted");
         }
     }
-}
-
-fn seen_api(value: &Value) -> &str {
-    value["apiVersion"].as_str().unwrap_or_default()
-}
-
-fn seen_kind(value: &Value) -> &str {
-    value["kind"].as_str().unwrap_or_default()
 }
 
 /// The value as its type writes it again.
@@ -188,32 +180,46 @@ fn is_empty(value: &Value) -> bool {
 /// The first value that is a number or a boolean where only text may be: labels, annotations, arguments, variables,
 /// data. The reader of the types does not say where it stopped.
 fn not_text(value: &Value) -> Option<String> {
-    fn search(value: &Value, pointer: &str, wants_text: bool) -> Option<String> {
-        const TEXTS: &[&str] = &[
-            "labels",
-            "annotations",
-            "matchLabels",
-            "nodeSelector",
-            "data",
-            "stringData",
-            "args",
-            "command",
-        ];
-        match value {
-            Value::Object(fields) => fields.iter().find_map(|(key, value)| {
-                let at = format!("{pointer}/{}", token(key));
-                let is_variable = key == "value" && pointer.contains("/env/");
-                search(value, &at, wants_text || is_variable || TEXTS.contains(&key.as_str()))
-            }),
-            Value::Array(items) => items
-                .iter()
-                .enumerate()
-                .find_map(|(index, value)| search(value, &format!("{pointer}/{index}"), wants_text)),
-            Value::Number(_) | Value::Bool(_) => wants_text.then(|| pointer.to_owned()),
-            _ => None,
+    search(value, "", Wanted::Any)
+}
+
+/// Fields that hold nothing but text, at whatever depth.
+const TEXTS: &[&str] = &[
+    "labels",
+    "annotations",
+    "matchLabels",
+    "nodeSelector",
+    "data",
+    "stringData",
+    "args",
+    "command",
+];
+
+/// What a value may be.
+#[derive(Clone, Copy)]
+enum Wanted {
+    Text,
+    Any,
+}
+
+fn search(value: &Value, pointer: &str, wanted: Wanted) -> Option<String> {
+    match value {
+        Value::Object(fields) => fields.iter().find_map(|(key, value)| {
+            let is_variable = key == "value" && pointer.contains("/env/");
+            let wanted = if is_variable || TEXTS.contains(&key.as_str()) {
+                Wanted::Text
+            } else {
+                wanted
+            };
+            search(value, &format!("{pointer}/{}", token(key)), wanted)
+        }),
+        Value::Array(items) => {
+            let mut items = items.iter().enumerate();
+            items.find_map(|(index, item)| search(item, &format!("{pointer}/{index}"), wanted))
         }
+        Value::Number(_) | Value::Bool(_) => matches!(wanted, Wanted::Text).then(|| pointer.to_owned()),
+        _ => None,
     }
-    search(value, "", false)
 }
 
 #[cfg(test)]

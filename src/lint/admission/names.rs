@@ -4,20 +4,22 @@
 
 use serde_json::Value;
 
-use super::{Seen, rules, token};
+use super::{Checker, rules, token};
+use crate::manifest::Object;
 
 /// A DNS label (RFC 1123): at most 63 lowercase letters, digits and `-`, with a letter or digit at both ends.
 pub(super) fn is_dns_label(text: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=63).contains(&text.len()) && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
+    text.len() <= 63 && is_dns_part(text)
 }
 
-/// DNS labels joined by `.`, at most 253 characters.
+/// Parts joined by `.`, each like a DNS label and of any length, at most 253 characters.
 fn is_dns_subdomain(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(is_dns_part)
+}
+
+fn is_dns_part(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let is_part =
-        |part: &str| !part.is_empty() && part.bytes().all(inner) && !part.starts_with('-') && !part.ends_with('-');
-    text.len() <= 253 && text.split('.').all(is_part)
+    !text.is_empty() && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
 }
 
 /// The name of a port in a pod (RFC 6335): at most 15 lowercase letters, digits and single `-`, one letter at least.
@@ -43,8 +45,19 @@ fn is_label_key(text: &str) -> bool {
 /// Kinds whose names are only parts of paths, so that nearly any character will do.
 const FREE_NAMES: &[&str] = &["Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"];
 
-pub(super) fn look(seen: &mut Seen<'_, '_>) {
-    let object = seen.object;
+/// Where objects have labels: their own, those of their pods, and those that they select by.
+const LABELS: &[&str] = &[
+    "/metadata/labels",
+    "/spec/template/metadata/labels",
+    "/spec/jobTemplate/spec/template/metadata/labels",
+    "/spec/selector/matchLabels",
+];
+
+/// Where objects have annotations. Their keys are like those of labels, their values are free.
+const ANNOTATIONS: &[&str] = &["/metadata/annotations"];
+
+pub(super) fn check(checker: &mut Checker<'_, '_>) {
+    let object = checker.object;
     let name = object.name();
     // Services had to begin with a letter (RFC 1035) before v1.34, which is what most clusters are.
     let is_valid = match object.kind() {
@@ -54,46 +67,41 @@ pub(super) fn look(seen: &mut Seen<'_, '_>) {
         _ => is_dns_subdomain(name),
     };
     if !is_valid {
-        seen.add(
-            &rules::NAME_INVALID,
-            "/metadata/name",
-            format!("`{name}` is no name for it"),
-        )
-        .way_out("lowercase letters, digits and `-`, with a letter or a digit at both ends");
+        checker
+            .add(
+                &rules::NAME_INVALID,
+                "/metadata/name",
+                format!("`{name}` is no name for it"),
+            )
+            .way_out("lowercase letters, digits and `-`, with a letter or a digit at both ends");
     }
-    let mut maps = vec![("/metadata/labels", true), ("/metadata/annotations", false)];
-    for pods in ["/spec/template/metadata", "/spec/jobTemplate/spec/template/metadata"] {
-        maps.push(match pods {
-            "/spec/template/metadata" => ("/spec/template/metadata/labels", true),
-            _ => ("/spec/jobTemplate/spec/template/metadata/labels", true),
-        });
+    for pointer in LABELS.iter().chain(ANNOTATIONS) {
+        for (key, _, at) in fields(object, pointer) {
+            if !is_label_key(key) {
+                checker
+                    .add(&rules::LABEL_INVALID, &at, format!("`{key}` is no key of a label"))
+                    .way_out("letters, digits, `-`, `_` and `.`, at most 63, perhaps after a domain and `/`");
+            }
+        }
     }
-    maps.push(("/spec/selector/matchLabels", true));
-    for (pointer, values) in maps {
-        labels(seen, pointer, values);
+    for pointer in LABELS {
+        for (key, value, at) in fields(object, pointer) {
+            let value = value.as_str().unwrap_or_default();
+            if !value.is_empty() && !is_label_name(value) {
+                let message = format!("`{value}` is no value of the label `{key}`");
+                checker
+                    .add(&rules::LABEL_INVALID, &at, message)
+                    .way_out("letters, digits, `-`, `_` and `.`, at most 63, with a letter or digit at both ends");
+            }
+        }
     }
 }
 
-fn labels(seen: &mut Seen<'_, '_>, pointer: &str, values: bool) {
-    let map = seen.object.value.pointer(pointer).and_then(Value::as_object);
-    for (key, value) in map.into_iter().flatten() {
-        let at = format!("{pointer}/{}", token(key));
-        if !is_label_key(key) {
-            seen.add(&rules::LABEL_INVALID, &at, format!("`{key}` is no key of a label"))
-                .way_out("letters, digits, `-`, `_` and `.`, at most 63, perhaps after a domain and `/`");
-        }
-        let Some(text) = value.as_str().filter(|text| values && !text.is_empty()) else {
-            continue;
-        };
-        if !is_label_name(text) {
-            seen.add(
-                &rules::LABEL_INVALID,
-                &at,
-                format!("`{text}` is no value of the label `{key}`"),
-            )
-            .way_out("letters, digits, `-`, `_` and `.`, at most 63, with a letter or digit at both ends");
-        }
-    }
+/// The fields of a mapping in an object, each with its JSON pointer.
+fn fields<'a>(object: &'a Object, pointer: &str) -> impl Iterator<Item = (&'a str, &'a Value, String)> {
+    let map = object.value.pointer(pointer).and_then(Value::as_object);
+    let field = move |(key, value): (&'a String, &'a Value)| (key.as_str(), value, format!("{pointer}/{}", token(key)));
+    map.into_iter().flatten().map(field)
 }
 
 #[cfg(test)]

@@ -2,33 +2,39 @@
 
 use serde_json::Value;
 
-use super::{Seen, rules, token};
+use super::{Checker, rules, token};
 
-pub(super) fn look(seen: &mut Seen<'_, '_>) {
-    match (seen.object.api_version(), seen.object.kind()) {
+pub(super) fn check(checker: &mut Checker<'_, '_>) {
+    match (checker.object.api_version(), checker.object.kind()) {
         ("apps/v1", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet") => {
-            selector(seen);
-            restart_policy(seen, "/spec/template/spec/restartPolicy", &["Always"], "Always");
+            selector(checker);
+            restart_policy(checker, "/spec/template/spec/restartPolicy", &["Always"], "Always");
         }
         ("batch/v1", "Job") => {
-            restart_policy(seen, "/spec/template/spec/restartPolicy", &["Never", "OnFailure"], "");
+            restart_policy(
+                checker,
+                "/spec/template/spec/restartPolicy",
+                &["Never", "OnFailure"],
+                "",
+            );
         }
         ("batch/v1", "CronJob") => {
             let pointer = "/spec/jobTemplate/spec/template/spec/restartPolicy";
-            restart_policy(seen, pointer, &["Never", "OnFailure"], "");
+            restart_policy(checker, pointer, &["Never", "OnFailure"], "");
         }
         _ => {}
     }
 }
 
 /// The selector must be there and must match the labels of the template (`ValidateDeploymentSpec`).
-fn selector(seen: &mut Seen<'_, '_>) {
-    let spec = &seen.object.value["spec"];
+fn selector(checker: &mut Checker<'_, '_>) {
+    let spec = &checker.object.value["spec"];
     let selector = &spec["selector"];
     let wanted = selector["matchLabels"].as_object();
     let expressions = selector["matchExpressions"].as_array().map_or(0, Vec::len);
     if wanted.is_none_or(serde_json::Map::is_empty) && expressions == 0 {
-        seen.add(&rules::SELECTOR_MISMATCH, "/spec/selector", "it has no selector")
+        checker
+            .add(&rules::SELECTOR_MISMATCH, "/spec/selector", "it has no selector")
             .way_out("`selector.matchLabels` with labels of the template");
         return;
     }
@@ -43,36 +49,27 @@ fn selector(seen: &mut Seen<'_, '_>) {
             _ => format!("the template has no label `{key}`"),
         };
         let value = value.as_str().unwrap_or_default();
-        seen.add(
-            &rules::SELECTOR_MISMATCH,
-            &format!("/spec/selector/matchLabels/{}", token(key)),
-            format!("the selector `{key}={value}` does not match its own template"),
-        )
-        .because(found);
+        checker
+            .add(
+                &rules::SELECTOR_MISMATCH,
+                &format!("/spec/selector/matchLabels/{}", token(key)),
+                format!("the selector `{key}={value}` does not match its own template"),
+            )
+            .because(found);
     }
 }
 
-fn restart_policy(seen: &mut Seen<'_, '_>, pointer: &str, allowed: &[&str], default: &str) {
-    if seen.object.value.pointer("/spec/suspend").is_some_and(Value::is_object) {
-        return;
-    }
-    let policy = seen
-        .object
-        .value
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .unwrap_or(default);
+fn restart_policy(checker: &mut Checker<'_, '_>, pointer: &str, allowed: &[&str], default: &str) {
+    let policy = checker.object.value.pointer(pointer).and_then(Value::as_str);
+    let policy = policy.unwrap_or(default);
     if !allowed.contains(&policy) {
-        let said = if policy.is_empty() {
-            "no `restartPolicy`".to_owned()
-        } else {
-            format!("`restartPolicy: {policy}`")
+        let written = match policy {
+            "" => "no `restartPolicy`".to_owned(),
+            policy => format!("`restartPolicy: {policy}`"),
         };
-        seen.add(
-            &rules::RESTART_POLICY,
-            pointer,
-            format!("{said} in the pods of a {}", seen.object.kind()),
-        )
-        .way_out(format!("`restartPolicy: {}`", allowed.join("` or `")));
+        let message = format!("{written} in the pods of a {}", checker.object.kind());
+        checker
+            .add(&rules::RESTART_POLICY, pointer, message)
+            .way_out(format!("`restartPolicy: {}`", allowed.join("` or `")));
     }
 }

@@ -3,7 +3,11 @@
 //! Only what is said outright is compared: fields that there are and that are required, types, enumerations, patterns
 //! not (their dialect is Go's), rules in CEL not. What is not compared is not said to hold.
 
+use std::cmp::Ordering;
+
 use serde_json::Value;
+
+use crate::lint::pods::token;
 
 /// Something that a schema does not allow.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,102 +18,38 @@ pub(super) struct Fault {
     pub(super) what: String,
 }
 
-/// Compares an object with its schema. Metadata is the API server's own.
-pub(super) fn compare(schema: &Value, object: &Value, faults: &mut Vec<Fault>) {
+/// Everything in an object that its schema does not allow. Metadata is the API server's own.
+pub(super) fn compare(schema: &Value, object: &Value) -> Vec<Fault> {
+    let mut faults = Vec::new();
     for (key, value) in object.as_object().into_iter().flatten() {
-        if matches!(key.as_str(), "apiVersion" | "kind" | "metadata") {
-            continue;
+        if !matches!(key.as_str(), "apiVersion" | "kind" | "metadata") {
+            field(schema, key, value, "", &mut faults);
         }
-        field(schema, key, value, "", faults);
     }
-    required(schema, object, "", faults);
+    required(schema, object, "", &mut faults);
+    faults
 }
 
 fn walk(schema: &Value, value: &Value, pointer: &str, faults: &mut Vec<Fault>) {
-    let mut fault = |what: String| {
-        faults.push(Fault {
-            pointer: pointer.to_owned(),
-            what,
-        });
-    };
     if value.is_null() {
         return;
     }
-    let name = pointer
-        .rsplit('/')
-        .find(|token| token.parse::<usize>().is_err())
-        .unwrap_or_default();
-    let wanted = schema["type"].as_str().unwrap_or_default();
-    let is_it = match wanted {
-        _ if schema["x-kubernetes-int-or-string"] == true => value.is_i64() || value.is_string(),
-        "object" => value.is_object(),
-        "array" => value.is_array(),
-        "string" => value.is_string(),
-        "integer" => value.is_i64() || value.is_u64(),
-        "number" => value.is_number(),
-        "boolean" => value.is_boolean(),
-        _ => true,
+    let mut tokens = pointer.rsplit('/');
+    let name = tokens.find(|token| token.parse::<usize>().is_err()).unwrap_or_default();
+    let mut fault = |what: String| {
+        faults.push(Fault {
+            pointer: pointer.to_owned(),
+            what: format!("`{name}` {what}"),
+        });
     };
-    if !is_it {
-        fault(format!("`{name}` must be of type {wanted}"));
+    if !is_of_type(schema, value) {
+        fault(format!(
+            "must be of type {}",
+            schema["type"].as_str().unwrap_or_default()
+        ));
         return;
     }
-    if let Some(allowed) = schema["enum"].as_array()
-        && !allowed.contains(value)
-    {
-        let allowed: Vec<String> = allowed
-            .iter()
-            .map(|one| one.as_str().map_or_else(|| one.to_string(), str::to_owned))
-            .collect();
-        fault(format!(
-            "`{name}` is {value}, and must be one of {}",
-            allowed.join(", ")
-        ));
-    }
-    for (limit, is_beyond) in [
-        (
-            "minimum",
-            value
-                .as_f64()
-                .zip(schema["minimum"].as_f64())
-                .is_some_and(|(value, limit)| value < limit),
-        ),
-        (
-            "maximum",
-            value
-                .as_f64()
-                .zip(schema["maximum"].as_f64())
-                .is_some_and(|(value, limit)| value > limit),
-        ),
-    ] {
-        if is_beyond {
-            fault(format!("`{name}` is {value}, beyond its {limit} {}", schema[limit]));
-        }
-    }
-    let count = value
-        .as_array()
-        .map(Vec::len)
-        .or_else(|| value.as_str().map(|text| text.chars().count()));
-    let bound = |short: &str, long: &str| {
-        schema[short]
-            .as_u64()
-            .or_else(|| schema[long].as_u64())
-            .and_then(|bound| usize::try_from(bound).ok())
-    };
-    if let (Some(count), Some(most)) = (count, bound("maxItems", "maxLength"))
-        && count > most
-    {
-        fault(format!(
-            "`{name}` has {count} items or characters, at most {most} are allowed"
-        ));
-    }
-    if let (Some(count), Some(fewest)) = (count, bound("minItems", "minLength"))
-        && count < fewest
-    {
-        fault(format!(
-            "`{name}` has {count} items or characters, at least {fewest} are wanted"
-        ));
-    }
+    not_allowed(schema, value).into_iter().for_each(&mut fault);
     match value {
         Value::Object(fields) => {
             for (key, value) in fields {
@@ -126,8 +66,56 @@ fn walk(schema: &Value, value: &Value, pointer: &str, faults: &mut Vec<Fault>) {
     }
 }
 
+fn is_of_type(schema: &Value, value: &Value) -> bool {
+    if schema["x-kubernetes-int-or-string"] == true {
+        return value.is_i64() || value.is_string();
+    }
+    match schema["type"].as_str().unwrap_or_default() {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
+        "boolean" => value.is_boolean(),
+        _ => true,
+    }
+}
+
+/// What is wrong with a value of the right type: not one of those that are listed, or beyond a limit.
+fn not_allowed(schema: &Value, value: &Value) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if let Some(allowed) = schema["enum"].as_array().filter(|allowed| !allowed.contains(value)) {
+        let plain = |one: &Value| one.as_str().map_or_else(|| one.to_string(), str::to_owned);
+        let allowed: Vec<String> = allowed.iter().map(plain).collect();
+        wrong.push(format!("is {value}, and must be one of {}", allowed.join(", ")));
+    }
+    for (limit, beyond) in [("minimum", Ordering::Less), ("maximum", Ordering::Greater)] {
+        let (number, bound) = (value.as_f64(), schema[limit].as_f64());
+        if number.zip(bound).and_then(|(number, bound)| number.partial_cmp(&bound)) == Some(beyond) {
+            wrong.push(format!("is {value}, beyond its {limit} {}", schema[limit]));
+        }
+    }
+    let count = match value {
+        Value::Array(items) => items.len(),
+        Value::String(text) => text.chars().count(),
+        _ => return wrong,
+    };
+    let bound = |of_list: &str, of_text: &str| {
+        let bound = schema[of_list].as_u64().or_else(|| schema[of_text].as_u64());
+        bound.and_then(|bound| usize::try_from(bound).ok())
+    };
+    let has = format!("has {count} items or characters, at");
+    if let Some(most) = bound("maxItems", "maxLength").filter(|most| count > *most) {
+        wrong.push(format!("{has} most {most} are allowed"));
+    }
+    if let Some(fewest) = bound("minItems", "minLength").filter(|fewest| count < *fewest) {
+        wrong.push(format!("{has} least {fewest} are wanted"));
+    }
+    wrong
+}
+
 fn field(schema: &Value, key: &str, value: &Value, pointer: &str, faults: &mut Vec<Fault>) {
-    let at = format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
+    let at = format!("{pointer}/{}", token(key));
     if let Some(known) = schema["properties"].get(key) {
         walk(known, value, &at, faults);
     } else if schema["additionalProperties"].is_object() {
@@ -145,12 +133,8 @@ fn field(schema: &Value, key: &str, value: &Value, pointer: &str, faults: &mut V
 
 /// Fields that must be there; one with a default is added by the API server.
 fn required(schema: &Value, value: &Value, pointer: &str, faults: &mut Vec<Fault>) {
-    for key in schema["required"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-    {
+    let required = schema["required"].as_array().into_iter().flatten();
+    for key in required.filter_map(Value::as_str) {
         let has_default = !schema["properties"][key]["default"].is_null();
         if value.get(key).is_none_or(Value::is_null) && !has_default {
             faults.push(Fault {
@@ -188,8 +172,7 @@ mod tests {
                 "labels": {"type": "object", "additionalProperties": {"type": "string"}},
                 "list": {"type": "array", "maxItems": 1, "items": {"type": "object", "properties": {"n": {"type": "string"}}}},
         }}}});
-        let mut found = Vec::new();
-        compare(&schema, &object, &mut found);
+        let found = compare(&schema, &object);
         let found: Vec<_> = found
             .iter()
             .map(|fault| (fault.pointer.as_str(), fault.what.as_str()))

@@ -1,13 +1,13 @@
 //! Who may do what: bindings, the roles they refer to, and whether the endpoint picker may watch what it watches.
 
 use super::{
-    Look, Said, listed,
+    Checker, listed,
     pool::all_pods,
     rules::{BINDING_INCOMPLETE, BINDING_SUBJECT, PICKER_ACCESS, ROLE_MISSING},
 };
 use crate::lint::{
-    Severity, containers,
-    pods::items,
+    containers,
+    pods::{Container, items},
     world::{Placed, Sought, World},
 };
 
@@ -18,132 +18,105 @@ const GROUP: &str = "rbac.authorization.k8s.io";
 /// Authorization", user-facing roles).
 const OF_EACH_CLUSTER: &[&str] = &["admin", "cluster-admin", "edit", "view"];
 
-pub(super) fn look(look: &mut Look<'_, '_>) {
+pub(super) fn check(checker: &mut Checker<'_, '_>) {
     for kind in ["RoleBinding", "ClusterRoleBinding"] {
-        for binding in look.world.of_kind(kind) {
-            role(look, binding);
-            subjects(look, binding);
+        for binding in checker.world.of_kind(kind) {
+            role(checker, binding);
+            subjects(checker, binding);
         }
     }
-    picker(look);
+    picker(checker);
 }
 
-fn role(look: &mut Look<'_, '_>, binding: Placed<'_>) {
-    let (kind, name) = (binding.text("/roleRef/kind"), binding.text("/roleRef/name"));
+fn role(checker: &mut Checker<'_, '_>, binding: Placed<'_>) {
+    let title = binding.object.title();
     if binding.text("/roleRef/apiGroup").is_none() {
-        let said = Said {
-            message: format!("the `roleRef` of {} names no `apiGroup`", binding.object.title()),
-            why: vec!["the API server puts in the default of this version".into()],
-            way_out: "add `apiGroup: rbac.authorization.k8s.io`",
-        };
-        look.wrong(&BINDING_INCOMPLETE, binding, "/roleRef", said);
+        let message = format!("the `roleRef` of {title} names no `apiGroup`");
+        checker
+            .add(&BINDING_INCOMPLETE, binding, "/roleRef", message)
+            .because("the API server puts in the default of this version")
+            .way_out("add `apiGroup: rbac.authorization.k8s.io`");
     }
-    let (Some(kind), Some(name)) = (kind, name) else {
+    let (Some(kind), Some(name)) = (binding.text("/roleRef/kind"), binding.text("/roleRef/name")) else {
         return;
     };
     if kind == "ClusterRole" && (name.starts_with("system:") || OF_EACH_CLUSTER.contains(&name)) {
         return;
     }
-    let sought = look.world.find(Some(GROUP), kind, binding.namespace, name);
-    if look.is_absent(&ROLE_MISSING, &sought, &format!("a {kind} `{name}`")) {
-        let said = Said {
-            message: format!(
-                "{} gives the {kind} `{name}`, which no step makes",
-                binding.object.title()
-            ),
-            why: vec![format!(
-                "{kind}s: {}",
-                listed(look.world.of_kind(kind).map(|one| one.object.name()))
-            )],
-            way_out: "name the role that is made",
-        };
-        look.wrong(&ROLE_MISSING, binding, "/roleRef/name", said);
+    let sought = checker.world.find(Some(GROUP), kind, binding.namespace, name);
+    if checker.is_absent(&ROLE_MISSING, &sought, &format!("a {kind} `{name}`")) {
+        let message = format!("{title} gives the {kind} `{name}`, which no step makes");
+        let made = format!("{kind}s: {}", checker.made(kind));
+        checker
+            .add(&ROLE_MISSING, binding, "/roleRef/name", message)
+            .because(made)
+            .way_out("name the role that is made");
     }
 }
 
-fn subjects(look: &mut Look<'_, '_>, binding: Placed<'_>) {
+fn subjects(checker: &mut Checker<'_, '_>, binding: Placed<'_>) {
     for (index, subject) in items(&binding.object.value["subjects"]) {
         let (Some("ServiceAccount"), Some(name)) = (subject["kind"].as_str(), subject["name"].as_str()) else {
             continue;
         };
         let namespace = subject["namespace"].as_str().unwrap_or(binding.namespace);
         // Accounts of other namespaces are those of what is installed by others.
-        if name == "default" || !look.world.uses_namespace(namespace) {
+        if name == "default" || !checker.world.uses_namespace(namespace) {
             continue;
         }
-        let sought = look.world.find(Some(""), "ServiceAccount", namespace, name);
-        if look.is_absent(
-            &BINDING_SUBJECT,
-            &sought,
-            &format!("a service account `{namespace}/{name}`"),
-        ) {
-            let said = Said {
-                message: format!(
-                    "{} gives its role to the service account `{namespace}/{name}`, which no step makes",
-                    binding.object.title()
-                ),
-                why: vec![format!(
-                    "service accounts: {}",
-                    listed(look.world.of_kind("ServiceAccount").map(|one| one.object.name()))
-                )],
-                way_out: "name the account that the pods run as",
-            };
-            look.wrong(&BINDING_SUBJECT, binding, &format!("/subjects/{index}/name"), said);
+        let sought = checker.world.find(Some(""), "ServiceAccount", namespace, name);
+        let account = format!("service account `{namespace}/{name}`");
+        if checker.is_absent(&BINDING_SUBJECT, &sought, &format!("a {account}")) {
+            let title = binding.object.title();
+            let message = format!("{title} gives its role to the {account}, which no step makes");
+            let made = format!("service accounts: {}", checker.made("ServiceAccount"));
+            checker
+                .add(&BINDING_SUBJECT, binding, &format!("/subjects/{index}/name"), message)
+                .because(made)
+                .way_out("name the account that the pods run as");
         }
     }
 }
 
 /// Whether every kind that the endpoint picker of this release watches may be watched by its account.
-fn picker(look: &mut Look<'_, '_>) {
-    let Some(facts) = look.examined.layout.picker.as_ref() else {
+fn picker(checker: &mut Checker<'_, '_>) {
+    let Some(facts) = checker.examined.layout.picker.as_ref() else {
         return;
     };
-    let tag = look.examined.release.tag.as_ref();
+    let tag = checker.examined.release.tag.as_ref();
     let kinds: Vec<&str> = facts
         .kinds
         .iter()
         .filter(|kind| tag.is_none_or(|tag| kind.is_in(tag)))
         .map(|kind| kind.name.as_str())
         .collect();
-    for pods in all_pods(look.world) {
-        let containers = pods.spec.containers();
-        let Some(container) = containers
-            .iter()
-            .find(|container| containers::value(&containers::flags(container.value), "pool-name").is_some())
-        else {
+    for pods in all_pods(checker.world) {
+        let is_picker = |one: &Container<'_>| containers::value(&containers::flags(one.value), "pool-name").is_some();
+        let Some(container) = pods.spec.containers().into_iter().find(is_picker) else {
             continue;
         };
         let account = pods.spec.value["serviceAccountName"].as_str().unwrap_or("default");
         for kind in &kinds {
             let (group, plural) = resource_of(kind);
             // A kind that the release has no CRD of cannot be watched by anybody, which is another matter.
-            let has_crd = look.examined.crds().any(|crd| {
+            let has_crd = checker.examined.crds().any(|crd| {
                 let spec = &crd.value["spec"];
                 spec["group"] == group && spec["names"]["plural"] == plural
             });
-            if !has_crd {
+            if !has_crd || may_watch(checker.world, pods.placed.namespace, account, &group, &plural) {
                 continue;
             }
-            if may_watch(look.world, pods.placed.namespace, account, &group, &plural) {
-                continue;
-            }
-            let sought: Sought<'_> = look.world.absent("RoleBinding", usize::MAX);
-            if look.is_absent(
-                &PICKER_ACCESS,
-                &sought,
-                &format!("a role that lets `{account}` watch {plural}.{group}"),
-            ) {
-                let said = Said {
-                    message: format!(
-                        "the endpoint picker may not watch {plural}.{group}: no role gives it to the account `{account}`"
-                    ),
-                    why: vec![format!(
-                        "the endpoint picker of this release watches {}",
-                        listed(kinds.iter().copied())
-                    )],
-                    way_out: "add a rule with the verbs get, list and watch to its role",
-                };
-                look.at_most(&PICKER_ACCESS, pods.placed, &container.pointer, said, Severity::Break);
+            let sought = checker.world.absent("RoleBinding", usize::MAX);
+            let what = format!("a role that lets `{account}` watch {plural}.{group}");
+            if checker.is_absent(&PICKER_ACCESS, &sought, &what) {
+                let message = format!(
+                    "the endpoint picker may not watch {plural}.{group}: no role gives it to the account `{account}`"
+                );
+                let watched = listed(kinds.iter().copied());
+                checker
+                    .add(&PICKER_ACCESS, pods.placed, &container.pointer, message)
+                    .because(format!("the endpoint picker of this release watches {watched}"))
+                    .way_out("add a rule with the verbs get, list and watch to its role");
             }
         }
     }

@@ -1,9 +1,9 @@
 //! What pods need that is not part of them: secrets, configuration, service accounts.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
-    Look, Said, listed,
+    Checker, listed,
     pool::all_pods,
     rules::{NO_CONFIG_MAP, NO_SECRET, NO_SERVICE_ACCOUNT},
 };
@@ -27,10 +27,10 @@ struct Need<'a> {
     pointer: String,
 }
 
-pub(super) fn look(look: &mut Look<'_, '_>) {
-    for pods in all_pods(look.world) {
+pub(super) fn check(checker: &mut Checker<'_, '_>) {
+    for pods in all_pods(checker.world) {
         for need in needs(&pods.spec) {
-            of_need(look, pods.placed, &need);
+            of_need(checker, pods.placed, &need);
         }
     }
 }
@@ -91,66 +91,51 @@ fn needs<'a>(spec: &PodSpec<'a>) -> Vec<Need<'a>> {
     needs
 }
 
-fn of_need(look: &mut Look<'_, '_>, placed: Placed<'_>, need: &Need<'_>) {
-    let (rule, of_each): (&Rule, _) = match need.kind {
+fn of_need(checker: &mut Checker<'_, '_>, placed: Placed<'_>, need: &Need<'_>) {
+    let Need {
+        kind,
+        name,
+        key,
+        pointer,
+    } = need;
+    let (rule, of_each): (&Rule, _) = match *kind {
         "Secret" => (&NO_SECRET, ""),
         "ConfigMap" => (&NO_CONFIG_MAP, CONFIG_MAP_OF_EACH),
         _ => (&NO_SERVICE_ACCOUNT, ACCOUNT_OF_EACH),
     };
-    if need.name == of_each {
+    if *name == of_each {
         return;
     }
-    let literal = look
-        .world
-        .secrets
-        .iter()
-        .find(|secret| need.kind == "Secret" && secret.name == need.name && secret.namespace == placed.namespace);
-    let keys: Option<Vec<String>> = match look.world.find(Some(""), need.kind, placed.namespace, need.name) {
-        _ if literal.is_some() => literal.map(|secret| secret.keys.iter().map(|key| (*key).to_owned()).collect()),
+    let title = placed.object.title();
+    let mut literals = checker.world.secrets.iter();
+    let literal =
+        literals.find(|secret| *kind == "Secret" && secret.name == *name && secret.namespace == placed.namespace);
+    let keys: Vec<&str> = match (literal, checker.world.find(Some(""), kind, placed.namespace, name)) {
+        (Some(literal), _) => literal.keys.clone(),
         // The key of such a Secret is put in by the cluster.
-        Sought::Here(found) if found.text("/type") == Some("kubernetes.io/service-account-token") => None,
-        Sought::Here(found) => {
+        (None, Sought::Here(found)) if found.text("/type") == Some("kubernetes.io/service-account-token") => return,
+        (None, Sought::Here(found)) => {
             let fields = ["data", "stringData", "binaryData"].into_iter();
-            let keys = fields
-                .filter_map(|field| found.object.value[field].as_object())
-                .flat_map(serde_json::Map::keys);
-            Some(keys.cloned().collect())
+            let fields = fields.filter_map(|field| found.object.value[field].as_object());
+            fields.flat_map(Map::keys).map(String::as_str).collect()
         }
-        sought => {
-            if look.is_absent(rule, &sought, &format!("a {} `{}`", need.kind, need.name)) {
-                let said = Said {
-                    message: format!(
-                        "the pods of {} need the {} `{}`, which no step makes",
-                        placed.object.title(),
-                        need.kind,
-                        need.name
-                    ),
-                    why: vec![format!(
-                        "{}s in `{}`: {}",
-                        need.kind,
-                        placed.namespace,
-                        listed(look.world.of_kind(need.kind).map(|one| one.object.name()))
-                    )],
-                    way_out: "make it by a step before, or name the one that is made",
-                };
-                look.wrong(rule, placed, &need.pointer, said);
+        (None, sought) => {
+            if checker.is_absent(rule, &sought, &format!("a {kind} `{name}`")) {
+                let message = format!("the pods of {title} need the {kind} `{name}`, which no step makes");
+                let made = format!("{kind}s in `{}`: {}", placed.namespace, checker.made(kind));
+                checker
+                    .add(rule, placed, pointer, message)
+                    .because(made)
+                    .way_out("make it by a step before, or name the one that is made");
             }
             return;
         }
     };
-    if let (Some(keys), Some(key)) = (keys, need.key)
-        && !keys.iter().any(|known| known == key)
-    {
-        let said = Said {
-            message: format!(
-                "the pods of {} need the key `{key}` of the {} `{}`, which has none",
-                placed.object.title(),
-                need.kind,
-                need.name
-            ),
-            why: vec![format!("its keys: {}", listed(keys.iter().map(String::as_str)))],
-            way_out: "name a key that it has",
-        };
-        look.wrong(rule, placed, &need.pointer, said);
+    if let Some(key) = key.filter(|key| !keys.contains(key)) {
+        let message = format!("the pods of {title} need the key `{key}` of the {kind} `{name}`, which has none");
+        checker
+            .add(rule, placed, pointer, message)
+            .because(format!("its keys: {}", listed(keys)))
+            .way_out("name a key that it has");
     }
 }

@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::{
-    Look, Said, listed,
+    Checker, listed,
     rules::{
         PICKER_POOL, PICKER_PORT, PICKER_SERVICE, POOL_PORT, POOL_SELECTS_NONE, SERVICE_PORT, SERVICE_SELECTS_NONE,
     },
 };
 use crate::lint::{
-    Severity,
+    Rule, Severity,
     containers::{self, flags},
     pods::{self, PodSpec},
-    world::{Placed, Sought},
+    world::{Placed, Sought, World},
 };
 
 /// The port of an endpoint picker where a pool names none (`portNumber` of `inference.networking.x-k8s.io/v1alpha2`).
@@ -28,10 +28,10 @@ pub(super) struct Pods<'a> {
 }
 
 impl Pods<'_> {
-    fn are_selected_by(&self, selector: &Map<String, Value>) -> bool {
-        selector
-            .iter()
-            .all(|(key, value)| self.labels.and_then(|labels| labels.get(key)) == Some(value))
+    /// Whether an object in their namespace would select them by these labels.
+    fn are_selected_by(&self, object: &Placed<'_>, labels: &Map<String, Value>) -> bool {
+        let has = |(key, value): (&String, &Value)| self.labels.and_then(|own| own.get(key)) == Some(value);
+        self.placed.namespace == object.namespace && labels.iter().all(has)
     }
 
     /// Ports that the pods' servers are told to listen on.
@@ -59,7 +59,7 @@ impl Pods<'_> {
 }
 
 /// The pods of every object of the plan.
-pub(super) fn all_pods<'a>(world: &crate::lint::world::World<'a>) -> Vec<Pods<'a>> {
+pub(super) fn all_pods<'a>(world: &World<'a>) -> Vec<Pods<'a>> {
     let mut all = Vec::new();
     for placed in &world.objects {
         for spec in pods::pod_specs(placed.object) {
@@ -80,7 +80,7 @@ pub(super) fn all_pods<'a>(world: &crate::lint::world::World<'a>) -> Vec<Pods<'a
 }
 
 /// The labels that a pool selects by, and where they stand.
-pub(super) fn selector<'a>(pool: &Placed<'a>) -> Option<(&'a Map<String, Value>, &'static str)> {
+fn selector<'a>(pool: &Placed<'a>) -> Option<(&'a Map<String, Value>, &'static str)> {
     let value = &pool.object.value;
     let matched = value.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
     let flat = value.pointer("/spec/selector").and_then(Value::as_object);
@@ -92,53 +92,52 @@ pub(super) fn selector<'a>(pool: &Placed<'a>) -> Option<(&'a Map<String, Value>,
         })
 }
 
-/// The pods of a plan that a pool selects.
-pub(super) fn selected<'p, 'a>(pool: &Placed<'_>, pods: &'p [Pods<'a>]) -> Vec<&'p Pods<'a>> {
-    let Some((labels, _)) = selector(pool) else {
-        return Vec::new();
-    };
-    let in_namespace = pods.iter().filter(|pods| pods.placed.namespace == pool.namespace);
-    in_namespace.filter(|pods| pods.are_selected_by(labels)).collect()
+/// Whether a pool selects pods.
+pub(super) fn selects(pool: &Placed<'_>, pods: &Pods<'_>) -> bool {
+    selector(pool).is_some_and(|(labels, _)| pods.are_selected_by(pool, labels))
 }
 
-pub(super) fn look(look: &mut Look<'_, '_>) {
-    let pods = all_pods(look.world);
-    for pool in look.world.of_kind("InferencePool") {
-        of_pool(look, pool, &pods);
-        picker(look, pool);
+pub(super) fn check(checker: &mut Checker<'_, '_>) {
+    let pods = all_pods(checker.world);
+    for pool in checker.world.of_kind("InferencePool") {
+        of_pool(checker, pool, &pods);
+        picker(checker, pool);
     }
-    for service in look.world.of_kind("Service") {
-        of_service(look, service, &pods);
+    for service in checker.world.of_kind("Service") {
+        of_service(checker, service, &pods);
     }
     for of_picker in &pods {
-        told_pool(look, of_picker);
+        told_pool(checker, of_picker);
     }
 }
 
-fn of_pool(look: &mut Look<'_, '_>, pool: Placed<'_>, pods: &[Pods<'_>]) {
+impl Checker<'_, '_> {
+    /// Whether there is certainly no pod with some labels; where that is not known, it is said.
+    fn has_no_pod(&mut self, rule: &Rule, labels: &str) -> bool {
+        let sought = self.world.absent("Deployment", usize::MAX);
+        self.is_absent(rule, &sought, &format!("a pod with {labels}"))
+    }
+}
+
+fn of_pool(checker: &mut Checker<'_, '_>, pool: Placed<'_>, pods: &[Pods<'_>]) {
     let Some((labels, pointer)) = selector(&pool) else {
         return;
     };
-    let selected = selected(&pool, pods);
+    let name = pool.object.name();
+    let selected: Vec<&Pods<'_>> = pods.iter().filter(|pods| pods.are_selected_by(&pool, labels)).collect();
     if selected.is_empty() {
-        let sought = look.world.absent("Deployment", usize::MAX);
-        let wanted = said(labels);
-        if look.is_absent(&POOL_SELECTS_NONE, &sought, &format!("a pod with {wanted}")) {
+        let wanted = written(labels);
+        if checker.has_no_pod(&POOL_SELECTS_NONE, &wanted) {
             let beside = pods.iter().filter(|pods| pods.placed.namespace == pool.namespace);
-            let offered: Vec<String> = beside.filter_map(|pods| Some(said(pods.labels?))).collect();
-            let said = Said {
-                message: format!(
-                    "the pool `{}` selects {wanted}, and no pod of this path has that",
-                    pool.object.name()
-                ),
-                why: vec![format!(
-                    "labels of pods in the namespace `{}`: {}",
-                    pool.namespace,
-                    listed(offered.iter().map(String::as_str))
-                )],
-                way_out: "give selector and pods the same labels",
-            };
-            look.wrong(&POOL_SELECTS_NONE, pool, pointer, said);
+            let offered = listed(beside.filter_map(|pods| Some(written(pods.labels?))));
+            let message = format!("the pool `{name}` selects {wanted}, and no pod of this path has that");
+            checker
+                .add(&POOL_SELECTS_NONE, pool, pointer, message)
+                .because(format!(
+                    "labels of pods in the namespace `{}`: {offered}",
+                    pool.namespace
+                ))
+                .way_out("give selector and pods the same labels");
         }
         return;
     }
@@ -153,15 +152,12 @@ fn of_pool(look: &mut Look<'_, '_>, pool: Placed<'_>, pods: &[Pods<'_>]) {
             if known.is_empty() || known.contains(&port) {
                 continue;
             }
-            let said = Said {
-                message: format!(
-                    "the pool `{}` sends to port {port}, which its pods do not {how}",
-                    pool.object.name()
-                ),
-                why: vec![format!("the pods of {} {how} {known:?}", pods.placed.object.title())],
-                way_out: "name the port of the model server",
-            };
-            look.at_most(&POOL_PORT, pool, &pointer, said, severity);
+            let message = format!("the pool `{name}` sends to port {port}, which its pods do not {how}");
+            checker
+                .add(&POOL_PORT, pool, &pointer, message)
+                .because(format!("the pods of {} {how} {known:?}", pods.placed.object.title()))
+                .way_out("name the port of the model server")
+                .at_most(severity);
         }
     }
 }
@@ -175,26 +171,25 @@ fn ports(pool: &Placed<'_>) -> Vec<(String, u64)> {
     flat.into_iter().chain(listed).collect()
 }
 
-fn said(labels: &Map<String, Value>) -> String {
-    let labels = labels
-        .iter()
-        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()));
+/// Labels as a selector on a command line has them.
+fn written(labels: &Map<String, Value>) -> String {
+    let labels = labels.iter();
+    let labels = labels.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()));
     labels.collect::<Vec<_>>().join(",")
 }
 
 /// The Service of the endpoint picker that a pool refers to.
-fn picker(look: &mut Look<'_, '_>, pool: Placed<'_>) {
-    let Some(field) = ["/spec/endpointPickerRef", "/spec/extensionRef"]
-        .into_iter()
-        .find(|field| pool.at(field).is_some())
-    else {
+fn picker(checker: &mut Checker<'_, '_>, pool: Placed<'_>) {
+    let mut fields = ["/spec/endpointPickerRef", "/spec/extensionRef"].into_iter();
+    let Some(field) = fields.find(|field| pool.at(field).is_some()) else {
         return;
     };
     let kind = pool.text(&format!("{field}/kind")).unwrap_or("Service");
     let (Some(name), "Service") = (pool.text(&format!("{field}/name")), kind) else {
         return;
     };
-    let sought = look.world.find(Some(""), "Service", pool.namespace, name);
+    let refers = format!("the pool `{}` refers to", pool.object.name());
+    let sought = checker.world.find(Some(""), "Service", pool.namespace, name);
     if let Sought::Here(service) = sought {
         let port = ["port/number", "portNumber"].into_iter().find_map(|port| {
             let pointer = format!("{field}/{port}");
@@ -205,140 +200,100 @@ fn picker(look: &mut Look<'_, '_>, pool: Placed<'_>) {
             .filter_map(|(_, port)| port["port"].as_u64())
             .collect();
         if !offered.contains(&port) {
-            let said = Said {
-                message: format!(
-                    "the pool `{}` refers to port {port} of the Service `{name}`, which has no such port",
-                    pool.object.name()
-                ),
-                why: vec![format!("its ports are {offered:?}")],
-                way_out: "name a port that the Service has",
-            };
-            look.wrong(&PICKER_PORT, pool, &pointer, said);
+            let message = format!("{refers} port {port} of the Service `{name}`, which has no such port");
+            checker
+                .add(&PICKER_PORT, pool, &pointer, message)
+                .because(format!("its ports are {offered:?}"))
+                .way_out("name a port that the Service has");
         }
-        return;
-    }
-    if look.is_absent(&PICKER_SERVICE, &sought, &format!("a Service `{name}`")) {
-        let said = Said {
-            message: format!(
-                "the pool `{}` refers to the Service `{name}`, which no step makes",
-                pool.object.name()
-            ),
-            why: vec![format!(
-                "Services: {}",
-                listed(look.world.of_kind("Service").map(|service| service.object.name()))
-            )],
-            way_out: "refer to the Service of the endpoint picker",
-        };
-        look.wrong(&PICKER_SERVICE, pool, &format!("{field}/name"), said);
+    } else if checker.is_absent(&PICKER_SERVICE, &sought, &format!("a Service `{name}`")) {
+        let message = format!("{refers} the Service `{name}`, which no step makes");
+        let made = format!("Services: {}", checker.made("Service"));
+        checker
+            .add(&PICKER_SERVICE, pool, &format!("{field}/name"), message)
+            .because(made)
+            .way_out("refer to the Service of the endpoint picker");
     }
 }
 
-fn of_service(look: &mut Look<'_, '_>, service: Placed<'_>, pods: &[Pods<'_>]) {
-    let Some(labels) = service
-        .at("/spec/selector")
-        .and_then(Value::as_object)
-        .filter(|labels| !labels.is_empty())
-    else {
+fn of_service(checker: &mut Checker<'_, '_>, service: Placed<'_>, pods: &[Pods<'_>]) {
+    let selector = service.at("/spec/selector").and_then(Value::as_object);
+    let Some(labels) = selector.filter(|labels| !labels.is_empty()) else {
         return;
     };
-    let in_namespace = pods.iter().filter(|pods| pods.placed.namespace == service.namespace);
-    let selected: Vec<&Pods<'_>> = in_namespace.filter(|pods| pods.are_selected_by(labels)).collect();
+    let name = service.object.name();
+    let selected: Vec<&Pods<'_>> = pods
+        .iter()
+        .filter(|pods| pods.are_selected_by(&service, labels))
+        .collect();
     if selected.is_empty() {
-        let sought = look.world.absent("Deployment", usize::MAX);
-        if look.is_absent(
-            &SERVICE_SELECTS_NONE,
-            &sought,
-            &format!("a pod with {}", super::pool::said(labels)),
-        ) {
-            let said = Said {
-                message: format!(
-                    "the Service `{}` selects {}, and no pod of this path has that",
-                    service.object.name(),
-                    said(labels)
-                ),
-                why: Vec::new(),
-                way_out: "give selector and pods the same labels",
-            };
-            look.wrong(&SERVICE_SELECTS_NONE, service, "/spec/selector", said);
+        let wanted = written(labels);
+        if checker.has_no_pod(&SERVICE_SELECTS_NONE, &wanted) {
+            let message = format!("the Service `{name}` selects {wanted}, and no pod of this path has that");
+            checker
+                .add(&SERVICE_SELECTS_NONE, service, "/spec/selector", message)
+                .way_out("give selector and pods the same labels");
         }
         return;
     }
     for (index, port) in pods::items(&service.object.value["spec"]["ports"]) {
-        let target = if port["targetPort"].is_null() {
-            &port["port"]
+        let field = if port["targetPort"].is_null() {
+            "port"
         } else {
-            &port["targetPort"]
+            "targetPort"
         };
-        let pointer = format!(
-            "/spec/ports/{index}/{}",
-            if port["targetPort"].is_null() {
-                "port"
-            } else {
-                "targetPort"
-            }
-        );
+        let target = &port[field];
         let (is_served, severity) = match target {
             Value::String(name) => (selected.iter().any(|pods| pods.has_port_named(name)), Severity::Break),
             Value::Number(number) => {
+                let declared = selected
+                    .iter()
+                    .map(|pods| pods.declared())
+                    .filter(|ports| !ports.is_empty());
+                let declared: Vec<_> = declared.collect();
                 let number = number.as_u64().unwrap_or_default();
-                let known = |pods: &&&Pods<'_>| !pods.declared().is_empty();
-                let mut declaring = selected.iter().filter(known).peekable();
-                let none_declares = declaring.peek().is_none();
-                (
-                    none_declares || declaring.any(|pods| pods.declared().contains(&number)),
-                    Severity::Degraded,
-                )
+                let is_declared = declared.is_empty() || declared.iter().any(|ports| ports.contains(&number));
+                (is_declared, Severity::Degraded)
             }
             _ => continue,
         };
         if !is_served {
-            let said = Said {
-                message: format!(
-                    "the Service `{}` sends to port {target}, which none of its pods declares",
-                    service.object.name()
-                ),
-                why: Vec::new(),
-                way_out: "name a port of the container",
-            };
-            look.at_most(&SERVICE_PORT, service, &pointer, said, severity);
+            let message = format!("the Service `{name}` sends to port {target}, which none of its pods declares");
+            checker
+                .add(&SERVICE_PORT, service, &format!("/spec/ports/{index}/{field}"), message)
+                .way_out("name a port of the container")
+                .at_most(severity);
         }
     }
 }
 
 /// The pool that an endpoint picker is told to watch.
-fn told_pool(look: &mut Look<'_, '_>, of_picker: &Pods<'_>) {
+fn told_pool(checker: &mut Checker<'_, '_>, of_picker: &Pods<'_>) {
     for container in of_picker.spec.containers() {
         let flags = flags(container.value);
-        let Some(name) = containers::value(&flags, "pool-name").filter(|name| !name.contains("$(")) else {
+        let told = |flag: &str| containers::value(&flags, flag).filter(|value| !value.contains("$("));
+        let Some(name) = told("pool-name") else {
             continue;
         };
-        let told = containers::value(&flags, "pool-namespace").filter(|namespace| !namespace.contains("$("));
-        let namespace = told.unwrap_or(of_picker.placed.namespace);
-        let group = containers::value(&flags, "pool-group").filter(|group| !group.contains("$("));
-        let sought = look.world.find(group, "InferencePool", namespace, name);
-        let index = flags
-            .iter()
-            .find(|flag| flag.name == "pool-name")
-            .and_then(|flag| flag.index);
-        let pointer = index.map_or_else(
-            || container.pointer.clone(),
-            |index| format!("{}/args/{}", container.pointer, index + 1),
-        );
-        let of_group = group.map(|group| format!(" of {group}")).unwrap_or_default();
-        if look.is_absent(&PICKER_POOL, &sought, &format!("a pool `{name}`")) {
-            let pools = look
-                .world
-                .of_kind("InferencePool")
-                .map(|pool| format!("{}/{} of {}", pool.namespace, pool.object.name(), pool.group()));
-            let pools: Vec<String> = pools.collect();
-            let said = Said {
-                message: format!(
-                    "the endpoint picker is told of the pool `{namespace}/{name}`{of_group}, which no step makes"
-                ),
-                why: vec![format!("pools: {}", listed(pools.iter().map(String::as_str)))],
-                way_out: "give it name, namespace and group of the pool",
-            };
-            look.wrong(&PICKER_POOL, of_picker.placed, &pointer, said);
+        let namespace = told("pool-namespace").unwrap_or(of_picker.placed.namespace);
+        let group = told("pool-group");
+        let sought = checker.world.find(group, "InferencePool", namespace, name);
+        if checker.is_absent(&PICKER_POOL, &sought, &format!("a pool `{name}`")) {
+            let flag = flags.iter().find(|flag| flag.name == "pool-name");
+            let pointer = flag.and_then(|flag| flag.index).map_or_else(
+                || container.pointer.clone(),
+                |index| format!("{}/args/{}", container.pointer, index + 1),
+            );
+            let of_group = group.map(|group| format!(" of {group}")).unwrap_or_default();
+            let pools = checker.world.of_kind("InferencePool");
+            let pools =
+                listed(pools.map(|pool| format!("{}/{} of {}", pool.namespace, pool.object.name(), pool.group())));
+            let message =
+                format!("the endpoint picker is told of the pool `{namespace}/{name}`{of_group}, which no step makes");
+            checker
+                .add(&PICKER_POOL, of_picker.placed, &pointer, message)
+                .because(format!("pools: {pools}"))
+                .way_out("give it name, namespace and group of the pool");
         }
     }
 }

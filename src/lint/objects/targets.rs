@@ -1,14 +1,15 @@
 //! Objects that refer to others: routes, policies, rules of a mesh, models and objectives, and the guide's own request.
 
 use super::{
-    Look, Said, listed,
+    Checker, listed,
     rules::{DESTINATION_HOST, MODEL_POOL, POLICY_TARGET, REQUEST_HOST, ROUTE_BACKEND, ROUTE_GROUP, ROUTE_PARENT},
 };
 use crate::{
     lint::{
         Severity,
+        caret::caret,
         pods::items,
-        world::{Placed, Sought, group_of},
+        world::{DEFAULT_NAMESPACE, Placed, Sought},
     },
     plan::{Action, Piece},
 };
@@ -26,51 +27,46 @@ const NEEDED: &[(&str, &str)] = &[(
 /// Kinds that a step of a guide makes, so that one that no step makes is not there.
 const KINDS: &[&str] = &["Gateway", "HTTPRoute", "InferencePool", "Service"];
 
-pub(super) fn look(look: &mut Look<'_, '_>) {
-    for route in look.world.of_kind("HTTPRoute") {
-        parents(look, route);
-        backends(look, route);
+pub(super) fn check(checker: &mut Checker<'_, '_>) {
+    for route in checker.world.of_kind("HTTPRoute") {
+        parents(checker, route);
+        backends(checker, route);
     }
-    for rule in look.world.of_kind("DestinationRule") {
-        host(look, rule);
+    for rule in checker.world.of_kind("DestinationRule") {
+        host(checker, rule);
     }
-    for policy in &look.world.objects {
-        policy_targets(look, *policy);
+    for policy in &checker.world.objects {
+        policy_targets(checker, *policy);
     }
     for kind in ["InferenceModel", "InferenceObjective"] {
-        for model in look.world.of_kind(kind) {
-            pool_of_model(look, model);
+        for model in checker.world.of_kind(kind) {
+            pool_of_model(checker, model);
         }
     }
-    requests(look);
+    requests(checker);
 }
 
-fn parents(look: &mut Look<'_, '_>, route: Placed<'_>) {
+fn parents(checker: &mut Checker<'_, '_>, route: Placed<'_>) {
     for (index, parent) in items(&route.object.value["spec"]["parentRefs"]) {
         let is_gateway = parent["kind"].as_str().is_none_or(|kind| kind == "Gateway");
         let (Some(name), true) = (parent["name"].as_str(), is_gateway) else {
             continue;
         };
         let namespace = parent["namespace"].as_str().unwrap_or(route.namespace);
-        let sought = look.world.find(None, "Gateway", namespace, name);
-        if look.is_absent(&ROUTE_PARENT, &sought, &format!("a Gateway `{name}`")) {
-            let said = Said {
-                message: format!(
-                    "the route `{}` belongs to the Gateway `{name}`, which no step makes",
-                    route.object.name()
-                ),
-                why: vec![format!(
-                    "Gateways: {}",
-                    listed(look.world.of_kind("Gateway").map(|gateway| gateway.object.name()))
-                )],
-                way_out: "name the Gateway that the guide makes",
-            };
-            look.wrong(&ROUTE_PARENT, route, &format!("/spec/parentRefs/{index}/name"), said);
+        let sought = checker.world.find(None, "Gateway", namespace, name);
+        if checker.is_absent(&ROUTE_PARENT, &sought, &format!("a Gateway `{name}`")) {
+            let route_name = route.object.name();
+            let message = format!("the route `{route_name}` belongs to the Gateway `{name}`, which no step makes");
+            let made = format!("Gateways: {}", checker.made("Gateway"));
+            checker
+                .add(&ROUTE_PARENT, route, &format!("/spec/parentRefs/{index}/name"), message)
+                .because(made)
+                .way_out("name the Gateway that the guide makes");
         }
     }
 }
 
-fn backends(look: &mut Look<'_, '_>, route: Placed<'_>) {
+fn backends(checker: &mut Checker<'_, '_>, route: Placed<'_>) {
     for (rule, value) in items(&route.object.value["spec"]["rules"]) {
         for (index, backend) in items(&value["backendRefs"]) {
             let kind = backend["kind"].as_str().unwrap_or("Service");
@@ -78,60 +74,38 @@ fn backends(look: &mut Look<'_, '_>, route: Placed<'_>) {
             let Some(name) = backend["name"].as_str().filter(|_| KINDS.contains(&kind)) else {
                 continue;
             };
+            let pointer = format!("/spec/rules/{rule}/backendRefs/{index}");
             let namespace = backend["namespace"].as_str().unwrap_or(route.namespace);
-            let sought = look.world.find(Some(group), kind, namespace, name);
+            let sought = checker.world.find(Some(group), kind, namespace, name);
             if kind == "InferencePool" && matches!(sought, Sought::Unknown(None)) {
-                unwatched(
-                    look,
-                    route,
-                    group,
-                    &format!("/spec/rules/{rule}/backendRefs/{index}/group"),
-                );
+                unwatched(checker, route, group, &format!("{pointer}/group"));
             }
-            if !look.is_absent(&ROUTE_BACKEND, &sought, &format!("an {kind} `{name}`")) {
+            if !checker.is_absent(&ROUTE_BACKEND, &sought, &format!("an {kind} `{name}`")) {
                 continue;
             }
-            let pointer = format!("/spec/rules/{rule}/backendRefs/{index}");
-            let other = look
-                .world
-                .of_kind(kind)
-                .find(|other| other.object.name() == name && other.namespace == namespace);
-            let (field, message) = match other {
+            let mut alike = checker.world.of_kind(kind);
+            let other = alike.find(|other| other.object.name() == name && other.namespace == namespace);
+            let sends = format!("the route `{}` sends to the {kind} `{name}`", route.object.name());
+            let (field, message) = match other.as_ref().map(Placed::group) {
                 Some(other) => (
                     "group",
-                    format!(
-                        "the route `{}` sends to the {kind} `{name}` of `{group}`, and the one that is made is of `{}`",
-                        route.object.name(),
-                        other.group()
-                    ),
+                    format!("{sends} of `{group}`, and the one that is made is of `{other}`"),
                 ),
-                None => (
-                    "name",
-                    format!(
-                        "the route `{}` sends to the {kind} `{name}`, which no step makes",
-                        route.object.name()
-                    ),
-                ),
+                None => ("name", format!("{sends}, which no step makes")),
             };
-            let there: Vec<String> = look
-                .world
-                .of_kind(kind)
-                .map(|one| format!("{} of {}", one.object.name(), one.group()))
-                .collect();
-            let said = Said {
-                message,
-                why: vec![format!("{kind}s: {}", listed(there.iter().map(String::as_str)))],
-                way_out: "name the backend as it is made, with its group",
-            };
-            look.wrong(&ROUTE_BACKEND, route, &format!("{pointer}/{field}"), said);
+            let made = format!("{kind}s: {}", checker.made_by_group(kind));
+            checker
+                .add(&ROUTE_BACKEND, route, &format!("{pointer}/{field}"), message)
+                .because(made)
+                .way_out("name the backend as it is made, with its group");
         }
     }
 }
 
 /// A route to a pool of a group that the endpoint picker of this release does not watch; said where the pool that is made
 /// is not known, because another release makes it.
-fn unwatched(look: &mut Look<'_, '_>, route: Placed<'_>, group: &str, pointer: &str) {
-    let facts = look.examined.layout.picker.as_ref();
+fn unwatched(checker: &mut Checker<'_, '_>, route: Placed<'_>, group: &str, pointer: &str) {
+    let facts = checker.examined.layout.picker.as_ref();
     let kinds = facts
         .into_iter()
         .flat_map(|picker| &picker.kinds)
@@ -140,57 +114,56 @@ fn unwatched(look: &mut Look<'_, '_>, route: Placed<'_>, group: &str, pointer: &
     if pools.is_empty() || pools.iter().any(|kind| kind.split('/').next() == Some(group)) {
         return;
     }
-    let said = Said {
-        message: format!(
-            "the route `{}` sends to a pool of `{group}`, which the endpoint picker of this release does not watch",
-            route.object.name()
-        ),
-        why: vec![format!("it watches {}", listed(pools.iter().copied()))],
-        way_out: "name the group of the pools that this release makes",
-    };
-    look.wrong(&ROUTE_GROUP, route, pointer, said);
+    let message = format!(
+        "the route `{}` sends to a pool of `{group}`, which the endpoint picker of this release does not watch",
+        route.object.name()
+    );
+    checker
+        .add(&ROUTE_GROUP, route, pointer, message)
+        .because(format!("it watches {}", listed(pools)))
+        .way_out("name the group of the pools that this release makes");
 }
 
-/// The Service of a DestinationRule.
-fn host(look: &mut Look<'_, '_>, rule: Placed<'_>) {
-    let Some(host) = rule.text("/spec/host").filter(|host| !host.contains('*')) else {
-        return;
-    };
+/// Name and namespace of the Service that a host in the cluster stands for; the namespace of a bare name is `own`.
+/// `None` for a name of the world outside.
+fn service_of<'a>(host: &'a str, own: &'a str) -> Option<(&'a str, &'a str)> {
     let short = host
         .strip_suffix(".svc.cluster.local")
         .or_else(|| host.strip_suffix(".svc"))
         .unwrap_or(host);
-    let (name, namespace) = short.split_once('.').unwrap_or((short, rule.namespace));
-    // Anything else is a name of the world outside.
-    if namespace.contains('.') || !look.world.uses_namespace(namespace) {
+    let (name, namespace) = short.split_once('.').unwrap_or((short, own));
+    (!namespace.contains('.')).then_some((name, namespace))
+}
+
+/// The Service of a DestinationRule.
+fn host(checker: &mut Checker<'_, '_>, rule: Placed<'_>) {
+    let Some(host) = rule.text("/spec/host").filter(|host| !host.contains('*')) else {
         return;
-    }
-    let sought = look.world.find(Some(""), "Service", namespace, name);
-    if look.is_absent(&DESTINATION_HOST, &sought, &format!("a Service `{name}`")) {
-        let tls = rule.at("/spec/trafficPolicy/tls").is_some();
-        let mut why = vec![format!(
-            "Services: {}",
-            listed(look.world.of_kind("Service").map(|service| service.object.name()))
-        )];
-        if tls {
-            why.push(
-                "its TLS settings then hold for nothing, so the certificate of the endpoint picker is refused".into(),
+    };
+    let service = service_of(host, rule.namespace);
+    let Some((name, namespace)) = service.filter(|(_, namespace)| checker.world.uses_namespace(namespace)) else {
+        return;
+    };
+    let sought = checker.world.find(Some(""), "Service", namespace, name);
+    if checker.is_absent(&DESTINATION_HOST, &sought, &format!("a Service `{name}`")) {
+        let message = format!(
+            "the rule `{}` is for the host `{host}`, which no step makes",
+            rule.object.name()
+        );
+        let made = format!("Services: {}", checker.made("Service"));
+        let added = checker.add(&DESTINATION_HOST, rule, "/spec/host", message);
+        added.because(made).way_out("name the Service that the guide makes");
+        if rule.at("/spec/trafficPolicy/tls").is_some() {
+            added.because(
+                "its TLS settings then hold for nothing, so the certificate of the endpoint picker is refused",
             );
+        } else {
+            added.at_most(Severity::Degraded);
         }
-        let said = Said {
-            message: format!(
-                "the rule `{}` is for the host `{host}`, which no step makes",
-                rule.object.name()
-            ),
-            why,
-            way_out: "name the Service that the guide makes",
-        };
-        let severity = if tls { Severity::Break } else { Severity::Degraded };
-        look.at_most(&DESTINATION_HOST, rule, "/spec/host", said, severity);
     }
 }
 
-fn policy_targets(look: &mut Look<'_, '_>, policy: Placed<'_>) {
+fn policy_targets(checker: &mut Checker<'_, '_>, policy: Placed<'_>) {
     let spec = &policy.object.value["spec"];
     let one = (!spec["targetRef"].is_null()).then(|| ("/spec/targetRef".to_owned(), &spec["targetRef"]));
     let many = items(&spec["targetRefs"]).map(|(index, target)| (format!("/spec/targetRefs/{index}"), target));
@@ -203,71 +176,54 @@ fn policy_targets(look: &mut Look<'_, '_>, policy: Placed<'_>) {
         }
         let group = target["group"].as_str().unwrap_or_default();
         let namespace = target["namespace"].as_str().unwrap_or(policy.namespace);
-        let sought = look.world.find(Some(group), kind, namespace, name);
-        if !look.is_absent(&POLICY_TARGET, &sought, &format!("an {kind} `{name}` of `{group}`")) {
+        let sought = checker.world.find(Some(group), kind, namespace, name);
+        let wanted = format!("{kind} `{name}` of `{group}`");
+        if !checker.is_absent(&POLICY_TARGET, &sought, &format!("an {wanted}")) {
             continue;
         }
-        let there: Vec<String> = look
-            .world
-            .of_kind(kind)
-            .map(|one| format!("{} of {}", one.object.name(), one.group()))
-            .collect();
-        let needed = NEEDED.iter().find(|(needed, _)| *needed == policy.object.kind());
-        let mut why = vec![format!("{kind}s: {}", listed(there.iter().map(String::as_str)))];
-        why.extend(needed.map(|(_, reason)| (*reason).to_owned()));
-        let said = Said {
-            message: format!(
-                "{} is for the {kind} `{name}` of `{group}`, which no step makes",
-                policy.object.title()
-            ),
-            why,
-            way_out: "name the target as it is made, with its group",
+        let is_named_elsewhere = checker.world.of_kind(kind).any(|one| one.object.name() == name);
+        let field = if is_named_elsewhere { "group" } else { "name" };
+        let message = format!("{} is for the {wanted}, which no step makes", policy.object.title());
+        let made = format!("{kind}s: {}", checker.made_by_group(kind));
+        let added = checker.add(&POLICY_TARGET, policy, &format!("{pointer}/{field}"), message);
+        added
+            .because(made)
+            .way_out("name the target as it is made, with its group");
+        match NEEDED.iter().find(|(needed, _)| *needed == policy.object.kind()) {
+            Some((_, reason)) => added.because(*reason),
+            None => added.at_most(Severity::Degraded),
         };
-        let severity = if needed.is_some() {
-            Severity::Break
-        } else {
-            Severity::Degraded
-        };
-        let named_elsewhere = look.world.of_kind(kind).any(|one| one.object.name() == name);
-        let field = if named_elsewhere { "group" } else { "name" };
-        look.at_most(&POLICY_TARGET, policy, &format!("{pointer}/{field}"), said, severity);
     }
 }
 
 /// The pool of an `InferenceModel` or `InferenceObjective`.
-fn pool_of_model(look: &mut Look<'_, '_>, model: Placed<'_>) {
+fn pool_of_model(checker: &mut Checker<'_, '_>, model: Placed<'_>) {
     let Some(name) = model.text("/spec/poolRef/name") else {
         return;
     };
     // Where none is named, the group is that of the object itself in `v1alpha2`, and that of the pool's v1 later; either
     // way one pool of the name is enough here.
     let group = model.text("/spec/poolRef/group");
-    let sought = look.world.find(group, "InferencePool", model.namespace, name);
-    if look.is_absent(&MODEL_POOL, &sought, &format!("a pool `{name}`")) {
+    let sought = checker.world.find(group, "InferencePool", model.namespace, name);
+    if checker.is_absent(&MODEL_POOL, &sought, &format!("a pool `{name}`")) {
+        let of_group = group.map(|group| format!(" of `{group}`")).unwrap_or_default();
+        let title = model.object.title();
+        let message = format!("{title} is for the pool `{name}`{of_group}, which no step makes");
+        let made = format!("pools: {}", checker.made("InferencePool"));
+        let added = checker.add(&MODEL_POOL, model, "/spec/poolRef/name", message);
+        added
+            .because(made)
+            .way_out("name the pool as it is made, with its group");
         // A model that no pool has is refused to clients; an objective only sets a priority.
-        let is_model = model.object.kind() == "InferenceModel";
-        let of_group = group
-            .map(|group| format!(" of `{}`", group_of(&format!("{group}/"))))
-            .unwrap_or_default();
-        let said = Said {
-            message: format!(
-                "{} is for the pool `{name}`{of_group}, which no step makes",
-                model.object.title()
-            ),
-            why: vec![format!(
-                "pools: {}",
-                listed(look.world.of_kind("InferencePool").map(|pool| pool.object.name()))
-            )],
-            way_out: "name the pool as it is made, with its group",
-        };
-        let severity = if is_model { Severity::Break } else { Severity::Degraded };
-        look.at_most(&MODEL_POOL, model, "/spec/poolRef/name", said, severity);
+        if model.object.kind() != "InferenceModel" {
+            added.at_most(Severity::Degraded);
+        }
     }
 }
 
 /// Requests of the guide to a Service by its name.
-fn requests(look: &mut Look<'_, '_>) {
-    for step in &look.world.plan.steps {
+fn requests(checker: &mut Checker<'_, '_>) {
+    for step in &checker.world.plan.steps {
         let Action::Request(request) = &step.action else {
             continue;
         };
@@ -278,35 +234,21 @@ fn requests(look: &mut Look<'_, '_>) {
         let authority = authority.split('/').next().unwrap_or_default();
         let is_whole = request.url.0.len() == 1 || first.len() > first.find(authority).unwrap_or(0) + authority.len();
         let host = authority.split(':').next().unwrap_or_default();
-        let short = host
-            .strip_suffix(".svc.cluster.local")
-            .or_else(|| host.strip_suffix(".svc"))
-            .unwrap_or(host);
-        let (name, namespace) = short
-            .split_once('.')
-            .unwrap_or((short, crate::lint::world::DEFAULT_NAMESPACE));
-        let is_outside = namespace.contains('.')
-            || name.is_empty()
-            || name == "localhost"
-            || name.chars().all(|sign| sign.is_ascii_digit());
-        if is_outside || !is_whole || !look.world.uses_namespace(namespace) {
+        let is_inside = |(name, namespace): &(&str, &str)| {
+            let is_address = name.chars().all(|sign| sign.is_ascii_digit());
+            is_whole && !is_address && *name != "localhost" && checker.world.uses_namespace(namespace)
+        };
+        let Some((name, namespace)) = service_of(host, DEFAULT_NAMESPACE).filter(is_inside) else {
             continue;
-        }
-        let sought: Sought<'_> = look.world.find(Some(""), "Service", namespace, name);
-        if look.is_absent(&REQUEST_HOST, &sought, &format!("a Service `{name}`")) {
-            let place = crate::lint::caret::caret(look.examined, &step.from.file, step.from.line, host);
-            look.findings
-                .add(
-                    &REQUEST_HOST,
-                    place,
-                    format!("the request goes to the Service `{name}`, which no step makes"),
-                )
-                .because(format!(
-                    "Services: {}",
-                    listed(look.world.of_kind("Service").map(|service| service.object.name()))
-                ))
-                .way_out("name the Service that the guide makes")
-                .only_for(look.world.offer);
+        };
+        let sought = checker.world.find(Some(""), "Service", namespace, name);
+        if checker.is_absent(&REQUEST_HOST, &sought, &format!("a Service `{name}`")) {
+            let place = caret(checker.examined, &step.from.file, step.from.line, host);
+            let message = format!("the request goes to the Service `{name}`, which no step makes");
+            let made = format!("Services: {}", checker.made("Service"));
+            let added = checker.findings.add(&REQUEST_HOST, place, message);
+            added.because(made).way_out("name the Service that the guide makes");
+            added.only_for(checker.world.offer);
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{
 
 /// One place that asks for an image.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct ImageUse {
     /// As written, put together where it is written in parts.
     pub(super) text: String,
     /// The name, or `None` where it is none.
@@ -29,7 +29,7 @@ pub(super) struct Asked {
 #[derive(Debug)]
 pub(super) struct Policy {
     /// Its value.
-    pub(super) said: String,
+    pub(super) value: String,
     /// Where it stands, as JSON pointer.
     pub(super) pointer: String,
 }
@@ -42,7 +42,29 @@ enum At {
     Values(String, String),
 }
 
-impl Asked {
+impl ImageUse {
+    /// One that no command runs, as far as is known by then.
+    fn new(text: String, policy: Option<Policy>, at: At) -> Self {
+        let last = text.rsplit('/').next().unwrap_or_default();
+        Self {
+            name: text.parse().ok(),
+            has_tag: last.split('@').next().unwrap_or_default().contains(':'),
+            text,
+            policy,
+            is_applied: false,
+            at,
+        }
+    }
+
+    fn of_container(object: &Object, container: &pods::Container<'_>, image: &str) -> Self {
+        let policy = container.value["imagePullPolicy"].as_str().map(|value| Policy {
+            value: value.to_owned(),
+            pointer: format!("{}/imagePullPolicy", container.pointer),
+        });
+        let at = At::Object(object.clone(), format!("{}/image", container.pointer));
+        Self::new(image.to_owned(), policy, at)
+    }
+
     /// Where it stands.
     pub(super) fn place(&self, examined: &Examined<'_>) -> Place {
         match &self.at {
@@ -69,7 +91,7 @@ impl Asked {
 
 /// Every place that asks for an image: containers of objects, and values of charts. What a rendered chart asks for and
 /// its values say is asked for by the values, where a person would change it.
-pub(super) fn asked(examined: &Examined<'_>) -> Vec<Asked> {
+pub(super) fn all_uses(examined: &Examined<'_>) -> Vec<ImageUse> {
     let mut all = Vec::new();
     for chart in &examined.files.charts {
         let file = format!("{}/values.yaml", chart.directory);
@@ -82,58 +104,35 @@ pub(super) fn asked(examined: &Examined<'_>) -> Vec<Asked> {
     let in_values: BTreeSet<String> = all.iter().filter_map(|one| normal(&one.text)).collect();
     let plain = examined.files.manifests.iter().flat_map(|objects| objects.iter());
     for object in plain.chain(&examined.files.given) {
-        for container in pods::pod_specs(object).iter().flat_map(pods::PodSpec::containers) {
-            if let Some(image) = container.value["image"].as_str() {
-                all.push(of_container(
-                    object,
-                    &container,
-                    image,
-                    examined.files.applied_by(&object.file).is_some(),
-                ));
-            }
+        let is_applied = examined.files.applied_by(&object.file).is_some();
+        for (container, image) in images(object) {
+            all.push(ImageUse {
+                is_applied,
+                ..ImageUse::of_container(object, &container, image)
+            });
         }
     }
     for (object, container, image) in rendered(examined) {
         if normal(image).is_none_or(|image| !in_values.contains(&image)) {
-            all.push(of_container(object, &container, image, true));
+            all.push(ImageUse {
+                is_applied: true,
+                ..ImageUse::of_container(object, &container, image)
+            });
         }
     }
     all
 }
 
+/// The containers of an object that ask for an image.
+fn images(object: &Object) -> impl Iterator<Item = (pods::Container<'_>, &str)> {
+    let specs = pods::pod_specs(object).into_iter();
+    let containers = specs.flat_map(|spec| spec.containers());
+    containers.filter_map(|container| Some((container.clone(), container.value["image"].as_str()?)))
+}
+
 fn rendered<'a>(examined: &'a Examined<'_>) -> impl Iterator<Item = (&'a Object, pods::Container<'a>, &'a str)> {
     let objects = examined.files.rendered.iter().flat_map(|(_, objects)| objects.iter());
-    objects.flat_map(|object| {
-        let containers: Vec<_> = pods::pod_specs(object)
-            .iter()
-            .flat_map(pods::PodSpec::containers)
-            .collect();
-        containers.into_iter().filter_map(move |container| {
-            let image = container.value["image"].as_str()?;
-            Some((object, container, image))
-        })
-    })
-}
-
-fn of_container(object: &Object, container: &pods::Container<'_>, image: &str, is_applied: bool) -> Asked {
-    let policy = container.value["imagePullPolicy"].as_str().map(|said| Policy {
-        said: said.to_owned(),
-        pointer: format!("{}/imagePullPolicy", container.pointer),
-    });
-    let at = At::Object(object.clone(), format!("{}/image", container.pointer));
-    new(image.to_owned(), policy, is_applied, at)
-}
-
-fn new(text: String, policy: Option<Policy>, is_applied: bool, at: At) -> Asked {
-    let last = text.rsplit('/').next().unwrap_or_default();
-    Asked {
-        name: text.parse().ok(),
-        has_tag: last.split('@').next().unwrap_or_default().contains(':'),
-        text,
-        policy,
-        is_applied,
-        at,
-    }
+    objects.flat_map(|object| images(object).map(move |(container, image)| (object, container, image)))
 }
 
 /// The full name, for comparison.
@@ -142,7 +141,7 @@ fn normal(image: &str) -> Option<String> {
 }
 
 /// Images in a chart's values: a mapping of `repository` (or `hub` and `name`) and `tag`, or a text under `image`.
-fn search(value: &Value, pointer: &str, file: &str, all: &mut Vec<Asked>) {
+fn search(value: &Value, pointer: &str, file: &str, all: &mut Vec<ImageUse>) {
     let Some(fields) = value.as_object() else {
         return;
     };
@@ -154,7 +153,7 @@ fn search(value: &Value, pointer: &str, file: &str, all: &mut Vec<Asked>) {
     };
     let policy = ["pullPolicy", "imagePullPolicy"].iter().find_map(|field| {
         Some(Policy {
-            said: text(field)?.to_owned(),
+            value: text(field)?.to_owned(),
             pointer: format!("{pointer}/{field}"),
         })
     });
@@ -168,20 +167,15 @@ fn search(value: &Value, pointer: &str, file: &str, all: &mut Vec<Asked>) {
     };
     if let (Some(repository), Some(tag)) = (repository, text("tag")) {
         let at = At::Values(file.to_owned(), format!("{pointer}/tag"));
-        all.push(new(format!("{repository}:{tag}"), policy, false, at));
+        all.push(ImageUse::new(format!("{repository}:{tag}"), policy, at));
         return;
     }
     if let Some(image) = text("image") {
         let at = At::Values(file.to_owned(), format!("{pointer}/image"));
-        all.push(new(image.to_owned(), policy, false, at));
+        all.push(ImageUse::new(image.to_owned(), policy, at));
     }
     for (key, value) in fields {
-        search(
-            value,
-            &format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")),
-            file,
-            all,
-        );
+        search(value, &format!("{pointer}/{}", pods::token(key)), file, all);
     }
 }
 
