@@ -31,7 +31,7 @@ fn main() -> io::Result<()> {
         one.push(timed(|| {
             let release = Release::open_any(&tree)?;
             let layout = release.layout(None)?;
-            let offers = plan::offered(&release, &layout)?;
+            let offers = plan::offers(&release, &layout)?;
             let Some(offer) = plan::preferred(&offers, None, None) else {
                 return Err("the guide offers nothing".into());
             };

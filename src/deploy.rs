@@ -16,9 +16,9 @@ use crate::{
         inventory::{Inventory, Reach},
         watching::Watches,
     },
+    guide::Variables,
     host::Host,
     manifest::Object,
-    plan::Variables,
     record::Events,
 };
 

@@ -1,19 +1,28 @@
-//! A release's guide as a reader follows it: the commands to run for one variant and one provider, in order.
+//! A release's guide as a reader follows it: the commands to run for one variant and one provider, in order, and what bash
+//! gives to which program by them.
 //!
-//! Every command knows its file and line. Nothing here knows Kubernetes, or what any command means.
+//! Every command knows its file and line. Nothing here knows Kubernetes, or what any command does.
 
 use crate::{
     record::Provenance,
     release::{Placeholder, RepoPath, TabPattern, TreeError},
 };
 
+mod arguments;
 mod book;
+mod duration;
 mod pages;
 mod scan;
+mod session;
 mod shell;
+mod template;
 
+pub use arguments::{Argument, Arguments};
 pub use book::GuideBook;
+pub use duration::duration;
+pub use session::{Assignment, Named, Program, Reading, Session};
 pub use shell::{Body, Pipeline, ShellPiece, ShellWord, Simple};
+pub use template::{Piece, Template, Variables};
 
 #[cfg(test)]
 pub(crate) use shell::tests::read as read_commands;
@@ -30,6 +39,23 @@ pub struct Choice<'a> {
 }
 
 /// A guide, read for one choice of tabs.
+///
+/// ```
+/// use quickproof::{
+///     guide::{Choice, GuideBook},
+///     release::Release,
+/// };
+///
+/// let release = Release::embedded();
+/// let layout = release.layout(None).unwrap();
+/// let book = GuideBook::open(release.tree.as_ref(), &layout, None).unwrap();
+/// let choice = Choice { variant: "sim", provider: "istio", provider_tab: None };
+/// let guide = book.choose(&layout, choice).unwrap();
+///
+/// let first = &guide.blocks[0].commands[0];
+/// assert_eq!(first.raw, "kubectl version");
+/// assert_eq!((first.at.file.as_str(), first.at.line), ("guide.md", 15));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Guide {
     /// Its file.

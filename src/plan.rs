@@ -1,12 +1,12 @@
 //! Typed steps drawn from the guide, and the ledger of every deviation from its letter.
 //!
 //! Pure data: a plan is drawn, printed and tested without a cluster. What a variable of the guide holds only at run
-//! time (such as a Gateway's address) stays a [`Piece::Variable`] until the step before has read it.
+//! time (such as a Gateway's address) stays open in a [`crate::guide::Template`] until the step before has read it.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
-    guide::GuideError,
+    guide::{GuideError, Program},
     manifest::{ManifestError, Object},
     record::{Deviation, Provenance, Subject},
     release::{Address, ErrorBody, FlagDialect, Published, ReleaseError, schemas::Schema},
@@ -14,254 +14,32 @@ use crate::{
 };
 
 mod action;
-mod arguments;
+mod borrowed_tab;
+mod budget;
 mod change;
 mod curl;
-mod draft;
 mod draw;
 mod helm;
 mod images;
 mod kubectl;
 mod latencies;
-mod offered;
+mod offers;
+mod planner;
 mod provider;
 mod published;
 mod reference;
-mod room;
-mod shell;
+mod resources;
 mod source;
-mod stand_in;
-mod sums;
 mod tools;
 mod variables;
 
-pub use action::{Absent, PatchStrategy, Target, Until};
+pub use action::{Absent, Action, CarriedOutBy, Chart, Facts, Makes, PatchStrategy, Request, Target, Until};
 pub use draw::{draw, draw_all};
-pub use offered::{Offer, offered, preferred};
-pub use provider::{Installer, Manifests, Profile, Provider, StandIn, Witness};
+pub use offers::{Offer, offers, preferred};
+pub use provider::{BorrowedTab, Installer, Manifests, Profile, Provider, Witness};
 pub(crate) use reference::{Reference, classify, own_chart};
-pub use sums::Resources;
+pub use resources::Resources;
 pub(crate) use tools::flag_gone;
-
-/// Values of shell variables that are known so far.
-pub type Variables = BTreeMap<String, String>;
-
-/// A shell word: quotes and static variables resolved as bash does, run-time variables still open.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Word(pub Vec<Piece>);
-
-/// A part of a [`Word`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Piece {
-    /// Text as it will be passed on.
-    Text(String),
-    /// A variable whose value a step reads at run time.
-    Variable(String),
-}
-
-impl Word {
-    /// A word without variables.
-    pub fn text(text: impl Into<String>) -> Self {
-        Self(vec![Piece::Text(text.into())])
-    }
-
-    /// The word with its variables replaced; the name of the first one that is not known otherwise.
-    ///
-    /// # Errors
-    /// A variable has no value yet.
-    pub fn resolve(&self, variables: &Variables) -> Result<String, String> {
-        let mut text = String::new();
-        for piece in &self.0 {
-            match piece {
-                Piece::Text(part) => text.push_str(part),
-                Piece::Variable(name) => text.push_str(variables.get(name).ok_or_else(|| name.clone())?),
-            }
-        }
-        Ok(text)
-    }
-}
-
-/// Where a chart comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Chart {
-    /// A chart directory of the release's tree, packaged with the tag as version and appVersion.
-    Tree {
-        /// Its directory relative to the tree's root, such as `config/charts/inferencepool`.
-        directory: String,
-    },
-    /// A published chart: an `oci://` reference.
-    Published {
-        /// The reference.
-        reference: String,
-    },
-}
-
-/// An HTTP request that the guide sends with `curl`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
-    /// The method; `POST` when a body is given and no method is.
-    pub method: String,
-    /// The URL, `http://` added as curl adds it.
-    pub url: Word,
-    /// Header lines as given with `-H`, split at the first colon.
-    pub headers: Vec<(String, Word)>,
-    /// The body as given with `-d`.
-    pub body: Option<Word>,
-    /// Variables that are set by then but stand inside single quotes, so that their names are sent and not their values.
-    pub unexpanded: Vec<String>,
-}
-
-/// What a step does.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Action {
-    /// `kubectl apply|create -f …` of these objects, in order.
-    Apply {
-        /// The objects.
-        objects: Vec<Object>,
-        /// `-n`, where given.
-        namespace: Option<String>,
-    },
-    /// `kubectl delete`: by file or by name. Only what the run made itself is ever deleted.
-    Delete {
-        /// What is to go, in order.
-        targets: Vec<Target>,
-        /// What is said of one that is not there.
-        absent: Absent,
-    },
-    /// `kubectl label`.
-    Label {
-        /// Whose labels.
-        target: Target,
-        /// Labels to set, and to take away where the value is `None`.
-        labels: BTreeMap<String, Option<String>>,
-    },
-    /// `kubectl patch`.
-    Patch {
-        /// What is changed.
-        target: Target,
-        /// How.
-        strategy: PatchStrategy,
-        /// The patch.
-        patch: serde_json::Value,
-    },
-    /// `kubectl rollout restart`.
-    Restart {
-        /// What is started anew.
-        target: Target,
-    },
-    /// `kubectl wait`, `kubectl rollout status`.
-    Await {
-        /// What is waited for.
-        target: Target,
-        /// Until when.
-        until: Until,
-        /// How long at most; `None` where the command does not say.
-        at_most: Option<std::time::Duration>,
-    },
-    /// `kubectl create secret generic`.
-    Secret {
-        /// Its name.
-        name: String,
-        /// Its keys and values.
-        literals: Vec<(String, Word)>,
-        /// `-n`, where given.
-        namespace: Option<String>,
-    },
-    /// `helm install|upgrade -i`.
-    Helm {
-        /// The helm release's name.
-        release: String,
-        /// The chart.
-        chart: Chart,
-        /// The version asked for; the tag for a chart of the tree.
-        version: Option<String>,
-        /// Values of `--set`, in order; overrides last.
-        set: Vec<String>,
-        /// `-n`, where given.
-        namespace: Option<String>,
-        /// Whether it makes its namespace (`--create-namespace`).
-        makes_namespace: bool,
-    },
-    /// `helm uninstall`: only a helm release that the run made itself.
-    HelmUninstall {
-        /// The helm release's name.
-        release: String,
-        /// `-n`, where given.
-        namespace: Option<String>,
-        /// What is said where there is none.
-        absent: Absent,
-    },
-    /// The provider's own program, such as `istioctl install …`.
-    InstallProvider {
-        /// The program's name, such as `istioctl`.
-        program: String,
-        /// Its arguments, the additions of the provider's definition included.
-        arguments: Vec<String>,
-        /// What says that it is installed already.
-        witness: Witness,
-    },
-    /// The provider's own program takes away what it installed; only what the run installed itself.
-    UninstallProvider {
-        /// The program's name.
-        program: String,
-        /// Its arguments.
-        arguments: Vec<String>,
-    },
-    /// Manifests of ours that install a provider, in place of a command of the guide.
-    InstallManifests {
-        /// The provider's name.
-        provider: String,
-        /// The objects, in the order in which they are applied.
-        objects: Vec<Object>,
-        /// What says that it is installed already.
-        witness: Witness,
-    },
-    /// `VARIABLE=$(kubectl get KIND NAME -o jsonpath=…)`.
-    Read {
-        /// The resource as written, such as `gateway`.
-        resource: String,
-        /// The object's name.
-        name: String,
-        /// `-n`, where given.
-        namespace: Option<String>,
-        /// The expression with its braces, such as `{.status.addresses[0].value}`.
-        jsonpath: String,
-        /// The variable it is read into.
-        into: String,
-    },
-    /// `kubectl get …` for a reader to look at: fails when there is nothing.
-    Inspect {
-        /// The resource as written, such as `crds`.
-        resource: String,
-        /// One object's name, or `None` for the whole list.
-        name: Option<String>,
-        /// `-n`, where given.
-        namespace: Option<String>,
-        /// A text one line of the output must contain (`| grep TEXT`).
-        containing: Option<String>,
-    },
-    /// A program run for its version or presence (`helm version`, `jq --version`).
-    Tool {
-        /// The program.
-        program: String,
-        /// Its arguments.
-        arguments: Vec<String>,
-    },
-    /// The guide's request.
-    Request(Request),
-    /// Sets variables only; nothing is left to do at run time.
-    Variables,
-    /// Left out for a reason that stands in the ledger.
-    LeftOut {
-        /// The reason.
-        why: String,
-    },
-    /// Not understood: the verdict cannot be a pass.
-    Unsupported {
-        /// What was not understood.
-        why: String,
-    },
-}
 
 /// One command of the guide, as a typed action.
 #[derive(Debug, Clone, PartialEq)]
@@ -283,6 +61,8 @@ pub struct Step {
     pub known: Option<Fault>,
     /// Which command of the guide it is of; `None` for what no command stands for, such as an include that is missing.
     pub origin: Option<Origin>,
+    /// The programs that bash runs for it, in order; none where bash reads no command in it.
+    pub programs: Vec<Program>,
     /// What it asks of the cluster; `None` where that is not known without rendering a chart or running a program.
     pub resources: Option<Resources>,
 }
@@ -297,6 +77,24 @@ pub struct Origin {
 }
 
 /// What will be done, in order, and where that deviates from the guide.
+///
+/// ```
+/// use quickproof::{
+///     plan::{self, Options},
+///     release::Release,
+/// };
+///
+/// let options = Options {
+///     variant: "sim".into(),
+///     provider: "istio".into(),
+///     ..Options::default()
+/// };
+/// let plan = plan::draw(&Release::embedded(), &options).unwrap();
+///
+/// let request = plan.steps.iter().find(|step| step.action.facts().verb == "request").unwrap();
+/// assert!(request.command.starts_with("curl"));
+/// assert_eq!(request.from.file, "guide.md");
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// What is tested.

@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::guide;
 use crate::{release::Tag, verdict::Weight};
 
 mod change;
@@ -323,15 +324,11 @@ pub fn schema() -> serde_json::Value {
     schemars::schema_for!(file::ScenarioFile).to_value()
 }
 
-/// Reads a duration as Go writes it: `300ms`, `90s`, `10m`, `1h30m`, `1.5h`.
+/// Reads a duration as Go writes it, above zero.
 ///
 /// # Errors
 /// It is none, or not above zero.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    const EXPECTED: &str = "expected a duration above zero such as `90s`, `10m` or `1h30m`";
-    let parsed: jiff::SignedDuration = text.parse().map_err(|_| EXPECTED.to_owned())?;
-    Duration::try_from(parsed)
-        .ok()
-        .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| EXPECTED.to_owned())
+    let read = guide::duration(text).ok().filter(|duration| !duration.is_zero());
+    read.ok_or_else(|| "expected a duration above zero such as `90s`, `10m` or `1h30m`".to_owned())
 }

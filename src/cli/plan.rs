@@ -84,7 +84,7 @@ impl ChoiceArguments {
     /// # Errors
     /// The guide cannot be read, or does not offer what was asked for; then what it offers is named.
     pub fn choose(&self, release: &Release, layout: &Layout) -> Result<Offer, Usage> {
-        let offers = plan::offered(release, layout).map_err(Usage::new)?;
+        let offers = plan::offers(release, layout).map_err(Usage::new)?;
         let (variant, provider) = (self.variant.as_deref(), self.provider.as_deref());
         if let Some(offer) = plan::preferred(&offers, variant, provider) {
             return Ok(offer.clone());
@@ -174,7 +174,7 @@ pub fn print(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
         writeln!(
             out,
             "{number:>3}  {:<9}  {place:<width$}  {}{optional}",
-            verb(step),
+            step.action.facts().verb,
             step.sentence
         )?;
         if let Some(fault) = fault(step) {
@@ -229,29 +229,6 @@ fn amounts(resources: &Resources) -> String {
         parts.push(format!("{} GPUs", resources.gpus));
     }
     parts.join(", ")
-}
-
-fn verb(step: &Step) -> &'static str {
-    match &step.action {
-        Action::Apply { objects, .. } if objects.is_empty() && step.known.is_some() => "broken",
-        Action::Apply { .. } => "apply",
-        Action::Delete { .. } => "delete",
-        Action::Label { .. } => "label",
-        Action::Patch { .. } => "patch",
-        Action::Restart { .. } => "restart",
-        Action::Await { .. } => "await",
-        Action::Secret { .. } => "secret",
-        Action::Helm { .. } => "helm",
-        Action::HelmUninstall { .. } | Action::UninstallProvider { .. } => "uninstall",
-        Action::InstallProvider { .. } | Action::InstallManifests { .. } => "install",
-        Action::Read { .. } => "read",
-        Action::Inspect { .. } => "look",
-        Action::Tool { .. } => "tool",
-        Action::Request(_) => "request",
-        Action::Variables => "set",
-        Action::LeftOut { .. } => "left out",
-        Action::Unsupported { .. } => "?",
-    }
 }
 
 /// What is known to be wrong with a step before it is carried out.

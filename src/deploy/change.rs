@@ -20,7 +20,7 @@ use super::{
 use crate::{
     cluster::watching::Progress,
     host::Call,
-    plan::{Absent, Action, PatchStrategy, Step, Target, Until},
+    plan::{Absent, PatchStrategy, Target, Until},
     record::Stage,
     verdict::{Cause, CauseCode, Fault},
 };
@@ -32,35 +32,7 @@ const UNINSTALL_LIMIT: Duration = Duration::from_mins(2);
 const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 
 impl Deployer {
-    /// Carries out a step that changes or awaits what is there; `None` for any other.
-    pub(super) async fn change(&self, step: &Step) -> Option<Result<Carried, Fault>> {
-        let plain = |result: Result<(), Fault>| result.map(|()| Carried { sentence: None });
-        Some(match &step.action {
-            Action::Delete { targets, absent } => self.delete(targets, *absent).await,
-            Action::Label { target, labels } => {
-                plain(self.touch(target, PatchStrategy::Merge, &label_patch(labels)).await)
-            }
-            Action::Patch {
-                target,
-                strategy,
-                patch,
-            } => plain(self.touch(target, *strategy, patch).await),
-            Action::Restart { target } => {
-                let patch = restart_patch(&self.site.host.now().to_string());
-                plain(self.touch(target, PatchStrategy::Merge, &patch).await)
-            }
-            Action::Await { target, until, at_most } => plain(self.reach(target, until, *at_most).await),
-            Action::HelmUninstall {
-                release,
-                namespace,
-                absent,
-            } => self.uninstall_chart(release, namespace.as_deref(), *absent).await,
-            Action::UninstallProvider { program, arguments } => self.uninstall_provider(program, arguments).await,
-            _ => return None,
-        })
-    }
-
-    async fn delete(&self, targets: &[Target], absent: Absent) -> Result<Carried, Fault> {
+    pub(super) async fn delete(&self, targets: &[Target], absent: Absent) -> Result<Carried, Fault> {
         let mut gone = 0;
         for target in targets {
             let expected = format!("{target} is deleted");
@@ -95,7 +67,7 @@ impl Deployer {
     }
 
     /// Patches an object that must exist.
-    async fn touch(&self, target: &Target, strategy: PatchStrategy, patch: &Value) -> Result<(), Fault> {
+    pub(super) async fn touch(&self, target: &Target, strategy: PatchStrategy, patch: &Value) -> Result<(), Fault> {
         let expected = format!("{target} is changed");
         let resource = self.known(target, Absent::Fails, &expected).await?;
         let Some(resource) = resource else { return Ok(()) };
@@ -105,7 +77,7 @@ impl Deployer {
         send(&api, &target.name, strategy, patch, &expected).await
     }
 
-    async fn reach(&self, target: &Target, until: &Until, at_most: Option<Duration>) -> Result<(), Fault> {
+    pub(super) async fn reach(&self, target: &Target, until: &Until, at_most: Option<Duration>) -> Result<(), Fault> {
         let expected = format!("{target} {until}");
         let absent = if *until == Until::Gone {
             Absent::IsFine
@@ -146,7 +118,12 @@ impl Deployer {
             })
     }
 
-    async fn uninstall_chart(&self, release: &str, namespace: Option<&str>, absent: Absent) -> Result<Carried, Fault> {
+    pub(super) async fn uninstall_chart(
+        &self,
+        release: &str,
+        namespace: Option<&str>,
+        absent: Absent,
+    ) -> Result<Carried, Fault> {
         let expected = format!("helm uninstalls {release}");
         let made = Made::HelmRelease {
             name: release.to_owned(),
@@ -165,7 +142,7 @@ impl Deployer {
         Ok(Carried { sentence: None })
     }
 
-    async fn uninstall_provider(&self, program: &str, arguments: &[String]) -> Result<Carried, Fault> {
+    pub(super) async fn uninstall_provider(&self, program: &str, arguments: &[String]) -> Result<Carried, Fault> {
         let expected = format!("`{program} uninstall` succeeds");
         let made = Made::Provider {
             program: program.to_owned(),
@@ -308,7 +285,7 @@ async fn send(
         .map_err(|trouble| refused(trouble, expected.to_owned(), name))
 }
 
-fn label_patch(labels: &BTreeMap<String, Option<String>>) -> Value {
+pub(super) fn label_patch(labels: &BTreeMap<String, Option<String>>) -> Value {
     let labels: Map<String, Value> = labels
         .iter()
         .map(|(key, value)| (key.clone(), value.clone().map_or(Value::Null, Value::String)))
@@ -316,7 +293,7 @@ fn label_patch(labels: &BTreeMap<String, Option<String>>) -> Value {
     json!({"metadata": {"labels": labels}})
 }
 
-fn restart_patch(now: &str) -> Value {
+pub(super) fn restart_patch(now: &str) -> Value {
     json!({"spec": {"template": {"metadata": {"annotations": {RESTARTED_AT: now}}}}})
 }
 

@@ -9,13 +9,15 @@ use serde_json::{Value, json};
 use super::{
     Carried, Deployer,
     apply::{AWAY_LIMIT, refused},
+    change::{label_patch, restart_patch},
     resources::persistently,
 };
 use crate::{
     cluster::watching::{Progress, WaitError},
+    guide::Template,
     host::{Call, HostError},
     manifest::Object,
-    plan::{Action, Step},
+    plan::{Action, PatchStrategy, Step},
     record::Stage,
     verdict::{Cause, CauseCode, Fault},
 };
@@ -32,9 +34,6 @@ impl Deployer {
     /// The step failed: a finding, with its cause.
     pub async fn carry_out(&self, step: &Step) -> Result<Carried, Fault> {
         let plain = Ok(Carried { sentence: None });
-        if let Some(changed) = self.change(step).await {
-            return changed;
-        }
         match &step.action {
             Action::Apply { objects, namespace } => {
                 self.apply(objects, namespace.as_deref()).await?;
@@ -45,20 +44,7 @@ impl Deployer {
                 literals,
                 namespace,
             } => {
-                let mut data = serde_json::Map::new();
-                for (key, word) in literals {
-                    let value = self
-                        .deployed(|deployed| word.resolve(&deployed.variables))
-                        .map_err(|variable| unset(&variable))?;
-                    data.insert(key.clone(), Value::String(value));
-                }
-                let secret = Object {
-                    value:
-                        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data})
-                            .into(),
-                    file: step.from.file.clone(),
-                    line: step.from.line,
-                };
+                let secret = self.secret(step, name, literals)?;
                 self.apply(&[secret], namespace.as_deref()).await?;
                 plain
             }
@@ -99,23 +85,63 @@ impl Deployer {
                 Ok(Carried { sentence: Some(listed) })
             }
             Action::Tool { program, arguments } => self.run_tool(program, arguments).await,
-            // What changes things was carried out above.
-            Action::Request(_)
-            | Action::Variables
-            | Action::LeftOut { .. }
-            | Action::Delete { .. }
-            | Action::Label { .. }
-            | Action::Patch { .. }
-            | Action::Restart { .. }
-            | Action::Await { .. }
-            | Action::HelmUninstall { .. }
-            | Action::UninstallProvider { .. } => plain,
+            Action::Delete { targets, absent } => self.delete(targets, *absent).await,
+            Action::Label { target, labels } => {
+                self.touch(target, PatchStrategy::Merge, &label_patch(labels)).await?;
+                plain
+            }
+            Action::Patch {
+                target,
+                strategy,
+                patch,
+            } => {
+                self.touch(target, *strategy, patch).await?;
+                plain
+            }
+            Action::Restart { target } => {
+                let patch = restart_patch(&self.site.host.now().to_string());
+                self.touch(target, PatchStrategy::Merge, &patch).await?;
+                plain
+            }
+            Action::Await { target, until, at_most } => {
+                self.reach(target, until, *at_most).await?;
+                plain
+            }
+            Action::HelmUninstall {
+                release,
+                namespace,
+                absent,
+            } => self.uninstall_chart(release, namespace.as_deref(), *absent).await,
+            Action::UninstallProvider { program, arguments } => self.uninstall_provider(program, arguments).await,
+            Action::Request(_) | Action::Variables | Action::LeftOut { .. } => plain,
+            Action::Broken => Err(Fault::new(
+                "the command can be carried out",
+                "it is known to fail",
+                CauseCode::GuideCommandFailed,
+            )),
             Action::Unsupported { why } => Err(Fault::new(
                 "every command of the guide is carried out",
                 why.clone(),
                 CauseCode::GuideCommandUnsupported,
             )),
         }
+    }
+
+    /// The Secret that a step makes of literals.
+    fn secret(&self, step: &Step, name: &str, literals: &[(String, Template)]) -> Result<Object, Fault> {
+        let mut data = serde_json::Map::new();
+        for (key, literal) in literals {
+            let value = self
+                .deployed(|deployed| literal.resolve(&deployed.variables))
+                .map_err(|variable| unset(&variable))?;
+            data.insert(key.clone(), Value::String(value));
+        }
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data});
+        Ok(Object {
+            value: secret.into(),
+            file: step.from.file.clone(),
+            line: step.from.line,
+        })
     }
 
     /// Reads a value out of an object, and waits until there is one: a reader of the guide would look again.

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{ChartUse, Combination, Place, Rendered, Severity};
 use crate::{
     manifest::{self, ManifestError, Object, Position},
-    plan::{Action, Offer},
+    plan::{Makes, Offer},
     release::{Release, ReleaseError, RepoPath},
 };
 
@@ -140,7 +140,7 @@ impl Files {
     fn follow(&mut self, combination: &Combination, rendered: &Rendered) {
         let offer = &combination.offer;
         for step in combination.plan.iter().flat_map(|plan| &plan.steps) {
-            if let Action::Apply { objects, .. } = &step.action {
+            if let Makes::Objects { objects, .. } = step.action.facts().makes {
                 for object in objects {
                     self.applied
                         .entry(object.file.clone())

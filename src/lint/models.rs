@@ -12,7 +12,7 @@ use super::{
     pods::{PodSpec, items},
     world::{Placed, World},
 };
-use crate::plan::{Action, Piece, Step};
+use crate::plan::{Action, Step};
 
 mod size;
 
@@ -61,11 +61,7 @@ fn asked(examined: &Examined<'_>, step: &Step) -> Option<(String, Place)> {
     if !request.unexpanded.is_empty() {
         return None;
     }
-    let text = request.body.as_ref()?.0.iter().map(|piece| match piece {
-        Piece::Text(text) => Some(text.as_str()),
-        Piece::Variable(_) => None,
-    });
-    let body: Value = serde_json::from_str(&text.collect::<Option<String>>()?).ok()?;
+    let body: Value = serde_json::from_str(&request.body.as_ref()?.known()?).ok()?;
     let model = body["model"].as_str()?.to_owned();
     let place = caret(examined, &step.from.file, step.from.line, &format!("\"{model}\""));
     Some((model, place))

@@ -32,24 +32,6 @@ const KINDS: &[(&str, &[&str])] = &[
 /// Verbs of kubectl that need their object to be there.
 const VERBS: &[&str] = &["annotate", "describe", "edit", "get", "label", "patch", "wait"];
 
-/// Flags of kubectl with their value in the next word.
-const VALUED: &[&str] = &[
-    "--context",
-    "--filename",
-    "--for",
-    "--namespace",
-    "--output",
-    "--patch",
-    "--selector",
-    "--timeout",
-    "--type",
-    "-f",
-    "-l",
-    "-n",
-    "-o",
-    "-p",
-];
-
 fn look(examined: &Examined<'_>, findings: &mut Findings) {
     let worlds: Vec<World<'_>> = examined.worlds().collect();
     for world in &worlds {
@@ -60,8 +42,8 @@ fn look(examined: &Examined<'_>, findings: &mut Findings) {
             continue;
         };
         for typed in &reader.typed {
-            if let Some(asked) = asked(typed) {
-                object(examined, findings, world, reader, typed, &asked);
+            if let Some(needed) = needed(typed) {
+                object(examined, findings, world, reader, typed, &needed);
             }
         }
         cleanup(examined, findings, reader);
@@ -69,40 +51,35 @@ fn look(examined: &Examined<'_>, findings: &mut Findings) {
 }
 
 /// An object that a command of kubectl needs.
-struct Asked<'a> {
-    verb: &'a str,
+struct Needed {
+    verb: String,
     kind: &'static str,
-    name: &'a str,
-    namespace: &'a str,
+    name: String,
+    namespace: String,
 }
 
-fn asked(typed: &Typed) -> Option<Asked<'_>> {
-    if typed.program != "kubectl" || matches!(typed.role, Role::Cleanup) {
+fn needed(typed: &Typed) -> Option<Needed> {
+    if typed.program.name != "kubectl" || matches!(typed.role, Role::Cleanup) {
         return None;
     }
-    let (mut namespace, mut positional) = (DEFAULT_NAMESPACE, Vec::new());
-    let mut words = typed.words.iter();
-    while let Some(word) = words.next() {
-        if !word.text.starts_with('-') {
-            positional.push(word);
-        } else if VALUED.contains(&word.text.as_str()) {
-            let value = words.next()?;
-            if matches!(word.text.as_str(), "-n" | "--namespace") {
-                namespace = value.is_known.then_some(value.text.as_str())?;
-            }
-        } else if let Some(value) = word.text.strip_prefix("--namespace=") {
-            namespace = value;
+    let arguments = typed.program.arguments().ok()?;
+    let namespace = match arguments.last("-n") {
+        Some(namespace) => namespace.known()?,
+        None => DEFAULT_NAMESPACE.to_owned(),
+    };
+    let verb = arguments.positional.first()?.known()?;
+    let (word, name) = match arguments.positional.get(1..)? {
+        [one, ..] if one.shown().contains('/') => {
+            let one = one.known()?;
+            let (kind, name) = one.split_once('/')?;
+            (kind.to_owned(), name.to_owned())
         }
-    }
-    let verb = positional.first()?.text.as_str();
-    let (word, name) = match positional.get(1..)? {
-        [one, ..] if one.is_known && one.text.contains('/') => one.text.split_once('/')?,
-        [kind, name, ..] if name.is_known => (kind.text.as_str(), name.text.as_str()),
+        [kind, name, ..] => (kind.known()?, name.known()?),
         _ => return None,
     };
-    let plain = word.split('.').next().unwrap_or(word).to_lowercase();
+    let plain = word.split('.').next().unwrap_or(&word).to_lowercase();
     let (kind, _) = KINDS.iter().find(|(_, words)| words.contains(&plain.as_str()))?;
-    (VERBS.contains(&verb) && !name.contains(['<', '=', '{'])).then_some(Asked {
+    (VERBS.contains(&verb.as_str()) && !name.contains(['<', '=', '{'])).then_some(Needed {
         verb,
         kind,
         name,
@@ -116,14 +93,14 @@ fn object(
     world: &World<'_>,
     reader: &Reader,
     typed: &Typed,
-    asked: &Asked<'_>,
+    needed: &Needed,
 ) {
-    if !world.uses_namespace(asked.namespace) {
+    if !world.uses_namespace(&needed.namespace) {
         return;
     }
-    let now = world.step_at(&typed.at.file, typed.at.line);
-    let place = || caret(examined, &typed.at.file, typed.at.line, asked.name);
-    match world.find(None, asked.kind, asked.namespace, asked.name) {
+    let now = world.step_at(&typed.program.at);
+    let place = || place_of(examined, typed, &needed.name);
+    match world.find(None, needed.kind, &needed.namespace, &needed.name) {
         Sought::Here(found) => {
             let Some(now) = now else {
                 return;
@@ -136,19 +113,19 @@ fn object(
                         place(),
                         format!(
                             "`kubectl {}` needs the {} `{}`, which only a later step makes",
-                            asked.verb, asked.kind, asked.name
+                            needed.verb, needed.kind, needed.name
                         ),
                     )
                     .because(format!("it is made by {}:{}", made_by.file, made_by.line))
                     .way_out("move the command behind that step")
                     .only_for(&reader.offer);
-            } else if asked.verb != "label" && asked.verb != "annotate" {
+            } else if needed.verb != "label" && needed.verb != "annotate" {
                 early(examined, findings, world, reader, typed, found, now);
             }
         }
         Sought::Absent => {
             let there: Vec<String> = world
-                .of_kind(asked.kind)
+                .of_kind(needed.kind)
                 .map(|one| format!("`{}`", one.object.name()))
                 .collect();
             findings
@@ -157,12 +134,12 @@ fn object(
                     place(),
                     format!(
                         "`kubectl {}` needs the {} `{}`, which no step makes",
-                        asked.verb, asked.kind, asked.name
+                        needed.verb, needed.kind, needed.name
                     ),
                 )
                 .because(format!(
                     "{}s that steps make: {}",
-                    asked.kind,
+                    needed.kind,
                     if there.is_empty() {
                         "none".into()
                     } else {
@@ -176,7 +153,7 @@ fn object(
             if let Some(why) = why {
                 findings.undecided(
                     &OBJECT_MISSING,
-                    format!("whether there is a {} `{}`: {why}", asked.kind, asked.name),
+                    format!("whether there is a {} `{}`: {why}", needed.kind, needed.name),
                 );
             }
         }
@@ -213,7 +190,7 @@ fn early(
             findings
                 .add(
                     &STATUS_EARLY,
-                    caret(examined, &typed.at.file, typed.at.line, route.object.name()),
+                    place_of(examined, typed, route.object.name()),
                     format!(
                         "the status of the route `{}` is asked for before anything has made its pool `{name}`",
                         route.object.name()
@@ -280,47 +257,44 @@ fn crds(examined: &Examined<'_>, findings: &mut Findings, world: &World<'_>) {
     }
 }
 
+/// The helm release that a command names; `None` where that is not known.
+fn helm_release(typed: &Typed) -> Option<String> {
+    typed.program.arguments().ok()?.positional.get(1)?.known()
+}
+
+/// The place of a text in a command.
+fn place_of(examined: &Examined<'_>, typed: &Typed, text: &str) -> Place {
+    let at = &typed.program.at;
+    caret(examined, &at.file, at.line, text)
+}
+
 /// Helm releases that the guide makes and its cleanup leaves.
 fn cleanup(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader) {
-    let name_of = |typed: &Typed| -> Option<String> {
-        let mut words = typed.words.iter().skip(1);
-        while let Some(word) = words.next() {
-            if word.text.starts_with('-') {
-                let has_value = matches!(
-                    word.text.as_str(),
-                    "-n" | "--namespace" | "--set" | "--version" | "-f" | "--values"
-                );
-                if has_value {
-                    words.next();
-                }
-            } else {
-                return word.is_known.then(|| word.text.clone());
-            }
-        }
-        None
-    };
     let helm = |verbs: &'static [&str]| {
-        let typed = reader.typed.iter().filter(|typed| typed.program == "helm");
-        typed.filter(move |typed| {
-            typed
-                .words
-                .first()
-                .is_some_and(|verb| verbs.contains(&verb.text.as_str()))
+        let typed = reader.typed.iter().filter(|typed| typed.program.name == "helm");
+        typed.filter_map(move |typed| {
+            let verb = typed.program.words.get(1)?.known()?;
+            verbs.contains(&verb.as_str()).then(|| (typed, helm_release(typed)))
         })
     };
     if !reader.typed.iter().any(|typed| typed.role == Role::Cleanup) {
         return;
     }
-    let unknown = helm(&["uninstall", "delete"]).any(|typed| name_of(typed).is_none());
-    let gone: Vec<String> = helm(&["uninstall", "delete"]).filter_map(name_of).collect();
-    for typed in helm(&["install", "upgrade"]) {
-        let Some(name) = name_of(typed).filter(|name| !gone.contains(name) && !unknown) else {
+    // One whose name is not known may be any of them.
+    let Some(gone) = helm(&["uninstall", "delete"])
+        .map(|(_, name)| name)
+        .collect::<Option<Vec<String>>>()
+    else {
+        return;
+    };
+    for (typed, name) in helm(&["install", "upgrade"]) {
+        let Some(name) = name.filter(|name| !gone.contains(name)) else {
             continue;
         };
         findings
             .add(
                 &CLEANUP_LEAVES,
-                caret(examined, &typed.at.file, typed.at.line, &name),
+                place_of(examined, typed, &name),
                 format!("the cleanup does not uninstall the helm release `{name}`"),
             )
             .because("helm refuses to install the same name again")
@@ -334,7 +308,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::{lint::reader::Said, record::Provenance};
+    use crate::guide::{Reading, Session, read_commands};
 
     #[rstest]
     #[case("get gateway/a -o yaml", Some(("Gateway", "a", "default")))]
@@ -342,29 +316,58 @@ mod tests {
     #[case("describe inferencepools.inference.networking.k8s.io b", Some(("InferencePool", "b", "default")))]
     #[case("-n c get httproute b", Some(("HTTPRoute", "b", "c")))]
     #[case("wait --for condition=x httproute/b", Some(("HTTPRoute", "b", "default")))]
+    #[case::joined("get httproute b -nc", Some(("HTTPRoute", "b", "c")))]
+    #[case::joined_by_a_sign("get httproute b -n=c", Some(("HTTPRoute", "b", "c")))]
+    #[case::long_joined("get httproute b --namespace=c", Some(("HTTPRoute", "b", "c")))]
+    #[case::the_last_counts("get httproute b -n d -nc", Some(("HTTPRoute", "b", "c")))]
+    #[case::an_unquoted_value_is_split("get $WHAT", Some(("HTTPRoute", "b", "c")))]
+    #[case::a_quoted_one_is_not("get \"$WHAT\"", None)]
+    #[case::one_of_a_variable_nobody_sets("get gateway \"$NONE\" a", None)]
+    #[case::a_namespace_that_is_not_known("get gateway a -n \"$NONE\"", None)]
+    #[case::a_flag_that_is_not_known("get gateway a --frobnicate", None)]
     #[case("get gateways", None)]
     #[case("get pods a", None)]
     #[case("delete gateway a", None)]
     fn the_object_that_a_command_needs_is_read(#[case] command: &str, #[case] wanted: Option<(&str, &str, &str)>) {
-        let said = |text: &str| Said {
-            text: text.into(),
-            is_known: true,
+        let mut session = Session::new(&[]);
+        session.read(&read_commands("WHAT='httproute b -n c'")[0]);
+        let Reading::Programs(mut programs) = session.read(&read_commands(&format!("kubectl {command}"))[0]) else {
+            panic!()
         };
         let typed = Typed {
-            at: Provenance {
-                file: "g.md".into(),
-                line: 1,
-                section: String::new(),
-            },
             role: Role::Step,
             block: 0,
-            program: "kubectl".into(),
-            words: command.split(' ').map(said).collect(),
+            program: programs.remove(0),
         };
-        let found = asked(&typed);
+        let found = needed(&typed);
         assert_eq!(
-            found.as_ref().map(|asked| (asked.kind, asked.name, asked.namespace)),
+            found
+                .as_ref()
+                .map(|needed| (needed.kind, needed.name.as_str(), needed.namespace.as_str())),
             wanted
         );
+    }
+
+    #[rstest]
+    #[case::none(
+        "@@\n-    kubectl get gateway inference-gateway\n+    kubectl get gateway none\n",
+        true
+    )]
+    #[case::apart(
+        "@@\n-    kubectl get gateway inference-gateway\n+    kubectl get gateway none -n a\n",
+        false
+    )]
+    #[case::joined(
+        "@@\n-    kubectl get gateway inference-gateway\n+    kubectl get gateway none -na\n",
+        false
+    )]
+    #[case::by_a_sign(
+        "@@\n-    kubectl get gateway inference-gateway\n+    kubectl get gateway none -n=a\n",
+        false
+    )]
+    fn an_object_is_looked_for_in_the_namespace_that_is_named(#[case] change: &'static str, #[case] is_missing: bool) {
+        let findings = crate::lint::examples::found(&[("site-src/guides/index.md", change)]);
+        let is_said = findings.diagnostics.iter().any(|one| one.code == OBJECT_MISSING.code);
+        assert_eq!(is_said, is_missing);
     }
 }

@@ -11,7 +11,7 @@ use super::{
     reader::{Computed, Reader, Typed},
 };
 use crate::{
-    guide::{ProblemKind, Role},
+    guide::{Argument, ProblemKind, Role},
     plan::{Reference, classify},
     release::{RepoPath, Tag},
 };
@@ -38,10 +38,9 @@ const BUNDLE: &str = "manifests.yaml";
 fn look(examined: &Examined<'_>, findings: &mut Findings) {
     for reader in examined.readers() {
         for typed in &reader.typed {
-            for word in &typed.words {
-                let address = word.text.as_str();
-                if word.is_known && address.contains("://") {
-                    named(examined, findings, reader, typed, address);
+            for address in typed.program.words.iter().filter_map(Argument::known) {
+                if address.contains("://") {
+                    named(examined, findings, reader, typed, &address);
                 }
             }
             charts::look(examined, findings, reader, typed);
@@ -146,7 +145,7 @@ fn named(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, type
         .map(ToString::to_string)
         .unwrap_or_default();
     let last = address.rsplit('/').next().unwrap_or_default();
-    let place = caret(examined, &typed.at.file, typed.at.line, last);
+    let place = caret(examined, &typed.program.at.file, typed.program.at.line, last);
     let what = asset.as_deref().unwrap_or(&path);
     if at == tag {
         if asset.as_deref().is_some_and(|asset| asset != BUNDLE) {

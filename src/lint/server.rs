@@ -3,7 +3,7 @@
 use super::{ChartUse, Combination, Findings, Place, Rendered, world::DEFAULT_NAMESPACE};
 use crate::{
     manifest::Object,
-    plan::{Action, Offer},
+    plan::{Action, Makes, Offer},
 };
 
 rule! {
@@ -42,18 +42,18 @@ pub fn applied<'a>(combinations: &'a [Combination], rendered: &'a Rendered) -> V
     for combination in combinations {
         let steps = combination.plan.iter().flat_map(|plan| &plan.steps);
         for step in steps {
-            let (objects, namespace) = match &step.action {
-                Action::Apply { objects, namespace } => (&objects[..], namespace),
-                action @ Action::Helm { namespace, .. } => {
+            let (objects, namespace) = match (&step.action, step.action.facts().makes) {
+                (_, Makes::Objects { objects, namespace }) => (objects, namespace),
+                (action @ Action::Helm { namespace, .. }, _) => {
                     let chart = ChartUse::of(action).and_then(|chart| rendered.get(&chart));
                     (
                         chart.and_then(|chart| chart.as_deref().ok()).unwrap_or_default(),
-                        namespace,
+                        namespace.as_deref(),
                     )
                 }
                 _ => continue,
             };
-            let namespace = namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
+            let namespace = namespace.unwrap_or(DEFAULT_NAMESPACE);
             for object in objects {
                 let known = applied
                     .iter_mut()

@@ -5,7 +5,10 @@ use super::{
     caret::caret,
     reader::{Reader, Typed, Use},
 };
-use crate::{guide::Role, plan};
+use crate::{
+    guide::{Argument, Role},
+    plan,
+};
 
 mod arguments;
 mod rules;
@@ -91,15 +94,16 @@ fn variables(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader) 
 }
 
 fn flags(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, typed: &Typed) {
-    let words: Vec<String> = typed.words.iter().map(|word| word.text.clone()).collect();
-    let Some((flag, since)) = plan::flag_gone(&typed.program, &words) else {
+    let program = &typed.program;
+    let words: Vec<String> = program.words[1..].iter().map(Argument::shown).collect();
+    let Some((flag, since)) = plan::flag_gone(&program.name, &words) else {
         return;
     };
     findings
         .add(
             &FLAG_REMOVED,
-            caret(examined, &typed.at.file, typed.at.line, flag),
-            format!("{} has no flag `{flag}` since {since}", typed.program),
+            caret(examined, &program.at.file, program.at.line, flag),
+            format!("{} has no flag `{flag}` since {since}", program.name),
         )
         .way_out("leave the flag out")
         .at_most(at_most(typed.role))
@@ -108,38 +112,39 @@ fn flags(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, type
 
 /// A command that unpacks a file which no download of its block makes.
 fn unpacked(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, typed: &Typed) {
-    let archive = match typed.program.as_str() {
-        "unzip" | "gunzip" => typed.words.iter().find(|word| !word.text.starts_with('-')),
+    let program = &typed.program;
+    let mut words = program.words[1..].iter().map(Argument::shown);
+    let archive = match program.name.as_str() {
+        "unzip" | "gunzip" => words.find(|word| !word.starts_with('-')),
         "tar" => {
-            let mut words = typed.words.iter();
-            words.find(|word| word.text.trim_start_matches('-').contains('x') && !word.text.contains('.'));
-            words.find(|word| !word.text.starts_with('-'))
+            words.find(|word| word.trim_start_matches('-').contains('x') && !word.contains('.'));
+            words.find(|word| !word.starts_with('-'))
         }
         _ => None,
     };
-    let Some(archive) = archive.filter(|archive| !archive.text.contains('*')) else {
+    let Some(archive) = archive.filter(|archive| !archive.contains('*')) else {
         return;
     };
     let mut downloaded: Vec<String> = Vec::new();
     for other in reader.typed.iter().filter(|other| other.block == typed.block) {
-        if !matches!(other.program.as_str(), "curl" | "wget") {
+        let other = &other.program;
+        if !matches!(other.name.as_str(), "curl" | "wget") {
             continue;
         }
-        let renames = other.words.iter().any(|word| {
-            word.text.starts_with("-o")
-                || word.text.starts_with("--output")
-                || word.text == "-O" && other.program == "wget"
-        });
+        let words: Vec<String> = other.words[1..].iter().map(Argument::shown).collect();
+        let renames = words
+            .iter()
+            .any(|word| word.starts_with("-o") || word.starts_with("--output") || word == "-O" && other.name == "wget");
         if renames {
             return;
         }
-        let urls = other.words.iter().filter(|word| word.text.contains("://"));
-        downloaded.extend(urls.filter_map(|url| url.text.rsplit('/').next().map(str::to_owned)));
+        let urls = words.iter().filter(|word| word.contains("://"));
+        downloaded.extend(urls.filter_map(|url| url.rsplit('/').next().map(str::to_owned)));
     }
-    if downloaded.is_empty() || downloaded.contains(&archive.text) {
+    if downloaded.is_empty() || downloaded.contains(&archive) {
         return;
     }
-    let first = archive.text.split("${").next().unwrap_or_default();
+    let first = archive.split("${").next().unwrap_or_default();
     let first = first
         .split(|sign: char| sign.is_ascii_digit())
         .next()
@@ -147,11 +152,8 @@ fn unpacked(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, t
     findings
         .add(
             &FILE_NOT_DOWNLOADED,
-            caret(examined, &typed.at.file, typed.at.line, first),
-            format!(
-                "`{}` is unpacked, and no command before makes such a file",
-                archive.text
-            ),
+            caret(examined, &program.at.file, program.at.line, first),
+            format!("`{archive}` is unpacked, and no command before makes such a file"),
         )
         .because(format!("downloaded is `{}`", downloaded.join("`, `")))
         .way_out("name the file that is downloaded")

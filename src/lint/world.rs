@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::{ChartUse, Combination, Examined};
 use crate::{
     manifest::Object,
-    plan::{Action, Chart, Offer, Plan, Reference, classify},
+    plan::{Action, Chart, Makes, Offer, Plan, Reference, Step, classify},
+    record::Provenance,
 };
 
 /// The kind of a CRD.
@@ -40,7 +41,7 @@ pub(super) struct World<'a> {
     /// Secrets that a command makes from literals.
     pub(super) secrets: Vec<Literal<'a>>,
     /// Steps that make objects which are not known.
-    holes: Vec<Hole>,
+    unknown: Vec<UnknownObjects>,
 }
 
 /// An object and the step that makes it.
@@ -63,7 +64,7 @@ pub(super) struct Literal<'a> {
 }
 
 #[derive(Debug)]
-struct Hole {
+struct UnknownObjects {
     step: usize,
     /// The kinds that it may hold; `None` where it may be any.
     kinds: Option<Arc<BTreeSet<String>>>,
@@ -113,17 +114,16 @@ impl<'a> World<'a> {
             plan,
             objects: Vec::new(),
             secrets: Vec::new(),
-            holes: Vec::new(),
+            unknown: Vec::new(),
         };
         for (number, step) in plan.steps.iter().enumerate() {
             match &step.action {
-                _ if step.known.is_some() && makes_objects(&step.command) => world.holes.push(Hole {
+                _ if step.known.is_some() && may_make_objects(step) => world.unknown.push(UnknownObjects {
                     step: number,
-                    kinds: only_crds(&step.command).then(|| Arc::new(BTreeSet::from([CRD.to_owned()]))),
+                    kinds: only_crds(step).then(|| Arc::new(BTreeSet::from([CRD.to_owned()]))),
                     why: None,
                 }),
                 _ if step.known.is_some() => {}
-                Action::Apply { objects, namespace } => world.place(number, objects, namespace.as_deref()),
                 Action::Secret {
                     name,
                     literals,
@@ -139,7 +139,7 @@ impl<'a> World<'a> {
                     ..
                 } => match ChartUse::of(&step.action).and_then(|chart| examined.rendered.get(&chart)) {
                     Some(Ok(objects)) => world.place(number, objects, namespace.as_deref()),
-                    rendered => world.holes.push(Hole {
+                    rendered => world.unknown.push(UnknownObjects {
                         step: number,
                         kinds: examined.kinds_of_chart(directory),
                         why: Some(match rendered {
@@ -148,12 +148,16 @@ impl<'a> World<'a> {
                         }),
                     }),
                 },
-                Action::Unsupported { why } if makes_objects(&step.command) => world.holes.push(Hole {
+                Action::Unsupported { why } if may_make_objects(step) => world.unknown.push(UnknownObjects {
                     step: number,
                     kinds: None,
                     why: Some(format!("`{}` is not understood: {why}", step.command)),
                 }),
-                _ => {}
+                action => {
+                    if let Makes::Objects { objects, namespace } = action.facts().makes {
+                        world.place(number, objects, namespace);
+                    }
+                }
             }
         }
         Some(world)
@@ -197,8 +201,8 @@ impl<'a> World<'a> {
 
     /// What is known of something of a kind that none of the known objects is: whether a step before `step` may make it.
     pub(super) fn absent(&self, kind: &str, step: usize) -> Sought<'_> {
-        let may_hold = |hole: &&Hole| hole.kinds.as_ref().is_none_or(|kinds| kinds.contains(kind));
-        let mut before = self.holes.iter().filter(|hole| hole.step < step).filter(may_hold);
+        let may_hold = |one: &&UnknownObjects| one.kinds.as_ref().is_none_or(|kinds| kinds.contains(kind));
+        let mut before = self.unknown.iter().filter(|one| one.step < step).filter(may_hold);
         match before.next() {
             Some(first) => Sought::Unknown(
                 first
@@ -216,30 +220,37 @@ impl<'a> World<'a> {
     }
 
     /// The step of a command by its place, `None` where no step comes from it.
-    pub(super) fn step_at(&self, file: &str, line: u32) -> Option<usize> {
-        let steps = self.plan.steps.iter();
-        steps
-            .enumerate()
-            .find_map(|(number, step)| (step.from.file == file && step.from.line == line).then_some(number))
+    pub(super) fn step_at(&self, at: &Provenance) -> Option<usize> {
+        let is_at = |step: &Step| step.from.file == at.file && step.from.line == at.line;
+        self.plan.steps.iter().position(is_at)
     }
 }
 
-/// Whether what a command names can hold nothing but CRDs: the bundle of a release, or the folder that it is made of.
-fn only_crds(command: &str) -> bool {
-    command.split_whitespace().any(|word| match classify(word) {
+/// Whether what a step's command names can hold nothing but CRDs: the bundle of a release, or the folder that it is made of.
+fn only_crds(step: &Step) -> bool {
+    let mut words = step.programs.iter().flat_map(|program| &program.words);
+    words.any(|word| match classify(&word.shown()) {
         Reference::Asset { name, .. } => name == "manifests.yaml",
         Reference::Directory { path, .. } => path == "config/crd",
         _ => false,
     })
 }
 
-/// Whether a command makes objects, as far as its words tell.
-fn makes_objects(command: &str) -> bool {
-    let words: Vec<&str> = command.split_whitespace().collect();
-    words.windows(2).any(|pair| {
-        matches!(
-            pair,
-            ["kubectl", "apply" | "create" | "replace" | "run" | "expose"] | ["helm", "install" | "upgrade"]
-        )
+/// Whether a step's command may make objects.
+fn may_make_objects(step: &Step) -> bool {
+    // Where bash reads no command, its text is all there is.
+    if step.programs.is_empty() {
+        return ["kubectl", "helm"].iter().any(|program| step.command.contains(program));
+    }
+    step.programs.iter().any(|program| {
+        let making: &[&str] = match program.name.as_str() {
+            "kubectl" => &["apply", "create", "replace", "run", "expose"],
+            "helm" => &["install", "upgrade"],
+            // Another program may run them.
+            _ => &["kubectl", "helm"],
+        };
+        program.words[1..]
+            .iter()
+            .any(|word| making.iter().any(|name| word.is(name)))
     })
 }

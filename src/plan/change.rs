@@ -1,25 +1,31 @@
 //! `kubectl` commands that change or await what is there: delete, label, patch, rollout, wait.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use super::{
     Absent, Action, PatchStrategy, Target, Until,
-    arguments::Arguments,
-    draft::{Draft, Drawn, Run, Stop},
-    shell,
+    planner::{Invocation, NotPlanned, Planned, Planner, texts},
 };
-use crate::manifest::Object;
+use crate::{
+    guide::{Arguments, duration},
+    manifest::Object,
+};
 
-impl Draft<'_> {
+impl Planner<'_> {
     /// `kubectl delete`.
-    pub(super) fn delete(&mut self, run: &Run<'_>, arguments: &Arguments, named: &[&str]) -> Result<Drawn, Stop> {
+    pub(super) fn delete(
+        &mut self,
+        run: &Invocation<'_>,
+        arguments: &Arguments,
+        named: &[&str],
+    ) -> Result<Planned, NotPlanned> {
         let check = self.check("delete", run.at);
         let namespace = arguments.text("-n")?;
         let mut targets = Vec::new();
-        let files = shell::texts(&arguments.values("-f").cloned().collect::<Vec<_>>())?;
-        let directories = shell::texts(&arguments.values("-k").cloned().collect::<Vec<_>>())?;
+        let files = texts(arguments.values("-f"))?;
+        let directories = texts(arguments.values("-k"))?;
         for source in &files {
             targets.extend(self.objects(source, run, &check)?.iter().map(target_of));
         }
@@ -31,7 +37,7 @@ impl Draft<'_> {
         if !named.is_empty() {
             targets.extend(self::named(named)?);
         } else if !by_file {
-            return Err(Stop::Unsupported("it names nothing to delete".into()));
+            return Err(NotPlanned::Unsupported("it names nothing to delete".into()));
         }
         for target in &mut targets {
             target.namespace = target.namespace.take().or_else(|| namespace.clone());
@@ -41,11 +47,16 @@ impl Draft<'_> {
             several => format!("{} objects are gone", several.len()),
         };
         let absent = absent(arguments);
-        Ok(Drawn::new(check, sentence, Action::Delete { targets, absent }))
+        Ok(Planned::new(check, sentence, Action::Delete { targets, absent }))
     }
 
     /// `kubectl label`.
-    pub(super) fn label(&mut self, run: &Run<'_>, arguments: &Arguments, words: &[&str]) -> Result<Drawn, Stop> {
+    pub(super) fn label(
+        &mut self,
+        run: &Invocation<'_>,
+        arguments: &Arguments,
+        words: &[&str],
+    ) -> Result<Planned, NotPlanned> {
         let is_label = |word: &&&str| word.contains('=') || word.ends_with('-');
         let (given, object): (Vec<&str>, Vec<&str>) = words.iter().partition(is_label);
         let target = self::one(&object, arguments)?;
@@ -58,31 +69,36 @@ impl Draft<'_> {
             labels.insert(key.to_owned(), value);
         }
         if labels.is_empty() {
-            return Err(Stop::Unsupported("it names no label".into()));
+            return Err(NotPlanned::Unsupported("it names no label".into()));
         }
         let keys: Vec<&str> = labels.keys().map(String::as_str).collect();
         let sentence = format!("{target} has its label {}", keys.join(", "));
         let check = self.check("label", run.at);
-        Ok(Drawn::new(check, sentence, Action::Label { target, labels }))
+        Ok(Planned::new(check, sentence, Action::Label { target, labels }))
     }
 
     /// `kubectl patch`.
-    pub(super) fn patch(&mut self, run: &Run<'_>, arguments: &Arguments, words: &[&str]) -> Result<Drawn, Stop> {
+    pub(super) fn patch(
+        &mut self,
+        run: &Invocation<'_>,
+        arguments: &Arguments,
+        words: &[&str],
+    ) -> Result<Planned, NotPlanned> {
         let target = one(words, arguments)?;
         let text = arguments
             .text("-p")?
-            .ok_or_else(|| Stop::Unsupported("it gives no patch (`-p`)".into()))?;
+            .ok_or_else(|| NotPlanned::Unsupported("it gives no patch (`-p`)".into()))?;
         let strategy = match arguments.text("--type")?.as_deref() {
             None | Some("strategic") => PatchStrategy::Strategic,
             Some("merge") => PatchStrategy::Merge,
             Some("json") => PatchStrategy::Json,
-            Some(other) => return Err(Stop::Unsupported(format!("`{other}` is no kind of patch"))),
+            Some(other) => return Err(NotPlanned::Unsupported(format!("`{other}` is no kind of patch"))),
         };
-        self.room.for_reading()?;
+        self.memory.for_reading()?;
         // kubectl takes a patch in YAML as well, of which JSON is a part.
         let patch: Value = crate::manifest::document(&run.at.file, text.as_bytes())
-            .map_err(|error| Stop::Unsupported(format!("the patch cannot be read: {error}")))?;
-        self.room.for_value(&patch)?;
+            .map_err(|error| NotPlanned::Unsupported(format!("the patch cannot be read: {error}")))?;
+        self.memory.for_value(&patch)?;
         let sentence = format!("{target} is patched");
         let check = self.check("patch", run.at);
         let action = Action::Patch {
@@ -90,28 +106,40 @@ impl Draft<'_> {
             strategy,
             patch,
         };
-        Ok(Drawn::new(check, sentence, action))
+        Ok(Planned::new(check, sentence, action))
     }
 
     /// `kubectl rollout restart|status`.
-    pub(super) fn rollout(&mut self, run: &Run<'_>, arguments: &Arguments, words: &[&str]) -> Result<Drawn, Stop> {
+    pub(super) fn rollout(
+        &mut self,
+        run: &Invocation<'_>,
+        arguments: &Arguments,
+        words: &[&str],
+    ) -> Result<Planned, NotPlanned> {
         let [verb, object @ ..] = words else {
-            return Err(Stop::Unsupported("`kubectl rollout` says nothing to do".into()));
+            return Err(NotPlanned::Unsupported("`kubectl rollout` says nothing to do".into()));
         };
         let target = one(object, arguments)?;
         match *verb {
             "restart" => {
                 let sentence = format!("{target} is started anew");
                 let check = self.check("restart", run.at);
-                Ok(Drawn::new(check, sentence, Action::Restart { target }))
+                Ok(Planned::new(check, sentence, Action::Restart { target }))
             }
             "status" => self.awaits(run, arguments, target, Until::RolledOut),
-            other => Err(Stop::Unsupported(format!("`kubectl rollout {other}` is not known"))),
+            other => Err(NotPlanned::Unsupported(format!(
+                "`kubectl rollout {other}` is not known"
+            ))),
         }
     }
 
     /// `kubectl wait`.
-    pub(super) fn wait(&mut self, run: &Run<'_>, arguments: &Arguments, words: &[&str]) -> Result<Drawn, Stop> {
+    pub(super) fn wait(
+        &mut self,
+        run: &Invocation<'_>,
+        arguments: &Arguments,
+        words: &[&str],
+    ) -> Result<Planned, NotPlanned> {
         let target = one(words, arguments)?;
         let wanted = arguments.text("--for")?.unwrap_or_default();
         let until = match wanted.strip_prefix("condition=") {
@@ -123,17 +151,24 @@ impl Draft<'_> {
                 }
             }
             None if wanted == "delete" => Until::Gone,
-            None => return Err(Stop::Unsupported(format!("it waits for `{wanted}`"))),
+            None => return Err(NotPlanned::Unsupported(format!("it waits for `{wanted}`"))),
         };
         self.awaits(run, arguments, target, until)
     }
 
-    fn awaits(&mut self, run: &Run<'_>, arguments: &Arguments, target: Target, until: Until) -> Result<Drawn, Stop> {
-        let at_most = arguments.text("--timeout")?.map(|text| duration(&text)).transpose()?;
+    fn awaits(
+        &mut self,
+        run: &Invocation<'_>,
+        arguments: &Arguments,
+        target: Target,
+        until: Until,
+    ) -> Result<Planned, NotPlanned> {
+        let read = |text: String| duration(&text).map_err(|_| format!("`{text}` is no duration"));
+        let at_most = arguments.text("--timeout")?.map(read).transpose()?;
         let sentence = format!("{target} {until}");
         let check = self.check("await", run.at);
         let action = Action::Await { target, until, at_most };
-        Ok(Drawn::new(check, sentence, action))
+        Ok(Planned::new(check, sentence, action))
     }
 }
 
@@ -156,7 +191,7 @@ fn target_of(object: &Object) -> Target {
 }
 
 /// `KIND NAME…`, or `KIND/NAME…`.
-fn named(words: &[&str]) -> Result<Vec<Target>, Stop> {
+fn named(words: &[&str]) -> Result<Vec<Target>, NotPlanned> {
     let target = |resource: &str, name: &str| Target {
         api_version: None,
         resource: resource.to_owned(),
@@ -174,61 +209,24 @@ fn named(words: &[&str]) -> Result<Vec<Target>, Stop> {
         [resource, names @ ..] if !names.is_empty() && !words.iter().any(|word| word.contains('/')) => {
             Ok(names.iter().map(|name| target(resource, name)).collect())
         }
-        _ => Err(Stop::Unsupported("it names no object".into())),
+        _ => Err(NotPlanned::Unsupported("it names no object".into())),
     }
 }
 
-fn one(words: &[&str], arguments: &Arguments) -> Result<Target, Stop> {
+fn one(words: &[&str], arguments: &Arguments) -> Result<Target, NotPlanned> {
     let mut targets = named(words)?;
     let (Some(mut target), true) = (targets.pop(), targets.is_empty()) else {
-        return Err(Stop::Unsupported("it names several objects".into()));
+        return Err(NotPlanned::Unsupported("it names several objects".into()));
     };
     target.namespace = arguments.text("-n")?;
     Ok(target)
 }
 
-/// A duration as Go writes it, such as `90s`, `5m` or `1m30s`; kubectl takes no other form but whole units are enough.
-fn duration(text: &str) -> Result<Duration, Stop> {
-    let refuse = || Stop::Unsupported(format!("`{text}` is no duration"));
-    let mut total = Duration::ZERO;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let end = rest.find(|sign: char| !sign.is_ascii_digit()).ok_or_else(refuse)?;
-        let number: u64 = rest[..end].parse().map_err(|_| refuse())?;
-        let unit = rest[end..].chars().next().ok_or_else(refuse)?;
-        let seconds = match unit {
-            's' => 1,
-            'm' => 60,
-            'h' => 3600,
-            _ => return Err(refuse()),
-        };
-        let part = number.checked_mul(seconds).ok_or_else(refuse)?;
-        total = total.checked_add(Duration::from_secs(part)).ok_or_else(refuse)?;
-        rest = &rest[end + unit.len_utf8()..];
-    }
-    Some(total).filter(|_| !text.is_empty()).ok_or_else(refuse)
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
     use rstest::rstest;
 
     use super::*;
-
-    #[rstest]
-    #[case("90s", Some(90))]
-    #[case("1m30s", Some(90))]
-    #[case("2h", Some(7200))]
-    #[case("", None)]
-    #[case("5", None)]
-    #[case("5d", None)]
-    #[case("-1s", None)]
-    #[case("99999999999999999999s", None)]
-    #[case("9999999999999999999h", None)]
-    fn durations_are_read_as_go_writes_them(#[case] text: &str, #[case] seconds: Option<u64>) {
-        assert_eq!(duration(text).ok().map(|read| read.as_secs()), seconds);
-    }
 
     #[rstest]
     #[case(&["gateway", "a"], &["gateway a"])]
@@ -240,12 +238,5 @@ mod tests {
         let targets = named(words).unwrap_or_default();
         let seen: Vec<String> = targets.iter().map(ToString::to_string).collect();
         assert_eq!(seen, wanted);
-    }
-
-    proptest! {
-        #[test]
-        fn no_text_makes_a_duration_panic(text in "[0-9smhé-]{0,24}") {
-            let _ = duration(&text);
-        }
     }
 }

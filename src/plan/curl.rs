@@ -1,48 +1,17 @@
 //! `curl` commands that send the guide's request.
 
 use super::{
-    Action, Piece, Request, Word,
-    arguments::{Arguments, Grammar},
-    draft::{Draft, Drawn, Run, Stop},
-    shell,
+    Action, Request,
+    planner::{Invocation, NotPlanned, Planned, Planner},
 };
-use crate::guide::Simple;
+use crate::guide::{Argument, Arguments, Named, Template};
 
-const GRAMMAR: Grammar<'static> = Grammar {
-    valued: &[
-        &["-X", "--request"],
-        &["-H", "--header"],
-        &["-d", "--data", "--data-raw", "--data-binary", "--data-ascii"],
-        &["--url"],
-        &["-m", "--max-time"],
-        &["--connect-timeout"],
-    ],
-    // What they change is what a reader sees, or what happens on a redirect, which a gateway does not send.
-    bare: &[
-        "-i",
-        "--include",
-        "-s",
-        "--silent",
-        "-S",
-        "--show-error",
-        "-v",
-        "--verbose",
-        "-L",
-        "--location",
-        "-N",
-        "--no-buffer",
-        "-f",
-        "--fail",
-        "--http1.1",
-    ],
-};
-
-impl Draft<'_> {
-    pub(super) fn curl(&mut self, run: &Run<'_>, simple: &Simple) -> Result<Drawn, Stop> {
-        let arguments = Arguments::read(&run.words[1..], &GRAMMAR)?;
-        let urls: Vec<&Word> = arguments.positional.iter().chain(arguments.values("--url")).collect();
+impl Planner<'_> {
+    pub(super) fn curl(&mut self, run: &Invocation<'_>) -> Result<Planned, NotPlanned> {
+        let arguments = Arguments::read("curl", &run.words[1..])?;
+        let urls: Vec<&Argument> = arguments.positional.iter().chain(arguments.values("--url")).collect();
         let [url] = urls.as_slice() else {
-            return Err(Stop::Unsupported(format!("it names {} addresses", urls.len())));
+            return Err(NotPlanned::Unsupported(format!("it names {} addresses", urls.len())));
         };
         let headers = arguments.values("-H").map(header).collect::<Result<Vec<_>, _>>()?;
         let body = body(&arguments)?;
@@ -51,63 +20,66 @@ impl Draft<'_> {
             None if body.is_some() => "POST".into(),
             None => "GET".into(),
         };
-        let unexpanded = shell::unexpanded(&self.environment, simple);
-        Ok(Drawn {
+        // Names of variables that are set and whose values were meant.
+        let mut unexpanded: Vec<&Named> = Vec::new();
+        for named in run.single_quoted {
+            if self.session.is_set(&named.name) && !unexpanded.iter().any(|known| known.name == named.name) {
+                unexpanded.push(named);
+            }
+        }
+        Ok(Planned {
             check: self.check("request", run.at),
             sentence: "the guide's request is answered with 200".into(),
             // A finding stands at the line that a writer must mend: where a variable's name is sent in place of its
             // value that is the variable's line, and the line the command begins at otherwise.
-            line: unexpanded.first().map(|(_, line)| *line),
+            line: unexpanded.first().map(|named| named.line),
             known: None,
             action: Action::Request(Request {
                 method,
-                url: with_scheme(url),
+                url: with_scheme(&url.passed()?),
                 headers,
                 body,
-                unexpanded: unexpanded.into_iter().map(|(name, _)| name).collect(),
+                unexpanded: unexpanded.into_iter().map(|named| named.name.clone()).collect(),
             }),
         })
     }
 }
 
 /// The address as curl reads it: `http://` where it names no scheme.
-fn with_scheme(url: &Word) -> Word {
-    let has_scheme = matches!(url.0.first(), Some(Piece::Text(text)) if text.contains("://"));
-    let scheme = (!has_scheme).then(|| Piece::Text("http://".into()));
-    let mut pieces: Vec<Piece> = scheme.into_iter().collect();
-    for piece in &url.0 {
-        match (pieces.last_mut(), piece) {
-            (Some(Piece::Text(last)), Piece::Text(text)) => last.push_str(text),
-            _ => pieces.push(piece.clone()),
-        }
+fn with_scheme(url: &Template) -> Template {
+    let mut whole = Template::default();
+    if !url.start().contains("://") {
+        whole.push("http://");
     }
-    Word(pieces)
+    whole.append(url);
+    whole
 }
 
-fn header(word: &Word) -> Result<(String, Word), Stop> {
-    let text = match word.0.first() {
-        Some(Piece::Text(text)) => text.as_str(),
-        _ => "",
-    };
+fn header(argument: &Argument) -> Result<(String, Template), NotPlanned> {
+    let header = argument.passed()?;
+    let text = header.start();
     let (name, value) = text
         .split_once(':')
-        .ok_or_else(|| Stop::Unsupported(format!("the header `{text}` lacks its colon")))?;
+        .ok_or_else(|| NotPlanned::Unsupported(format!("the header `{text}` lacks its colon")))?;
     let blanks = value.len() - value.trim_start().len();
-    Ok((name.trim().to_owned(), word.without(name.len() + 1 + blanks)))
+    Ok((name.trim().to_owned(), header.without(name.len() + 1 + blanks)))
 }
 
 /// The body: several `-d` joined by `&`, as curl joins them.
-fn body(arguments: &Arguments) -> Result<Option<Word>, Stop> {
-    let mut pieces = Vec::new();
-    for (index, word) in arguments.values("-d").enumerate() {
-        if matches!(word.0.first(), Some(Piece::Text(text)) if text.starts_with('@')) {
-            return Err(Stop::Unsupported("its body stands in a file".into()));
+fn body(arguments: &Arguments) -> Result<Option<Template>, NotPlanned> {
+    let mut body: Option<Template> = None;
+    for argument in arguments.values("-d") {
+        let part = argument.passed()?;
+        if part.start().starts_with('@') {
+            return Err(NotPlanned::Unsupported("its body stands in a file".into()));
         }
-        if index > 0 {
-            pieces.push(Piece::Text("&".into()));
+        match &mut body {
+            None => body = Some(part),
+            Some(body) => {
+                body.push("&");
+                body.append(&part);
+            }
         }
-        pieces.extend(word.0.iter().cloned());
     }
-    let is_given = arguments.values("-d").next().is_some();
-    Ok(is_given.then_some(Word(pieces)))
+    Ok(body)
 }

@@ -1,14 +1,13 @@
 //! From the guide's commands to typed steps.
 
 use super::{
-    Action, Offer, Options, Origin, PickerFacts, Plan, PlanError, Profile, Provider, Step,
-    draft::{Draft, Drawn, Run, Stop},
-    images,
-    offered::offers,
-    shell, stand_in, sums, tools, variables,
+    Action, Offer, Options, Origin, PickerFacts, Plan, PlanError, Profile, Provider, Step, borrowed_tab, images,
+    offers::offers_of,
+    planner::{Invocation, NotPlanned, Planned, Planner, texts},
+    resources, tools,
 };
 use crate::{
-    guide::{Block, Body, Choice, Command, GuideBook, Pipeline, Problem, ProblemKind, Role, ShellWord, Simple},
+    guide::{Block, Body, Choice, Command, GuideBook, Problem, ProblemKind, Program, Reading, Role},
     record::{DeviationKind, Subject},
     release::{Layout, Picker, Release, Since, Tag, schemas::Schema},
     verdict::{CauseCode, Fault},
@@ -41,10 +40,10 @@ pub fn draw_all(release: &Release, layout: &Layout, options: &Options) -> Result
         let plan = draw_from(&book, release, layout, &options);
         (offer, plan)
     };
-    Ok(offers(&book, layout)?.into_iter().map(draw).collect())
+    Ok(offers_of(&book, layout)?.into_iter().map(draw).collect())
 }
 
-/// A combination of variant and provider, and its plan or why none can be drawn.
+/// A combination of variant and provider, and its plan or why none can be planned.
 type Combination = (Offer, Result<Plan, PlanError>);
 
 fn draw_from(book: &GuideBook, release: &Release, layout: &Layout, options: &Options) -> Result<Plan, PlanError> {
@@ -65,13 +64,13 @@ fn draw_from(book: &GuideBook, release: &Release, layout: &Layout, options: &Opt
         provider: &provider.name,
         provider_tab: provider.followed_tab().filter(|_| layout.only_provider.is_none()),
     };
-    stand_in::possible(release, &provider)?;
+    borrowed_tab::possible(release, &provider)?;
     let guide = book.choose(layout, choice)?;
 
-    let mut draft = Draft::new(release, layout, &provider, profile.as_ref(), options);
-    draft.say_stand_in(&guide);
+    let mut planner = Planner::new(release, layout, &provider, profile.as_ref(), options);
+    planner.say_borrowed_tab(&guide);
     if let Some(why) = &layout.our_guide {
-        draft.deviate(
+        planner.deviate(
             DeviationKind::Added,
             layout.guide.to_string(),
             "the guide is one of ours, and not the release's",
@@ -80,23 +79,23 @@ fn draw_from(book: &GuideBook, release: &Release, layout: &Layout, options: &Opt
         );
     }
     for problem in &guide.problems {
-        draft.problem(problem);
+        planner.problem(problem);
     }
     for block in &guide.blocks {
-        draft.block(block);
+        planner.block(block);
     }
-    draft.installs_manifests()?;
-    draft.leave_cleanup_out(&guide.blocks);
-    draft.require();
-    let charts = images::of_charts(&draft);
-    let images = images::all(&draft, &charts);
-    for (number, step) in draft.steps.iter_mut().enumerate() {
+    planner.installs_manifests()?;
+    planner.leave_cleanup_out(&guide.blocks);
+    planner.require();
+    let charts = images::of_charts(&planner);
+    let images = images::all(&planner, &charts);
+    for (number, step) in planner.steps.iter_mut().enumerate() {
         step.resources = match charts.get(&number) {
             Some(chart) => Some(images::resources(chart)),
-            None => sums::of(&step.action),
+            None => resources::of(&step.action),
         };
     }
-    let cleanup = draft.cleanup(&guide.blocks);
+    let cleanup = planner.cleanup(&guide.blocks);
     let tag = release.tag.as_ref();
     let has_build_info = layout.picker.as_ref().zip(tag).is_none_or(|(picker, tag)| {
         let info = picker.build_info.as_ref();
@@ -112,17 +111,17 @@ fn draw_from(book: &GuideBook, release: &Release, layout: &Layout, options: &Opt
             phase: options.phase.word().into(),
             extent: None,
         },
-        steps: draft.steps,
+        steps: planner.steps,
         cleanup,
-        ledger: draft.ledger,
-        wanted: draft.wanted,
+        ledger: planner.ledger,
+        wanted: planner.wanted,
         requirements: Vec::new(),
-        schemas: draft.schemas,
+        schemas: planner.schemas,
         images,
         build_ref: tag.map(ToString::to_string).filter(|_| has_build_info),
         picker: layout.picker.as_ref().zip(tag).map(|(picker, tag)| facts(picker, tag)),
         gateway_label: provider.gateway_label.clone(),
-        when_built: draft.when_built,
+        when_built: planner.when_built,
     };
     Ok(if options.built { plan.with_built_images() } else { plan })
 }
@@ -144,7 +143,7 @@ fn facts(picker: &Picker, tag: &Tag) -> PickerFacts {
     }
 }
 
-impl Draft<'_> {
+impl Planner<'_> {
     fn problem(&mut self, problem: &Problem) {
         let command = Command {
             at: problem.at.clone(),
@@ -168,11 +167,13 @@ impl Draft<'_> {
                 CauseCode::GuideTabMissing,
             )
             .into(),
-            ProblemKind::IncludeNotFollowed { why } => Stop::Unsupported(why.clone()),
-            ProblemKind::NestedTooDeep => Stop::Unsupported("the tabs here are nested too deep".into()),
-            ProblemKind::FenceNeverClosed => Stop::Unsupported("the fence that begins here is never closed".into()),
+            ProblemKind::IncludeNotFollowed { why } => NotPlanned::Unsupported(why.clone()),
+            ProblemKind::NestedTooDeep => NotPlanned::Unsupported("the tabs here are nested too deep".into()),
+            ProblemKind::FenceNeverClosed => {
+                NotPlanned::Unsupported("the fence that begins here is never closed".into())
+            }
         };
-        self.step(Role::Step, &command, None, Err(stop));
+        self.step(Role::Step, &command, None, None, Err(stop));
     }
 
     fn block(&mut self, block: &Block) {
@@ -202,7 +203,8 @@ impl Draft<'_> {
 
     fn commands(&mut self, block: &Block) {
         for (number, command) in block.commands.iter().enumerate() {
-            let drawn = match (&command.left_out, &command.body) {
+            let reading = command.left_out.is_none().then(|| self.session.read(command));
+            let planned = match (&command.left_out, &reading) {
                 (Some(left_out), _) => {
                     self.deviate(
                         DeviationKind::LeftOut,
@@ -211,7 +213,7 @@ impl Draft<'_> {
                         left_out.why.clone(),
                         Some(&command.at),
                     );
-                    Ok(Drawn::new(
+                    Ok(Planned::new(
                         self.check("left-out", &command.at),
                         "the command is left out",
                         Action::LeftOut {
@@ -219,35 +221,25 @@ impl Draft<'_> {
                         },
                     ))
                 }
-                (None, Body::NotUnderstood(why)) => Err(Stop::Unsupported(why.clone())),
-                (None, Body::Pipeline(pipeline)) => self.pipeline(command, pipeline),
+                (None, Some(reading)) => self.command(command, reading),
+                (None, None) => continue,
             };
             let origin = Origin {
                 block: block.number,
                 command: number,
             };
-            self.step(block.role, command, Some(origin), drawn);
+            self.step(block.role, command, Some(origin), reading.as_ref(), planned);
         }
     }
 
-    /// The steps of the guide's cleanup. They are read with the variables as the guide leaves them, and leave nothing in
-    /// the ledger, because they are not carried out.
-    fn cleanup(&mut self, blocks: &[Block]) -> Vec<Step> {
-        let kept = (
-            self.steps.len(),
-            self.ledger.len(),
-            self.schemas.len(),
-            self.wanted.len(),
-            self.when_built.len(),
-        );
+    /// The steps of the guide's cleanup. They are read with the variables as the guide leaves them, and nothing else is left
+    /// of reading them, because they are not carried out.
+    fn cleanup(&self, blocks: &[Block]) -> Vec<Step> {
+        let mut beside = self.beside();
         for block in blocks.iter().filter(|block| block.role == Role::Cleanup) {
-            self.commands(block);
+            beside.commands(block);
         }
-        self.ledger.truncate(kept.1);
-        self.schemas.truncate(kept.2);
-        self.wanted.truncate(kept.3);
-        self.when_built.truncate(kept.4);
-        self.steps.split_off(kept.0)
+        beside.steps
     }
 
     /// Leaves out a block, or a section that begins with it: one step and one entry of the ledger for `count` commands.
@@ -262,7 +254,7 @@ impl Draft<'_> {
         let what = format!("{commands} left out in the section `{}`", first.at.section);
         self.deviate(DeviationKind::LeftOut, first.raw.clone(), what, why, Some(&first.at));
         let sentence = format!("{commands} left out");
-        let drawn = Drawn::new(
+        let planned = Planned::new(
             self.check("left-out", &first.at),
             sentence,
             Action::LeftOut { why: why.into() },
@@ -271,7 +263,7 @@ impl Draft<'_> {
             block: block.number,
             command: 0,
         };
-        self.step(block.role, first, Some(origin), Ok(drawn));
+        self.step(block.role, first, Some(origin), None, Ok(planned));
     }
 
     /// The guide's own cleanup is one entry: a run takes away what it made, and checks that it is gone.
@@ -313,100 +305,95 @@ impl Draft<'_> {
         }
     }
 
-    fn pipeline(&mut self, command: &Command, pipeline: &Pipeline) -> Result<Drawn, Stop> {
-        let at = &command.at;
-        let [first, rest @ ..] = pipeline.0.as_slice() else {
-            return Err(Stop::Unsupported("it is empty".into()));
+    fn command(&mut self, command: &Command, reading: &Reading) -> Result<Planned, NotPlanned> {
+        if let Some(planned) = self.download(command) {
+            return Ok(planned);
+        }
+        if let Some(planned) = self.install_by_manifests(command)? {
+            return Ok(planned);
+        }
+        match reading {
+            Reading::Assignments(assignments) => self.assign(&command.at, assignments),
+            Reading::Programs(programs) => self.programs(programs),
+            Reading::NotUnderstood(why) => Err(NotPlanned::Unsupported(why.clone())),
+        }
+    }
+
+    /// The step of programs joined by pipes.
+    fn programs(&mut self, programs: &[Program]) -> Result<Planned, NotPlanned> {
+        let [first, rest @ ..] = programs else {
+            return Err(NotPlanned::Unsupported("it is empty".into()));
         };
-        if let Some(drawn) = self.download(at, pipeline) {
-            return drawn;
-        }
-        if let Some(drawn) = self.install_by_manifests(at, pipeline)? {
-            return Ok(drawn);
-        }
-        if first.words.is_empty() && rest.is_empty() {
-            return self.assign(at, &first.assignments);
-        }
-        let program = first.words.first().and_then(ShellWord::literal);
-        if program.as_deref() == Some("export") && rest.is_empty() && first.assignments.is_empty() {
-            let exported = first.words[1..]
-                .iter()
-                .map(variables::exported)
-                .collect::<Result<Vec<_>, _>>()?;
-            return self.assign(at, &exported.into_iter().flatten().collect::<Vec<_>>());
-        }
-        if let Some(assigned) = pipeline.0.iter().find(|simple| !simple.assignments.is_empty()) {
-            let names: Vec<&str> = assigned.assignments.iter().map(|(name, _)| name.as_str()).collect();
-            return Err(Stop::Unsupported(format!(
+        if let Some(assigned) = programs.iter().find(|program| !program.assignments.is_empty()) {
+            return Err(NotPlanned::Unsupported(format!(
                 "it sets {} for one program only",
-                names.join(", ")
+                assigned.assignments.join(", ")
             )));
         }
-        let mut run = Run {
-            at,
-            words: shell::arguments(&mut self.environment, first)?,
-            input: self.input(first)?,
+        first.is_clear()?;
+        let input = match &first.input {
+            Some((input, line)) => Some((input.text()?, *line)),
+            None => None,
         };
+        let run = |program| run_of(program, input.as_ref());
         match rest {
-            [] => self.run(&run, first),
-            [next] if program.as_deref() == Some("cat") && first.words.len() == 1 && run.input.is_some() => {
-                run.words = shell::arguments(&mut self.environment, next)?;
-                self.run(&run, next)
+            [] => self.run(&run(first)),
+            [next] if first.name == "cat" && first.words.len() == 1 && input.is_some() => {
+                next.is_clear()?;
+                self.run(&run(next))
             }
             [filter] => {
-                let filter = shell::texts(&shell::arguments(&mut self.environment, filter)?)?;
+                filter.is_clear()?;
+                let filter = texts(&filter.words)?;
                 let filter: Vec<&str> = filter.iter().map(String::as_str).collect();
-                match (program.as_deref(), filter.as_slice()) {
-                    (Some("kubectl"), ["grep", text]) if !text.starts_with('-') => {
-                        self.kubectl(&run, first, Some(text))
-                    }
+                match (first.name.as_str(), filter.as_slice()) {
+                    ("kubectl", ["grep", text]) if !text.starts_with('-') => self.kubectl(&run(first), Some(text)),
                     // It only lays the answer out for a reader.
-                    (Some("curl"), ["jq", ..]) => self.run(&run, first),
-                    _ => Err(Stop::Unsupported(format!(
+                    ("curl", ["jq", ..]) => self.run(&run(first)),
+                    _ => Err(NotPlanned::Unsupported(format!(
                         "its output goes into `{}`",
                         filter.join(" ")
                     ))),
                 }
             }
-            _ => Err(Stop::Unsupported(format!(
+            _ => Err(NotPlanned::Unsupported(format!(
                 "it is a pipe of {} programs",
-                pipeline.0.len()
+                programs.len()
             ))),
         }
     }
 
-    fn run(&mut self, run: &Run<'_>, simple: &Simple) -> Result<Drawn, Stop> {
+    fn run(&mut self, run: &Invocation<'_>) -> Result<Planned, NotPlanned> {
         let Some(first) = run.words.first() else {
-            return Err(Stop::Unsupported("it is empty".into()));
+            return Err(NotPlanned::Unsupported("it is empty".into()));
         };
-        let program = shell::texts(std::slice::from_ref(first))?.concat();
+        let program = first.text()?;
         let program = program.rsplit('/').next().unwrap_or(&program);
-        if tools::asks_for_version(program, &run.words) {
+        if tools::asks_for_version(program, run.words) {
             return self.tool(run);
         }
+        let is_the_providers = |program: &str| {
+            let installer = self.provider.installer.as_ref();
+            installer.is_some_and(|installer| installer.program == program)
+        };
         match program {
-            "kubectl" => self.kubectl(run, simple, None),
+            "kubectl" => self.kubectl(run, None),
             "helm" => self.helm(run),
-            "curl" => self.curl(run, simple),
-            _ if self
-                .provider
-                .installer
-                .as_ref()
-                .is_some_and(|installer| installer.program == program) =>
-            {
-                self.provider_program(run)
-            }
-            _ => Err(Stop::Unsupported(format!(
+            "curl" => self.curl(run),
+            _ if is_the_providers(program) => self.provider_program(run),
+            _ => Err(NotPlanned::Unsupported(format!(
                 "`{program}` is a program that quickproof does not know"
             ))),
         }
     }
+}
 
-    fn input(&mut self, simple: &Simple) -> Result<Option<(String, u32)>, Stop> {
-        let Some(input) = &simple.input else {
-            return Ok(None);
-        };
-        let value = self.environment.value_of(input)?;
-        Ok(Some((shell::texts(&[value])?.concat(), input.line)))
+/// A program with what is given to it on standard input.
+fn run_of<'a>(program: &'a Program, input: Option<&'a (String, u32)>) -> Invocation<'a> {
+    Invocation {
+        at: &program.at,
+        words: &program.words,
+        input: input.map(|(text, line)| (text.as_str(), *line)),
+        single_quoted: &program.single_quoted,
     }
 }

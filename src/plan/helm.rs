@@ -1,39 +1,35 @@
 //! `helm` commands.
 
 use super::{
-    Action, Chart, Phase,
-    arguments::{Arguments, Grammar},
-    change,
-    draft::{Draft, Drawn, Run, Stop},
-    reference, shell, source,
+    Action, Chart, Phase, change,
+    planner::{Invocation, NotPlanned, Planned, Planner, texts},
+    reference, source,
 };
-use crate::{record::DeviationKind, release::RepoPath};
+use crate::{guide::Arguments, record::DeviationKind, release::RepoPath};
 
-const GRAMMAR: Grammar<'static> = Grammar {
-    valued: &[&["--set"], &["--version"], &["-n", "--namespace"]],
-    // Dependencies are always brought up to date, and readiness is waited for by watching.
-    bare: &[
-        "-i",
-        "--install",
-        "--dependency-update",
-        "--wait",
-        "--create-namespace",
-        "--ignore-not-found",
-    ],
-};
+/// Flags that are carried out. Dependencies are always brought up to date, and readiness is waited for by watching.
+const CARRIED_OUT: &[&str] = &[
+    "--set",
+    "--version",
+    "-n",
+    "-i",
+    "--dependency-update",
+    "--wait",
+    "--create-namespace",
+    "--ignore-not-found",
+];
 
-impl Draft<'_> {
-    pub(super) fn helm(&mut self, run: &Run<'_>) -> Result<Drawn, Stop> {
-        let arguments = Arguments::read(&run.words[1..], &GRAMMAR)?;
-        let positional = shell::texts(&arguments.positional)?;
+impl Planner<'_> {
+    pub(super) fn helm(&mut self, run: &Invocation<'_>) -> Result<Planned, NotPlanned> {
+        let arguments = Arguments::read("helm", &run.words[1..])?;
+        arguments.only(CARRIED_OUT)?;
+        let positional = texts(&arguments.positional)?;
         let positional: Vec<&str> = positional.iter().map(String::as_str).collect();
         let (release, reference) = match positional.as_slice() {
             ["install", release, reference] => (*release, *reference),
-            ["upgrade", release, reference] if arguments.has("-i") || arguments.has("--install") => {
-                (*release, *reference)
-            }
+            ["upgrade", release, reference] if arguments.has("-i") => (*release, *reference),
             ["uninstall" | "delete", release] => {
-                return Ok(Drawn::new(
+                return Ok(Planned::new(
                     self.check("uninstall", run.at),
                     format!("helm release {release} is gone"),
                     Action::HelmUninstall {
@@ -44,14 +40,14 @@ impl Draft<'_> {
                 ));
             }
             _ => {
-                return Err(Stop::Unsupported(format!(
+                return Err(NotPlanned::Unsupported(format!(
                     "`helm {}` is not known",
                     positional.join(" ")
                 )));
             }
         };
         let version = arguments.text("--version")?;
-        let set = shell::texts(&arguments.values("--set").cloned().collect::<Vec<_>>())?;
+        let set = texts(arguments.values("--set"))?;
         let (chart, version) = self.chart(run, reference, version)?;
         let is_own = reference::own_chart(reference, &self.layout.charts).is_some();
         let set = match &chart {
@@ -59,7 +55,7 @@ impl Draft<'_> {
             chart => self.overridden(run, chart, set),
         };
         let name = reference.trim_end_matches('/').rsplit('/').next().unwrap_or(reference);
-        Ok(Drawn::new(
+        Ok(Planned::new(
             self.check("helm", run.at),
             format!("chart {name} is installed as {release}"),
             Action::Helm {
@@ -75,10 +71,10 @@ impl Draft<'_> {
 
     fn chart(
         &mut self,
-        run: &Run<'_>,
+        run: &Invocation<'_>,
         reference: &str,
         version: Option<String>,
-    ) -> Result<(Chart, Option<String>), Stop> {
+    ) -> Result<(Chart, Option<String>), NotPlanned> {
         let tag = self.release.tag.as_ref().map(ToString::to_string);
         let directory = match reference::own_chart(reference, &self.layout.charts) {
             Some(chart) => {
@@ -123,7 +119,7 @@ impl Draft<'_> {
 
     /// The guide's values, then those of the profile, then those of the command line; helm takes the last of each. Values
     /// that publication would put into the tree's chart come first, as if they stood in it.
-    fn overridden(&mut self, run: &Run<'_>, chart: &Chart, set: Vec<String>) -> Vec<String> {
+    fn overridden(&mut self, run: &Invocation<'_>, chart: &Chart, set: Vec<String>) -> Vec<String> {
         let layout = self.layout;
         let at_publication = match chart {
             Chart::Tree { .. } => self.at_publication(),
@@ -164,5 +160,20 @@ impl Draft<'_> {
             set.push(value);
         }
         set
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guide::Argument;
+
+    #[test]
+    fn every_flag_that_is_carried_out_is_one_of_the_program() {
+        for name in CARRIED_OUT {
+            let words = [*name, "x"].map(Argument::new);
+            let read = Arguments::read("helm", &words).unwrap();
+            assert_eq!(read.only(&[name]), Ok(()), "{name} is not the name to ask for");
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::{Action, Chart, Resources, draft::Draft, reference::own_chart, sums};
+use super::{Action, Chart, Resources, planner::Planner, reference::own_chart, resources};
 use crate::release::RepoPath;
 
 /// What a chart runs at one of the places that the layout names.
@@ -20,18 +20,18 @@ pub(super) struct Running {
 ///
 /// A chart that is published is taken for what publication makes of the tree's. Were it another, its images would be
 /// others than those that are made ready here, and the cluster would say what comes of that.
-pub(super) fn of_charts(draft: &Draft<'_>) -> BTreeMap<usize, Vec<Running>> {
+pub(super) fn of_charts(planner: &Planner<'_>) -> BTreeMap<usize, Vec<Running>> {
     let mut running = BTreeMap::new();
-    for (number, step) in draft.steps.iter().enumerate() {
+    for (number, step) in planner.steps.iter().enumerate() {
         let Action::Helm { chart: source, set, .. } = &step.action else {
             continue;
         };
         let found = match source {
-            Chart::Tree { directory } => chart(draft, directory, set),
-            Chart::Published { reference } => own_chart(reference, &draft.layout.charts).and_then(|name| {
-                let mut all = draft.at_publication();
+            Chart::Tree { directory } => chart(planner, directory, set),
+            Chart::Published { reference } => own_chart(reference, &planner.layout.charts).and_then(|name| {
+                let mut all = planner.at_publication();
                 all.extend(set.iter().cloned());
-                chart(draft, &format!("config/charts/{name}"), &all)
+                chart(planner, &format!("config/charts/{name}"), &all)
             }),
         };
         running.extend(found.map(|chart| (number, chart)));
@@ -40,9 +40,9 @@ pub(super) fn of_charts(draft: &Draft<'_>) -> BTreeMap<usize, Vec<Running>> {
 }
 
 /// Images of the objects, of the provider, and of the release's charts, sorted.
-pub(super) fn all(draft: &Draft<'_>, charts: &BTreeMap<usize, Vec<Running>>) -> Vec<String> {
+pub(super) fn all(planner: &Planner<'_>, charts: &BTreeMap<usize, Vec<Running>>) -> Vec<String> {
     let of_charts = charts.values().flatten().map(|running| running.image.clone());
-    let images: BTreeSet<String> = draft.images.iter().cloned().chain(of_charts).collect();
+    let images: BTreeSet<String> = planner.images.iter().cloned().chain(of_charts).collect();
     images.into_iter().collect()
 }
 
@@ -57,8 +57,8 @@ pub(super) fn resources(chart: &[Running]) -> Resources {
     sum
 }
 
-fn chart(draft: &Draft<'_>, directory: &str, set: &[String]) -> Option<Vec<Running>> {
-    let mut values = values(draft, directory)?;
+fn chart(planner: &Planner<'_>, directory: &str, set: &[String]) -> Option<Vec<Running>> {
+    let mut values = values(planner, directory)?;
     for (path, value) in set.iter().filter_map(|value| value.split_once('=')) {
         // Paths with escapes or indexes name nothing that an image is made of.
         let parts = path.split('.').collect::<Vec<_>>();
@@ -81,15 +81,15 @@ fn chart(draft: &Draft<'_>, directory: &str, set: &[String]) -> Option<Vec<Runni
         let field = |name: &str| beside.map_or(&nothing, |beside| &beside[name]);
         Some(Running {
             image,
-            resources: sums::of_container(field("resources"), field("replicas").as_u64().unwrap_or(1)),
+            resources: resources::of_container(field("resources"), field("replicas").as_u64().unwrap_or(1)),
         })
     };
-    Some(draft.layout.chart_images.iter().filter_map(running).collect())
+    Some(planner.layout.chart_images.iter().filter_map(running).collect())
 }
 
 /// A chart's values, with those of the charts of the tree that it depends on below their names, its own over them.
-fn values(draft: &Draft<'_>, directory: &str) -> Option<Value> {
-    let read = |path: String| -> Option<Arc<Value>> { draft.release.document(&path.parse().ok()?).ok() };
+fn values(planner: &Planner<'_>, directory: &str) -> Option<Value> {
+    let read = |path: String| -> Option<Arc<Value>> { planner.release.document(&path.parse().ok()?).ok() };
     let mut all = Value::Object(Map::new());
     let chart = read(format!("{directory}/Chart.yaml")).unwrap_or_default();
     let dependencies = chart["dependencies"].as_array().cloned().unwrap_or_default();

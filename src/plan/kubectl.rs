@@ -3,45 +3,44 @@
 use serde_json::json;
 
 use super::{
-    Action, Word,
-    arguments::{Arguments, Grammar},
-    draft::{Draft, Drawn, Run, Stop},
-    shell,
+    Action,
+    planner::{Invocation, NotPlanned, Planned, Planner, texts},
 };
-use crate::{guide::Simple, manifest::Object, record::DeviationKind};
-
-const GRAMMAR: Grammar<'static> = Grammar {
-    valued: &[
-        &["-n", "--namespace"],
-        &["-f", "--filename"],
-        &["-k", "--kustomize"],
-        &["-o", "--output"],
-        &["--from-literal"],
-        &["-p", "--patch"],
-        &["--type"],
-        &["--for"],
-        &["--timeout"],
-    ],
-    // How objects are sent is ours: always by server-side apply; what is there already is taken over, and deleting waits.
-    bare: &[
-        "--server-side",
-        "--force-conflicts",
-        "--validate",
-        "--ignore-not-found",
-        "--overwrite",
-        "--wait",
-        "-i",
-        "-t",
-    ],
+use crate::{
+    guide::{Argument, Arguments, Template},
+    manifest::Object,
+    record::DeviationKind,
 };
 
-impl Draft<'_> {
-    pub(super) fn kubectl(&mut self, run: &Run<'_>, simple: &Simple, containing: Option<&str>) -> Result<Drawn, Stop> {
-        if let Some(inner) = run.words.iter().position(|word| *word == Word::text("--")) {
-            return self.executed(run, inner + 1, simple);
+/// Flags that are carried out. How objects are sent is ours: always by server-side apply; what is there already is taken
+/// over, and deleting waits.
+const CARRIED_OUT: &[&str] = &[
+    "-n",
+    "-f",
+    "-k",
+    "-o",
+    "--from-literal",
+    "-p",
+    "--type",
+    "--for",
+    "--timeout",
+    "--server-side",
+    "--force-conflicts",
+    "--validate",
+    "--ignore-not-found",
+    "--overwrite",
+    "--wait",
+    "-i",
+    "-t",
+];
+
+impl Planner<'_> {
+    pub(super) fn kubectl(&mut self, run: &Invocation<'_>, containing: Option<&str>) -> Result<Planned, NotPlanned> {
+        let arguments = arguments(run.words)?;
+        let positional = texts(&arguments.positional)?;
+        if let Some(inner) = &arguments.behind_dashes {
+            return self.executed(run, &positional, inner);
         }
-        let arguments = Arguments::read(&run.words[1..], &GRAMMAR)?;
-        let positional = shell::texts(&arguments.positional)?;
         let positional: Vec<&str> = positional.iter().map(String::as_str).collect();
         let namespace = arguments.text("-n")?;
         match positional.as_slice() {
@@ -51,7 +50,7 @@ impl Draft<'_> {
                     .values("--from-literal")
                     .map(literal)
                     .collect::<Result<Vec<_>, _>>()?;
-                Ok(Drawn::new(
+                Ok(Planned::new(
                     self.check("secret", run.at),
                     format!("Secret {name} is made"),
                     Action::Secret {
@@ -78,12 +77,12 @@ impl Draft<'_> {
                 let (resource, name) = target(what)?;
                 let output = arguments.text("-o")?.unwrap_or_default();
                 if !matches!(output.as_str(), "" | "yaml" | "json" | "wide" | "name") {
-                    return Err(Stop::Unsupported(format!("it prints in the form `{output}`")));
+                    return Err(NotPlanned::Unsupported(format!("it prints in the form `{output}`")));
                 }
                 let subject = name
                     .as_ref()
                     .map_or_else(|| resource.clone(), |name| format!("{resource} {name}"));
-                Ok(Drawn::new(
+                Ok(Planned::new(
                     self.check("inspect", run.at),
                     match containing {
                         Some(text) => format!("{subject} name {text}"),
@@ -97,7 +96,7 @@ impl Draft<'_> {
                     },
                 ))
             }
-            _ => Err(Stop::Unsupported(format!(
+            _ => Err(NotPlanned::Unsupported(format!(
                 "`kubectl {}` is not known",
                 positional.join(" ")
             ))),
@@ -105,12 +104,10 @@ impl Draft<'_> {
     }
 
     /// `kubectl exec POD -- curl …`: a request that is sent from inside the cluster.
-    fn executed(&mut self, run: &Run<'_>, inner: usize, simple: &Simple) -> Result<Drawn, Stop> {
-        let outer = Arguments::read(&run.words[1..inner - 1], &GRAMMAR)?;
-        let outer = shell::texts(&outer.positional)?;
-        let words = run.words[inner..].to_vec();
-        if outer.first().is_none_or(|verb| verb != "exec") || words.first() != Some(&Word::text("curl")) {
-            return Err(Stop::Unsupported("it runs a program in a pod".into()));
+    fn executed(&mut self, run: &Invocation<'_>, outer: &[String], inner: &[Argument]) -> Result<Planned, NotPlanned> {
+        let is_curl = inner.first().is_some_and(|program| program.is("curl"));
+        if outer.first().is_none_or(|verb| verb != "exec") || !is_curl {
+            return Err(NotPlanned::Unsupported("it runs a program in a pod".into()));
         }
         self.deviate(
             DeviationKind::Substituted,
@@ -119,20 +116,24 @@ impl Draft<'_> {
             "a pod that only sends a request adds an image and nothing to what is tested",
             Some(run.at),
         );
-        let request = Run {
-            at: run.at,
-            words,
+        self.curl(&Invocation {
+            words: inner,
             input: None,
-        };
-        self.curl(&request, simple)
+            ..*run
+        })
     }
 
-    fn apply(&mut self, run: &Run<'_>, arguments: &Arguments, namespace: Option<String>) -> Result<Drawn, Stop> {
+    fn apply(
+        &mut self,
+        run: &Invocation<'_>,
+        arguments: &Arguments,
+        namespace: Option<String>,
+    ) -> Result<Planned, NotPlanned> {
         let check = self.check("apply", run.at);
-        let files = shell::texts(&arguments.values("-f").cloned().collect::<Vec<_>>())?;
-        let directories = shell::texts(&arguments.values("-k").cloned().collect::<Vec<_>>())?;
+        let files = texts(arguments.values("-f"))?;
+        let directories = texts(arguments.values("-k"))?;
         if files.is_empty() && directories.is_empty() {
-            return Err(Stop::Unsupported("it names no file".into()));
+            return Err(NotPlanned::Unsupported("it names no file".into()));
         }
         let mut objects = Vec::new();
         for source in &files {
@@ -141,43 +142,45 @@ impl Draft<'_> {
         for source in &directories {
             objects.extend(self.kustomized(source, run)?);
         }
-        Ok(Drawn {
+        Ok(Planned {
             check,
             ..self.applied_as(objects, namespace)
         })
     }
 
-    fn applied(&mut self, run: &Run<'_>, objects: Vec<Object>, namespace: Option<String>) -> Drawn {
+    fn applied(&mut self, run: &Invocation<'_>, objects: Vec<Object>, namespace: Option<String>) -> Planned {
         let check = self.check("apply", run.at);
-        Drawn {
+        Planned {
             check,
             ..self.applied_as(objects, namespace)
         }
     }
 
-    fn applied_as(&mut self, objects: Vec<Object>, namespace: Option<String>) -> Drawn {
+    fn applied_as(&mut self, objects: Vec<Object>, namespace: Option<String>) -> Planned {
         self.images.extend(objects.iter().flat_map(Object::images));
-        Drawn::new(String::new(), applied(&objects), Action::Apply { objects, namespace })
+        Planned::new(String::new(), applied(&objects), Action::Apply { objects, namespace })
     }
 }
 
 /// `kubectl get` whose output sets a variable.
-pub(super) fn read(words: &[Word], into: &str) -> Result<Action, Stop> {
-    let arguments = Arguments::read(&words[1..], &GRAMMAR)?;
-    let positional = shell::texts(&arguments.positional)?;
+pub(super) fn read(words: &[Argument], into: &str) -> Result<Action, NotPlanned> {
+    let arguments = arguments(words)?;
+    let positional = texts(&arguments.positional)?;
     let positional: Vec<&str> = positional.iter().map(String::as_str).collect();
     let ["get", what @ ..] = positional.as_slice() else {
-        return Err(Stop::Unsupported(format!(
+        return Err(NotPlanned::Unsupported(format!(
             "a variable is set from `kubectl {}`",
             positional.join(" ")
         )));
     };
     let (resource, Some(name)) = target(what)? else {
-        return Err(Stop::Unsupported("a variable is set from a list of objects".into()));
+        return Err(NotPlanned::Unsupported(
+            "a variable is set from a list of objects".into(),
+        ));
     };
     let output = arguments.text("-o")?.unwrap_or_default();
     let Some(jsonpath) = output.strip_prefix("jsonpath=") else {
-        return Err(Stop::Unsupported(format!(
+        return Err(NotPlanned::Unsupported(format!(
             "a variable is set from output in the form `{output}`"
         )));
     };
@@ -188,6 +191,13 @@ pub(super) fn read(words: &[Word], into: &str) -> Result<Action, Stop> {
         jsonpath: jsonpath.to_owned(),
         into: into.to_owned(),
     })
+}
+
+/// The arguments of `kubectl`, where all its flags are carried out.
+fn arguments(words: &[Argument]) -> Result<Arguments, String> {
+    let arguments = Arguments::read("kubectl", words.get(1..).unwrap_or_default())?;
+    arguments.only(CARRIED_OUT)?;
+    Ok(arguments)
 }
 
 /// What is applied, as a sentence.
@@ -202,25 +212,37 @@ pub(super) fn applied(objects: &[Object]) -> String {
 }
 
 /// Resource and name from `RESOURCE`, `RESOURCE NAME` or `RESOURCE/NAME`.
-fn target(words: &[&str]) -> Result<(String, Option<String>), Stop> {
+fn target(words: &[&str]) -> Result<(String, Option<String>), NotPlanned> {
     match words {
         [one] => Ok(match one.split_once('/') {
             Some((resource, name)) => (resource.to_owned(), Some(name.to_owned())),
             None => ((*one).to_owned(), None),
         }),
         [resource, name] if !resource.contains('/') => Ok(((*resource).to_owned(), Some((*name).to_owned()))),
-        _ => Err(Stop::Unsupported("it names several objects".into())),
+        _ => Err(NotPlanned::Unsupported("it names several objects".into())),
     }
 }
 
 /// Key and value of `--from-literal`.
-fn literal(word: &Word) -> Result<(String, Word), Stop> {
-    let text = match word.0.first() {
-        Some(super::Piece::Text(text)) => text.as_str(),
-        _ => "",
-    };
-    let (key, _) = text
+fn literal(argument: &Argument) -> Result<(String, Template), NotPlanned> {
+    let literal = argument.passed()?;
+    let (key, _) = literal
+        .start()
         .split_once('=')
-        .ok_or_else(|| Stop::Unsupported("`--from-literal` lacks `KEY=`".into()))?;
-    Ok((key.to_owned(), word.without(key.len() + 1)))
+        .ok_or_else(|| NotPlanned::Unsupported("`--from-literal` lacks `KEY=`".into()))?;
+    Ok((key.to_owned(), literal.without(key.len() + 1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flag_that_is_carried_out_is_one_of_the_program() {
+        for name in CARRIED_OUT {
+            let words = [*name, "x"].map(Argument::new);
+            let read = Arguments::read("kubectl", &words).unwrap();
+            assert_eq!(read.only(&[name]), Ok(()), "{name} is not the name to ask for");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Action, Plan};
+use super::{Makes, Plan};
 use crate::record::ConfiguredLatencies;
 
 /// The simulator's flags for them. Source: llm-d-inference-sim, `docs/configuration.md`: numbers of milliseconds, in later
@@ -14,8 +14,8 @@ impl Plan {
     /// What the arguments of the containers that the plan applies say of latencies; the first that say anything. `None`
     /// where none do.
     pub fn configured_latencies(&self) -> Option<ConfiguredLatencies> {
-        let objects = self.steps.iter().filter_map(|step| match &step.action {
-            Action::Apply { objects, .. } => Some(objects),
+        let objects = self.steps.iter().filter_map(|step| match step.action.facts().makes {
+            Makes::Objects { objects, .. } => Some(objects),
             _ => None,
         });
         objects.flatten().find_map(|object| of_workload(&object.value))

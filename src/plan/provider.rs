@@ -36,9 +36,9 @@ pub struct Provider {
     /// Its own program, where it has one.
     #[serde(default)]
     pub installer: Option<Installer>,
-    /// The tabs of another provider that stand in, where guides have none for this one.
+    /// The tabs of another provider that are followed, where guides have none for this one.
     #[serde(default)]
-    pub stand_in: Option<StandIn>,
+    pub borrowed_tab: Option<BorrowedTab>,
     /// Manifests of ours that install it, where neither a program nor a chart does.
     #[serde(default)]
     pub manifests: Option<Manifests>,
@@ -55,7 +55,7 @@ fn common_gateway_label() -> String {
 /// The tabs of another provider, followed for one that guides have no tab for. What differs is replaced.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct StandIn {
+pub struct BorrowedTab {
     /// The titles of those tabs.
     pub tab: TabPattern,
     /// A part of the command that installs the other provider; our manifests are applied in its place.
@@ -228,11 +228,11 @@ impl Provider {
         Ok(found)
     }
 
-    /// The tabs that are followed for it: its own, or those that stand in.
+    /// The tabs that are followed for it: its own, or those that it borrows.
     pub fn followed_tab(&self) -> Option<&TabPattern> {
         self.tab
             .as_ref()
-            .or(self.stand_in.as_ref().map(|stand_in| &stand_in.tab))
+            .or(self.borrowed_tab.as_ref().map(|borrowed| &borrowed.tab))
     }
 
     /// The objects of its manifests, in order; none where it has no manifests.

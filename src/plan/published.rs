@@ -1,7 +1,7 @@
 //! What a published release has on the web: nothing is substituted, and what is not there yet is asked for.
 
 use super::{
-    draft::{Draft, Stop},
+    planner::{NotPlanned, Planner},
     reference::{Reference, classify},
     source::{elsewhere, unreadable},
 };
@@ -11,9 +11,9 @@ use crate::{
     verdict::{CauseCode, Fault},
 };
 
-impl Draft<'_> {
+impl Planner<'_> {
     /// The objects behind a URL, as they were fetched; none while the URL is still wanted.
-    pub(super) fn on_the_web(&mut self, source: &str) -> Result<Vec<Object>, Stop> {
+    pub(super) fn on_the_web(&mut self, source: &str) -> Result<Vec<Object>, NotPlanned> {
         let reference = classify(source);
         let (at, path) = match &reference {
             Reference::File { repository, at, path } if self.is_own(repository) => {
@@ -31,7 +31,7 @@ impl Draft<'_> {
                 (at, None)
             }
             Reference::Directory { .. } | Reference::Releases { .. } => {
-                return Err(Stop::Unsupported(format!("`{source}` is no file")));
+                return Err(NotPlanned::Unsupported(format!("`{source}` is no file")));
             }
             _ => (None, None),
         };
@@ -54,7 +54,7 @@ impl Draft<'_> {
                 )
                 .into());
             }
-            Found::Tag(_) => return Err(Stop::Unsupported(format!("`{source}` is no file"))),
+            Found::Tag(_) => return Err(NotPlanned::Unsupported(format!("`{source}` is no file"))),
         };
         match at {
             // A branch may hold what the tag holds; where it does not, a reader gets something else.
@@ -66,7 +66,7 @@ impl Draft<'_> {
     }
 
     /// The newest release of a repository that is no candidate; `None` while it is still wanted.
-    pub(super) fn newest(&mut self, repository: &str) -> Result<Option<String>, Stop> {
+    pub(super) fn newest(&mut self, repository: &str) -> Result<Option<String>, NotPlanned> {
         match self.found(Address::NewestRelease(repository.to_owned())) {
             None => Ok(None),
             Some(Found::Tag(tag)) => Ok(Some(tag)),
@@ -76,7 +76,7 @@ impl Draft<'_> {
                 CauseCode::GuideReferenceMissing,
             )
             .into()),
-            Some(Found::File(_)) => Err(Stop::Unsupported(format!(
+            Some(Found::File(_)) => Err(NotPlanned::Unsupported(format!(
                 "the list of releases of {repository} is a file"
             ))),
         }

@@ -2,7 +2,7 @@
 
 use super::{
     Phase,
-    draft::{Draft, Run, Stop},
+    planner::{Invocation, NotPlanned, Planner},
     reference::{Reference, classify},
 };
 use crate::{
@@ -15,9 +15,14 @@ use crate::{
 /// The asset of a release that holds its CRDs.
 const BUNDLE: &str = "manifests.yaml";
 
-impl Draft<'_> {
+impl Planner<'_> {
     /// The objects of one `-f`. `check` is the name of the step that applies them.
-    pub(super) fn objects(&mut self, source: &str, run: &Run<'_>, check: &str) -> Result<Vec<Object>, Stop> {
+    pub(super) fn objects(
+        &mut self,
+        source: &str,
+        run: &Invocation<'_>,
+        check: &str,
+    ) -> Result<Vec<Object>, NotPlanned> {
         if let Some(schema) = self.layout.schemas.iter().find(|schema| schema.url == source) {
             let schema = Schema {
                 module: schema.module.clone(),
@@ -35,16 +40,16 @@ impl Draft<'_> {
             self.schemas.push(schema);
             return Ok(Vec::new());
         }
-        self.room.for_reading()?;
+        self.memory.for_reading()?;
         if self.options.phase == Phase::AfterPublish && source.contains("://") {
             let objects = self.on_the_web(source)?;
-            self.room.for_objects(&objects)?;
+            self.memory.for_objects(&objects)?;
             return Ok(objects);
         }
         match classify(source) {
             Reference::Path(path) if path == "-" => {
                 let objects = given(run)?;
-                self.room.for_objects(&objects)?;
+                self.memory.for_objects(&objects)?;
                 Ok(objects)
             }
             Reference::Path(path) => {
@@ -67,12 +72,12 @@ impl Draft<'_> {
                     Some(bytes) => {
                         let objects = manifest::read(&format!("artifacts/{name}"), bytes);
                         let objects = objects.map_err(|error| unreadable(&error))?;
-                        self.room.for_objects(&objects)?;
+                        self.memory.for_objects(&objects)?;
                         (objects, format!("`{name}` of the artifacts is used"))
                     }
                     None if name == BUNDLE => (self.bundle()?, "the bundle is built from `config/crd`".to_owned()),
                     None => {
-                        return Err(Stop::Unsupported(format!(
+                        return Err(NotPlanned::Unsupported(format!(
                             "the asset `{name}` cannot be built from the tree; give it in `--artifacts DIR`"
                         )));
                     }
@@ -80,18 +85,18 @@ impl Draft<'_> {
                 self.serve(source, what, &at, run);
                 Ok(objects)
             }
-            Reference::Directory { .. } | Reference::Releases { .. } | Reference::Elsewhere => Err(Stop::Unsupported(
-                format!("`{source}` is not an address of the release"),
-            )),
+            Reference::Directory { .. } | Reference::Releases { .. } | Reference::Elsewhere => Err(
+                NotPlanned::Unsupported(format!("`{source}` is not an address of the release")),
+            ),
         }
     }
 
     /// The objects of one `-k`; only the directory of the CRDs is understood.
-    pub(super) fn kustomized(&mut self, source: &str, run: &Run<'_>) -> Result<Vec<Object>, Stop> {
-        self.room.for_reading()?;
+    pub(super) fn kustomized(&mut self, source: &str, run: &Invocation<'_>) -> Result<Vec<Object>, NotPlanned> {
+        self.memory.for_reading()?;
         let path = match classify(source) {
             Reference::Directory { .. } if self.options.phase == Phase::AfterPublish => {
-                return Err(Stop::Unsupported(format!(
+                return Err(NotPlanned::Unsupported(format!(
                     "`{source}` is a directory on the web, which only git can fetch"
                 )));
             }
@@ -102,13 +107,13 @@ impl Draft<'_> {
             }
             Reference::Path(path) => path,
             _ => {
-                return Err(Stop::Unsupported(format!(
+                return Err(NotPlanned::Unsupported(format!(
                     "`{source}` is not an address of the release"
                 )));
             }
         };
         if path.trim_start_matches("./").trim_end_matches('/') != "config/crd" {
-            return Err(Stop::Unsupported(format!(
+            return Err(NotPlanned::Unsupported(format!(
                 "`{path}` is a kustomization other than that of the CRDs"
             )));
         }
@@ -117,9 +122,9 @@ impl Draft<'_> {
 
     /// Refuses an address of another repository, and one of this repository that is not of the tag under test: nothing
     /// but the tag's own files is ever read.
-    pub(super) fn belongs(&self, repository: &str, at: &str, source: &str) -> Result<(), Stop> {
+    pub(super) fn belongs(&self, repository: &str, at: &str, source: &str) -> Result<(), NotPlanned> {
         if !repository.eq_ignore_ascii_case(&self.release.repository) {
-            return Err(Stop::Unsupported(format!(
+            return Err(NotPlanned::Unsupported(format!(
                 "`{source}` is an address of another project"
             )));
         }
@@ -127,9 +132,9 @@ impl Draft<'_> {
     }
 
     /// Refuses what is not of the tag under test. Before publication, what the layout lets stand for the tag is of it.
-    pub(super) fn of_this_release(&self, at: &str, source: &str) -> Result<(), Stop> {
+    pub(super) fn of_this_release(&self, at: &str, source: &str) -> Result<(), NotPlanned> {
         let tag = self.release.tag.as_ref().map(ToString::to_string).unwrap_or_default();
-        let stands_in = self.options.phase == Phase::BeforePublish && self.stand_in(at).is_some();
+        let stands_in = self.options.phase == Phase::BeforePublish && self.why_served(at).is_some();
         if at == tag || stands_in {
             return Ok(());
         }
@@ -137,28 +142,28 @@ impl Draft<'_> {
     }
 
     /// Why the tree stands in for a branch or version that the guide names; `None` where it does not.
-    fn stand_in(&self, at: &str) -> Option<&str> {
+    fn why_served(&self, at: &str) -> Option<&str> {
         let mut known = self.layout.stands_for_tag.iter();
         known.find(|known| known.name == at).map(|known| known.why.as_str())
     }
 
     /// Notes that the tree stands in for an address.
-    pub(super) fn serve(&mut self, source: &str, what: impl Into<String>, at: &str, run: &Run<'_>) {
+    pub(super) fn serve(&mut self, source: &str, what: impl Into<String>, at: &str, run: &Invocation<'_>) {
         let published = "before the release is published, its own files stand in for its addresses";
-        let why = self.stand_in(at).unwrap_or(published).to_owned();
+        let why = self.why_served(at).unwrap_or(published).to_owned();
         self.deviate(DeviationKind::Substituted, source, what, why, Some(run.at));
     }
 
-    fn bundle(&mut self) -> Result<Vec<Object>, Stop> {
+    fn bundle(&mut self) -> Result<Vec<Object>, NotPlanned> {
         let objects = self.release.crd_bundle().map_err(|error| match error {
-            BundleError::Unsupported { .. } => Stop::Unsupported(error.to_string()),
+            BundleError::Unsupported { .. } => NotPlanned::Unsupported(error.to_string()),
             _ => unreadable(&error),
         })?;
-        self.room.for_objects(&objects)?;
+        self.memory.for_objects(&objects)?;
         Ok(objects)
     }
 
-    fn of_tree(&mut self, path: &RepoPath, source: &str) -> Result<Vec<Object>, Stop> {
+    fn of_tree(&mut self, path: &RepoPath, source: &str) -> Result<Vec<Object>, NotPlanned> {
         let tree = self.release.tree.as_ref();
         let files = if tree.exists(path) {
             vec![path.clone()]
@@ -177,7 +182,7 @@ impl Draft<'_> {
         let mut objects = Vec::new();
         for file in files {
             let read = self.release.objects(&file).map_err(|error| unreadable(&error))?;
-            self.room.for_objects(&read)?;
+            self.memory.for_objects(&read)?;
             objects.extend(read.iter().cloned());
         }
         if objects.is_empty() {
@@ -193,11 +198,10 @@ impl Draft<'_> {
 }
 
 /// The objects given on standard input, with their lines in the guide.
-fn given(run: &Run<'_>) -> Result<Vec<Object>, Stop> {
+fn given(run: &Invocation<'_>) -> Result<Vec<Object>, NotPlanned> {
     let (text, line) = run
         .input
-        .as_ref()
-        .ok_or_else(|| Stop::Unsupported("nothing is given to it on standard input".into()))?;
+        .ok_or_else(|| NotPlanned::Unsupported("nothing is given to it on standard input".into()))?;
     let mut objects = manifest::read(&run.at.file, text.as_bytes()).map_err(|error| unreadable(&error))?;
     for object in &mut objects {
         object.line += line - 1;
@@ -205,7 +209,7 @@ fn given(run: &Run<'_>) -> Result<Vec<Object>, Stop> {
     Ok(objects)
 }
 
-pub(super) fn missing(source: &str) -> Stop {
+pub(super) fn missing(source: &str) -> NotPlanned {
     Fault::new(
         format!("`{source}` exists in the release"),
         "the release has no such file",
@@ -215,7 +219,7 @@ pub(super) fn missing(source: &str) -> Stop {
 }
 
 /// What the guide names is not of the tag under test.
-pub(super) fn elsewhere(source: &str, at: &str, tag: &str) -> Stop {
+pub(super) fn elsewhere(source: &str, at: &str, tag: &str) -> NotPlanned {
     Fault::new(
         format!("what the guide names is of {tag}"),
         format!("`{source}` is of `{at}`"),
@@ -224,7 +228,7 @@ pub(super) fn elsewhere(source: &str, at: &str, tag: &str) -> Stop {
     .into()
 }
 
-pub(super) fn unreadable(error: &dyn std::error::Error) -> Stop {
+pub(super) fn unreadable(error: &dyn std::error::Error) -> NotPlanned {
     let said = error.to_string();
     let actual = said.lines().next().unwrap_or_default().to_owned();
     let cause = Cause::new(CauseCode::ManifestUnreadable).because(said);

@@ -1,14 +1,13 @@
 //! Programs that a reader runs for their version, and the provider's own program.
 
 use super::{
-    Action, Installer, WhenBuilt, Word,
-    draft::{Draft, Drawn, Run, Stop},
+    Action, Installer, WhenBuilt,
+    planner::{Invocation, NotPlanned, Planned, Planner, texts},
     provider::Addition,
-    shell,
 };
 use crate::{
-    guide::{Pipeline, ShellWord, Simple},
-    record::{Deviation, DeviationKind, Provenance},
+    guide::{Argument, Body, Command, Pipeline, ShellWord, Simple, Template},
+    record::{Deviation, DeviationKind},
     verdict::{CauseCode, Fault},
 };
 
@@ -23,8 +22,8 @@ const FLAGS_GONE: [(&str, &str, &str, &str); 3] = [
 ];
 
 /// Whether a command only asks a program for its version.
-pub(super) fn asks_for_version(program: &str, words: &[Word]) -> bool {
-    let Ok(arguments) = shell::texts(words.get(1..).unwrap_or_default()) else {
+pub(super) fn asks_for_version(program: &str, words: &[Argument]) -> bool {
+    let Ok(arguments) = texts(words.get(1..).unwrap_or_default()) else {
         return false;
     };
     match arguments.first().map(String::as_str) {
@@ -44,11 +43,11 @@ pub(crate) fn flag_gone(program: &str, arguments: &[String]) -> Option<(&'static
     gone.map(|(_, _, flag, since)| (*flag, *since))
 }
 
-impl Draft<'_> {
-    pub(super) fn tool(&mut self, run: &Run<'_>) -> Result<Drawn, Stop> {
-        let words = shell::texts(&run.words)?;
+impl Planner<'_> {
+    pub(super) fn tool(&mut self, run: &Invocation<'_>) -> Result<Planned, NotPlanned> {
+        let words = texts(run.words)?;
         let Some((program, arguments)) = words.split_first() else {
-            return Err(Stop::Unsupported("it is empty".into()));
+            return Err(NotPlanned::Unsupported("it is empty".into()));
         };
         let known = flag_gone(program, arguments).map(|(flag, since)| {
             Fault::new(
@@ -61,17 +60,20 @@ impl Draft<'_> {
             program: program.clone(),
             arguments: arguments.to_vec(),
         };
-        let drawn = Drawn::new(
+        let planned = Planned::new(
             self.check("tool", run.at),
             format!("`{}` runs", words.join(" ")),
             action,
         );
-        Ok(Drawn { known, ..drawn })
+        Ok(Planned { known, ..planned })
     }
 
     /// The provider's program is not downloaded: the definition's own stands in. `None` for any other command.
-    pub(super) fn download(&mut self, at: &Provenance, pipeline: &Pipeline) -> Option<Result<Drawn, Stop>> {
+    pub(super) fn download(&mut self, command: &Command) -> Option<Planned> {
         let installer = self.provider.installer.as_ref()?;
+        let Body::Pipeline(pipeline) = &command.body else {
+            return None;
+        };
         let fetched = installer.downloads.iter().find(|part| {
             let names = |word: &ShellWord| word.raw.contains(part.as_str());
             let words = |simple: &Simple| simple.words.iter().any(names) && !runs(simple, &installer.program);
@@ -82,13 +84,9 @@ impl Draft<'_> {
             if word.literal().is_some() {
                 return None;
             }
-            let version = Word::text(installer.version.clone());
-            self.environment.set(name, version);
+            self.session.set(name, Template::text(installer.version.clone()));
         }
-        let version = match self.environment.text(&installer.version_variable) {
-            Ok(version) => version.unwrap_or_else(|| installer.version.clone()),
-            Err(why) => return Some(Err(why.into())),
-        };
+        let version = self.version_of(installer);
         let (program, name) = (&installer.program, &self.provider.name);
         let why = format!("`{program}` {version} is had as the definition of the provider {name} says");
         self.deviate(
@@ -96,25 +94,31 @@ impl Draft<'_> {
             fetched.clone(),
             format!("`{program}` is not downloaded by the guide's command"),
             why.clone(),
-            Some(at),
+            Some(&command.at),
         );
-        Some(Ok(Drawn::new(
-            self.check("left-out", at),
+        Some(Planned::new(
+            self.check("left-out", &command.at),
             "the download is left out",
             Action::LeftOut { why },
-        )))
+        ))
+    }
+
+    /// The version that the guide asks for, or the definition's own.
+    fn version_of(&self, installer: &Installer) -> String {
+        let asked = self.session.value_of(&installer.version_variable);
+        asked.unwrap_or_else(|| installer.version.clone())
     }
 
     /// The provider's own program, with what its definition adds and leaves out.
-    pub(super) fn provider_program(&mut self, run: &Run<'_>) -> Result<Drawn, Stop> {
+    pub(super) fn provider_program(&mut self, run: &Invocation<'_>) -> Result<Planned, NotPlanned> {
         let provider = self.provider;
         let Some(installer) = &provider.installer else {
-            return Err(Stop::Unsupported(format!(
+            return Err(NotPlanned::Unsupported(format!(
                 "the provider {} has no program",
                 provider.name
             )));
         };
-        let arguments = shell::texts(&run.words[1..])?;
+        let arguments = texts(&run.words[1..])?;
         match arguments.first().map(String::as_str) {
             Some("install") => {}
             Some("uninstall") => {
@@ -123,10 +127,10 @@ impl Draft<'_> {
                     program: installer.program.clone(),
                     arguments,
                 };
-                return Ok(Drawn::new(self.check("uninstall", run.at), sentence, action));
+                return Ok(Planned::new(self.check("uninstall", run.at), sentence, action));
             }
             _ => {
-                return Err(Stop::Unsupported(format!(
+                return Err(NotPlanned::Unsupported(format!(
                     "`{} {}` is not known",
                     installer.program,
                     arguments.join(" ")
@@ -144,15 +148,14 @@ impl Draft<'_> {
         }
         let check = self.check("install", run.at);
         self.add_when_built(run, installer, &check, &arguments);
-        let version = self.environment.text(&installer.version_variable)?;
-        let version = version.unwrap_or_else(|| installer.version.clone());
+        let version = self.version_of(installer);
         self.images.extend(
             installer
                 .images
                 .iter()
                 .map(|image| image.replace("{version}", &version)),
         );
-        Ok(Drawn::new(
+        Ok(Planned::new(
             check,
             format!("{} {version} is installed by {}", provider.name, installer.program),
             Action::InstallProvider {
@@ -164,7 +167,7 @@ impl Draft<'_> {
     }
 
     /// Keeps what is added to the command, and to the ledger here, should images turn out to be built.
-    fn add_when_built(&mut self, run: &Run<'_>, installer: &Installer, check: &str, arguments: &[String]) {
+    fn add_when_built(&mut self, run: &Invocation<'_>, installer: &Installer, check: &str, arguments: &[String]) {
         let is_new = |addition: &&Addition| !given(arguments, addition);
         let additions: Vec<&Addition> = installer.when_built.iter().filter(is_new).collect();
         let deviations = additions.iter().map(|addition| added(run, installer, addition));
@@ -180,7 +183,7 @@ impl Draft<'_> {
     }
 
     /// The arguments without the settings that the definition leaves out.
-    fn without_settings(&mut self, run: &Run<'_>, installer: &Installer, arguments: Vec<String>) -> Vec<String> {
+    fn without_settings(&mut self, run: &Invocation<'_>, installer: &Installer, arguments: Vec<String>) -> Vec<String> {
         let left_out = |argument: &String| {
             let (name, _) = argument.split_once('=')?;
             installer.without.iter().find(|setting| setting.setting == name)
@@ -216,7 +219,7 @@ fn given(arguments: &[String], addition: &Addition) -> bool {
 }
 
 /// The ledger's entry of an addition.
-fn added(run: &Run<'_>, installer: &Installer, addition: &Addition) -> Deviation {
+fn added(run: &Invocation<'_>, installer: &Installer, addition: &Addition) -> Deviation {
     let added = addition.arguments.join(" ");
     Deviation {
         kind: DeviationKind::Added,

@@ -1,41 +1,34 @@
 //! Variables that the guide sets: from text at once, from a command's output when it runs.
 
-use std::collections::BTreeMap;
-
 use super::{
-    Action, Phase, Word,
-    draft::{Draft, Drawn, Stop},
-    kubectl,
+    Action, Phase, kubectl,
+    planner::{NotPlanned, Planned, Planner, texts},
     reference::{self, Reference},
-    shell,
 };
 use crate::{
-    guide::{Pipeline, ShellPiece, ShellWord},
+    guide::{Assignment, Template},
     record::{DeviationKind, Provenance},
     verdict::{CauseCode, Fault},
 };
 
-impl Draft<'_> {
+impl Planner<'_> {
     /// The step of one or several assignments.
-    pub(super) fn assign(&mut self, at: &Provenance, assignments: &[(String, ShellWord)]) -> Result<Drawn, Stop> {
+    pub(super) fn assign(&mut self, at: &Provenance, assignments: &[Assignment]) -> Result<Planned, NotPlanned> {
         let mut action = Action::Variables;
-        for (name, word) in assignments {
-            if let [ShellPiece::Substitution { raw, pipeline }] = significant(word).as_slice() {
-                // Whatever comes of it: later commands use a variable that the guide sets.
-                self.environment.set_at_run_time(name);
+        for assignment in assignments {
+            if let Some(command) = &assignment.output_of {
                 if assignments.len() > 1 {
-                    return Err(Stop::Unsupported(
+                    return Err(NotPlanned::Unsupported(
                         "several variables are set, one of them from a command".into(),
                     ));
                 }
-                action = self.computed(at, name, raw, pipeline.as_ref())?;
-                continue;
+                action = self.computed(at, assignment, command)?;
+            } else {
+                let value = assignment.value.passed()?;
+                self.say_namespace(at, &assignment.name, &value);
             }
-            let value = self.environment.value_of(word)?;
-            let value = self.override_namespace(at, name, value);
-            self.environment.set(name, value);
         }
-        let names: Vec<&str> = assignments.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<&str> = assignments.iter().map(|assignment| assignment.name.as_str()).collect();
         let list = names.join(", ");
         let (verb, sentence) = if let Action::Read { resource, name, .. } = &action {
             ("read", format!("{list} is read from {resource} {name}"))
@@ -44,22 +37,15 @@ impl Draft<'_> {
             ("variables", format!("{list} {are} set"))
         };
         let check = self.check(verb, at);
-        Ok(Drawn::new(check, sentence, action))
+        Ok(Planned::new(check, sentence, action))
     }
 
     /// A variable that a command's output sets.
-    fn computed(
-        &mut self,
-        at: &Provenance,
-        name: &str,
-        raw: &str,
-        pipeline: Option<&Pipeline>,
-    ) -> Result<Action, Stop> {
-        let unsupported = || Stop::Unsupported(format!("`{name}` is set from `{raw}`"));
-        let commands = pipeline.map(|pipeline| pipeline.0.as_slice()).unwrap_or_default();
-        let first = commands.first().ok_or_else(unsupported)?;
-        let words = shell::arguments(&mut self.environment, first)?;
-        let texts = shell::texts(&words)?;
+    fn computed(&mut self, at: &Provenance, assignment: &Assignment, command: &str) -> Result<Action, NotPlanned> {
+        let name = &assignment.name;
+        let unsupported = || NotPlanned::Unsupported(format!("`{name}` is set from `{command}`"));
+        let first = assignment.inside.first().ok_or_else(unsupported)?;
+        let texts = texts(&first.words)?;
         let releases = texts.iter().find_map(|text| match reference::classify(text) {
             Reference::Releases { repository } if repository.eq_ignore_ascii_case(&self.release.repository) => {
                 Some(repository)
@@ -72,7 +58,7 @@ impl Draft<'_> {
             if self.options.phase == Phase::AfterPublish {
                 return self.newest_release(name, &repository, &tag);
             }
-            self.environment.set(name, Word::text(tag.clone()));
+            self.session.set(name, Template::text(tag.clone()));
             self.deviate(
                 DeviationKind::Substituted,
                 format!("${name}"),
@@ -82,18 +68,18 @@ impl Draft<'_> {
             );
             return Ok(Action::Variables);
         }
-        if commands.len() == 1 && texts.first().is_some_and(|program| program == "kubectl") {
-            return kubectl::read(&words, name);
+        if assignment.inside.len() == 1 && texts.first().is_some_and(|program| program == "kubectl") {
+            return kubectl::read(&first.words, name);
         }
         Err(unsupported())
     }
 
     /// After publication the variable is what the list of releases gives, which should be the tag under test.
-    fn newest_release(&mut self, name: &str, repository: &str, tag: &str) -> Result<Action, Stop> {
+    fn newest_release(&mut self, name: &str, repository: &str, tag: &str) -> Result<Action, NotPlanned> {
         let Some(newest) = self.newest(repository)? else {
             return Ok(Action::Variables);
         };
-        self.environment.set(name, Word::text(newest.clone()));
+        self.session.set(name, Template::text(newest.clone()));
         if newest == tag {
             return Ok(Action::Variables);
         }
@@ -105,56 +91,21 @@ impl Draft<'_> {
         .into())
     }
 
-    fn override_namespace(&mut self, at: &Provenance, name: &str, value: Word) -> Word {
+    /// Says that the namespace is another one than the guide's, where the command line asks for one.
+    fn say_namespace(&mut self, at: &Provenance, name: &str, value: &Template) {
         let is_namespace = self.layout.namespace_variable.as_deref() == Some(name);
         let Some(namespace) = self.options.namespace.as_ref().filter(|_| is_namespace) else {
-            return value;
+            return;
         };
-        let wanted = Word::text(namespace.clone());
-        if value != wanted {
-            let what = format!(
-                "`{name}` is `{namespace}` and not `{}`",
-                value.resolve(&BTreeMap::new()).unwrap_or_default()
-            );
+        let guides = value.known().unwrap_or_default();
+        if guides != *namespace {
             self.deviate(
                 DeviationKind::Overridden,
                 format!("${name}"),
-                what,
+                format!("`{name}` is `{namespace}` and not `{guides}`"),
                 "the command line asks for it",
                 Some(at),
             );
         }
-        wanted
     }
-}
-
-/// The pieces of a word that are more than empty quotes.
-fn significant(word: &ShellWord) -> Vec<ShellPiece> {
-    let empty = ShellPiece::Quoted(String::new());
-    word.pieces.iter().filter(|piece| **piece != empty).cloned().collect()
-}
-
-/// The assignment in an argument of `export`; `None` for a bare name.
-pub(super) fn exported(word: &ShellWord) -> Result<Option<(String, ShellWord)>, Stop> {
-    let not_a_name = || Stop::Unsupported(format!("`export {}` is not understood", word.raw));
-    let Some(ShellPiece::Plain(text)) = word.pieces.first() else {
-        return Err(not_a_name());
-    };
-    let is_name = |name: &str| !name.is_empty() && name.chars().all(|sign| sign.is_ascii_alphanumeric() || sign == '_');
-    let Some((name, value)) = text.split_once('=') else {
-        return if is_name(text) && word.pieces.len() == 1 {
-            Ok(None)
-        } else {
-            Err(not_a_name())
-        };
-    };
-    if !is_name(name) {
-        return Err(not_a_name());
-    }
-    let first = (!value.is_empty()).then(|| ShellPiece::Plain(value.to_owned()));
-    let value = ShellWord {
-        pieces: first.into_iter().chain(word.pieces[1..].iter().cloned()).collect(),
-        ..word.clone()
-    };
-    Ok(Some((name.to_owned(), value)))
 }

@@ -12,7 +12,7 @@ use crate::{
     },
     deploy::{Deployer, Ownership, Site},
     host::in_words,
-    plan::{Action, Chart, Plan, Request, Step},
+    plan::{Action, CarriedOutBy, Chart, Plan, Request, Step},
     record::{Decision, Stage},
     release::Release,
     verdict::{Cause, CauseCode, Fault, Finding, Weight},
@@ -222,8 +222,8 @@ async fn carry_out_all(context: &Context, deployer: &Deployer, steps: &[Step]) -
 /// a reader does not see it, and goes on.
 async fn carry_out(context: &Context, deployer: &Deployer, step: &Step) -> Result<(), Stopped> {
     if matches!(
-        step.action,
-        Action::Variables | Action::LeftOut { .. } | Action::Unsupported { .. }
+        step.action.facts().carried_out_by,
+        CarriedOutBy::Nobody | CarriedOutBy::NobodyCan
     ) {
         return Ok(());
     }
@@ -299,7 +299,7 @@ mod tests {
     fn sends() -> Action {
         Action::Request(Request {
             method: "POST".into(),
-            url: crate::plan::Word::text("http://h/v1/completions"),
+            url: crate::guide::Template::text("http://h/v1/completions"),
             headers: Vec::new(),
             body: None,
             unexpanded: Vec::new(),

@@ -10,7 +10,7 @@ use crate::{
     cluster::{self, Cluster, Origin},
     host::{Host, in_words},
     images::{self, How, ImageRef, Provided, Way},
-    plan::{Action, Plan, Step},
+    plan::{Plan, Step},
     record::{Decision, Deviation, DeviationKind, Events, Stage},
     verdict::{Cause, CauseCode, Fault, Finding},
 };
@@ -156,11 +156,7 @@ async fn provide(context: &Context, plan: &Plan) -> Result<Provided, Stopped> {
 
 /// Programs that steps call: the provider's installer, and helm where there is a chart.
 fn programs_needed(plan: &Plan) -> BTreeSet<String> {
-    let program = |step: &Step| match &step.action {
-        Action::Helm { .. } => Some("helm".to_owned()),
-        Action::InstallProvider { program, .. } => Some(program.clone()),
-        _ => None,
-    };
+    let program = |step: &Step| step.action.facts().program.map(str::to_owned);
     plan.steps.iter().filter_map(program).collect()
 }
 

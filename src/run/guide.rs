@@ -4,7 +4,7 @@ use super::{Context, Strictness, ground::Images, stopped::Stopped};
 use crate::{
     check,
     host::in_words,
-    plan::{Action, Plan},
+    plan::{Action, CarriedOutBy, Plan},
     record::{Decision, Stage},
     release::{Release, schemas},
     verdict::{Cause, CauseCode, Fault, Finding, Weight},
@@ -15,8 +15,10 @@ const UNDERSTOOD: &str = "guide-understood";
 
 /// Names of the checks that must be decided: every step that does something and decides, every check.
 pub(super) fn expected(plan: &Plan) -> Vec<String> {
-    let does_something =
-        |action: &Action| !matches!(action, Action::Variables | Action::LeftOut { .. } | Action::Request(_));
+    let does_something = |action: &Action| {
+        let carried_out_by = action.facts().carried_out_by;
+        !matches!(carried_out_by, CarriedOutBy::Nobody | CarriedOutBy::Request)
+    };
     let steps = plan
         .steps
         .iter()

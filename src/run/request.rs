@@ -14,8 +14,9 @@ use super::{
 };
 use crate::{
     check::{Observation, diagnosis, faults, rewrite, wire},
+    guide::{Piece, Variables},
     host::poll,
-    plan::{Piece, Request, Step, Variables},
+    plan::{Request, Step},
     probe::{Answer, Outgoing, Probe},
     record::{Decision, Stage},
     verdict::{Cause, CauseCode, Fault, Finding},

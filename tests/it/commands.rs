@@ -1,8 +1,9 @@
 //! What single commands of a guide become.
 
 use quickproof::{
+    guide::{Piece, Template, Variables},
     manifest::Object,
-    plan::{self, Action, Chart, Options, Piece, Request, Step, Variables, Word},
+    plan::{self, Absent, Action, Chart, Options, Request, Step},
     release::Release,
     verdict::{CauseCode, Fault},
 };
@@ -44,7 +45,7 @@ fn request(command: &str) -> Request {
     }
 }
 
-fn text(word: &Word) -> String {
+fn text(word: &Template) -> String {
     let variables = Variables::from([("IP".to_owned(), "192.0.2.1".to_owned())]);
     word.resolve(&variables).unwrap()
 }
@@ -184,6 +185,18 @@ fn a_value_read_at_run_time_stays_open_in_what_is_set_from_it() {
 }
 
 #[rstest]
+#[case("", Absent::Fails)]
+#[case("--ignore-not-found", Absent::IsFine)]
+#[case("--ignore-not-found=true", Absent::IsFine)]
+#[case("--ignore-not-found=false", Absent::Fails)]
+fn a_flag_that_is_switched_off_does_not_count(#[case] flag: &str, #[case] wanted: Absent) {
+    let Action::Delete { absent, .. } = last(&format!("kubectl delete gateway g {flag}")).action else {
+        panic!("{flag}")
+    };
+    assert_eq!(absent, wanted);
+}
+
+#[rstest]
 #[case::missing("kubectl apply -f a/none.yaml", CauseCode::GuideReferenceMissing)]
 #[case::out_of_the_tree("kubectl apply -f ../x.yaml", CauseCode::GuideReferenceMissing)]
 #[case::broken("kubectl apply -f bad/x.yaml", CauseCode::ManifestUnreadable)]
@@ -238,8 +251,13 @@ fn what_is_known_to_fail_names_its_cause_and_is_not_called_unsupported(#[case] c
 #[case("kubectl get nodes || true")]
 #[case("for i in 1; do kubectl get nodes; done")]
 #[case("kubectl get 'nodes")]
+#[case::what_every_shell_has_is_set("kubectl get gateway $HOME")]
+#[case::a_known_flag_that_is_not_carried_out("kubectl get pods -w")]
+#[case::curl_has_no_such_flag("curl --data=x $IP")]
+#[case::a_value_that_is_not_known_is_set("A=x$(date)\nkubectl get gateway $A")]
 fn what_is_not_understood_says_so(#[case] command: &str) {
     let step = last(command);
     assert!(matches!(step.action, Action::Unsupported { .. }), "{step:?}");
     assert!(step.check.starts_with("not-understood:"), "{}", step.check);
+    assert_eq!(step.known, None);
 }

@@ -5,6 +5,7 @@
 
 mod answers;
 mod architecture;
+mod borrowed_tab;
 mod cli;
 mod commands;
 mod lies;
@@ -18,6 +19,5 @@ mod scenario;
 mod schemas;
 mod served;
 mod sources;
-mod stand_in;
 mod upstream;
 mod usage;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use quickproof::{
-    cli,
+    cli, guide,
     plan::{self, Action, Chart, Options, Plan, PlanError},
     release::{Release, ReleaseError},
     verdict::{CauseCode, Weight},
@@ -67,7 +67,12 @@ fn the_embedded_quickstart_is_understood_and_nothing_in_it_is_known_to_fail() {
     else {
         panic!("the embedded quickstart sends a request");
     };
-    let body = request.body.as_ref().unwrap().resolve(&plan::Variables::new()).unwrap();
+    let body = request
+        .body
+        .as_ref()
+        .unwrap()
+        .resolve(&guide::Variables::new())
+        .unwrap();
     assert_eq!(
         serde_json::from_str::<serde_json::Value>(&body).unwrap()["model"],
         "quickproof/sim-model"
@@ -162,7 +167,7 @@ fn the_token_of_the_gpu_variant_stays_open_until_the_run() {
         Action::Secret { name, literals, .. } => Some((name.as_str(), literals.clone())),
         _ => None,
     });
-    let token = plan::Word(vec![plan::Piece::Variable("HF_TOKEN".into())]);
+    let token = guide::Template(vec![guide::Piece::Variable("HF_TOKEN".into())]);
     assert_eq!(secret, Some(("hf-token", vec![("token".to_owned(), token)])));
 }
 
@@ -341,7 +346,7 @@ fn the_standalone_page_is_drawn_with_what_stands_in_for_its_branch() {
 #[test]
 fn a_guide_offers_the_combinations_that_it_has_tabs_for() {
     let release = release(&mini(), "v1.5.0").unwrap();
-    let offered = plan::offered(&release, &release.layout(None).unwrap()).unwrap();
+    let offered = plan::offers(&release, &release.layout(None).unwrap()).unwrap();
     let offered: Vec<String> = offered
         .iter()
         .map(|offer| format!("{} {}", offer.variant, offer.provider))

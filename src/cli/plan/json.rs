@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::verb;
 use crate::{
-    plan::{Action, Chart, PickerFacts, Plan, Resources, Step, Word},
+    plan::{Action, PickerFacts, Plan, Resources, Step},
     record::{Deviation, Subject},
     verdict::{Finding, Weight},
 };
@@ -169,117 +168,13 @@ fn view(number: usize, step: &Step) -> StepView {
         line: step.from.line,
         section: step.from.section.clone(),
         command: step.command.clone(),
-        action: verb(step),
-        details: details(&step.action),
+        action: step.action.facts().verb,
+        details: step.action.details(),
         sentence: step.sentence.clone(),
         decides: step.weight == Weight::Gate,
         known: step.known.clone().map(Finding::Broken),
         resources: step.resources,
     }
-}
-
-fn title(object: &crate::manifest::Object) -> Value {
-    let place = format!("{}:{}", object.file, object.line);
-    serde_json::json!({
-        "api_version": object.api_version(), "kind": object.kind(), "name": object.name(),
-        "namespace": object.namespace(), "from": place,
-    })
-}
-
-fn details(action: &Action) -> BTreeMap<&'static str, Value> {
-    let pairs: Vec<(&'static str, Value)> = match action {
-        Action::Apply { objects, namespace } => vec![
-            ("objects", objects.iter().map(title).collect()),
-            ("namespace", namespace.clone().into()),
-        ],
-        Action::InstallManifests { provider, objects, .. } => vec![
-            ("provider", provider.clone().into()),
-            ("objects", objects.iter().map(title).collect()),
-        ],
-        Action::Delete { targets, .. } => vec![("objects", targets.iter().map(ToString::to_string).collect())],
-        Action::Label { target, labels } => {
-            let labels = labels.iter().map(|(key, value)| (key.clone(), value.clone().into()));
-            vec![
-                ("object", target.to_string().into()),
-                ("labels", Value::Object(labels.collect())),
-            ]
-        }
-        Action::Patch { target, patch, .. } => {
-            vec![("object", target.to_string().into()), ("patch", patch.clone())]
-        }
-        Action::Restart { target } => vec![("object", target.to_string().into())],
-        Action::Await { target, until, .. } => {
-            vec![
-                ("object", target.to_string().into()),
-                ("until", until.to_string().into()),
-            ]
-        }
-        Action::Secret { name, literals, .. } => {
-            let keys = literals.iter().map(|(key, _)| Value::from(key.as_str()));
-            vec![("secret", name.clone().into()), ("keys", keys.collect())]
-        }
-        Action::Helm {
-            release,
-            chart,
-            version,
-            set,
-            namespace,
-            ..
-        } => vec![
-            ("release", release.clone().into()),
-            ("chart", place(chart).into()),
-            ("version", version.clone().into()),
-            ("set", set.clone().into()),
-            ("namespace", namespace.clone().into()),
-        ],
-        Action::HelmUninstall { release, .. } => vec![("release", release.clone().into())],
-        Action::InstallProvider { program, arguments, .. }
-        | Action::UninstallProvider { program, arguments }
-        | Action::Tool { program, arguments } => vec![
-            ("program", program.clone().into()),
-            ("arguments", arguments.clone().into()),
-        ],
-        Action::Read {
-            resource,
-            name,
-            jsonpath,
-            into,
-            ..
-        } => vec![
-            ("object", format!("{resource} {name}").into()),
-            ("jsonpath", jsonpath.clone().into()),
-            ("variable", into.clone().into()),
-        ],
-        Action::Inspect {
-            resource,
-            name,
-            containing,
-            ..
-        } => vec![
-            ("resource", resource.clone().into()),
-            ("name", name.clone().into()),
-            ("containing", containing.clone().into()),
-        ],
-        Action::Request(request) => vec![
-            ("method", request.method.clone().into()),
-            ("url", written(&request.url).into()),
-            ("body", request.body.as_ref().map(written).into()),
-            ("unexpanded", request.unexpanded.clone().into()),
-        ],
-        Action::LeftOut { why } | Action::Unsupported { why } => vec![("why", why.clone().into())],
-        Action::Variables => Vec::new(),
-    };
-    pairs.into_iter().collect()
-}
-
-/// A word with the variables that are still open as a shell would write them.
-fn written(word: &Word) -> String {
-    use crate::plan::Piece;
-    let pieces = word.0.iter().map(|piece| match piece {
-        Piece::Text(text) => text.clone(),
-        Piece::Variable(name) => format!("${{{name}}}"),
-    });
-    pieces.collect()
 }
 
 fn chart(step: &Step) -> Option<ChartView> {
@@ -294,17 +189,10 @@ fn chart(step: &Step) -> Option<ChartView> {
     };
     Some(ChartView {
         release: release.clone(),
-        chart: place(chart),
+        chart: chart.to_string(),
         version: version.clone(),
         pin: if version.is_some() { Pin::Tag } else { Pin::None },
     })
-}
-
-fn place(chart: &Chart) -> String {
-    match chart {
-        Chart::Tree { directory } => directory.clone(),
-        Chart::Published { reference } => reference.clone(),
-    }
 }
 
 fn pin(image: &str) -> Pin {

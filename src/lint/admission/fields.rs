@@ -45,8 +45,8 @@ fn is_typed(examined: &Examined<'_>, file: &RepoPath) -> bool {
     let typed = examined.readers().iter().flat_map(|reader| &reader.typed);
     let mut words = typed
         .filter(|typed| typed.role != Role::Cleanup)
-        .flat_map(|typed| &typed.words);
-    words.any(|word| match classify(&word.text) {
+        .flat_map(|typed| &typed.program.words);
+    words.any(|word| match classify(&word.shown()) {
         Reference::File { path, .. } => path == file.as_str(),
         Reference::Directory { path, .. } => path == CRDS && file.as_str().starts_with(CRDS),
         Reference::Asset { name, .. } => name == "manifests.yaml" && file.as_str().starts_with(CRDS),

@@ -5,13 +5,14 @@ use super::{
     rules::{DESTINATION_HOST, MODEL_POOL, POLICY_TARGET, REQUEST_HOST, ROUTE_BACKEND, ROUTE_GROUP, ROUTE_PARENT},
 };
 use crate::{
+    guide::Piece,
     lint::{
         Severity,
         caret::caret,
         pods::items,
         world::{DEFAULT_NAMESPACE, Placed, Sought},
     },
-    plan::{Action, Piece},
+    plan::Action,
 };
 
 /// Policies without which nothing is served, and the reason. Others make a setting, and traffic flows without them.

@@ -7,10 +7,11 @@ use super::{
     rules::{CHART_EPP_FOREIGN, CHART_MISSING, CHART_OTHER_RELEASE, CHART_UNPINNED, CHART_VALUE_UNKNOWN},
 };
 use crate::{
+    guide::Argument,
     lint::{
         ChartFiles, Examined, Findings, Place,
         caret::caret,
-        reader::{Reader, Said, Typed},
+        reader::{Reader, Typed},
     },
     manifest::Object,
     plan::own_chart,
@@ -18,38 +19,23 @@ use crate::{
 };
 
 /// A `helm install` or `helm upgrade`.
-struct Install<'a> {
-    reference: &'a Said,
-    version: Option<Said>,
-    set: Vec<Said>,
+struct Install {
+    reference: String,
+    version: Option<Argument>,
+    set: Vec<String>,
 }
-
-/// Flags of helm that take a value in the next word, of those that guides use.
-const VALUED: &[&str] = &[
-    "--kube-context",
-    "--namespace",
-    "--set",
-    "--set-file",
-    "--set-json",
-    "--set-string",
-    "--timeout",
-    "--values",
-    "--version",
-    "-f",
-    "-n",
-];
 
 pub(super) fn look(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, typed: &Typed) {
     let Some(install) = install(typed) else {
         return;
     };
-    let Some(name) = own_chart(&install.reference.text, &examined.layout.charts) else {
-        if install.reference.text.contains("://") {
+    let Some(name) = own_chart(&install.reference, &examined.layout.charts) else {
+        if install.reference.contains("://") {
             foreign(examined, findings, reader, typed, &install);
         }
         return;
     };
-    let place = |text: &str| caret(examined, &typed.at.file, typed.at.line, text);
+    let place = |text: &str| caret(examined, &typed.program.at.file, typed.program.at.line, text);
     let chart = examined
         .files
         .charts
@@ -65,7 +51,7 @@ pub(super) fn look(examined: &Examined<'_>, findings: &mut Findings, reader: &Re
             findings
                 .add(
                     &CHART_MISSING,
-                    place(&install.reference.text),
+                    place(&install.reference),
                     format!("the release has no chart `{name}`"),
                 )
                 .because(format!(
@@ -89,77 +75,53 @@ pub(super) fn look(examined: &Examined<'_>, findings: &mut Findings, reader: &Re
             findings
                 .add(
                     &CHART_UNPINNED,
-                    place(&install.reference.text),
+                    place(&install.reference),
                     format!("the chart `{name}` is installed in whichever version is the newest"),
                 )
                 .way_out("add `--version` with the release's tag")
                 .only_for(&reader.offer);
         }
-        Some(version) if version.is_known => {
-            of_version(examined, findings, reader, name, &version.text, place(&version.text));
+        Some(version) => {
+            if let Some(version) = version.known() {
+                of_version(examined, findings, reader, name, &version, place(&version));
+            }
         }
-        Some(_) => {}
     }
     for set in &install.set {
         value(examined, findings, reader, chart, set, place);
     }
 }
 
-fn install(typed: &Typed) -> Option<Install<'_>> {
-    let [verb, rest @ ..] = typed.words.as_slice() else {
+fn install(typed: &Typed) -> Option<Install> {
+    if typed.program.name != "helm" {
+        return None;
+    }
+    let arguments = typed.program.arguments().ok()?;
+    let [verb, _, .., reference] = arguments.positional.as_slice() else {
         return None;
     };
-    if typed.program != "helm" || !matches!(verb.text.as_str(), "install" | "upgrade") {
-        return None;
-    }
-    let (mut version, mut set, mut positional) = (None, Vec::new(), Vec::new());
-    let mut words = rest.iter();
-    while let Some(word) = words.next() {
-        if !word.text.starts_with('-') {
-            positional.push(word);
-            continue;
-        }
-        // `--flag=value` is one word, `--flag value` two.
-        let (flag, value) = match word.text.split_once('=') {
-            Some((flag, value)) => (flag, Some(value)),
-            None => (word.text.as_str(), None),
-        };
-        if VALUED.contains(&flag) {
-            let value = match value {
-                Some(text) => Said {
-                    text: text.to_owned(),
-                    is_known: word.is_known,
-                },
-                None => words.next()?.clone(),
-            };
-            match flag {
-                "--version" => version = Some(value),
-                "--set" | "--set-string" => set.push(value),
-                _ => {}
-            }
-        }
-    }
-    let reference = positional.last().copied().filter(|_| positional.len() > 1)?;
-    Some(Install {
-        reference,
-        version,
-        set,
+    (verb.is("install") || verb.is("upgrade")).then(|| Install {
+        reference: reference.shown(),
+        version: arguments.last("--version").cloned(),
+        set: arguments
+            .values("--set")
+            .chain(arguments.values("--set-string"))
+            .map(Argument::shown)
+            .collect(),
     })
 }
 
 /// A chart of another project.
-fn foreign(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, typed: &Typed, install: &Install<'_>) {
-    let name = install.reference.text.rsplit('/').next().unwrap_or_default();
-    let (message, way_out) = match &install.version {
+fn foreign(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, typed: &Typed, install: &Install) {
+    let name = install.reference.rsplit('/').next().unwrap_or_default();
+    let version = install.version.as_ref().map(Argument::known);
+    let (message, way_out) = match version {
         None => (
             format!("the chart `{name}` is installed in whichever version is the newest"),
             "add `--version` with a version that was tried with this release",
         ),
-        Some(version) if version.is_known && is_moving(&version.text) => (
-            format!(
-                "the chart `{name}` is installed as `{}`, which is built anew from a branch",
-                version.text
-            ),
+        Some(Some(version)) if is_moving(&version) => (
+            format!("the chart `{name}` is installed as `{version}`, which is built anew from a branch"),
             "name a version that was published once and for all, and tried with this release",
         ),
         Some(_) => return,
@@ -167,7 +129,12 @@ fn foreign(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, ty
     findings
         .add(
             &CHART_UNPINNED,
-            caret(examined, &typed.at.file, typed.at.line, &install.reference.text),
+            caret(
+                examined,
+                &typed.program.at.file,
+                typed.program.at.line,
+                &install.reference,
+            ),
             message,
         )
         .way_out(way_out)
@@ -270,10 +237,10 @@ fn value(
     findings: &mut Findings,
     reader: &Reader,
     chart: &ChartFiles,
-    set: &Said,
+    set: &str,
     place: impl Fn(&str) -> Place,
 ) {
-    for one in set.text.split(',') {
+    for one in set.split(',') {
         let Some((path, _)) = one
             .split_once('=')
             .filter(|(path, _)| !path.contains(['\\', '[', '$', '{']))

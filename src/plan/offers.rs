@@ -23,13 +23,13 @@ const CHEAPEST: ([&str; 2], &str) = (["sim", "cpu"], "istio");
 ///
 /// # Errors
 /// The guide cannot be read, or a definition of ours is broken.
-pub fn offered(release: &Release, layout: &Layout) -> Result<Vec<Offer>, PlanError> {
+pub fn offers(release: &Release, layout: &Layout) -> Result<Vec<Offer>, PlanError> {
     let book = GuideBook::open(release.tree.as_ref(), layout, release.tag.as_ref())?;
-    offers(&book, layout)
+    offers_of(&book, layout)
 }
 
 /// The same of a guide that is open.
-pub(super) fn offers(book: &GuideBook, layout: &Layout) -> Result<Vec<Offer>, PlanError> {
+pub(super) fn offers_of(book: &GuideBook, layout: &Layout) -> Result<Vec<Offer>, PlanError> {
     let has_tab = |pattern: &TabPattern| book.titles().any(|title| pattern.matches(title));
     let providers: Vec<String> = match &layout.only_provider {
         Some(only) => vec![only.clone()],

@@ -1,25 +1,29 @@
-//! A plan while it is being drawn.
+//! What draws a plan: the guide's commands go in one by one, steps and deviations come out.
 
 use std::collections::BTreeMap;
 
-use super::{Action, Options, Origin, Profile, Provider, Step, WhenBuilt, Word, room::Room, shell::Environment};
+use super::{
+    Action, Options, Origin, Profile, Provider, Step, WhenBuilt,
+    budget::{Exhausted, MemoryBudget},
+};
 use crate::{
-    guide::{self, Role},
+    guide::{self, Argument, Named, Reading, Role, Session, Template},
     record::{Deviation, DeviationKind, Provenance},
     release::{Address, Layout, Release, schemas::Schema},
     verdict::{Cause, CauseCode, Fault, Weight},
 };
 
 /// Everything that commands are drawn with, and what has been drawn so far.
-pub(super) struct Draft<'a> {
+pub(super) struct Planner<'a> {
     pub(super) release: &'a Release,
     pub(super) layout: &'a Layout,
     pub(super) provider: &'a Provider,
     pub(super) profile: Option<&'a Profile>,
     pub(super) options: &'a Options,
-    pub(super) environment: Environment,
+    /// Into which the guide's commands are typed.
+    pub(super) session: Session,
     /// What objects may still take.
-    pub(super) room: Room,
+    pub(super) memory: MemoryBudget,
     pub(super) steps: Vec<Step>,
     pub(super) ledger: Vec<Deviation>,
     pub(super) schemas: Vec<Schema>,
@@ -33,7 +37,7 @@ pub(super) struct Draft<'a> {
 }
 
 /// A command that was understood.
-pub(super) struct Drawn {
+pub(super) struct Planned {
     pub(super) check: String,
     pub(super) sentence: String,
     pub(super) action: Action,
@@ -43,7 +47,7 @@ pub(super) struct Drawn {
     pub(super) known: Option<Fault>,
 }
 
-impl Drawn {
+impl Planned {
     pub(super) fn new(check: String, sentence: impl Into<String>, action: Action) -> Self {
         Self {
             check,
@@ -57,26 +61,32 @@ impl Drawn {
 
 /// Why a command gives no action.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(super) enum NotPlanned {
     /// It is not understood.
     Unsupported(String),
     /// It is understood, and known to fail.
     Broken(Fault),
 }
 
-impl From<String> for Stop {
+impl From<String> for NotPlanned {
     fn from(why: String) -> Self {
         Self::Unsupported(why)
     }
 }
 
-impl From<Fault> for Stop {
+impl From<Exhausted> for NotPlanned {
+    fn from(exhausted: Exhausted) -> Self {
+        Self::Unsupported(exhausted.to_string())
+    }
+}
+
+impl From<Fault> for NotPlanned {
     fn from(fault: Fault) -> Self {
         Self::Broken(fault)
     }
 }
 
-impl<'a> Draft<'a> {
+impl<'a> Planner<'a> {
     pub(super) fn new(
         release: &'a Release,
         layout: &'a Layout,
@@ -84,14 +94,18 @@ impl<'a> Draft<'a> {
         profile: Option<&'a Profile>,
         options: &'a Options,
     ) -> Self {
+        let mut session = Session::new(&layout.environment);
+        if let (Some(variable), Some(namespace)) = (&layout.namespace_variable, &options.namespace) {
+            session.pin(variable, Template::text(namespace.clone()));
+        }
         Self {
             release,
             layout,
             provider,
             profile,
             options,
-            environment: Environment::new(&layout.environment),
-            room: Room::default(),
+            session,
+            memory: MemoryBudget::default(),
             steps: Vec::new(),
             ledger: release.deviations.clone(),
             schemas: Vec::new(),
@@ -99,6 +113,16 @@ impl<'a> Draft<'a> {
             when_built: Vec::new(),
             wanted: Vec::new(),
             names: BTreeMap::new(),
+        }
+    }
+
+    /// A planner that begins where this one stands and has no steps yet. What comes of it does not touch this one.
+    pub(super) fn beside(&self) -> Self {
+        Self {
+            session: self.session.clone(),
+            memory: self.memory.clone(),
+            names: self.names.clone(),
+            ..Self::new(self.release, self.layout, self.provider, self.profile, self.options)
         }
     }
 
@@ -136,42 +160,41 @@ impl<'a> Draft<'a> {
         });
     }
 
-    /// Adds the step of a command.
+    /// Adds the step of a command. `reading` is what bash reads in it, where it is read at all.
     pub(super) fn step(
         &mut self,
         role: Role,
         command: &guide::Command,
         origin: Option<Origin>,
-        drawn: Result<Drawn, Stop>,
+        reading: Option<&Reading>,
+        planned: Result<Planned, NotPlanned>,
     ) {
-        let unset = self.environment.take_unset();
-        let (drawn, mut known) = match drawn {
-            Ok(mut drawn) => {
-                let known = drawn.known.take();
-                (drawn, known)
+        let (planned, mut known) = match planned {
+            Ok(mut planned) => {
+                let known = planned.known.take();
+                (planned, known)
             }
-            Err(Stop::Unsupported(why)) => {
-                let drawn = Drawn::new(
+            Err(NotPlanned::Unsupported(why)) => {
+                let planned = Planned::new(
                     self.check("not-understood", &command.at),
                     "the command is understood",
                     Action::Unsupported { why },
                 );
-                (drawn, None)
+                (planned, None)
             }
-            Err(Stop::Broken(fault)) => {
-                let drawn = Drawn::new(
+            Err(NotPlanned::Broken(fault)) => {
+                let planned = Planned::new(
                     self.check("command", &command.at),
                     "the command can be carried out",
-                    // It is understood; what it would do does not exist.
-                    Action::Apply {
-                        objects: Vec::new(),
-                        namespace: None,
-                    },
+                    Action::Broken,
                 );
-                (drawn, Some(fault))
+                (planned, Some(fault))
             }
         };
-        if let Some(name) = unset.first().filter(|_| known.is_none()) {
+        // What stands in for a command does not use its variables.
+        let is_of_the_guide = !matches!(planned.action, Action::LeftOut { .. } | Action::InstallManifests { .. });
+        let unset = reading.into_iter().flat_map(Reading::unset).next();
+        if let Some(Named { name, .. }) = unset.filter(|_| known.is_none() && is_of_the_guide) {
             known = Some(Fault::new(
                 format!("`{name}` is set by an earlier command"),
                 format!("nothing sets `{name}`, so bash puts nothing in its place"),
@@ -179,29 +202,42 @@ impl<'a> Draft<'a> {
             ));
         }
         self.steps.push(Step {
-            check: drawn.check,
+            check: planned.check,
             from: Provenance {
-                line: drawn.line.unwrap_or(command.at.line),
+                line: planned.line.unwrap_or(command.at.line),
                 ..command.at.clone()
             },
             command: command.raw.clone(),
-            sentence: drawn.sentence,
-            action: drawn.action,
+            sentence: planned.sentence,
+            action: planned.action,
             weight: match role {
                 Role::Prerequisite => Weight::Advisory,
                 Role::Step | Role::Optional | Role::Cleanup => Weight::Gate,
             },
             known,
             origin,
+            programs: reading.into_iter().flat_map(Reading::programs).cloned().collect(),
             resources: None,
         });
     }
 }
 
 /// What a run of a program is given.
-pub(super) struct Run<'a> {
+#[derive(Clone, Copy)]
+pub(super) struct Invocation<'a> {
     pub(super) at: &'a Provenance,
-    pub(super) words: Vec<Word>,
+    /// The program and its arguments, none of them unclear.
+    pub(super) words: &'a [Argument],
     /// Standard input, where a here-document or a pipe gives one that is known: its text and its first line.
-    pub(super) input: Option<(String, u32)>,
+    pub(super) input: Option<(&'a str, u32)>,
+    /// Names that stand as variables in single quotes.
+    pub(super) single_quoted: &'a [Named],
+}
+
+/// Arguments as text, for commands whose meaning must be known before anything runs.
+///
+/// # Errors
+/// One of them is only known at run time.
+pub(super) fn texts<'a>(arguments: impl IntoIterator<Item = &'a Argument>) -> Result<Vec<String>, String> {
+    arguments.into_iter().map(Argument::text).collect()
 }

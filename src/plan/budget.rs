@@ -5,7 +5,6 @@
 
 use serde_json::Value;
 
-use super::draft::Stop;
 use crate::manifest::Object;
 
 /// The most bytes that the objects of a plan take; those of the largest guide upstream take a tenth.
@@ -17,49 +16,53 @@ const READING: usize = 128 << 10;
 /// What a value takes besides its text, in bytes: itself, its key, and its place in an index.
 const VALUE: usize = 72;
 
-/// The memory that is left.
-#[derive(Debug)]
-pub(super) struct Room {
+/// The objects of a plan would take more memory than they may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the commands up to here read more than {MOST_BYTES} bytes of objects")]
+pub(super) struct Exhausted;
+
+/// The memory that objects may still take.
+#[derive(Debug, Clone)]
+pub(super) struct MemoryBudget {
     left: usize,
 }
 
-impl Default for Room {
+impl Default for MemoryBudget {
     fn default() -> Self {
         Self { left: MOST_BYTES }
     }
 }
 
-impl Room {
-    /// Makes room for a file that is about to be read.
+impl MemoryBudget {
+    /// Takes what reading one more file counts.
     ///
     /// # Errors
-    /// There is none.
-    pub(super) fn for_reading(&mut self) -> Result<(), Stop> {
+    /// It is not left.
+    pub(super) fn for_reading(&mut self) -> Result<(), Exhausted> {
         self.take(READING)
     }
 
-    /// Makes room for objects that were read.
+    /// Takes what objects that were read need.
     ///
     /// # Errors
-    /// There is none.
-    pub(super) fn for_objects(&mut self, objects: &[Object]) -> Result<(), Stop> {
+    /// It is not left.
+    pub(super) fn for_objects(&mut self, objects: &[Object]) -> Result<(), Exhausted> {
         objects.iter().try_for_each(|object| self.for_value(&object.value))
     }
 
-    /// Makes room for a value that was read.
+    /// Takes what a value that was read needs.
     ///
     /// # Errors
-    /// There is none.
-    pub(super) fn for_value(&mut self, value: &Value) -> Result<(), Stop> {
+    /// It is not left.
+    pub(super) fn for_value(&mut self, value: &Value) -> Result<(), Exhausted> {
         self.take(bytes(value))
     }
 
-    /// What was refused once leaves no room for anything else.
-    fn take(&mut self, bytes: usize) -> Result<(), Stop> {
+    /// Where one thing does not fit, nothing fits any more.
+    fn take(&mut self, bytes: usize) -> Result<(), Exhausted> {
         let left = self.left.checked_sub(bytes);
         self.left = left.unwrap_or(0);
-        let why = || format!("the commands up to here read more than {MOST_BYTES} bytes of objects");
-        left.map(|_| ()).ok_or_else(|| Stop::Unsupported(why()))
+        left.map(|_| ()).ok_or(Exhausted)
     }
 }
 
@@ -80,14 +83,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_read_again_and_again_leaves_no_room_in_the_end() {
-        let mut room = Room::default();
+    fn what_is_read_again_and_again_spends_the_budget() {
+        let mut budget = MemoryBudget::default();
         let value = json!({"a": ["b".repeat(1 << 20)]});
-        let fits = (0..100).filter(|_| room.for_value(&value).is_ok()).count();
+        let fits = (0..100).filter(|_| budget.for_value(&value).is_ok()).count();
         assert_eq!(fits, 31);
-        assert!(room.for_value(&Value::Null).is_err(), "after a refusal nothing fits");
-        let mut room = Room::default();
-        let fits = (0..1000).filter(|_| room.for_reading().is_ok()).count();
+        assert!(budget.for_value(&Value::Null).is_err(), "after a refusal nothing fits");
+        let mut budget = MemoryBudget::default();
+        let fits = (0..1000).filter(|_| budget.for_reading().is_ok()).count();
         assert_eq!(fits, MOST_BYTES / READING);
     }
 }

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{PodSpec, ResourceRequirements};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Action;
+use super::{Action, Makes};
 use crate::manifest::{Object, is_gpu, requested};
 
 /// What pods ask for, all replicas together. A pod must fit on one node, which these sums do not say.
@@ -38,12 +38,10 @@ impl AddAssign for Resources {
 
 /// What a step asks for; `None` where that is not known without rendering a chart or running a program.
 pub(super) fn of(action: &Action) -> Option<Resources> {
-    match action {
-        Action::Apply { objects, .. } | Action::InstallManifests { objects, .. } => {
-            Some(objects.iter().map(of_object).fold(Resources::default(), sum))
-        }
-        Action::Helm { .. } | Action::InstallProvider { .. } | Action::Unsupported { .. } => None,
-        _ => Some(Resources::default()),
+    match action.facts().makes {
+        Makes::Nothing => Some(Resources::default()),
+        Makes::Objects { objects, .. } => Some(objects.iter().map(of_object).fold(Resources::default(), sum)),
+        Makes::Unknown => None,
     }
 }
 

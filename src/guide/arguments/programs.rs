@@ -1,0 +1,47 @@
+//! The flags of the programs that guides run, as their `--help` lists them. A flag that is not here makes its command one
+//! that is not understood, so what is missing is safe, and added in one place.
+
+use super::{Dialect, Grammar};
+
+/// The grammar of a program's arguments; `None` where it is not known.
+pub(super) fn grammar(program: &str) -> Option<&'static Grammar> {
+    match program {
+        "kubectl" => Some(&KUBECTL),
+        "helm" => Some(&HELM),
+        "curl" => Some(&CURL),
+        _ => None,
+    }
+}
+
+/// Source: `kubectl options`, and `kubectl VERB --help` of the verbs that guides use.
+static KUBECTL: Grammar = Grammar {
+    dialect: Dialect::Go,
+    valued: "-n|--namespace -f|--filename -k|--kustomize -o|--output -l|--selector -p|--patch -c|--container \
+        --cluster --context --field-manager --field-selector --for --from-env-file --from-file \
+        --from-literal --grace-period --image --kubeconfig --port --replicas --since --sort-by --tail \
+        --target-port --timeout --type --user",
+    bare: "-i|--stdin -t|--tty -w|--watch -A|--all-namespaces -R|--recursive -h|--help --all --cascade --client \
+        --dry-run --export --force --force-conflicts --ignore-not-found --no-headers --now --overwrite \
+        --previous --prune --rm --save-config --server-side --short --show-labels --validate --wait",
+};
+
+/// Source: `helm install --help`, `helm upgrade --help`, `helm uninstall --help`.
+static HELM: Grammar = Grammar {
+    dialect: Dialect::Go,
+    valued: "-n|--namespace -f|--values -o|--output --description --history-max --kube-context --kubeconfig \
+        --name --password --repo --set --set-file --set-json --set-string --timeout --username --version",
+    bare: "-i|--install -g|--generate-name -h|--help --atomic --cleanup-on-fail --create-namespace --debug \
+        --dependency-update --devel --dry-run --force --ignore-not-found --insecure-skip-tls-verify \
+        --keep-history --no-hooks --plain-http --replace --reset-values --reuse-values --short --skip-crds \
+        --take-ownership --verify --wait --wait-for-jobs",
+};
+
+/// Source: `curl --help all`; only flags that change what a reader sees, or what happens on a redirect, which a gateway
+/// does not send, beside those that make the request.
+static CURL: Grammar = Grammar {
+    dialect: Dialect::Curl,
+    valued: "-X|--request -H|--header -d|--data|--data-raw|--data-binary|--data-ascii --url -m|--max-time \
+        --connect-timeout",
+    bare: "-i|--include -s|--silent -S|--show-error -v|--verbose -L|--location -N|--no-buffer -f|--fail \
+        --http1.1",
+};

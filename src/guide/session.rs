@@ -1,0 +1,503 @@
+//! What bash makes of a guide's commands, one after another, as far as that is known before anything runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Argument, Arguments, Body, Command, Piece, Pipeline, ShellPiece, ShellWord, Simple, Template, arguments::not_known,
+};
+use crate::record::Provenance;
+
+/// The most bytes that variables put in place of their names in one guide. A variable that doubles itself line by line
+/// would fill any memory; every upstream guide together has less than a hundredth.
+const MOST_REPLACED: usize = 1 << 20;
+
+/// What bash splits a value at.
+const BLANKS: [char; 3] = [' ', '\t', '\n'];
+
+/// Variables that every shell has, with values that only the reader's own shell knows.
+const OF_THE_SHELL: &[&str] = &[
+    "HOME", "HOSTNAME", "LANG", "LOGNAME", "OLDPWD", "PATH", "PWD", "RANDOM", "SHELL", "TERM", "TMPDIR", "UID", "USER",
+];
+
+/// A terminal into which the commands of a guide are typed, one after another.
+///
+/// It keeps the variables that are set by now and tells what each command gives to which program. Nothing runs: what only
+/// the output of a command would tell stays open.
+///
+/// ```
+/// use quickproof::{
+///     guide::{Choice, GuideBook, Session},
+///     release::Release,
+/// };
+///
+/// let release = Release::embedded();
+/// let layout = release.layout(None).unwrap();
+/// let book = GuideBook::open(release.tree.as_ref(), &layout, None).unwrap();
+/// let choice = Choice { variant: "sim", provider: "istio", provider_tab: None };
+/// let guide = book.choose(&layout, choice).unwrap();
+///
+/// let mut session = Session::new(&layout.environment);
+/// let commands = guide.blocks.iter().flat_map(|block| &block.commands);
+/// let readings: Vec<_> = commands.map(|command| session.read(command)).collect();
+/// let programs: Vec<_> = readings.iter().flat_map(|reading| reading.programs()).collect();
+///
+/// let verbs: Vec<_> = programs
+///     .iter()
+///     .filter(|program| program.name == "kubectl")
+///     .map(|program| program.arguments().unwrap().positional[0].shown())
+///     .collect();
+/// assert!(verbs.contains(&"apply".to_owned()));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// How many bytes may still be put in place of names.
+    left: usize,
+    variables: BTreeMap<String, Argument>,
+    /// Variables whose values stay as they are, whatever commands set.
+    pinned: BTreeMap<String, Template>,
+    /// Variables that the reader is to have set; their values are read at run time.
+    readers: BTreeSet<String>,
+}
+
+/// What bash reads in a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading {
+    /// It sets variables, and runs no program but those in `$(…)`.
+    Assignments(Vec<Assignment>),
+    /// It runs programs joined by pipes; one without a pipe.
+    Programs(Vec<Program>),
+    /// It is not understood, with the reason.
+    NotUnderstood(String),
+}
+
+/// A variable that a command sets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    /// Its name.
+    pub name: String,
+    /// Its value as the guide says it.
+    pub value: Argument,
+    /// The command whose output is all of the value, as written; `None` where it is not such an output.
+    pub output_of: Option<String>,
+    /// The programs in `$(…)` of its value, in order.
+    pub inside: Vec<Program>,
+    /// Variables in its value that nothing sets.
+    pub unset: Vec<Named>,
+}
+
+/// One program with its arguments, as bash runs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// Where the command begins that runs it.
+    pub at: Provenance,
+    /// Its name without the directory it stands in.
+    pub name: String,
+    /// What it is run with; the first word is itself.
+    pub words: Vec<Argument>,
+    /// What a here-document or a here-string gives it on standard input, and the line where that begins.
+    pub input: Option<(Argument, u32)>,
+    /// Variables that are set for it alone.
+    pub assignments: Vec<String>,
+    /// The programs in `$(…)` of its words, in order; they run before it.
+    pub inside: Vec<Self>,
+    /// Variables that it uses and that nothing sets: bash puts nothing in their place.
+    pub unset: Vec<Named>,
+    /// Names that stand as variables in single quotes, where bash puts nothing in their place.
+    pub single_quoted: Vec<Named>,
+}
+
+/// The name of a variable, and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The name.
+    pub name: String,
+    /// The line.
+    pub line: u32,
+}
+
+impl Reading {
+    /// Every program that it runs, in the order in which bash starts them: those in `$(…)` before the one they stand in.
+    pub fn programs(&self) -> Vec<&Program> {
+        let mut all = Vec::new();
+        match self {
+            Self::Assignments(assignments) => assignments.iter().for_each(|one| collect(&one.inside, &mut all)),
+            Self::Programs(programs) => collect(programs, &mut all),
+            Self::NotUnderstood(_) => {}
+        }
+        all
+    }
+
+    /// Variables that it uses and that nothing sets.
+    pub fn unset(&self) -> Vec<&Named> {
+        let assignments = match self {
+            Self::Assignments(assignments) => assignments.as_slice(),
+            _ => &[],
+        };
+        let of_values = assignments.iter().flat_map(|one| &one.unset);
+        of_values
+            .chain(self.programs().into_iter().flat_map(|program| &program.unset))
+            .collect()
+    }
+}
+
+fn collect<'a>(programs: &'a [Program], all: &mut Vec<&'a Program>) {
+    for program in programs {
+        collect(&program.inside, all);
+        all.push(program);
+    }
+}
+
+impl Program {
+    /// Its arguments, told apart.
+    ///
+    /// # Errors
+    /// Its flags are not known, or they are given in a way that it would refuse.
+    pub fn arguments(&self) -> Result<Arguments, String> {
+        Arguments::read(&self.name, self.words.get(1..).unwrap_or_default())
+    }
+
+    /// Refuses a program of which it is not known what bash gives to it, variables read at run time aside.
+    ///
+    /// # Errors
+    /// What is not known.
+    pub fn is_clear(&self) -> Result<(), String> {
+        let input = self.input.iter().map(|(input, _)| input);
+        self.words
+            .iter()
+            .chain(input)
+            .try_for_each(|word| word.passed().map(|_| ()))
+    }
+}
+
+impl Session {
+    /// A terminal in which the variables of the reader are set, such as a token. Their values are read at run time.
+    pub fn new(readers: &[String]) -> Self {
+        Self {
+            left: MOST_REPLACED,
+            variables: BTreeMap::new(),
+            pinned: BTreeMap::new(),
+            readers: readers.iter().cloned().collect(),
+        }
+    }
+
+    /// Sets a variable to what is known of it beside the guide.
+    pub fn set(&mut self, name: &str, value: Template) {
+        self.variables.insert(name.to_owned(), Argument::of(value));
+    }
+
+    /// Sees to it that a variable has this value from the command on that sets it, whatever value that command gives. One
+    /// that the output of a program gives stays open.
+    pub fn pin(&mut self, name: &str, value: Template) {
+        self.pinned.insert(name.to_owned(), value);
+    }
+
+    /// Whether a variable is set by now, be it by the reader.
+    pub fn is_set(&self, name: &str) -> bool {
+        self.variables.contains_key(name) || self.readers.contains(name)
+    }
+
+    /// The value of a variable that the guide has set; `None` where it has not, or where only a run knows it.
+    pub fn value_of(&self, name: &str) -> Option<String> {
+        self.variables.get(name)?.text().ok()
+    }
+
+    /// Types a command: what bash reads in it. The variables that it sets are set from here on.
+    pub fn read(&mut self, command: &Command) -> Reading {
+        let pipeline = match &command.body {
+            Body::Pipeline(pipeline) => pipeline,
+            Body::NotUnderstood(why) => return Reading::NotUnderstood(why.clone()),
+        };
+        match pipeline.0.as_slice() {
+            [only] if only.words.is_empty() => {
+                let assignments = only.assignments.iter();
+                Reading::Assignments(
+                    assignments
+                        .map(|(name, value)| self.assign(&command.at, name, value))
+                        .collect(),
+                )
+            }
+            [only] if only.assignments.is_empty() && only.words[0].raw == "export" => {
+                self.export(&command.at, &only.words[1..])
+            }
+            _ => Reading::Programs(self.programs(&command.at, pipeline)),
+        }
+    }
+
+    fn export(&mut self, at: &Provenance, words: &[ShellWord]) -> Reading {
+        let mut assignments = Vec::new();
+        let mut not_understood = None;
+        for word in words {
+            match exported(word) {
+                Exported::Assignment(name, value) => assignments.push(self.assign(at, &name, &value)),
+                Exported::Name => {}
+                Exported::NotUnderstood => {
+                    not_understood.get_or_insert_with(|| format!("`export {}` is not understood", word.raw));
+                }
+            }
+        }
+        not_understood.map_or(Reading::Assignments(assignments), Reading::NotUnderstood)
+    }
+
+    fn assign(&mut self, at: &Provenance, name: &str, word: &ShellWord) -> Assignment {
+        let mut found = Found::default();
+        let value = self.value(at, word, &mut found);
+        let output_of = match significant(word).as_slice() {
+            [ShellPiece::Substitution { raw, .. }] => Some(raw.clone()),
+            _ => None,
+        };
+        let set = match (value.passed(), self.pinned.get(name)) {
+            // Whatever comes of it, it is set.
+            (Err(_), _) => Argument::of(Template(vec![Piece::Variable(name.to_owned())])),
+            (Ok(_), Some(pinned)) => Argument::of(pinned.clone()),
+            (Ok(_), None) => value.clone(),
+        };
+        self.variables.insert(name.to_owned(), set);
+        Assignment {
+            name: name.to_owned(),
+            value,
+            output_of,
+            inside: found.inside,
+            unset: found.unset,
+        }
+    }
+
+    fn programs(&mut self, at: &Provenance, pipeline: &Pipeline) -> Vec<Program> {
+        pipeline.0.iter().map(|simple| self.program(at, simple)).collect()
+    }
+
+    fn program(&mut self, at: &Provenance, simple: &Simple) -> Program {
+        let mut found = Found::default();
+        // They are for this program only; their values are evaluated all the same.
+        for (_, value) in &simple.assignments {
+            self.value(at, value, &mut found);
+        }
+        let mut words = Vec::new();
+        for word in &simple.words {
+            words.extend(self.expand(at, word, Splitting::AsBash, &mut found));
+        }
+        let input = simple.input.as_ref();
+        let input = input.map(|input| (self.value(at, input, &mut found), input.line));
+        let path = words.first().map(Argument::shown).unwrap_or_default();
+        Program {
+            at: at.clone(),
+            name: path.rsplit('/').next().unwrap_or_default().to_owned(),
+            words,
+            input,
+            assignments: simple.assignments.iter().map(|(name, _)| name.clone()).collect(),
+            inside: found.inside,
+            unset: found.unset,
+            single_quoted: simple
+                .words
+                .iter()
+                .chain(&simple.input)
+                .flat_map(single_quoted)
+                .collect(),
+        }
+    }
+
+    /// A word as one value, as in an assignment, where bash splits nothing.
+    fn value(&mut self, at: &Provenance, word: &ShellWord, found: &mut Found) -> Argument {
+        self.expand(at, word, Splitting::None, found).pop().unwrap_or_default()
+    }
+
+    /// The arguments that bash makes of a word: none of an empty variable, several where a value outside quotes has blanks.
+    fn expand(&mut self, at: &Provenance, word: &ShellWord, splitting: Splitting, found: &mut Found) -> Vec<Argument> {
+        let mut fields = Vec::new();
+        let mut field = Field::default();
+        for piece in &word.pieces {
+            match piece {
+                ShellPiece::Plain(text) => field.argument.push(text),
+                ShellPiece::Quoted(text) | ShellPiece::SingleQuoted { text, .. } => {
+                    field.exists = true;
+                    field.argument.push(text);
+                }
+                ShellPiece::Variable { name, quoted } => {
+                    let splitting = if *quoted { Splitting::None } else { splitting };
+                    let splits = splitting == Splitting::AsBash;
+                    field.exists |= !splits;
+                    match self.look_up(name, splitting) {
+                        Ok(Some(value)) => field.put(&value, splits.then_some(&mut fields)),
+                        Ok(None) => {
+                            field.argument.push_unset(name);
+                            found.unset.push(Named {
+                                name: name.clone(),
+                                line: word.line,
+                            });
+                        }
+                        Err(why) => {
+                            field.argument.push_variable(name);
+                            field.argument.blur(why);
+                        }
+                    }
+                }
+                ShellPiece::Substitution { raw, pipeline } => {
+                    let programs = pipeline.iter().flat_map(|pipeline| self.programs(at, pipeline));
+                    found.inside.extend(programs);
+                    field.argument.blur(format!("`$({raw})` stands inside a word"));
+                }
+                ShellPiece::NotUnderstood(text) => {
+                    field.argument.push(text);
+                    field
+                        .argument
+                        .blur(format!("`{text}` is an expansion that is not understood"));
+                }
+            }
+        }
+        field.end(&mut fields);
+        fields
+    }
+
+    /// The value of a variable; `None` where nothing sets it.
+    fn look_up(&mut self, name: &str, splitting: Splitting) -> Result<Option<Argument>, String> {
+        if let Some(value) = self.variables.get(name) {
+            // What an argument and its piece take besides their text.
+            let each = size_of::<Argument>() + size_of::<Piece>();
+            let bytes = value.pieces().map(|(piece, _)| match piece {
+                Piece::Text(text) if splitting == Splitting::AsBash => {
+                    text.len() + each * (1 + text.matches(BLANKS).count())
+                }
+                Piece::Text(text) | Piece::Variable(text) => text.len() + each,
+            });
+            let left = self.left.checked_sub(bytes.sum());
+            self.left = left.ok_or_else(|| format!("the values of `{name}` and others make the guide too long"))?;
+            return Ok(Some(value.clone()));
+        }
+        if self.readers.contains(name) {
+            return Ok(Some(Argument::of(Template(vec![Piece::Variable(name.to_owned())]))));
+        }
+        if OF_THE_SHELL.contains(&name) {
+            return Err(not_known(name));
+        }
+        Ok(None)
+    }
+}
+
+/// What a word holds beside its text.
+#[derive(Default)]
+struct Found {
+    inside: Vec<Program>,
+    unset: Vec<Named>,
+}
+
+/// Whether a value outside quotes is split at its blanks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Splitting {
+    /// As in the arguments of a program.
+    AsBash,
+    /// As in an assignment and in a here-document.
+    None,
+}
+
+/// An argument that is being put together.
+#[derive(Default)]
+struct Field {
+    argument: Argument,
+    /// Whether it exists even when it is empty, because quotes stood in it.
+    exists: bool,
+}
+
+impl Field {
+    /// Adds the value of a variable, split at its blanks where there are fields to split it into.
+    fn put(&mut self, value: &Argument, mut fields: Option<&mut Vec<Argument>>) {
+        for (piece, is_unset) in value.pieces() {
+            match (piece, fields.as_deref_mut()) {
+                (Piece::Text(text), Some(fields)) => self.split(text, fields),
+                (Piece::Text(text), None) => self.argument.push(text),
+                (Piece::Variable(name), _) if is_unset => self.argument.push_unset(name),
+                (Piece::Variable(name), _) => self.argument.push_variable(name),
+            }
+        }
+    }
+
+    fn split(&mut self, text: &str, fields: &mut Vec<Argument>) {
+        let mut rest = text;
+        while let Some(blank) = rest.find(BLANKS) {
+            self.argument.push(&rest[..blank]);
+            self.end(fields);
+            rest = &rest[blank + 1..];
+        }
+        self.argument.push(rest);
+    }
+
+    fn end(&mut self, fields: &mut Vec<Argument>) {
+        let field = std::mem::take(self);
+        if field.exists || !field.argument.is_nothing() {
+            fields.push(field.argument);
+        }
+    }
+}
+
+/// The pieces of a word that are more than empty quotes.
+fn significant(word: &ShellWord) -> Vec<&ShellPiece> {
+    let empty = ShellPiece::Quoted(String::new());
+    word.pieces.iter().filter(|piece| **piece != empty).collect()
+}
+
+/// What an argument of `export` is.
+enum Exported {
+    Assignment(String, ShellWord),
+    /// A bare name, which sets nothing.
+    Name,
+    NotUnderstood,
+}
+
+fn exported(word: &ShellWord) -> Exported {
+    let Some(ShellPiece::Plain(text)) = word.pieces.first() else {
+        return Exported::NotUnderstood;
+    };
+    let Some((name, value)) = text.split_once('=') else {
+        let is_bare = is_name(text) && word.pieces.len() == 1;
+        return if is_bare {
+            Exported::Name
+        } else {
+            Exported::NotUnderstood
+        };
+    };
+    if !is_name(name) {
+        return Exported::NotUnderstood;
+    }
+    let first = (!value.is_empty()).then(|| ShellPiece::Plain(value.to_owned()));
+    let value = ShellWord {
+        pieces: first.into_iter().chain(word.pieces[1..].iter().cloned()).collect(),
+        ..word.clone()
+    };
+    Exported::Assignment(name.to_owned(), value)
+}
+
+fn is_name(text: &str) -> bool {
+    text.starts_with(|sign: char| sign.is_ascii_alphabetic() || sign == '_')
+        && text.chars().all(|sign| sign.is_ascii_alphanumeric() || sign == '_')
+}
+
+/// The variables that a word names in single quotes, each with its line.
+fn single_quoted(word: &ShellWord) -> Vec<Named> {
+    let mut found = Vec::new();
+    for piece in &word.pieces {
+        let ShellPiece::SingleQuoted { text, line } = piece else {
+            continue;
+        };
+        for (line, text) in (*line..).zip(text.split('\n')) {
+            found.extend(names(text).map(|name| Named {
+                name: name.to_owned(),
+                line,
+            }));
+        }
+    }
+    found
+}
+
+/// The names that a text gives as `$NAME` or `${NAME}`.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    text.split('$').skip(1).filter_map(|rest| {
+        let name = if let Some(braced) = rest.strip_prefix('{') {
+            braced.split_once('}')?.0
+        } else {
+            let end = rest.find(|sign: char| !(sign.is_ascii_alphanumeric() || sign == '_'));
+            &rest[..end.unwrap_or(rest.len())]
+        };
+        is_name(name).then_some(name)
+    })
+}
+
+#[cfg(test)]
+mod tests;
