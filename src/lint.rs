@@ -25,8 +25,6 @@ mod charts;
 mod containers;
 mod crds;
 mod examine;
-#[cfg(test)]
-mod examples;
 mod files;
 mod finding;
 mod git;
@@ -56,7 +54,7 @@ pub use github::annotations;
 pub use json::json;
 pub use rule::{Change, Examples, Family, Rule, Severity};
 pub use sarif::sarif;
-pub use server::{Applied, Said, applied};
+pub use server::{Applied, DryRun, applied};
 pub use suppress::{Suppressed, Suppression, SuppressionError, Suppressions};
 
 /// Every family of rules: one line each.
@@ -192,3 +190,6 @@ pub fn known_rules() -> impl Iterator<Item = &'static Rule> {
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
     FAMILIES.iter().flat_map(|family| family.rules).copied()
 }
+
+#[cfg(test)]
+mod tests;

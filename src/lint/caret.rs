@@ -1,6 +1,22 @@
-//! Where in a file a text stands that something is found by.
+//! Where in a file a text stands that something is found by, and findings at texts of commands.
 
-use super::{Examined, Place};
+use super::{Diagnostic, Examined, Findings, Place, Rule, reader::Reader};
+use crate::record::Provenance;
+
+/// What one reader types while it is checked.
+pub(super) struct ReaderChecker<'a, 'f> {
+    pub(super) examined: &'a Examined<'a>,
+    pub(super) reader: &'a Reader,
+    pub(super) findings: &'f mut Findings,
+}
+
+impl ReaderChecker<'_, '_> {
+    /// Adds a finding at a text of a command, for this reader.
+    pub(super) fn add(&mut self, rule: &Rule, at: &Provenance, text: &str, message: String) -> &mut Diagnostic {
+        let place = caret(self.examined, &at.file, at.line, text);
+        self.findings.add(rule, place, message).only_for(&self.reader.offer)
+    }
+}
 
 /// How many lines after the first one are looked at; a command goes on over several.
 const MOST_LINES: usize = 40;
@@ -17,11 +33,7 @@ pub(super) fn caret(examined: &Examined<'_>, file: &str, line: u32, text: &str) 
             break;
         }
         if let Some(at) = row.find(text) {
-            return Place {
-                file: file.to_owned(),
-                line: number,
-                column: u32::try_from(row[..at].chars().count() + 1).ok(),
-            };
+            return Place::in_row(file, number, row, at);
         }
     }
     whole

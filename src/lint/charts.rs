@@ -38,9 +38,11 @@ fn look(examined: &Examined<'_>, findings: &mut Findings) {
                 let offers = examined.combinations.iter().filter(|one| one.charts().contains(&chart));
                 for combination in offers {
                     let message = format!("`{}` cannot be rendered as the guide installs it", chart.directory);
-                    let added = findings.add(&RENDER, place(), message);
-                    added.because(why.clone()).only_for(&combination.offer);
-                    added.because(format!("values: {}", chart.set.join(", ")));
+                    findings
+                        .add(&RENDER, place(), message)
+                        .because(why.as_str())
+                        .because(format!("values: {}", chart.set.join(", ")))
+                        .only_for(&combination.offer);
                 }
             }
             Some(Err(NotRendered::NotTried(why))) => {
@@ -74,12 +76,9 @@ fn versions(examined: &Examined<'_>, findings: &mut Findings) {
                 continue;
             }
             let place = examined.files.place_in(examined.release, &file, &format!("/{field}"));
+            let message = format!("the {field} of `{}` is `{said}`", chart.directory);
             findings
-                .add(
-                    &VERSION,
-                    place,
-                    format!("the {field} of `{}` is `{said}`", chart.directory),
-                )
+                .add(&VERSION, place, message)
                 .because(format!("the release is {tag}"));
         }
     }

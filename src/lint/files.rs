@@ -37,7 +37,7 @@ pub struct ChartFiles {
 }
 
 /// The manifests and charts of a release.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Files {
     /// Every file of the tree that a reader may be led to, sorted.
     pub all: Vec<RepoPath>,
@@ -87,17 +87,8 @@ pub(super) fn reading_ahead<T>(release: &Release, work: impl FnOnce() -> T) -> T
 
 impl Files {
     pub(super) fn of(release: &Release, combinations: &[Combination], rendered: &Rendered) -> Self {
+        let mut files = Self::default();
         let all = in_scope(release);
-        let mut files = Self {
-            all: Vec::new(),
-            manifests: Vec::new(),
-            given: Vec::new(),
-            rendered: Vec::new(),
-            charts: Vec::new(),
-            unreadable: Vec::new(),
-            applied: BTreeMap::new(),
-            texts: Mutex::default(),
-        };
         for path in &all {
             files.read(release, path);
         }
@@ -138,33 +129,25 @@ impl Files {
 
     /// Notes what one plan applies.
     fn follow(&mut self, combination: &Combination, rendered: &Rendered) {
-        let offer = &combination.offer;
+        let mut apply = |object: &Object| {
+            let by = self.applied.entry(object.file.clone()).or_default();
+            by.insert(combination.offer.clone());
+        };
         for step in combination.plan.iter().flat_map(|plan| &plan.steps) {
             if let Makes::Objects { objects, .. } = step.action.facts().makes {
-                for object in objects {
-                    self.applied
-                        .entry(object.file.clone())
-                        .or_default()
-                        .insert(offer.clone());
-                    // The guide's own objects; every other file is among the manifests already.
-                    let is_new = object.file == step.from.file && !self.given.contains(object);
-                    if is_new {
+                objects.iter().for_each(&mut apply);
+                // The guide's own objects; every other file is among the manifests already.
+                for object in objects.iter().filter(|object| object.file == step.from.file) {
+                    if !self.given.contains(object) {
                         self.given.push(object.clone());
                     }
                 }
             }
-            let Some(chart) = ChartUse::of(&step.action) else {
-                continue;
-            };
-            if let Some(Ok(objects)) = rendered.get(&chart) {
-                for object in objects.iter() {
-                    self.applied
-                        .entry(object.file.clone())
-                        .or_default()
-                        .insert(offer.clone());
-                }
-                if self.rendered.iter().all(|(known, _)| *known != chart) {
-                    self.rendered.push((chart, objects.clone()));
+            let chart = ChartUse::of(&step.action);
+            if let Some((chart, Ok(objects))) = chart.and_then(|chart| rendered.get_key_value(&chart)) {
+                objects.iter().for_each(&mut apply);
+                if self.rendered.iter().all(|(known, _)| known != chart) {
+                    self.rendered.push((chart.clone(), objects.clone()));
                 }
             }
         }
@@ -222,11 +205,7 @@ impl Files {
         let skipped = usize::try_from(object.line.saturating_sub(1)).unwrap_or(usize::MAX);
         let (rest, indent) = dedented(&text, skipped);
         match manifest::locate(&rest, pointer) {
-            Some(Position { line, column }) => Place {
-                file: object.file.clone(),
-                line: object.line + line - 1,
-                column: Some(column + indent),
-            },
+            Some(Position { line, column }) => Place::at(&object.file, object.line + line - 1, column + indent),
             None => begin,
         }
     }
@@ -235,11 +214,7 @@ impl Files {
     pub fn place_in(&self, release: &Release, file: &str, pointer: &str) -> Place {
         let text = self.text(release, file).unwrap_or_else(|| Arc::from(""));
         match manifest::locate(&text, pointer) {
-            Some(Position { line, column }) => Place {
-                file: file.to_owned(),
-                line,
-                column: Some(column),
-            },
+            Some(Position { line, column }) => Place::at(file, line, column),
             None => Place::line(file, 1),
         }
     }

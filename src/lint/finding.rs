@@ -28,6 +28,22 @@ impl Place {
             column: None,
         }
     }
+
+    /// A column of a line.
+    pub(super) fn at(file: impl Into<String>, line: u32, column: u32) -> Self {
+        Self {
+            column: Some(column),
+            ..Self::line(file, line)
+        }
+    }
+
+    /// The place of what begins at a byte of a row, the text of a line.
+    pub(super) fn in_row(file: impl Into<String>, line: u32, row: &str, byte: usize) -> Self {
+        Self {
+            column: u32::try_from(row[..byte].chars().count() + 1).ok(),
+            ..Self::line(file, line)
+        }
+    }
 }
 
 /// Something that a rule found.
@@ -168,13 +184,16 @@ impl Findings {
 
     /// These and `others`, sorted by file, line and code.
     pub(super) fn and(mut self, others: Self) -> Self {
-        self.diagnostics.extend(others.diagnostics);
+        self.append(others);
+        self.sort();
+        self
+    }
+
+    /// Sorts them by file, line and code.
+    pub(super) fn sort(&mut self) {
         self.diagnostics
             .sort_by(|one, other| (&one.place, one.code).cmp(&(&other.place, other.code)));
-        self.undecided.extend(others.undecided);
         self.undecided.sort();
-        self.suppressed.extend(others.suppressed);
-        self
     }
 
     /// Joins what was found alike for several combinations of `offers`, and sorts by file, line and code. What a rule

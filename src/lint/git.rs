@@ -4,7 +4,7 @@
 //! are annotated and signed, cut from the release branch.
 
 use super::{Examined, Family, Findings, Place};
-use crate::release::{Answer, GitFacts, TagKind};
+use crate::release::{Answer, CompanionTag, GitFacts, TagKind};
 
 /// The family.
 pub(super) const FAMILY: Family = Family {
@@ -55,31 +55,23 @@ fn look(examined: &Examined<'_>, findings: &mut Findings) {
     // A tag is no line of a file; the ledger of a release is its guide.
     let place = || Place::line(examined.layout.guide.as_str(), 1);
     if let Some(count) = git.changed_files.filter(|count| *count > 0) {
+        let message = format!("{count} files differ from commit {}", git.head);
         findings
-            .add(
-                &CHANGED,
-                place(),
-                format!("{count} files differ from commit {}", git.head),
-            )
+            .add(&CHANGED, place(), message)
             .way_out("`git stash`, or lint a worktree of the tag");
     }
     own(git, &tag, &place, findings);
-    for companion in &git.companions {
+    for CompanionTag { name, commit } in &git.companions {
         let wanted = git.tag.as_ref().map_or(&git.head, |tag| &tag.commit);
-        match &companion.commit {
-            Some(commit) if commit == wanted => {}
-            Some(commit) => {
-                findings
-                    .add(
-                        &COMPANION,
-                        place(),
-                        format!("the tag `{}` stands at another commit than `{tag}`", companion.name),
-                    )
-                    .because(format!("`{}` is {commit}, `{tag}` is {wanted}", companion.name));
-            }
-            None => {
-                findings.add(&COMPANION, place(), format!("there is no tag `{}`", companion.name));
-            }
+        let Some(commit) = commit else {
+            findings.add(&COMPANION, place(), format!("there is no tag `{name}`"));
+            continue;
+        };
+        if commit != wanted {
+            let message = format!("the tag `{name}` stands at another commit than `{tag}`");
+            findings
+                .add(&COMPANION, place(), message)
+                .because(format!("`{name}` is {commit}, `{tag}` is {wanted}"));
         }
     }
 }
@@ -104,10 +96,8 @@ fn own(git: &GitFacts, tag: &str, place: &dyn Fn() -> Place, findings: &mut Find
                 .way_out("`git tag -s`");
         }
         TagKind::Annotated(None) => {
-            findings.undecided(
-                &UNSIGNED,
-                format!("the tag object of `{tag}` was not read; a checkout that has it tells"),
-            );
+            let why = format!("the tag object of `{tag}` was not read; a checkout that has it tells");
+            findings.undecided(&UNSIGNED, why);
         }
         TagKind::Annotated(Some(object)) => {
             if object.signature.is_none() {
@@ -115,19 +105,11 @@ fn own(git: &GitFacts, tag: &str, place: &dyn Fn() -> Place, findings: &mut Find
                     .add(&UNSIGNED, place(), format!("the tag `{tag}` is not signed"))
                     .because(format!("made by {}", object.tagger));
             }
-            if object.message.contains("${") {
-                let first = object
-                    .message
-                    .lines()
-                    .find(|line| line.contains("${"))
-                    .unwrap_or_default();
+            if let Some(line) = object.message.lines().find(|line| line.contains("${")) {
+                let message = format!("the message of the tag `{tag}` holds an unexpanded variable");
                 findings
-                    .add(
-                        &MESSAGE,
-                        place(),
-                        format!("the message of the tag `{tag}` holds an unexpanded variable"),
-                    )
-                    .because(format!("`{}`", first.trim()));
+                    .add(&MESSAGE, place(), message)
+                    .because(format!("`{}`", line.trim()));
             }
         }
     }

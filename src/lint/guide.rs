@@ -109,7 +109,7 @@ fn tabs(examined: &Examined<'_>, findings: &mut Findings) {
 mod tests {
     use rstest::rstest;
 
-    use crate::lint::examples::found;
+    use crate::lint::tests::found;
 
     const GUIDE: &str = "site-src/guides/index.md";
 

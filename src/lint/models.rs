@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     Examined, Family, Findings, Place, Severity,
     caret::caret,
     containers::{self, Flag, flags},
     objects::pool_pods,
-    pods::{PodSpec, items},
+    pods::{self, Container, PodSpec, items},
     world::{Placed, World},
 };
-use crate::plan::{Action, Step};
+use crate::plan::{Action, Offer, Step};
 
 mod size;
 
@@ -45,7 +45,7 @@ fn look(examined: &Examined<'_>, findings: &mut Findings) {
             }
         }
         for placed in &world.objects {
-            for spec in super::pods::pod_specs(placed.object) {
+            for spec in pods::pod_specs(placed.object) {
                 memory(examined, findings, &world, *placed, &spec);
             }
         }
@@ -70,14 +70,9 @@ fn asked(examined: &Examined<'_>, step: &Step) -> Option<(String, Place)> {
 fn request(examined: &Examined<'_>, findings: &mut Findings, world: &World<'_>, asked: &str, place: &Place) {
     let servers = servers(world);
     if servers.is_empty() {
-        findings.undecided(
-            &NOT_SERVED,
-            format!(
-                "which models are served to a reader of {} on {} is not known",
-                world.offer.variant, world.offer.provider
-            ),
-        );
-        return;
+        let Offer { variant, provider } = world.offer;
+        let why = format!("which models are served to a reader of {variant} on {provider} is not known");
+        findings.undecided(&NOT_SERVED, why);
     }
     for target in targets(world, asked) {
         for (placed, spec) in &servers {
@@ -85,28 +80,19 @@ fn request(examined: &Examined<'_>, findings: &mut Findings, world: &World<'_>, 
             if served.names.contains(target) || served.names.is_empty() {
                 continue;
             }
-            if served.is_open {
-                findings.undecided(
-                    &NOT_SERVED,
-                    format!(
-                        "`{target}` may be an adapter that {} finds in a folder",
-                        placed.object.title()
-                    ),
-                );
+            if served.finds_more {
+                let title = placed.object.title();
+                let why = format!("`{target}` may be an adapter that {title} finds in a folder");
+                findings.undecided(&NOT_SERVED, why);
                 continue;
             }
-            let names: Vec<String> = served.names.iter().map(|name| format!("`{name}`")).collect();
-            let found = findings.add(
-                &NOT_SERVED,
-                place.clone(),
-                format!(
-                    "`{asked}` is asked for, and the model server of `{}` does not serve it",
-                    placed.object.file
-                ),
-            );
+            let file = &placed.object.file;
+            let message = format!("`{asked}` is asked for, and the model server of `{file}` does not serve it");
+            let found = findings.add(&NOT_SERVED, place.clone(), message);
             if target != asked {
                 found.because(format!("an InferenceModel sends `{asked}` to `{target}`"));
             }
+            let names: Vec<String> = served.names.iter().map(|name| format!("`{name}`")).collect();
             found
                 .because(format!("it serves {}", names.join(", ")))
                 .because(format!("its arguments: {}", argument_place(examined, *placed, spec)))
@@ -116,12 +102,14 @@ fn request(examined: &Examined<'_>, findings: &mut Findings, world: &World<'_>, 
     }
 }
 
+/// Whether a container is told of a model.
+fn serves(container: &Container<'_>) -> bool {
+    model(&flags(container.value)).is_some()
+}
+
 /// Where the arguments of a server stand, as `file:line`.
 fn argument_place(examined: &Examined<'_>, placed: Placed<'_>, spec: &PodSpec<'_>) -> String {
-    let containers = spec.containers();
-    let container = containers
-        .iter()
-        .find(|container| model(&flags(container.value)).is_some());
+    let container = spec.containers().into_iter().find(serves);
     let pointer = container.map_or_else(
         || spec.pointer.clone(),
         |container| format!("{}/args", container.pointer),
@@ -136,24 +124,17 @@ fn targets<'a>(world: &World<'a>, asked: &'a str) -> Vec<&'a str> {
     let model = world
         .of_kind("InferenceModel")
         .find(|model| model.text("/spec/modelName") == Some(asked));
-    let targets = model.map(|model| {
-        items(&model.object.value["spec"]["targetModels"])
-            .filter_map(|(_, target)| target["name"].as_str())
-            .collect::<Vec<_>>()
-    });
-    targets
-        .filter(|targets| !targets.is_empty())
-        .unwrap_or_else(|| vec![asked])
+    let targets = model.map(|model| items(&model.object.value["spec"]["targetModels"]));
+    let targets = targets.into_iter().flatten();
+    let targets: Vec<&str> = targets.filter_map(|(_, target)| target["name"].as_str()).collect();
+    if targets.is_empty() { vec![asked] } else { targets }
 }
 
 /// The pods that serve models: those that pools select, or where no pool is known all that are told of a model.
 fn servers<'a>(world: &World<'a>) -> Vec<(Placed<'a>, PodSpec<'a>)> {
-    let serves = |spec: &PodSpec<'_>| {
-        spec.containers()
-            .iter()
-            .any(|container| model(&flags(container.value)).is_some())
-    };
-    pool_pods(world).into_iter().filter(|(_, spec)| serves(spec)).collect()
+    let mut pods = pool_pods(world);
+    pods.retain(|(_, spec)| spec.containers().iter().any(serves));
+    pods
 }
 
 /// The model that a server is told to load.
@@ -162,55 +143,40 @@ fn model<'a>(flags: &[Flag<'a>]) -> Option<&'a str> {
 }
 
 /// What pods serve.
+#[derive(Default)]
 struct Served {
     names: BTreeSet<String>,
     /// Whether they find more in a folder when they are asked.
-    is_open: bool,
+    finds_more: bool,
 }
 
 fn served(world: &World<'_>, placed: Placed<'_>, spec: &PodSpec<'_>) -> Served {
-    let mut served = Served {
-        names: BTreeSet::new(),
-        is_open: false,
-    };
+    let mut served = Served::default();
     for container in spec.containers() {
         let flags = flags(container.value);
-        let named: Vec<&str> = flags
-            .iter()
-            .filter(|flag| flag.name == "served-model-name")
-            .flat_map(|flag| &flag.values)
-            .copied()
-            .collect();
-        let own = if named.is_empty() {
-            model(&flags).into_iter().collect()
-        } else {
-            named
+        let values = |names: &'static [&str]| {
+            let named = flags.iter().filter(move |flag| names.contains(&flag.name.as_str()));
+            named.flat_map(|flag| &flag.values).copied()
         };
+        let mut own: Vec<&str> = values(&["served-model-name"]).collect();
+        if own.is_empty() {
+            own.extend(model(&flags));
+        }
         served.names.extend(own.into_iter().map(str::to_owned));
-        let adapters = flags
-            .iter()
-            .filter(|flag| matches!(flag.name.as_str(), "lora-modules" | "lora" | "modules" | "lora-paths"));
-        served.names.extend(
-            adapters
-                .flat_map(|flag| &flag.values)
-                .flat_map(|value| adapter_names(value)),
-        );
+        let adapters = values(&["lora-modules", "lora", "modules", "lora-paths"]);
+        served.names.extend(adapters.flat_map(adapter_names));
         // vLLM's resolver plugin loads an adapter from its folder when a client asks for it.
-        served.is_open |= items(&container.value["env"]).any(|(_, env)| env["name"] == "VLLM_LORA_RESOLVER_CACHE_DIR");
+        served.finds_more |=
+            items(&container.value["env"]).any(|(_, env)| env["name"] == "VLLM_LORA_RESOLVER_CACHE_DIR");
     }
     for (_, volume) in items(&spec.value["volumes"]) {
         let name = volume["configMap"]["name"].as_str();
-        let of_pods = world
-            .of_kind("ConfigMap")
-            .filter(|map| Some(map.object.name()) == name && map.namespace == placed.namespace);
+        let maps = world.of_kind("ConfigMap");
+        let of_pods = maps.filter(|map| Some(map.object.name()) == name && map.namespace == placed.namespace);
         for map in of_pods {
-            let texts = map.object.value["data"]
-                .as_object()
-                .into_iter()
-                .flat_map(serde_json::Map::values);
-            served
-                .names
-                .extend(texts.filter_map(Value::as_str).flat_map(adapters_of_a_sidecar));
+            let data = map.object.value["data"].as_object();
+            let texts = data.into_iter().flat_map(Map::values).filter_map(Value::as_str);
+            served.names.extend(texts.flat_map(adapters_of_a_sidecar));
         }
     }
     served
@@ -218,16 +184,11 @@ fn served(world: &World<'_>, placed: Placed<'_>, spec: &PodSpec<'_>) -> Served {
 
 /// The names in one value of an adapter flag: JSON with a `name`, `name=path`, or the name itself.
 fn adapter_names(value: &str) -> Vec<String> {
-    if let Ok(json) = serde_json::from_str::<Value>(value) {
-        let list = if json.is_array() {
-            json.as_array().cloned().unwrap_or_default()
-        } else {
-            vec![json]
-        };
-        return list
-            .iter()
-            .filter_map(|one| one["name"].as_str().map(str::to_owned))
-            .collect();
+    let name = |one: &Value| one["name"].as_str().map(str::to_owned);
+    match serde_json::from_str::<Value>(value) {
+        Ok(Value::Array(list)) => return list.iter().filter_map(name).collect(),
+        Ok(one) => return name(&one).into_iter().collect(),
+        Err(_) => {}
     }
     value
         .split([',', ' '])
@@ -248,7 +209,7 @@ fn adapters_of_a_sidecar(text: &str) -> Vec<String> {
         names.extend(
             items(&value["ensureExist"]["models"]).filter_map(|(_, model)| model["id"].as_str().map(str::to_owned)),
         );
-        open.extend(value.as_object().into_iter().flat_map(serde_json::Map::values));
+        open.extend(value.as_object().into_iter().flat_map(Map::values));
     }
     names
 }
@@ -260,16 +221,9 @@ fn memory(examined: &Examined<'_>, findings: &mut Findings, world: &World<'_>, p
         let on_accelerator = limits
             .as_object()
             .is_some_and(|limits| limits.keys().any(|resource| resource.contains('/')));
-        let is_simulator = container.value["image"].as_str().is_some_and(|image| {
-            let name = image
-                .rsplit('/')
-                .next()
-                .unwrap_or_default()
-                .split(':')
-                .next()
-                .unwrap_or_default();
-            name.ends_with("-sim") || name.contains("simulator")
-        });
+        let image = container.value["image"].as_str().unwrap_or_default();
+        let image = image.rsplit('/').next().and_then(|last| last.split(':').next());
+        let is_simulator = image.is_some_and(|name| name.ends_with("-sim") || name.contains("simulator"));
         let (Some(name), Some(limit)) = (
             model(&flags(container.value)),
             limits["memory"].as_str().and_then(size::bytes),
@@ -291,17 +245,12 @@ fn memory(examined: &Examined<'_>, findings: &mut Findings, world: &World<'_>, p
         } else {
             Severity::Degraded
         };
+        let written = limits["memory"].as_str().unwrap_or_default();
         let place = examined.place(placed.object, &format!("{}/resources/limits/memory", container.pointer));
+        let message = format!("`{name}` needs more memory than the {written} that its server may use");
         findings
-            .add(
-                &TOO_LARGE,
-                place,
-                format!(
-                    "`{name}` needs more memory than the {} that its server may use",
-                    limits["memory"].as_str().unwrap_or_default()
-                ),
-            )
-            .because(size.said)
+            .add(&TOO_LARGE, place, message)
+            .because(size.derived)
             .because(format!("with a cache of {:.1} GiB beside it", cache / size::GIB))
             .way_out("raise the limit, or take a smaller model")
             .at_most(severity)

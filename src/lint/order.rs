@@ -366,7 +366,7 @@ mod tests {
         false
     )]
     fn an_object_is_looked_for_in_the_namespace_that_is_named(#[case] change: &'static str, #[case] is_missing: bool) {
-        let findings = crate::lint::examples::found(&[("site-src/guides/index.md", change)]);
+        let findings = crate::lint::tests::found(&[("site-src/guides/index.md", change)]);
         let is_said = findings.diagnostics.iter().any(|one| one.code == OBJECT_MISSING.code);
         assert_eq!(is_said, is_missing);
     }

@@ -3,12 +3,10 @@
 //! Only the release's own files are read. What another tag, a branch or another project holds is not known here; that
 //! the guide leads there is what is found.
 
-use std::collections::BTreeSet;
-
 use super::{
-    Examined, Family, Findings, Severity,
-    caret::caret,
-    reader::{Computed, Reader, Typed},
+    Diagnostic, Examined, Family, Findings, Place, Severity,
+    caret::ReaderChecker,
+    reader::{Computed, Typed},
 };
 use crate::{
     guide::{Argument, ProblemKind, Role},
@@ -37,34 +35,35 @@ const BUNDLE: &str = "manifests.yaml";
 
 fn look(examined: &Examined<'_>, findings: &mut Findings) {
     for reader in examined.readers() {
+        let mut checker = ReaderChecker {
+            examined,
+            reader,
+            findings: &mut *findings,
+        };
         for typed in &reader.typed {
-            for address in typed.program.words.iter().filter_map(Argument::known) {
-                if address.contains("://") {
-                    named(examined, findings, reader, typed, &address);
-                }
+            let addresses = typed.program.words.iter().filter_map(Argument::known);
+            for address in addresses.filter(|word| word.contains("://")) {
+                named(&mut checker, typed, &address);
             }
-            charts::look(examined, findings, reader, typed);
+            charts::check(&mut checker, typed);
         }
         for computed in &reader.computed {
-            of_a_download(examined, findings, reader, computed);
+            of_a_download(&mut checker, computed);
         }
         for problem in &reader.guide.problems {
-            let place = || super::Place::line(&problem.at.file, problem.at.line);
+            let place = Place::line(&problem.at.file, problem.at.line);
             match &problem.kind {
                 ProblemKind::NoTabChosen { titles } => {
+                    let message = format!("none of the tabs `{}` is for this reader", titles.join("`, `"));
                     findings
-                        .add(
-                            &TAB_MISSING,
-                            place(),
-                            format!("none of the tabs `{}` is for this reader", titles.join("`, `")),
-                        )
+                        .add(&TAB_MISSING, place, message)
                         .because("an earlier set of tabs offers what this one leaves out")
                         .way_out("add the tab")
                         .only_for(&reader.offer);
                 }
                 ProblemKind::FenceNeverClosed => {
                     findings
-                        .add(&FENCE_OPEN, place(), "the fence that begins here is never closed")
+                        .add(&FENCE_OPEN, place, "the fence that begins here is never closed")
                         .because("the rest of the page is shown as code")
                         .way_out("close it with a line of the same signs at the same margin");
                 }
@@ -76,46 +75,27 @@ fn look(examined: &Examined<'_>, findings: &mut Findings) {
 }
 
 /// The variable that a reader's shell computes from what the web says at that moment.
-fn of_a_download(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, computed: &Computed) {
-    let place = caret(examined, &computed.at.file, computed.at.line, &computed.url);
+fn of_a_download(checker: &mut ReaderChecker<'_, '_>, computed: &Computed) {
+    let Computed { name, at, url, .. } = computed;
     if computed.is_of_releases {
-        let tag = examined
-            .release
-            .tag
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        findings
-            .add(
-                &RELEASE_COMPUTED,
-                place,
-                format!(
-                    "`{}` is the newest release at the time of reading, and not {tag}",
-                    computed.name
-                ),
-            )
-            .because(format!(
-                "`{}` lists every release that was ever published",
-                computed.url
-            ))
-            .way_out(format!("write `{}={tag}`", computed.name))
-            .only_for(&reader.offer);
+        let tag = tag_of(checker.examined);
+        let message = format!("`{name}` is the newest release at the time of reading, and not {tag}");
+        checker
+            .add(&RELEASE_COMPUTED, at, url, message)
+            .because(format!("`{url}` lists every release that was ever published"))
+            .way_out(format!("write `{name}={tag}`"));
     } else {
-        findings
-            .add(
-                &TOOL_VERSION_COMPUTED,
-                place,
-                format!(
-                    "`{}` is whatever `{}` says at the time of reading",
-                    computed.name, computed.url
-                ),
-            )
-            .way_out(format!(
-                "set `{}` to a version that was tried with this release",
-                computed.name
-            ))
-            .only_for(&reader.offer);
+        let message = format!("`{name}` is whatever `{url}` says at the time of reading");
+        checker
+            .add(&TOOL_VERSION_COMPUTED, at, url, message)
+            .way_out(format!("set `{name}` to a version that was tried with this release"));
     }
+}
+
+/// The tag of the release; empty where it is not known.
+fn tag_of(examined: &Examined<'_>) -> String {
+    let tag = examined.release.tag.as_ref();
+    tag.map(ToString::to_string).unwrap_or_default()
 }
 
 /// How bad a finding in a section is at most: what goes wrong in a cleanup leaves the quickstart as it was.
@@ -127,38 +107,47 @@ fn at_most(role: Role) -> Severity {
 }
 
 /// What an address of this repository leads to.
-fn named(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, typed: &Typed, address: &str) {
-    let is_own = |repository: &str| repository.eq_ignore_ascii_case(&examined.release.repository);
-    let (at, path, asset) = match classify(address) {
+fn named(checker: &mut ReaderChecker<'_, '_>, typed: &Typed, address: &str) {
+    let release = checker.examined.release;
+    let is_own = |repository: &str| repository.eq_ignore_ascii_case(&release.repository);
+    let (tag, last) = (tag_of(checker.examined), address.rsplit('/').next().unwrap_or_default());
+    let (at, path) = match classify(address) {
         Reference::File { repository, at, path } | Reference::Directory { repository, at, path }
             if is_own(&repository) =>
         {
-            (at, path, None)
+            (at, path)
         }
-        Reference::Asset { repository, at, name } if is_own(&repository) => (at, String::new(), Some(name)),
+        Reference::Asset { repository, at, name } if is_own(&repository) => {
+            if at != tag {
+                elsewhere(checker, typed, &at, &name, last);
+            } else if name != BUNDLE {
+                let why = format!("whether `{name}` will be attached to {tag} is not known from its files");
+                checker.findings.undecided(&FILE_MISSING, why);
+            }
+            return;
+        }
         _ => return,
     };
-    let tag = examined
-        .release
-        .tag
-        .as_ref()
-        .map(ToString::to_string)
-        .unwrap_or_default();
-    let last = address.rsplit('/').next().unwrap_or_default();
-    let place = caret(examined, &typed.program.at.file, typed.program.at.line, last);
-    let what = asset.as_deref().unwrap_or(&path);
     if at == tag {
-        if asset.as_deref().is_some_and(|asset| asset != BUNDLE) {
-            findings.undecided(
-                &FILE_MISSING,
-                format!("whether `{what}` will be attached to {tag} is not known from its files"),
-            );
-        }
-        if asset.is_none() {
-            is_there(examined, findings, reader, typed, &path, place);
-        }
+        is_there(checker, typed, &path, last);
         return;
     }
+    let exists = exists(checker.examined, &path);
+    let found = elsewhere(checker, typed, &at, &path, last);
+    if !exists {
+        found.because(format!("{tag} itself has no `{path}`"));
+    }
+}
+
+/// Adds that something of another tag or of a branch is used; `text` is where it is named.
+fn elsewhere<'f>(
+    checker: &'f mut ReaderChecker<'_, '_>,
+    typed: &Typed,
+    at: &str,
+    what: &str,
+    text: &str,
+) -> &'f mut Diagnostic {
+    let tag = tag_of(checker.examined);
     let (rule, message) = if at == "latest" {
         (
             &REFERENCE_LATEST,
@@ -169,26 +158,21 @@ fn named(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, type
             &REFERENCE_OTHER_TAG,
             format!("`{what}` of {at} is used in the guide of {tag}"),
         )
-    } else if at == "HEAD" {
-        (
-            &REFERENCE_BRANCH,
-            format!("`{what}` of the default branch is used, as it is at the time of reading"),
-        )
     } else {
+        let branch = match at {
+            "HEAD" => "the default branch".to_owned(),
+            branch => format!("the branch `{branch}`"),
+        };
         (
             &REFERENCE_BRANCH,
-            format!("`{what}` of the branch `{at}` is used, as it is at the time of reading"),
+            format!("`{what}` of {branch} is used, as it is at the time of reading"),
         )
     };
-    let found = findings.add(rule, place, message);
-    if asset.is_none() && !exists(examined, &path) {
-        found.because(format!("{tag} itself has no `{path}`"));
-    }
-    found
-        .way_out(format!("name {tag} in the address"))
-        .only_for(&reader.offer);
-    if typed.role == Role::Cleanup {
-        found.at_most(Severity::Drift);
+    let found = checker.add(rule, &typed.program.at, text, message);
+    found.way_out(format!("name {tag} in the address"));
+    match typed.role {
+        Role::Cleanup => found.at_most(Severity::Drift),
+        _ => found,
     }
 }
 
@@ -199,52 +183,34 @@ fn exists(examined: &Examined<'_>, path: &str) -> bool {
     examined.release.tree.exists(&path) || examined.release.tree.list(&path).is_ok_and(|files| !files.is_empty())
 }
 
-/// Whether the tree has what the guide names in the release's own tag.
-fn is_there(
-    examined: &Examined<'_>,
-    findings: &mut Findings,
-    reader: &Reader,
-    typed: &Typed,
-    path: &str,
-    place: super::Place,
-) {
-    if exists(examined, path) {
+/// Whether the tree has what the guide names in the release's own tag; `text` is where it is named.
+fn is_there(checker: &mut ReaderChecker<'_, '_>, typed: &Typed, path: &str, text: &str) {
+    if exists(checker.examined, path) {
         return;
     }
     // A tree may be a part of the release; what is missing with the whole folder that it belongs to proves nothing.
     let top: Vec<&str> = path.split('/').take(2).collect();
-    let (top, file) = (
-        format!("{}/", top.join("/")),
-        path.rsplit('/').next().unwrap_or_default(),
-    );
-    if !examined.files.all.iter().any(|known| known.as_str().starts_with(&top)) {
-        findings.undecided(
-            &FILE_MISSING,
-            format!("the tree has nothing in `{top}`, so whether the release has `{path}` is not known"),
-        );
+    let top = format!("{}/", top.join("/"));
+    let mut known = checker.examined.files.all.iter().map(RepoPath::as_str);
+    if !known.any(|known| known.starts_with(&top)) {
+        let why = format!("the tree has nothing in `{top}`, so whether the release has `{path}` is not known");
+        checker.findings.undecided(&FILE_MISSING, why);
         return;
     }
-    let like: BTreeSet<&str> = examined
-        .files
-        .all
-        .iter()
-        .map(RepoPath::as_str)
-        .filter(|known| known.rsplit('/').next() == Some(file) && shares_a_parent(known, path))
+    let file = path.rsplit('/').next();
+    let known = checker.examined.files.all.iter().map(RepoPath::as_str);
+    let like: Vec<String> = known
+        .filter(|known| known.rsplit('/').next() == file && shares_a_parent(known, path))
+        .map(|known| format!("`{known}`"))
         .collect();
-    let found = findings.add(&FILE_MISSING, place, format!("the release has no `{path}`"));
+    let message = format!("the release has no `{path}`");
+    let found = checker.add(&FILE_MISSING, &typed.program.at, text, message);
     if !like.is_empty() {
-        found.because(format!(
-            "it has {}",
-            like.iter()
-                .map(|path| format!("`{path}`"))
-                .collect::<Vec<_>>()
-                .join(", ")
-        ));
+        found.because(format!("it has {}", like.join(", ")));
     }
     found
         .way_out("name a file that the release has, or add this one before the tag is made")
-        .at_most(at_most(typed.role))
-        .only_for(&reader.offer);
+        .at_most(at_most(typed.role));
 }
 
 /// Whether two paths stand in folders beside each other, or in the same one.

@@ -24,14 +24,14 @@ pub struct Applied<'a> {
     offers: Vec<&'a Offer>,
 }
 
-/// What an API server said to an object.
+/// What an API server answered to a dry run of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Said {
-    /// It would take it.
-    Yes,
-    /// It refuses it, in its own words.
-    No(String),
-    /// Something about the cluster stands in the way of knowing.
+pub enum DryRun {
+    /// It would take the object.
+    Accepted,
+    /// It refuses the object, in its own words.
+    Refused(String),
+    /// Something about the cluster stands in the way of knowing, and what.
     Unknown(String),
 }
 
@@ -73,32 +73,28 @@ pub fn applied<'a>(combinations: &'a [Combination], rendered: &'a Rendered) -> V
 }
 
 impl Findings {
-    /// Adds what an API server of `cluster` said to each of the objects.
+    /// Adds what an API server of `cluster` answered about each of the objects.
     #[must_use]
     pub fn with_server<'a>(
         self,
         cluster: &str,
         combinations: &[Combination],
-        said: impl IntoIterator<Item = (&'a Applied<'a>, Said)>,
+        answers: impl IntoIterator<Item = (&'a Applied<'a>, DryRun)>,
     ) -> Self {
         let mut found = Self::default();
-        for (applied, said) in said {
+        for (applied, answer) in answers {
             let object = applied.object;
-            match said {
-                Said::Yes => {}
-                Said::No(words) => {
+            match answer {
+                DryRun::Accepted => {}
+                DryRun::Refused(words) => {
                     for offer in &applied.offers {
-                        found
-                            .add(
-                                &REFUSED,
-                                Place::line(object.file.clone(), object.line),
-                                format!("the API server refuses the {} `{}`", object.kind(), object.name()),
-                            )
-                            .because(words.clone())
-                            .only_for(offer);
+                        let place = Place::line(&object.file, object.line);
+                        let message = format!("the API server refuses the {} `{}`", object.kind(), object.name());
+                        let added = found.add(&REFUSED, place, message);
+                        added.because(words.as_str()).only_for(offer);
                     }
                 }
-                Said::Unknown(why) => found.undecided(&REFUSED, format!("`{cluster}`: {why}")),
+                DryRun::Unknown(why) => found.undecided(&REFUSED, format!("`{cluster}`: {why}")),
             }
         }
         let offers: Vec<Offer> = combinations.iter().map(|one| one.offer.clone()).collect();
@@ -109,7 +105,7 @@ impl Findings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lint::{Severity, examples::example};
+    use crate::lint::{Severity, tests::example};
 
     #[test]
     fn every_object_of_every_plan_and_chart_is_asked_about_once() {
@@ -138,9 +134,9 @@ mod tests {
         let asked = applied(&combinations, &rendered);
         let of_one_variant = "config/manifests/model/sim.yaml";
         let said = asked.iter().map(|one| match one.object.file.as_str() {
-            file if file == of_one_variant => (one, Said::No("spec: wrong".into())),
-            file if file.contains("/charts/") => (one, Said::Unknown("the cluster does not serve it".into())),
-            _ => (one, Said::Yes),
+            file if file == of_one_variant => (one, DryRun::Refused("spec: wrong".into())),
+            file if file.contains("/charts/") => (one, DryRun::Unknown("the cluster does not serve it".into())),
+            _ => (one, DryRun::Accepted),
         });
         let findings = Findings::default().with_server("demo", &combinations, said);
         assert!(!findings.diagnostics.is_empty());
@@ -164,7 +160,7 @@ mod tests {
         let mut findings = Findings::default();
         findings.add(&REFUSED, Place::line("a", 1), "first");
         findings.add(&REFUSED, Place::line("z", 1), "last");
-        let said = asked.iter().take(1).map(|one| (one, Said::No("wrong".into())));
+        let said = asked.iter().take(1).map(|one| (one, DryRun::Refused("wrong".into())));
         let files: Vec<String> = findings
             .with_server("demo", &combinations, said)
             .diagnostics

@@ -118,17 +118,15 @@ impl Suppressions {
         let mut used = vec![false; self.entries.len()];
         let mut kept = Vec::new();
         for diagnostic in std::mem::take(&mut findings.diagnostics) {
-            let matching = self.entries.iter().position(|(_, entry)| entry.covers(&diagnostic));
-            match matching {
-                Some(index) => {
-                    used[index] = true;
-                    findings.suppressed.push(Suppressed {
-                        diagnostic,
-                        reason: self.entries[index].1.reason.trim().to_owned(),
-                    });
-                }
-                None => kept.push(diagnostic),
-            }
+            let Some(index) = self.entries.iter().position(|(_, entry)| entry.covers(&diagnostic)) else {
+                kept.push(diagnostic);
+                continue;
+            };
+            used[index] = true;
+            findings.suppressed.push(Suppressed {
+                diagnostic,
+                reason: self.entries[index].1.reason.trim().to_owned(),
+            });
         }
         findings.diagnostics = kept;
         let unused = self.entries.iter().zip(used).filter(|(_, used)| !used);
@@ -150,32 +148,26 @@ impl Findings {
     /// Without what somebody suppressed; an entry that suppresses nothing is a finding.
     #[must_use]
     pub fn without(mut self, suppressions: &Suppressions) -> Self {
-        let unused: Vec<_> = suppressions.take_out(&mut self).into_iter().cloned().collect();
-        for (line, entry) in unused {
+        for (line, entry) in suppressions.take_out(&mut self) {
             let message = format!(
                 "the suppression of `{}` in `{}` matches no finding",
                 entry.code, entry.file
             );
-            let added = self.add(&UNUSED, Place::line(&suppressions.file, line), message);
-            added.because(format!("its reason was: {}", entry.reason.trim()));
-            added.way_out("remove the entry");
+            self.add(&UNUSED, Place::line(&suppressions.file, *line), message)
+                .because(format!("its reason was: {}", entry.reason.trim()))
+                .way_out("remove the entry");
         }
-        self.diagnostics.sort_by(|one, other| {
-            let key = |found: &Diagnostic| (found.place.clone(), found.code);
-            key(one).cmp(&key(other))
-        });
+        self.sort();
         self
     }
 }
 
 impl Suppression {
     fn covers(&self, diagnostic: &Diagnostic) -> bool {
+        let is_said = |part: &String| diagnostic.message.contains(part.as_str());
         self.code == diagnostic.code
             && matches(&self.file, &diagnostic.place.file)
-            && self
-                .message
-                .as_ref()
-                .is_none_or(|part| diagnostic.message.contains(part.as_str()))
+            && self.message.as_ref().is_none_or(is_said)
     }
 }
 

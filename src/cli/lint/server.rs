@@ -9,7 +9,7 @@ use crate::{
         resources::Trouble,
     },
     host::Host,
-    lint::{Applied, Said},
+    lint::{Applied, DryRun},
     manifest::Object,
 };
 
@@ -22,7 +22,7 @@ pub(super) async fn ask<'a>(
     name: &str,
     kubeconfig: Option<&Path>,
     applied: &'a [Applied<'a>],
-) -> anyhow::Result<Vec<(&'a Applied<'a>, Said)>> {
+) -> anyhow::Result<Vec<(&'a Applied<'a>, DryRun)>> {
     let cluster = cluster::open(host, &ExistingCluster::from(name), kubeconfig).await?;
     let objects: Vec<(&Object, &str)> = applied.iter().map(|one| (one.object, one.namespace)).collect();
     let answers = rehearse(&cluster.client, &objects)
@@ -33,9 +33,9 @@ pub(super) async fn ask<'a>(
         })
         .map_err(|error| error.context(format!("the cluster `{name}` cannot be asked")))?;
     let said = answers.into_iter().map(|answer| match answer {
-        Answer::Taken => Said::Yes,
-        Answer::Refused { message } => Said::No(message),
-        Answer::Open { why } => Said::Unknown(why),
+        Answer::Taken => DryRun::Accepted,
+        Answer::Refused { message } => DryRun::Refused(message),
+        Answer::Open { why } => DryRun::Unknown(why),
     });
     Ok(applied.iter().zip(said).collect())
 }

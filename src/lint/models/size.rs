@@ -28,7 +28,7 @@ pub(super) struct Size {
     /// In bytes.
     pub(super) bytes: f64,
     /// How it is known.
-    pub(super) said: String,
+    pub(super) derived: String,
 }
 
 impl Size {
@@ -47,7 +47,7 @@ impl Size {
         let bytes = billions * 1e9 * each;
         Some(Self {
             bytes,
-            said: format!(
+            derived: format!(
                 "{billions} billion parameters of {each} bytes are {:.1} GiB",
                 bytes / GIB
             ),

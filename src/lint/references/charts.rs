@@ -8,13 +8,10 @@ use super::{
 };
 use crate::{
     guide::Argument,
-    lint::{
-        ChartFiles, Examined, Findings, Place,
-        caret::caret,
-        reader::{Reader, Typed},
-    },
+    lint::{ChartFiles, Examined, caret::ReaderChecker, reader::Typed},
     manifest::Object,
     plan::own_chart,
+    record::Provenance,
     release::{Layout, Tag},
 };
 
@@ -25,70 +22,46 @@ struct Install {
     set: Vec<String>,
 }
 
-pub(super) fn look(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, typed: &Typed) {
+pub(super) fn check(checker: &mut ReaderChecker<'_, '_>, typed: &Typed) {
     let Some(install) = install(typed) else {
         return;
     };
-    let Some(name) = own_chart(&install.reference, &examined.layout.charts) else {
-        if install.reference.contains("://") {
-            foreign(examined, findings, reader, typed, &install);
+    let (examined, at, reference) = (checker.examined, &typed.program.at, &install.reference);
+    let Some(name) = own_chart(reference, &examined.layout.charts) else {
+        if reference.contains("://") {
+            foreign(checker, typed, &install);
         }
         return;
     };
-    let place = |text: &str| caret(examined, &typed.program.at.file, typed.program.at.line, text);
-    let chart = examined
-        .files
-        .charts
-        .iter()
-        .find(|chart| chart.directory.as_str() == format!("config/charts/{name}"));
-    let Some(chart) = chart else {
-        if examined.files.charts.is_empty() {
-            findings.undecided(
-                &CHART_MISSING,
-                format!("the tree has no charts, so whether the release has `{name}` is not known"),
-            );
-        } else {
-            findings
-                .add(
-                    &CHART_MISSING,
-                    place(&install.reference),
-                    format!("the release has no chart `{name}`"),
-                )
-                .because(format!(
-                    "it has {}",
-                    examined
-                        .files
-                        .charts
-                        .iter()
-                        .map(|chart| format!("`{}`", chart.directory))
-                        .collect::<Vec<_>>()
-                        .join(", ")
-                ))
-                .way_out("install a chart that the release has")
-                .at_most(at_most(typed.role))
-                .only_for(&reader.offer);
+    let directory = format!("config/charts/{name}");
+    let charts = &examined.files.charts;
+    let Some(chart) = charts.iter().find(|chart| chart.directory.as_str() == directory) else {
+        if charts.is_empty() {
+            let why = format!("the tree has no charts, so whether the release has `{name}` is not known");
+            checker.findings.undecided(&CHART_MISSING, why);
+            return;
         }
+        let known: Vec<String> = charts.iter().map(|chart| format!("`{}`", chart.directory)).collect();
+        let message = format!("the release has no chart `{name}`");
+        checker
+            .add(&CHART_MISSING, at, reference, message)
+            .because(format!("it has {}", known.join(", ")))
+            .way_out("install a chart that the release has")
+            .at_most(at_most(typed.role));
         return;
     };
-    match &install.version {
+    match install.version.as_ref().map(Argument::known) {
         None => {
-            findings
-                .add(
-                    &CHART_UNPINNED,
-                    place(&install.reference),
-                    format!("the chart `{name}` is installed in whichever version is the newest"),
-                )
-                .way_out("add `--version` with the release's tag")
-                .only_for(&reader.offer);
+            let message = format!("the chart `{name}` is installed in whichever version is the newest");
+            checker
+                .add(&CHART_UNPINNED, at, reference, message)
+                .way_out("add `--version` with the release's tag");
         }
-        Some(version) => {
-            if let Some(version) = version.known() {
-                of_version(examined, findings, reader, name, &version, place(&version));
-            }
-        }
+        Some(Some(version)) => of_version(checker, at, name, &version),
+        Some(None) => {}
     }
     for set in &install.set {
-        value(examined, findings, reader, chart, set, place);
+        value(checker, at, chart, set);
     }
 }
 
@@ -112,7 +85,7 @@ fn install(typed: &Typed) -> Option<Install> {
 }
 
 /// A chart of another project.
-fn foreign(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, typed: &Typed, install: &Install) {
+fn foreign(checker: &mut ReaderChecker<'_, '_>, typed: &Typed, install: &Install) {
     let name = install.reference.rsplit('/').next().unwrap_or_default();
     let version = install.version.as_ref().map(Argument::known);
     let (message, way_out) = match version {
@@ -126,19 +99,9 @@ fn foreign(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, ty
         ),
         Some(_) => return,
     };
-    findings
-        .add(
-            &CHART_UNPINNED,
-            caret(
-                examined,
-                &typed.program.at.file,
-                typed.program.at.line,
-                &install.reference,
-            ),
-            message,
-        )
-        .way_out(way_out)
-        .only_for(&reader.offer);
+    checker
+        .add(&CHART_UNPINNED, &typed.program.at, &install.reference, message)
+        .way_out(way_out);
 }
 
 /// Whether a version names a branch and not a build.
@@ -148,55 +111,35 @@ fn is_moving(version: &str) -> bool {
 }
 
 /// The version of a chart of this project.
-fn of_version(
-    examined: &Examined<'_>,
-    findings: &mut Findings,
-    reader: &Reader,
-    name: &str,
-    version: &str,
-    place: Place,
-) {
-    let own = examined.release.tag.as_ref();
+fn of_version(checker: &mut ReaderChecker<'_, '_>, at: &Provenance, name: &str, version: &str) {
     let Ok(other) = version.parse::<Tag>() else {
         if is_moving(version) || version.len() < 4 {
-            findings
-                .add(
-                    &CHART_UNPINNED,
-                    place,
-                    format!("the chart `{name}` is installed as `{version}`, which moves"),
-                )
-                .way_out("give the release's tag as `--version`")
-                .only_for(&reader.offer);
+            let message = format!("the chart `{name}` is installed as `{version}`, which moves");
+            checker
+                .add(&CHART_UNPINNED, at, version, message)
+                .way_out("give the release's tag as `--version`");
         }
         return;
     };
-    let Some(own) = own.filter(|own| **own != other) else {
+    let Some(own) = checker.examined.release.tag.as_ref().filter(|own| **own != other) else {
         return;
     };
-    let lacks = kinds_without_crd(examined, &other);
+    let lacks = kinds_without_crd(checker.examined, &other);
     if lacks.is_empty() {
-        findings
-            .add(
-                &CHART_OTHER_RELEASE,
-                place,
-                format!("the chart `{name}` of {other} is installed in the guide of {own}"),
-            )
-            .way_out(format!("install it as {own}"))
-            .only_for(&reader.offer);
+        let message = format!("the chart `{name}` of {other} is installed in the guide of {own}");
+        checker
+            .add(&CHART_OTHER_RELEASE, at, version, message)
+            .way_out(format!("install it as {own}"));
         return;
     }
-    findings
-        .add(
-            &CHART_EPP_FOREIGN,
-            place,
-            format!("the endpoint picker of {other} is installed, and it cannot start with the CRDs of {own}"),
-        )
+    let message = format!("the endpoint picker of {other} is installed, and it cannot start with the CRDs of {own}");
+    checker
+        .add(&CHART_EPP_FOREIGN, at, version, message)
         .because(format!("the endpoint picker of {other} watches {}", lacks.join(", ")))
         .because(format!(
             "`config/crd` of {own} has no such kind, so its watch never syncs and it never becomes ready"
         ))
-        .way_out(format!("install the chart as {own}"))
-        .only_for(&reader.offer);
+        .way_out(format!("install the chart as {own}"));
 }
 
 /// The kinds that the endpoint picker of another release watches and that the CRDs of this one lack.
@@ -232,14 +175,7 @@ fn kinds_without_crd(examined: &Examined<'_>, other: &Tag) -> Vec<String> {
 }
 
 /// Whether a value that is set is one that the chart reads.
-fn value(
-    examined: &Examined<'_>,
-    findings: &mut Findings,
-    reader: &Reader,
-    chart: &ChartFiles,
-    set: &str,
-    place: impl Fn(&str) -> Place,
-) {
+fn value(checker: &mut ReaderChecker<'_, '_>, at: &Provenance, chart: &ChartFiles, set: &str) {
     for one in set.split(',') {
         let Some((path, _)) = one
             .split_once('=')
@@ -252,21 +188,17 @@ fn value(
         for part in &parts {
             known = known.and_then(|value| value.get(part));
         }
-        if known.is_some_and(|value| !value.is_null()) || is_read(examined, chart, &parts) {
+        if known.is_some_and(|value| !value.is_null()) || is_read(checker.examined, chart, &parts) {
             continue;
         }
-        findings
-            .add(
-                &CHART_VALUE_UNKNOWN,
-                place(path),
-                format!("the chart `{}` reads no value `{path}`", name_of(chart)),
-            )
+        let message = format!("the chart `{}` reads no value `{path}`", name_of(chart));
+        checker
+            .add(&CHART_VALUE_UNKNOWN, at, path, message)
             .because(format!(
                 "neither `{}/values.yaml` nor a template names it, so helm takes it and nothing changes",
                 chart.directory
             ))
-            .way_out("set a value that the chart reads")
-            .only_for(&reader.offer);
+            .way_out("set a value that the chart reads");
     }
 }
 

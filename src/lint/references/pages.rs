@@ -10,17 +10,29 @@ use crate::{
 };
 
 pub(super) fn look(examined: &Examined<'_>, findings: &mut Findings) {
-    let guide = &examined.layout.guide;
-    let Some(folder) = guide.parent() else {
+    let Some(folder) = examined.layout.guide.parent() else {
         return;
     };
     let below = format!("{folder}/");
     let is_page = |path: &&RepoPath| path.as_str().starts_with(&below) && has_ending(path.as_str(), &["md"]);
-    let pages: Vec<&RepoPath> = examined.files.all.iter().filter(is_page).collect();
-    for page in pages {
-        let mut seen = BTreeSet::new();
-        read(examined, findings, page, page, &mut seen);
+    for page in examined.files.all.iter().filter(is_page) {
+        let mut reading = PageReading {
+            examined,
+            findings: &mut *findings,
+            page,
+            seen: BTreeSet::new(),
+        };
+        reading.read(page);
     }
+}
+
+/// A page while it is read, with the files that it includes.
+struct PageReading<'a, 'f> {
+    examined: &'a Examined<'a>,
+    findings: &'f mut Findings,
+    page: &'a RepoPath,
+    /// The files that were read.
+    seen: BTreeSet<RepoPath>,
 }
 
 /// Whether a path's last part ends with one of some endings, written without the dot.
@@ -59,70 +71,134 @@ impl Fence {
     }
 }
 
-fn never_closed(findings: &mut Findings, file: &RepoPath, begun: u32, next: u32) {
-    findings
-        .add(
-            &FENCE_OPEN,
-            Place::line(file.as_str(), begun),
-            format!("the fence that begins here is not closed before the next one begins, in line {next}"),
-        )
-        .because("what stands between them is shown as code, and headings and commands there are none")
-        .way_out("close it with a line of the same signs at the same margin");
-}
-
-/// Reads a file that is a page, or a part of one.
-fn read(
-    examined: &Examined<'_>,
-    findings: &mut Findings,
-    page: &RepoPath,
-    file: &RepoPath,
-    seen: &mut BTreeSet<String>,
-) {
-    if !seen.insert(file.to_string()) {
-        return;
-    }
-    let Some(text) = examined.files.text(examined.release, file.as_str()) else {
-        return;
-    };
-    let mut open: Option<(u32, Fence)> = None;
-    for (line, row) in (1..).zip(text.lines()) {
-        if row.starts_with("<<<<<<< ") || row.starts_with(">>>>>>> ") {
-            findings
-                .add(
-                    &CONFLICT_MARKER,
-                    Place::line(file.as_str(), line),
-                    "git wrote this line for a conflict that nobody resolved",
-                )
-                .way_out("resolve it: keep what belongs there, and take the marks away");
+impl PageReading<'_, '_> {
+    /// Reads a file that is the page, or a part of it.
+    fn read(&mut self, file: &RepoPath) {
+        if !self.seen.insert(file.clone()) {
+            return;
         }
-        let trimmed = row.trim_start();
-        if let Some(fence) = Fence::of(trimmed) {
-            open = match open {
-                None => Some((line, fence)),
-                Some((begun, outer)) if fence.closes(outer) => {
-                    if fence.opens {
-                        never_closed(findings, file, begun, line);
+        let Some(text) = self.examined.files.text(self.examined.release, file.as_str()) else {
+            return;
+        };
+        let mut open: Option<(u32, Fence)> = None;
+        for (line, row) in (1..).zip(text.lines()) {
+            if row.starts_with("<<<<<<< ") || row.starts_with(">>>>>>> ") {
+                let message = "git wrote this line for a conflict that nobody resolved";
+                self.findings
+                    .add(&CONFLICT_MARKER, Place::line(file.as_str(), line), message)
+                    .way_out("resolve it: keep what belongs there, and take the marks away");
+            }
+            let trimmed = row.trim_start();
+            if let Some(fence) = Fence::of(trimmed) {
+                open = match open {
+                    None => Some((line, fence)),
+                    Some((begun, outer)) if fence.closes(outer) => {
+                        if fence.opens {
+                            self.never_closed(file, begun, line);
+                        }
+                        fence.opens.then_some((line, fence))
                     }
-                    fence.opens.then_some((line, fence))
-                }
-                still => still,
-            };
-            continue;
+                    still => still,
+                };
+                continue;
+            }
+            if open.is_some() {
+                continue;
+            }
+            if let Some(name) = included(trimmed) {
+                let place = Place::in_row(file.as_str(), line, row, row.find(name).unwrap_or_default());
+                self.include(name, place);
+                continue;
+            }
+            for (at, target) in links(row) {
+                self.link(target, Place::in_row(file.as_str(), line, row, at));
+            }
         }
-        if open.is_some() {
-            continue;
+    }
+
+    fn never_closed(&mut self, file: &RepoPath, begun: u32, next: u32) {
+        let message = format!("the fence that begins here is not closed before the next one begins, in line {next}");
+        self.findings
+            .add(&FENCE_OPEN, Place::line(file.as_str(), begun), message)
+            .because("what stands between them is shown as code, and headings and commands there are none")
+            .way_out("close it with a line of the same signs at the same margin");
+    }
+
+    fn include(&mut self, name: &str, place: Place) {
+        let tree = &self.examined.release.tree;
+        let path = name.parse::<RepoPath>().ok();
+        if let Some(path) = path.as_ref().filter(|path| tree.exists(path)) {
+            self.read(path);
+            return;
         }
-        if let Some(name) = included(trimmed) {
-            include(examined, findings, page, file, line, row, name, seen);
-            continue;
+        // A part of a file is named by `FILE:SECTION`.
+        let part = name
+            .rsplit_once(':')
+            .and_then(|(file, _)| file.parse::<RepoPath>().ok());
+        if part.is_some_and(|path| tree.exists(&path)) {
+            return;
         }
-        for (at, target) in links(row) {
-            let place = Place {
-                file: file.to_string(),
-                line,
-                column: u32::try_from(row[..at].chars().count() + 1).ok(),
-            };
-            link(examined, findings, page, target, place);
+        let message = format!("the release has no `{name}` to include");
+        let found = self.findings.add(&INCLUDE_MISSING, place, message);
+        if let Some(folder) = path.and_then(|path| path.parent()) {
+            let below = format!("{folder}/");
+            let beside = self.examined.files.all.iter();
+            let beside = beside.filter(|path| path.as_str().starts_with(&below)).count();
+            if beside > 0 {
+                found.because(format!("its folder has {beside} other files"));
+            }
+        }
+        found
+            .because("the site leaves the line out without a word, so the page lacks what it should hold")
+            .way_out("add the file, or include one that the release has");
+        if *self.page != self.examined.layout.guide {
+            found.at_most(Severity::Hygiene);
+        }
+    }
+
+    fn link(&mut self, target: &str, place: Place) {
+        if target.contains("://") {
+            self.address(target, place);
+            return;
+        }
+        let path = target.split(['#', '?']).next().unwrap_or_default();
+        if path.is_empty() || path.starts_with(['/', '<']) || target.starts_with("mailto:") {
+            return;
+        }
+        let Some(resolved) = self.page.parent().and_then(|folder| folder.join(path).ok()) else {
+            return;
+        };
+        let is_there = |path: &str| {
+            let below = format!("{path}/");
+            let mut all = self.examined.files.all.iter().map(RepoPath::as_str);
+            all.any(|known| known == path || known.starts_with(&below))
+        };
+        // A page may be named without its ending.
+        if is_there(resolved.as_str()) || is_there(&format!("{resolved}.md")) {
+            return;
+        }
+        // What is missing with the whole folder that it belongs to proves nothing: the tree may be a part of the release.
+        if resolved.parent().is_some_and(|folder| is_there(folder.as_str())) {
+            let message = format!("the link leads to `{resolved}`, which the release has not");
+            self.findings
+                .add(&LINK_MISSING, place, message)
+                .way_out("link to a page that the release has");
+        }
+    }
+
+    /// A link that is a whole address.
+    fn address(&mut self, target: &str, place: Place) {
+        let Reference::File { repository, at, path } = classify(target) else {
+            return;
+        };
+        // Only a manifest has to be that of the release; other pages of the project may well be the newest.
+        let is_manifest = has_ending(&path, &["yaml", "yml"]);
+        let is_own = repository.eq_ignore_ascii_case(&self.examined.release.repository);
+        if is_own && is_manifest && at.parse::<Tag>().is_err() && *self.page == self.examined.layout.guide {
+            let message = format!("the link leads to `{path}` of the branch `{at}`");
+            self.findings
+                .add(&LINK_BRANCH, place, message)
+                .way_out("name the release's tag in the address");
         }
     }
 }
@@ -132,65 +208,6 @@ fn included(row: &str) -> Option<&str> {
     let name = row.strip_prefix("--8<--")?.trim();
     let name = name.strip_prefix(['"', '\''])?.strip_suffix(['"', '\''])?;
     (!name.contains("://") && !name.is_empty()).then_some(name)
-}
-
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one place where an include is met, with all that is known of it"
-)]
-fn include(
-    examined: &Examined<'_>,
-    findings: &mut Findings,
-    page: &RepoPath,
-    file: &RepoPath,
-    line: u32,
-    row: &str,
-    name: &str,
-    seen: &mut BTreeSet<String>,
-) {
-    let path = name.parse::<RepoPath>().ok();
-    if let Some(path) = path.as_ref().filter(|path| examined.release.tree.exists(path)) {
-        read(examined, findings, page, path, seen);
-        return;
-    }
-    // A part of a file is named by `FILE:SECTION`.
-    let part = name
-        .rsplit_once(':')
-        .and_then(|(file, _)| file.parse::<RepoPath>().ok());
-    if part.is_some_and(|path| examined.release.tree.exists(&path)) {
-        return;
-    }
-    let column = row
-        .find(name)
-        .and_then(|at| u32::try_from(row[..at].chars().count() + 1).ok());
-    let place = Place {
-        file: file.to_string(),
-        line,
-        column,
-    };
-    let found = findings.add(
-        &INCLUDE_MISSING,
-        place,
-        format!("the release has no `{name}` to include"),
-    );
-    let folder = path.and_then(|path| path.parent()).map(|folder| format!("{folder}/"));
-    let beside = folder.map(|folder| {
-        examined
-            .files
-            .all
-            .iter()
-            .filter(|path| path.as_str().starts_with(&folder))
-            .count()
-    });
-    if let Some(count) = beside.filter(|count| *count > 0) {
-        found.because(format!("its folder has {count} other files"));
-    }
-    found
-        .because("the site leaves the line out without a word, so the page lacks what it should hold")
-        .way_out("add the file, or include one that the release has");
-    if *page != examined.layout.guide {
-        found.at_most(Severity::Hygiene);
-    }
 }
 
 /// The targets of links in a line, and where each begins.
@@ -205,58 +222,6 @@ fn links(row: &str) -> Vec<(usize, &str)> {
         }
     }
     links
-}
-
-fn link(examined: &Examined<'_>, findings: &mut Findings, page: &RepoPath, target: &str, place: Place) {
-    if target.contains("://") {
-        let Reference::File { repository, at, path } = classify(target) else {
-            return;
-        };
-        // Only a manifest has to be that of the release; other pages of the project may well be the newest.
-        let is_manifest = has_ending(&path, &["yaml", "yml"]);
-        let is_own = repository.eq_ignore_ascii_case(&examined.release.repository);
-        if is_own && is_manifest && at.parse::<Tag>().is_err() && *page == examined.layout.guide {
-            findings
-                .add(
-                    &LINK_BRANCH,
-                    place,
-                    format!("the link leads to `{path}` of the branch `{at}`"),
-                )
-                .way_out("name the release's tag in the address");
-        }
-        return;
-    }
-    let path = target.split(['#', '?']).next().unwrap_or_default();
-    if path.is_empty() || path.starts_with(['/', '<']) || target.starts_with("mailto:") {
-        return;
-    }
-    let Some(resolved) = page.parent().and_then(|folder| folder.join(path).ok()) else {
-        return;
-    };
-    // A page may be named without its ending.
-    let is_there = |path: &str| {
-        examined
-            .files
-            .all
-            .iter()
-            .any(|known| known.as_str() == path || known.as_str().starts_with(&format!("{path}/")))
-    };
-    if is_there(resolved.as_str()) || is_there(&format!("{resolved}.md")) {
-        return;
-    }
-    let Some(folder) = resolved.parent() else {
-        return;
-    };
-    // What is missing with the whole folder that it belongs to proves nothing: the tree may be a part of the release.
-    if is_there(folder.as_str()) {
-        findings
-            .add(
-                &LINK_MISSING,
-                place,
-                format!("the link leads to `{resolved}`, which the release has not"),
-            )
-            .way_out("link to a page that the release has");
-    }
 }
 
 #[cfg(test)]
