@@ -61,17 +61,10 @@ impl Images {
     }
 }
 
-/// Says that something of our own or of the machine failed.
-fn failed(
-    context: &Context,
-    stage: Stage,
-    check: &str,
-    sentence: &str,
-    code: CauseCode,
-    error: &dyn std::error::Error,
-) -> Stopped {
+/// Says, in the stage that the run is in, that something of our own or of the machine failed.
+fn failed(events: &Events, check: &str, sentence: &str, code: CauseCode, error: &dyn std::error::Error) -> Stopped {
     let fault = Fault::shown(sentence, Cause::new(code).because(in_words(error)));
-    Stopped::at(&context.events, Decision::new(stage, check, sentence, fault.into()))
+    Stopped::at(events, Decision::new(events.stage(), check, sentence, fault.into()))
 }
 
 /// Sees to the images of a plan and to the programs that its steps call. Nodes that are somebody else's pull images
@@ -100,14 +93,7 @@ pub(super) async fn provide_images(
         let program = images::program(&context.host, &name, &context.events).await;
         let program = program.map_err(|error| {
             let (check, sentence) = (format!("program:{name}"), format!("{name} is on this machine"));
-            failed(
-                context,
-                Stage::Images,
-                &check,
-                &sentence,
-                CauseCode::HostToolFailed,
-                &error,
-            )
+            failed(&context.events, &check, &sentence, CauseCode::HostToolFailed, &error)
         })?;
         programs.insert(name, program);
     }
@@ -121,14 +107,7 @@ async fn provide(context: &Context, plan: &Plan) -> Result<Provided, Stopped> {
     let provided = images::provide(&context.host, context.order.images, &wanted, events).await;
     let provided = provided.map_err(|error| {
         let sentence = "the images that the plan names are ready";
-        failed(
-            context,
-            Stage::Images,
-            "images",
-            sentence,
-            CauseCode::ImagesNotReady,
-            &error,
-        )
+        failed(&context.events, "images", sentence, CauseCode::ImagesNotReady, &error)
     })?;
     events.note(Stage::Images, provided.sentence.clone());
     for image in &provided.images {
@@ -172,14 +151,7 @@ pub(super) async fn open_existing(context: &Context) -> Result<Option<Cluster>, 
     let opened = cluster::open(&context.host, which, context.order.kubeconfig.as_deref()).await;
     opened.map(Some).map_err(|error| {
         let sentence = "the cluster answers";
-        failed(
-            context,
-            Stage::Cluster,
-            "cluster",
-            sentence,
-            CauseCode::ApiServerAway,
-            &error,
-        )
+        failed(&context.events, "cluster", sentence, CauseCode::ApiServerAway, &error)
     })
 }
 
@@ -202,14 +174,7 @@ pub(super) async fn ready_cluster(
         let made = cluster::create(host, &context.id, image, &context.inventory, events).await;
         made.map_err(|error| {
             let sentence = "the cluster is ready";
-            failed(
-                context,
-                Stage::Cluster,
-                "cluster",
-                sentence,
-                CauseCode::ClusterNotCreated,
-                &error,
-            )
+            failed(events, "cluster", sentence, CauseCode::ClusterNotCreated, &error)
         })?
     };
     context.hold(|held| held.cluster = Some(cluster.clone()));
@@ -217,14 +182,7 @@ pub(super) async fn ready_cluster(
         let loaded = images::load(host, provided, &cluster.name, events).await;
         loaded.map_err(|error| {
             let sentence = "images are loaded into the node";
-            failed(
-                context,
-                Stage::Cluster,
-                "images-loaded",
-                sentence,
-                CauseCode::ImagesNotReady,
-                &error,
-            )
+            failed(events, "images-loaded", sentence, CauseCode::ImagesNotReady, &error)
         })?;
     }
     let what = match cluster.origin {

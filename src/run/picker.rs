@@ -24,7 +24,7 @@ const METRICS_PORT: u16 = 9090;
 /// How long a scrape may take.
 pub(super) const SCRAPE_LIMIT: Duration = Duration::from_secs(10);
 /// How long a refusal is asked again: rights that were granted a moment ago may take one to be known.
-const GRANTED_WITHIN: Duration = Duration::from_secs(3);
+const GRANTED_WITHIN: Duration = Duration::from_secs(10);
 /// Between two tries.
 const BETWEEN_TRIES: Duration = Duration::from_millis(300);
 
