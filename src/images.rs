@@ -6,38 +6,48 @@
 
 use crate::{host::Host, record::Events};
 
+mod decide;
 mod engine;
 mod error;
 mod layer;
+mod load;
 mod make;
 mod node;
 mod oci;
 mod program;
 mod progress;
 mod published;
-mod pull;
 mod push;
+mod reachable;
 mod recipe;
 mod registry;
 mod serve;
 mod source;
+mod state;
 mod store;
 
 pub use crate::manifest::{BadImageRef, ImageRef};
 pub use error::ImagesError;
+pub use load::load;
 pub use program::{found, program};
 pub use published::may_be_published;
-pub use pull::load;
 pub use recipe::{
     Accepted, ArchiveLine, DataLine, DebianPackages, DebianSystem, DirectoryLine, FileLine, FoundOnPath, Go,
-    JoinedLine, Line, LinkLine, Makes, Mode, Recipe, RunConfig, Source, TextLine, TreeLine, Version, Wheel, When,
+    JoinedLine, Line, LinkLine, Makes, Mode, Recipe, RecipeSource, RunConfig, TextLine, TreeLine, Version, Wheel, When,
 };
 pub use registry::{REGISTRY_CONTAINER, Registry, remove_registry};
-pub use serve::{State, states};
+pub use state::{RecipeState, states};
+
+use decide::{Decision, NodeImage};
+use engine::Engine;
+use make::Maker;
+use progress::Progress;
+use source::Workshop;
+use store::Store;
 
 /// How container images come to the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Way {
+pub enum ImageSource {
     /// The first of the others that can work here; one line says which
     Auto,
     /// Pulled from their registries
@@ -52,36 +62,36 @@ pub enum Way {
 /// What there is for a cluster.
 #[derive(Debug, Clone)]
 pub struct Provided {
-    /// The way that was taken; never [`Way::Auto`].
-    pub way: Way,
+    /// Where images were had from; never [`ImageSource::Auto`].
+    pub source: ImageSource,
     /// How the images are had, as one sentence without a full stop.
     pub sentence: String,
     /// The image of the cluster's node; `None` is the default of the tool that makes the cluster.
     pub node_image: Option<String>,
     /// The images that are here. Where the node's image is ours it is among them, since it too stands in for another.
-    pub images: Vec<Had>,
+    pub images: Vec<ProvidedImage>,
     /// Wanted images that are not here and that no recipe makes: the cluster will say what comes of them.
     pub missing: Vec<ImageRef>,
     /// The local registry that nodes ask; `None` where they ask the registries that names name.
     pub registry: Option<Registry>,
-    /// Images that have to be put into the cluster's nodes once they run: see [`load`].
+    /// Images that have to be put into the cluster's nodes once they run, by [`load`].
     pub load: Vec<ImageRef>,
 }
 
 /// An image that is here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Had {
+pub struct ProvidedImage {
     /// Its upstream name.
     pub image: ImageRef,
     /// The digest of what the name leads to here, `sha256:…`.
     pub digest: String,
     /// How it came here.
-    pub how: How,
+    pub origin: ImageOrigin,
 }
 
-/// How an image came here.
+/// How an image came to this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum How {
+pub enum ImageOrigin {
     /// From the registry that its name names.
     Pulled,
     /// It was in the engine already.
@@ -95,22 +105,57 @@ pub enum How {
 
 /// Sees to it that the wanted images, and a node image that can run them, are here.
 ///
-/// Names that cannot be had are not an error: they are in [`Provided::missing`], and are left to the cluster.
+/// What is to be done is decided first, as data (`images::decide`), and then carried out. Names that cannot be had are not
+/// an error: they are in [`Provided::missing`], and are left to the cluster.
 ///
 /// # Errors
-/// The engine or a package tool does not do its work, or [`Way::Present`] was asked for and something is not here.
-pub async fn provide(host: &Host, way: Way, wanted: &[ImageRef], events: &Events) -> Result<Provided, ImagesError> {
-    let way = match way {
-        Way::Auto => pull::choose(host, wanted, events).await?,
-        chosen => chosen,
+/// The engine or a package tool does not do its work, or [`ImageSource::Present`] was asked for and something is not here.
+pub async fn provide(
+    host: &Host,
+    source: ImageSource,
+    wanted: &[ImageRef],
+    events: &Events,
+) -> Result<Provided, ImagesError> {
+    let source = match source {
+        ImageSource::Auto => reachable::choose(host, wanted, events).await?,
+        named => named,
     };
     let mut wanted = wanted.to_vec();
     wanted.sort();
     wanted.dedup();
-    match way {
-        Way::Pull => pull::provide(host, &wanted, events).await,
-        Way::Auto | Way::Build => serve::provide(host, serve::Building::Allowed, &wanted, events).await,
-        Way::Present => serve::provide(host, serve::Building::Refused, &wanted, events).await,
+    let mut names: Vec<String> = wanted.iter().map(ToString::to_string).collect();
+    let engine = Engine::answering(host).await?;
+    let progress = Progress::new(events);
+    if source == ImageSource::Pull {
+        // Nothing is made, so that no package tool need work.
+        let decided = decide::pulled(&wanted, &engine.images(names).await?);
+        return progress
+            .during(load::carry_out(source, decided, &engine, &progress))
+            .await;
+    }
+    let recipes = recipe::read_all()?;
+    let store = Store::of(host);
+    let maker = Maker {
+        workshop: Workshop::open(host, &store, &progress).await?,
+        recipes: &recipes,
+    };
+    let node = maker.recipe("node")?;
+    let node_name: ImageRef = node::name(&maker, node)?.parse()?;
+    names.push(node_name.to_string());
+    let in_engine = engine.images(names).await?;
+    let node = NodeImage {
+        recipe: node,
+        is_present: in_engine.iter().any(|image| image.is_tagged(&node_name)),
+        name: node_name,
+    };
+    let registry = maker.recipe("registry")?;
+    match decide::present_or_built(source, &wanted, &in_engine, &recipes, node, registry) {
+        Decision::Load(decided) => {
+            progress
+                .during(load::carry_out(source, decided, &engine, &progress))
+                .await
+        }
+        Decision::Serve(decided) => progress.during(serve::carry_out(decided, &maker, &engine)).await,
     }
 }
 

@@ -10,7 +10,7 @@ use futures::FutureExt as _;
 use crate::{
     cluster::ExistingCluster,
     host::{Host, docker},
-    images::Way,
+    images::ImageSource,
     plan::{self, Plan},
     record::{Event, Events, Reporter, RunRecord},
     release::{Access, Release, RemoteError, Source},
@@ -58,7 +58,7 @@ pub struct Order {
     /// Whether what a published release has on the web may be fetched.
     pub access: Access,
     /// How images are had.
-    pub images: Way,
+    pub images: ImageSource,
     /// An existing cluster, or `None` for one of our own.
     pub cluster: Option<ExistingCluster>,
     /// The kubeconfig file of an existing cluster.

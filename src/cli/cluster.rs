@@ -11,7 +11,7 @@ use crate::{
         reap,
     },
     host::Host,
-    images::{self, Way},
+    images::{self, ImageSource},
     record::Events,
 };
 
@@ -48,7 +48,7 @@ pub async fn run(host: &Host, command: &ClusterCommand, events: &Events, out: &m
             node_image: Some(image),
         } => up(host, id, Some(image), events, out).await,
         ClusterCommand::Up { id, node_image: None } => {
-            let provided = images::provide(host, Way::Auto, &[], events).await?;
+            let provided = images::provide(host, ImageSource::Auto, &[], events).await?;
             up(host, id, provided.node_image.as_deref(), events, out).await
         }
         ClusterCommand::Down { id } => down(host, id, out).await,

@@ -9,7 +9,7 @@ use owo_colors::OwoColorize;
 
 use crate::{
     host::Host,
-    images::{self, How, ImageRef, Makes, Provided, Source, Way, When},
+    images::{self, ImageOrigin, ImageRef, ImageSource, Makes, Provided, RecipeSource, When},
     record::{Event, Events},
 };
 
@@ -76,10 +76,10 @@ pub async fn list(host: &Host) -> anyhow::Result<()> {
             Makes::Node => "node",
         };
         let source = match &recipe.source {
-            Some(Source::Go(_)) => "Go module",
-            Some(Source::DebianPackages(_)) => "Debian packages",
-            Some(Source::DebianSystem(_)) => "Debian system",
-            Some(Source::Wheel(_)) => "Python wheel",
+            Some(RecipeSource::Go(_)) => "Go module",
+            Some(RecipeSource::DebianPackages(_)) => "Debian packages",
+            Some(RecipeSource::DebianSystem(_)) => "Debian system",
+            Some(RecipeSource::Wheel(_)) => "Python wheel",
             None => "other parts",
         };
         let names: Vec<String> = recipe.names.iter().map(ToString::to_string).collect();
@@ -102,7 +102,8 @@ pub async fn list(host: &Host) -> anyhow::Result<()> {
 /// The engine does not answer, or an image cannot be pulled.
 pub async fn pull(host: &Host, wanted: Vec<ImageRef>) -> anyhow::Result<()> {
     let wanted = or_all(wanted)?;
-    let provided = telling(|events| async move { images::provide(host, Way::Pull, &wanted, &events).await }).await?;
+    let provided =
+        telling(|events| async move { images::provide(host, ImageSource::Pull, &wanted, &events).await }).await?;
     write_provided(&provided)?;
     anyhow::ensure!(
         provided.missing.is_empty(),
@@ -119,7 +120,8 @@ pub async fn pull(host: &Host, wanted: Vec<ImageRef>) -> anyhow::Result<()> {
 pub async fn build(host: &Host, wanted: Vec<ImageRef>) -> anyhow::Result<()> {
     let everything = wanted.is_empty();
     let wanted = or_all(wanted)?;
-    let provided = telling(|events| async move { images::provide(host, Way::Build, &wanted, &events).await }).await?;
+    let provided =
+        telling(|events| async move { images::provide(host, ImageSource::Build, &wanted, &events).await }).await?;
     write_provided(&provided)?;
     if everything {
         for recipe in images::recipes()?
@@ -142,19 +144,9 @@ pub async fn build(host: &Host, wanted: Vec<ImageRef>) -> anyhow::Result<()> {
 /// # Errors
 /// The cluster is not there or an image is not in the engine.
 pub async fn load(host: &Host, cluster: &str, wanted: Vec<ImageRef>) -> anyhow::Result<()> {
-    let provided = Provided {
-        way: Way::Present,
-        sentence: String::new(),
-        node_image: None,
-        images: Vec::new(),
-        missing: Vec::new(),
-        registry: None,
-        load: wanted,
-    };
-    telling(|events| async move { images::load(host, &provided, cluster, &events).await.map(|()| provided) })
+    telling(|events| async move { images::load(host, &wanted, cluster, &events).await })
         .await
         .with_context(|| format!("cannot put images into `{cluster}`"))
-        .map(drop)
 }
 
 fn or_all(wanted: Vec<ImageRef>) -> anyhow::Result<Vec<ImageRef>> {
@@ -204,14 +196,14 @@ fn say(line: &str) {
 
 fn write_provided(provided: &Provided) -> anyhow::Result<()> {
     let mut out = stdout();
-    for had in &provided.images {
-        let how = match &had.how {
-            How::Pulled => "pulled",
-            How::Present => "was here",
-            How::Built { note } => note,
+    for image in &provided.images {
+        let origin = match &image.origin {
+            ImageOrigin::Pulled => "pulled",
+            ImageOrigin::Present => "was here",
+            ImageOrigin::Built { note } => note,
         };
-        writeln!(out, "{}  {}", had.image.bold(), had.digest)?;
-        writeln!(out, "  {how}")?;
+        writeln!(out, "{}  {}", image.image.bold(), image.digest)?;
+        writeln!(out, "  {origin}")?;
     }
     for name in &provided.missing {
         writeln!(out, "{}  not here", name.bold())?;

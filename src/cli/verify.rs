@@ -13,7 +13,7 @@ use crate::{
         source::SourceArguments,
     },
     cluster::ExistingCluster,
-    images::Way,
+    images::ImageSource,
     plan::{self, Phase},
     release,
     report::Sink,
@@ -64,7 +64,7 @@ pub struct VerifyArguments {
 
     /// How container images come to the cluster
     #[arg(long, value_name = "HOW", default_value = "auto", help_heading = "Where it runs")]
-    images: Way,
+    images: ImageSource,
     /// An existing cluster, by the name of its kubeconfig context; `current` is the current one
     #[arg(long, value_name = "CONTEXT", help_heading = "Where it runs")]
     cluster: Option<String>,

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::ImagesError;
+use super::{ImageRef, ImagesError};
 use crate::host::{Ended, Host, docker};
 
 /// The label on everything that is made in the engine, by which it is found again.
@@ -31,6 +31,35 @@ pub(super) struct EngineImage {
     /// Its size in bytes.
     #[serde(default)]
     pub size: u64,
+}
+
+impl EngineImage {
+    /// Whether it has this name, by its tag.
+    pub(super) fn is_tagged(&self, name: &ImageRef) -> bool {
+        let mut tags = self.repo_tags.iter().filter_map(|tag| tag.parse::<ImageRef>().ok());
+        tags.any(|tag| tag == *name)
+    }
+
+    /// Whether it has this name, by its tag or by a digest that a registry gave it.
+    pub(super) fn is_called(&self, name: &ImageRef) -> bool {
+        let is_pinned = |wanted| self.digests_in(name).any(|digest| digest == wanted);
+        self.is_tagged(name) || name.digest().is_some_and(is_pinned)
+    }
+
+    /// The digest that the registry of this name gave it; the engine's own id where it came from none.
+    pub(super) fn digest_of(&self, name: &ImageRef) -> String {
+        self.digests_in(name).next().unwrap_or_else(|| self.id.clone())
+    }
+
+    fn digests_in(&self, name: &ImageRef) -> impl Iterator<Item = String> {
+        let digests = self
+            .repo_digests
+            .iter()
+            .filter_map(|digest| digest.parse::<ImageRef>().ok());
+        digests
+            .filter(|digest| digest.host() == name.host() && digest.repository() == name.repository())
+            .filter_map(|digest| digest.digest().map(str::to_owned))
+    }
 }
 
 /// A container as the engine has it.
@@ -147,5 +176,25 @@ impl<'a> Engine<'a> {
             return Ok(Vec::new());
         }
         Ok(serde_json::from_slice(&said)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_is_the_registrys_own_where_there_is_one() {
+        let digest = format!("sha256:{}", "b".repeat(64));
+        let mut image = EngineImage {
+            id: "sha256:1".to_owned(),
+            repo_tags: vec![],
+            repo_digests: vec![format!("istio/pilot@{digest}")],
+            size: 1,
+        };
+        let name: ImageRef = "docker.io/istio/pilot:1.28.0".parse().unwrap();
+        assert_eq!(image.digest_of(&name), digest);
+        image.repo_digests.clear();
+        assert_eq!(image.digest_of(&name), "sha256:1");
     }
 }

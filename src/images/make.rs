@@ -128,13 +128,14 @@ impl<'a> Maker<'a> {
         Ok(unmade.into_values().collect())
     }
 
+    /// The images of these recipes, where all of them were made before.
+    pub(super) fn all_made(&self, recipes: &[&'a Recipe]) -> Result<Option<Vec<PackedImage>>, ImagesError> {
+        recipes.iter().map(|recipe| self.made(recipe)).collect()
+    }
+
     /// Makes the images of these recipes, material first, side by side; what is made already is only looked up.
     pub(super) async fn make(&self, recipes: &[&'a Recipe]) -> Result<Vec<PackedImage>, ImagesError> {
-        let made: Option<Vec<PackedImage>> = recipes
-            .iter()
-            .map(|recipe| self.made(recipe))
-            .collect::<Result<Option<_>, _>>()?;
-        if let Some(made) = made {
+        if let Some(made) = self.all_made(recipes)? {
             return Ok(made);
         }
         let needed = self.with_needs(recipes)?;

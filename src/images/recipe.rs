@@ -51,7 +51,7 @@ pub struct Recipe {
     pub stands_for: Option<String>,
     /// What is fetched or compiled first; absent where the files of other recipes are all there is.
     #[serde(default)]
-    pub source: Option<Source>,
+    pub source: Option<RecipeSource>,
     /// Recipes whose files lie under this one's, lowest first, each as a layer that images share.
     #[serde(default)]
     pub under: Vec<String>,
@@ -111,7 +111,7 @@ pub enum Makes {
 /// Where a recipe's material comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Source {
+pub enum RecipeSource {
     /// A program compiled from Go modules.
     Go(Go),
     /// Packages of a Debian suite, unpacked and not installed.
@@ -371,7 +371,9 @@ mod tests {
         let recipes = read_all().unwrap();
         assert!(recipes.len() > 15);
         for recipe in recipes.values() {
-            let Some(Source::Go(go)) = &recipe.source else { continue };
+            let Some(RecipeSource::Go(go)) = &recipe.source else {
+                continue;
+            };
             let lock = image_file(&format!("go/{}/go.mod", go.lock)).expect("a lock for each Go source");
             if let (Some(module), Some(version)) = (&go.module, &go.version) {
                 let lock = String::from_utf8(lock).unwrap();

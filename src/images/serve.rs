@@ -1,372 +1,175 @@
-//! Makes images from packages where they are not here yet, and serves them to the nodes under their upstream names.
+//! Images for nodes of ours: made from packages where they are not made yet, and served under their upstream names by a
+//! registry of ours.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{
-    Had, How, ImageRef, ImagesError, Provided, Way,
+    ImageOrigin, ImageRef, ImagesError, Provided, ProvidedImage,
+    decide::{NodeImage, Serve, sentence},
     engine::{Engine, EngineImage},
     make::Maker,
     node,
     oci::PackedImage,
-    program,
-    progress::{Progress, spoken},
-    recipe::{self, Makes, Recipe, Source},
+    push::RegistryClient,
+    recipe::Recipe,
     registry::{self, Registry},
-    source::{Workshop, estimate},
     store::Store,
 };
-use crate::{host::Host, record::Events};
 
-/// Whether what is not here may be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Building {
-    /// It is made.
-    Allowed,
-    /// It is an error.
-    Refused,
-}
-
-/// What there is of a recipe.
-#[derive(Debug, Clone)]
-pub struct State {
-    /// The recipe.
-    pub recipe: Recipe,
-    /// Whether everything it makes is here.
-    pub made: bool,
-    /// What has been made of it, in bytes, as far as it is known.
-    pub bytes: Option<u64>,
-}
-
-/// The recipe that makes a name, if one does.
-fn recipe_for<'a>(recipes: &'a BTreeMap<String, Recipe>, name: &ImageRef) -> Option<&'a Recipe> {
-    recipes
-        .values()
-        .find(|recipe| recipe.makes == Makes::Image && recipe.names.contains(name))
-}
-
-pub(super) async fn provide(
-    host: &Host,
-    building: Building,
-    wanted: &[ImageRef],
-    events: &Events,
+/// Makes what is not made yet, starts the registry, and hands it what nodes will ask for.
+pub(super) async fn carry_out(
+    serve: Serve<'_>,
+    maker: &Maker<'_>,
+    engine: &Engine<'_>,
 ) -> Result<Provided, ImagesError> {
-    let recipes = recipe::read_all()?;
-    let store = Store::of(host);
-    let progress = Progress::new(events);
-    let engine = Engine::answering(host).await?;
-    let maker = Maker {
-        workshop: Workshop::open(host, &store, &progress).await?,
-        recipes: &recipes,
+    let unmade = maker.unmade(&serve.recipes())?;
+    if let Some(sentence) = serve.announce(&unmade, std::env::consts::ARCH)? {
+        maker.workshop.progress.note(sentence);
+    }
+    let made = make(maker, &serve.images()).await?;
+    let registry = start_registry(
+        maker.workshop.store,
+        engine,
+        serve.registry,
+        &made[&serve.registry.name],
+    )
+    .await?;
+    let handing = Handing {
+        maker,
+        engine,
+        client: registry.client()?,
+        registry: &registry,
     };
-    let work = Serving {
-        maker: &maker,
-        engine: &engine,
-        store: &store,
-        building,
-    };
-    progress.during(work.serve(wanted)).await
+    if !serve.node.is_present {
+        let _lock = maker.workshop.store.lock().await?;
+        node::bake(maker, engine, serve.node.recipe, &serve.node.name.to_string()).await?;
+    }
+    let built = serve
+        .built
+        .iter()
+        .map(|(name, recipe)| handing.built(name, recipe, &made[&recipe.name]));
+    let mut images: Vec<ProvidedImage> = stream::iter(built).buffer_unordered(4).try_collect().await?;
+    for (name, image) in &serve.present {
+        images.push(handing.present(name, image).await?);
+    }
+    // What an earlier run left under a name that nothing makes would be taken for the image itself.
+    for name in &serve.missing {
+        handing.client.withdraw(name).await?;
+    }
+    images.sort_by(|one, other| one.image.cmp(&other.image));
+    let sentence = sentence(serve.source, &images, serve.missing.len());
+    images.push(node_image(engine, &serve.node).await?);
+    Ok(Provided {
+        source: serve.source,
+        sentence,
+        node_image: Some(serve.node.name.to_string()),
+        images,
+        missing: serve.missing,
+        registry: Some(registry),
+        load: Vec::new(),
+    })
 }
 
-/// One call's work.
-struct Serving<'a> {
+/// The images of these recipes, by the recipes' names; made now where they are not made yet.
+async fn make<'a>(maker: &Maker<'a>, recipes: &[&'a Recipe]) -> Result<BTreeMap<String, PackedImage>, ImagesError> {
+    let images = if let Some(images) = maker.all_made(recipes)? {
+        images
+    } else {
+        let _lock = maker.workshop.store.lock().await?;
+        maker.make(recipes).await?
+    };
+    Ok(recipes.iter().map(|recipe| recipe.name.clone()).zip(images).collect())
+}
+
+async fn start_registry(
+    store: &Store,
+    engine: &Engine<'_>,
+    recipe: &Recipe,
+    image: &PackedImage,
+) -> Result<Registry, ImagesError> {
+    if let Some(registry) = registry::find(engine, store, image).await? {
+        return Ok(registry);
+    }
+    let _lock = store.lock().await?;
+    let name = recipe.names.first().ok_or(ImagesError::RegistryStart)?;
+    registry::start(engine, store, &name.to_string(), image).await
+}
+
+/// Hands images to the registry.
+struct Handing<'a> {
     maker: &'a Maker<'a>,
     engine: &'a Engine<'a>,
-    store: &'a Store,
-    building: Building,
+    client: RegistryClient,
+    registry: &'a Registry,
 }
 
-impl<'a> Serving<'a> {
-    async fn serve(&self, wanted: &[ImageRef]) -> Result<Provided, ImagesError> {
-        let node = self.maker.recipe("node")?;
-        let node_name = node::name(self.maker, node)?;
-        let mut asked: Vec<String> = wanted.iter().map(ToString::to_string).collect();
-        asked.push(node_name.clone());
-        let in_engine = self.engine.images(asked).await?;
-        let engine_image = |name: &str| in_engine.iter().find(|image| has_name(image, name));
-
-        // An image in the engine is the published one, or one that somebody made on purpose: it goes before a stand-in.
-        let mut present: Vec<(&ImageRef, &EngineImage)> = Vec::new();
-        let mut built: Vec<(&ImageRef, &Recipe)> = Vec::new();
-        let mut missing = Vec::new();
-        for name in wanted {
-            match (engine_image(&name.to_string()), recipe_for(self.maker.recipes, name)) {
-                (Some(image), _) => present.push((name, image)),
-                (None, Some(recipe)) => built.push((name, recipe)),
-                (None, None) => missing.push(name.clone()),
-            }
-        }
-        let registry_recipe = self.maker.recipe("registry")?;
-        let mut to_make: Vec<&Recipe> = built.iter().map(|(_, recipe)| *recipe).collect();
-        to_make.push(registry_recipe);
-        let mut all = to_make.clone();
-        let node_is_here = engine_image(&node_name).is_some();
-        if !node_is_here {
-            all.push(node);
-        }
-        if self.building == Building::Refused && !node_is_here && built.is_empty() {
-            return Ok(for_a_stock_node(&present, missing));
-        }
-        self.announce(&all, node_is_here)?;
-
-        let mut images = self.make(&to_make).await?;
-        let registry_image = images.pop().ok_or(ImagesError::Stopped)?;
-        let registry = self.start_registry(registry_recipe, &registry_image).await?;
-        if !node_is_here {
-            let _lock = self.store.lock().await?;
-            node::bake(self.maker, self.engine, node, &node_name).await?;
-        }
-        let mut had = self.push_built(&registry, &built, images).await?;
-        had.extend(self.push_present(&registry, &present).await?);
-        // What an earlier run left under a name that nothing makes would be taken for the image itself.
-        let client = registry.client()?;
-        for name in &missing {
-            client.withdraw(name).await?;
-        }
-        had.sort_by(|one, other| one.image.cmp(&other.image));
-        let count = had.len();
-        had.push(self.node_had(node, &node_name).await?);
-        Ok(Provided {
-            way: match self.building {
-                Building::Allowed => Way::Build,
-                Building::Refused => Way::Present,
-            },
-            sentence: sentence(count, built.len(), missing.len()),
-            node_image: Some(node_name),
-            images: had,
-            missing,
-            registry: Some(registry),
-            load: Vec::new(),
-        })
-    }
-
-    /// Says what has to be made and about how long that takes; refuses where nothing may be made.
-    fn announce(&self, recipes: &[&'a Recipe], node_is_here: bool) -> Result<(), ImagesError> {
-        let unmade = self.maker.unmade(recipes)?;
-        if self.building == Building::Refused {
-            let mut what: Vec<String> = unmade.iter().map(|recipe| recipe.name.clone()).collect();
-            if !node_is_here {
-                what.push("the node image".to_owned());
-            }
-            if !what.is_empty() {
-                return Err(ImagesError::NotPresent { what });
-            }
-        }
-        if !unmade.is_empty() {
-            if std::env::consts::ARCH != "x86_64" {
-                return Err(ImagesError::OtherMachine {
-                    here: std::env::consts::ARCH,
-                });
-            }
-            let names: Vec<&str> = unmade.iter().map(|recipe| recipe.name.as_str()).collect();
-            let longest: Duration = unmade.iter().filter_map(|recipe| cost(recipe)).sum();
-            self.maker.workshop.progress.note(format!(
-                "making from packages: {}; about {} on an idle machine, less where compilers find earlier work",
-                names.join(", "),
-                spoken(longest)
-            ));
-        }
-        Ok(())
-    }
-
-    async fn make(&self, recipes: &[&'a Recipe]) -> Result<Vec<PackedImage>, ImagesError> {
-        let made: Option<Vec<PackedImage>> = recipes
-            .iter()
-            .map(|recipe| self.maker.made(recipe))
-            .collect::<Result<Option<_>, _>>()?;
-        if let Some(made) = made {
-            return Ok(made);
-        }
-        let _lock = self.store.lock().await?;
-        self.maker.make(recipes).await
-    }
-
-    async fn start_registry(&self, recipe: &Recipe, image: &PackedImage) -> Result<Registry, ImagesError> {
-        if let Some(registry) = registry::find(self.engine, self.store, image).await? {
-            return Ok(registry);
-        }
-        let _lock = self.store.lock().await?;
-        let name = recipe.names.first().ok_or(ImagesError::RegistryStart)?;
-        registry::start(self.engine, self.store, &name.to_string(), image).await
-    }
-
-    async fn push_built(
-        &self,
-        registry: &Registry,
-        built: &[(&ImageRef, &Recipe)],
-        images: Vec<PackedImage>,
-    ) -> Result<Vec<Had>, ImagesError> {
-        let client = registry.client()?;
-        let client = &client;
-        let pushed = built.iter().zip(images).map(|((name, recipe), image)| async move {
-            if client.digest(name).await?.as_ref() != Some(&image.digest) {
-                let _job = self
-                    .maker
-                    .workshop
-                    .progress
-                    .begin(format!("handing {name} to the registry"), None);
-                client.push(self.store, name, &image).await?;
-            }
-            let note = recipe.sentence_for(name);
-            Ok::<_, ImagesError>(Had {
-                image: (*name).clone(),
-                digest: image.digest,
-                how: How::Built { note },
-            })
-        });
-        stream::iter(pushed).buffer_unordered(4).try_collect().await
-    }
-
-    /// Hands images of the engine to the registry, since our nodes ask nobody else.
-    async fn push_present(
-        &self,
-        registry: &Registry,
-        present: &[(&ImageRef, &EngineImage)],
-    ) -> Result<Vec<Had>, ImagesError> {
-        let client = registry.client()?;
-        let mut had = Vec::new();
-        for (name, image) in present {
-            let key = image.id.trim_start_matches("sha256:");
-            let known: Option<String> = self.store.recall("pushed", key);
-            let mut there = client.digest(name).await?;
-            if there.is_none() || there != known {
-                let _job = self
-                    .maker
-                    .workshop
-                    .progress
-                    .begin(format!("handing {name} to the registry"), None);
-                let tag = name.tag().unwrap_or("latest");
-                let local = format!("{}/{}:{tag}", registry.address, name.repository());
-                self.engine.docker(["tag", &image.id, &local]).await?;
-                let pushed = self.engine.docker(["push", "--quiet", &local]).await;
-                self.engine.try_docker(["image", "rm", "--no-prune", &local]).await?;
-                pushed?;
-                there = client.digest(name).await?;
-                self.store.remember("pushed", key, &there)?;
-            }
-            had.push(Had {
-                image: (*name).clone(),
-                digest: there.unwrap_or_default(),
-                how: How::Present,
-            });
-        }
-        Ok(had)
-    }
-
-    async fn node_had(&self, node: &Recipe, name: &str) -> Result<Had, ImagesError> {
-        let image: ImageRef = name.parse()?;
-        let inspected = self.engine.images(vec![name]).await?;
-        Ok(Had {
-            digest: inspected.into_iter().next().map(|image| image.id).unwrap_or_default(),
-            how: How::Built {
-                note: node.sentence_for(&image),
-            },
-            image,
-        })
-    }
-}
-
-/// What there is where the engine has all that is wanted, and the node is whatever the tool that makes clusters takes.
-fn for_a_stock_node(present: &[(&ImageRef, &EngineImage)], missing: Vec<ImageRef>) -> Provided {
-    let had = present.iter().map(|(name, image)| Had {
-        image: (*name).clone(),
-        digest: image.id.clone(),
-        how: How::Present,
-    });
-    Provided {
-        way: Way::Present,
-        sentence: sentence(present.len(), 0, missing.len()),
-        node_image: None,
-        images: had.collect(),
-        missing,
-        registry: None,
-        load: present.iter().map(|(name, _)| (*name).clone()).collect(),
-    }
-}
-
-fn has_name(image: &EngineImage, name: &str) -> bool {
-    image
-        .repo_tags
-        .iter()
-        .any(|tag| tag.parse::<ImageRef>().is_ok_and(|tag| tag.to_string() == name))
-}
-
-fn cost(recipe: &Recipe) -> Option<Duration> {
-    match &recipe.source {
-        Some(Source::Go(go)) => Some(estimate(go)),
-        Some(Source::DebianSystem(_)) => Some(Duration::from_mins(1)),
-        _ => None,
-    }
-}
-
-fn sentence(all: usize, built: usize, missing: usize) -> String {
-    let had = match built {
-        0 => format!("{} found in the engine", counted(all)),
-        _ if all == built => {
-            format!(
-                "{} made from packages, served under their upstream names by a local registry",
-                counted(all)
-            )
-        }
-        _ => format!(
-            "{built} of {} made from packages, the others found in the engine",
-            counted(all)
-        ),
-    };
-    match missing {
-        0 => had,
-        missing => format!("{had}; {missing} left to the cluster, since nothing here makes them"),
-    }
-}
-
-/// `1 image`, `2 images`.
-pub(super) fn counted(images: usize) -> String {
-    match images {
-        1 => "1 image".to_owned(),
-        _ => format!("{images} images"),
-    }
-}
-
-/// What there is of each recipe, without making anything.
-///
-/// # Errors
-/// A recipe cannot be read or a tool does not work.
-pub async fn states(host: &Host) -> Result<Vec<State>, ImagesError> {
-    let recipes = recipe::read_all()?;
-    let store = Store::of(host);
-    let progress = Progress::new(&Events::unheard());
-    let maker = Maker {
-        workshop: Workshop::open(host, &store, &progress).await?,
-        recipes: &recipes,
-    };
-    let mut states = Vec::new();
-    for recipe in recipes.values() {
-        let (made, bytes) = match recipe.makes {
-            Makes::Image => {
-                let image = maker.made(recipe)?;
-                (image.is_some(), image.map(|image| image.bytes()))
-            }
-            Makes::Node => {
-                let name = node::name(&maker, recipe)?;
-                let image = match Engine::answering(host).await {
-                    Ok(engine) => engine.images(vec![name]).await?.pop(),
-                    Err(_) => None,
-                };
-                (image.is_some(), image.map(|image| image.size))
-            }
-            Makes::Program => {
-                let path = program::built(&maker.workshop, recipe)?;
-                let bytes = path.and_then(|path| Some(path.metadata().ok()?.len()));
-                (bytes.is_some(), bytes)
-            }
-            Makes::Part => (maker.workshop.has_material(recipe)?, None),
+impl Handing<'_> {
+    /// Hands over an image that was made from packages. Docker would compress it anew, and give it another digest than the
+    /// recipe promises.
+    async fn built(&self, name: &ImageRef, recipe: &Recipe, image: &PackedImage) -> Result<ProvidedImage, ImagesError> {
+        let push = async || {
+            self.client.push(self.maker.workshop.store, name, image).await?;
+            Ok(image.digest.clone())
         };
-        states.push(State {
-            recipe: recipe.clone(),
-            made,
-            bytes,
-        });
+        let note = recipe.sentence_for(name);
+        self.handed(name, Some(&image.digest), ImageOrigin::Built { note }, push)
+            .await
     }
-    Ok(states)
+
+    /// Hands over an image that the engine has.
+    async fn present(&self, name: &ImageRef, image: &EngineImage) -> Result<ProvidedImage, ImagesError> {
+        let store = self.maker.workshop.store;
+        let key = image.id.trim_start_matches("sha256:");
+        let push = async || {
+            let tag = name.tag().unwrap_or("latest");
+            let local = format!("{}/{}:{tag}", self.registry.address, name.repository());
+            self.engine.docker(["tag", &image.id, &local]).await?;
+            let pushed = self.engine.docker(["push", "--quiet", &local]).await;
+            self.engine.try_docker(["image", "rm", "--no-prune", &local]).await?;
+            pushed?;
+            let digest = self.client.digest(name).await?.unwrap_or_default();
+            store.remember("pushed", key, &digest)?;
+            Ok(digest)
+        };
+        let known: Option<String> = store.recall("pushed", key);
+        self.handed(name, known.as_deref(), ImageOrigin::Present, push).await
+    }
+
+    /// Pushes an image unless the registry has it under this name; `digest` is what it would have there, where that is known.
+    async fn handed(
+        &self,
+        name: &ImageRef,
+        digest: Option<&str>,
+        origin: ImageOrigin,
+        push: impl AsyncFnOnce() -> Result<String, ImagesError>,
+    ) -> Result<ProvidedImage, ImagesError> {
+        let there = self.client.digest(name).await?;
+        let digest = match there {
+            Some(there) if digest == Some(&there) => there,
+            _ => {
+                let progress = self.maker.workshop.progress;
+                let _job = progress.begin(format!("handing {name} to the registry"), None);
+                push().await?
+            }
+        };
+        Ok(ProvidedImage {
+            image: name.clone(),
+            digest,
+            origin,
+        })
+    }
+}
+
+/// The node's image, once it is there.
+async fn node_image(engine: &Engine<'_>, node: &NodeImage<'_>) -> Result<ProvidedImage, ImagesError> {
+    let found = engine.images(vec![node.name.to_string()]).await?.into_iter().next();
+    Ok(ProvidedImage {
+        image: node.name.clone(),
+        digest: found.map(|image| image.id).unwrap_or_default(),
+        origin: ImageOrigin::Built {
+            note: node.recipe.sentence_for(&node.name),
+        },
+    })
 }

@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, Semaphore};
 use super::{
     ImagesError,
     progress::Progress,
-    recipe::{Recipe, Source, image_file},
+    recipe::{Recipe, RecipeSource, image_file},
     store::{Store, at, key_of},
 };
 use crate::host::{Call, Host, HostError};
@@ -54,7 +54,7 @@ impl<'a> Workshop<'a> {
     /// no Go, what another version made is as good as any.
     pub(super) fn material_name(&self, recipe: &Recipe) -> Result<Option<String>, ImagesError> {
         let Some(source) = &recipe.source else { return Ok(None) };
-        let Source::Go(go) = source else {
+        let RecipeSource::Go(go) = source else {
             return Ok(Some(format!("{}-{}", recipe.name, key_of(&(FORM, source))?)));
         };
         let lock = ["go.mod", "go.sum", "main.go"].map(|file| image_file(&format!("go/{}/{file}", go.lock)));
@@ -92,10 +92,10 @@ impl<'a> Workshop<'a> {
             .tempdir_in(&parts)
             .map_err(at(&parts))?;
         match source {
-            Source::Go(go) => self.compile(recipe, go, unfinished.path()).await?,
-            Source::DebianPackages(wanted) => self.unpack_packages(recipe, wanted, unfinished.path()).await?,
-            Source::DebianSystem(wanted) => self.make_system(recipe, wanted, unfinished.path()).await?,
-            Source::Wheel(wheel) => self.unpack_wheel(recipe, wheel, unfinished.path()).await?,
+            RecipeSource::Go(go) => self.compile(recipe, go, unfinished.path()).await?,
+            RecipeSource::DebianPackages(wanted) => self.unpack_packages(recipe, wanted, unfinished.path()).await?,
+            RecipeSource::DebianSystem(wanted) => self.make_system(recipe, wanted, unfinished.path()).await?,
+            RecipeSource::Wheel(wheel) => self.unpack_wheel(recipe, wheel, unfinished.path()).await?,
         }
         let unfinished = unfinished.keep();
         fs::rename(&unfinished, &finished).map_err(at(&finished))?;

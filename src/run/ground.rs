@@ -9,7 +9,7 @@ use super::{Context, OrderError, engine_answers, stopped::Stopped};
 use crate::{
     cluster::{self, Cluster, Origin},
     host::{Host, in_words},
-    images::{self, How, ImageRef, Provided, Way},
+    images::{self, ImageOrigin, ImageRef, ImageSource, Provided},
     plan::{Plan, Step},
     record::{Decision, Deviation, DeviationKind, Events, Stage},
     verdict::{Cause, CauseCode, Fault, Finding},
@@ -39,7 +39,11 @@ impl Images {
     /// Whether some of them are made from packages.
     pub(super) fn are_built(&self) -> bool {
         self.provided.as_ref().is_some_and(|provided| {
-            provided.way == Way::Build || provided.images.iter().any(|had| matches!(had.how, How::Built { .. }))
+            provided.source == ImageSource::Build
+                || provided
+                    .images
+                    .iter()
+                    .any(|had| matches!(had.origin, ImageOrigin::Built { .. }))
         })
     }
 
@@ -111,11 +115,11 @@ async fn provide(context: &Context, plan: &Plan) -> Result<Provided, Stopped> {
     })?;
     events.note(Stage::Images, provided.sentence.clone());
     for image in &provided.images {
-        match &image.how {
-            How::Pulled | How::Present => {
+        match &image.origin {
+            ImageOrigin::Pulled | ImageOrigin::Present => {
                 events.note(Stage::Images, format!("{} is {}", image.image, image.digest));
             }
-            How::Built { note } => events.deviate(Deviation {
+            ImageOrigin::Built { note } => events.deviate(Deviation {
                 kind: DeviationKind::Built,
                 subject: image.image.to_string(),
                 what: format!("{note}; {}", image.digest),
@@ -178,8 +182,8 @@ pub(super) async fn ready_cluster(
         })?
     };
     context.hold(|held| held.cluster = Some(cluster.clone()));
-    if let Some(provided) = provided.filter(|provided| !provided.load.is_empty()) {
-        let loaded = images::load(host, provided, &cluster.name, events).await;
+    if let Some(provided) = provided {
+        let loaded = images::load(host, &provided.load, &cluster.name, events).await;
         loaded.map_err(|error| {
             let sentence = "images are loaded into the node";
             failed(events, "images-loaded", sentence, CauseCode::ImagesNotReady, &error)

@@ -10,7 +10,7 @@ use kube::{
 use quickproof::{
     cluster::{self, Cluster, ExistingCluster, Origin, address, forward, inventory::Inventory, reap},
     host::Host,
-    images::{self, Way},
+    images::{self, ImageSource},
     record::Events,
 };
 use serde_json::json;
@@ -42,7 +42,7 @@ async fn a_cluster_is_made_and_reached_and_leaves_nothing_behind() {
 
 /// Everything that needs the cluster, so that it is taken away whatever comes of it.
 async fn look(host: &Host, id: &str, inventory: &Inventory, events: &Events) -> anyhow::Result<()> {
-    let provided = images::provide(host, Way::Auto, &[], events).await?;
+    let provided = images::provide(host, ImageSource::Auto, &[], events).await?;
     let made = cluster::create(host, id, provided.node_image.as_deref(), inventory, events).await?;
     cluster::dns_ready(&made, events).await?;
 
