@@ -11,8 +11,9 @@ use std::{
 };
 
 use quickproof::{
+    host::Host,
     lint::{self, Rendered},
-    release::Release,
+    release::Source,
 };
 
 /// How often it is done.
@@ -24,9 +25,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tag = arguments.next().unwrap_or_else(|| "v1.5.0".to_owned());
     let mut took = Vec::new();
     let mut found = 0;
+    let (host, source) = (
+        Host::with_variables([]),
+        Source::Directory {
+            directory: tree.clone(),
+            tag: Some(tag.parse()?),
+            repository: None,
+        },
+    );
     for _ in 0..TIMES {
         let begun = Instant::now();
-        let release = Release::open_tree(&tree, tag.parse()?)?;
+        let release = source
+            .open_at_hand(&host)
+            .ok_or("it is a checkout; name its files alone")??;
         let layout = release.layout(None)?;
         let combinations = lint::draw(&release, &layout)?;
         found = lint::examine(&release, &layout, &combinations, &Rendered::new())

@@ -11,8 +11,9 @@ use std::{
 };
 
 use quickproof::{
+    host::Host,
     plan::{self, Options},
-    release::Release,
+    release::Source,
 };
 
 /// How often each is measured; the median is printed.
@@ -23,13 +24,21 @@ fn main() -> io::Result<()> {
     // Cargo itself passes `--bench`.
     let tree = env::args().skip(1).find(|argument| !argument.starts_with('-'));
     let tree = tree.map_or(small, PathBuf::from);
+    let source = Source::Directory {
+        directory: tree,
+        tag: None,
+        repository: None,
+    };
+    let host = Host::with_variables([]);
     let mut out = io::stdout().lock();
     let mut one = Vec::new();
     let mut all = Vec::new();
     let mut combinations = 0;
     for _ in 0..TIMES {
         one.push(timed(|| {
-            let release = Release::open_any(&tree)?;
+            let release = source
+                .open_at_hand(&host)
+                .ok_or("it is a checkout; name its files alone")??;
             let layout = release.layout(None)?;
             let offers = plan::offers(&release, &layout)?;
             let Some(offer) = plan::preferred(&offers, None, None) else {
@@ -44,7 +53,9 @@ fn main() -> io::Result<()> {
             Ok(())
         })?);
         all.push(timed(|| {
-            let release = Release::open_any(&tree)?;
+            let release = source
+                .open_at_hand(&host)
+                .ok_or("it is a checkout; name its files alone")??;
             let layout = release.layout(None)?;
             combinations = plan::draw_all(&release, &layout, &Options::default())?.len();
             Ok(())

@@ -4,7 +4,6 @@
 
 use std::{
     collections::BTreeMap,
-    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -12,6 +11,7 @@ mod archive;
 mod artifacts;
 mod cache;
 mod crds;
+mod directory;
 mod git;
 mod github;
 mod guides;
@@ -19,6 +19,7 @@ mod identity;
 mod layout;
 mod path;
 mod published;
+mod remote;
 mod repository;
 pub mod schemas;
 mod source;
@@ -37,8 +38,9 @@ pub use layout::{
 };
 pub use path::{PathError, RepoPath};
 pub use published::{Address, Fetcher, Found, Published};
+pub use remote::{Access, Point, Remote};
 pub use repository::{Companion, Repository};
-pub use source::{Access, Point, Remote, Source};
+pub use source::Source;
 pub use tag::{Tag, TagError};
 pub use tree::{DirectoryTree, EmbeddedTree, MemoryTree, Tree, TreeError};
 pub use web::WebError;
@@ -49,7 +51,6 @@ use crate::{
     manifest::{self, ManifestError, Object},
     record::Deviation,
 };
-use identity::Identity;
 
 /// The repository whose releases are tested where no other is named.
 pub const REPOSITORY: &str = "kubernetes-sigs/gateway-api-inference-extension";
@@ -57,7 +58,7 @@ pub const REPOSITORY: &str = "kubernetes-sigs/gateway-api-inference-extension";
 /// The objects of a manifest, or why it is none.
 type ReadManifest = Result<Arc<[Object]>, ManifestError>;
 
-/// A release that is open for reading.
+/// A release that is open for reading: [`Source::open`] opens one.
 #[derive(Debug)]
 pub struct Release {
     /// `owner/name`, or `embedded quickstart`.
@@ -155,16 +156,6 @@ pub enum ReleaseError {
         commit: String,
         /// The commit that is checked out.
         head: String,
-    },
-    /// A directory without a release holds no quickstart.
-    #[error(
-        "`{directory}` holds no `{guide}`; a quickstart of your own has one, for a release's tree add `--release TAG`"
-    )]
-    NoQuickstart {
-        /// The directory as named.
-        directory: String,
-        /// The guide's path.
-        guide: String,
     },
     /// The tree is that of another release.
     #[error(
@@ -275,83 +266,9 @@ impl Release {
         crds::bundle(self.tree.as_ref(), &read)
     }
 
-    /// The quickstart that is part of this program; no release is tested with it.
+    /// The quickstart that is part of this program; no release is tested with it. Others are opened by [`Source::open`].
     pub fn embedded() -> Self {
         Self::new("embedded quickstart", None, None, Box::new(EmbeddedTree))
-    }
-
-    /// A quickstart in `directory`, in the form of the embedded one; no release is tested with it.
-    ///
-    /// # Errors
-    /// The directory cannot be read, or holds no guide.
-    pub fn open_quickstart(directory: &Path) -> Result<Self, ReleaseError> {
-        let named = directory.display().to_string();
-        let tree = open_directory(directory)?;
-        let layout = Layout::named("embedded")?;
-        if !tree.exists(&layout.guide) {
-            return Err(ReleaseError::NoQuickstart {
-                directory: named,
-                guide: layout.guide.to_string(),
-            });
-        }
-        let commit = git::commit(tree.root());
-        Ok(Self::new(
-            format!("quickstart in {named}"),
-            None,
-            commit,
-            Box::new(tree),
-        ))
-    }
-
-    /// What `directory` holds, by its files and its name: a release, or a quickstart in the form of the embedded one. Git
-    /// is not asked; [`Source::open`] does.
-    ///
-    /// # Errors
-    /// As [`Release::open_tree`] and [`Release::open_quickstart`]; nothing names the tag.
-    pub fn open_any(directory: &Path) -> Result<Self, ReleaseError> {
-        let tree = open_directory(directory)?;
-        let quickstart = Layout::named("embedded")?.guide;
-        if tree.exists(&quickstart) {
-            return Self::open_quickstart(directory);
-        }
-        match Identity::of(&tree)?.tag(directory)? {
-            Some(told) => {
-                let mut release = Self::open_tree(directory, told.tag)?;
-                release.notes.push(told.by);
-                Ok(release)
-            }
-            None => Err(ReleaseError::TagUnknown {
-                directory: directory.display().to_string(),
-                quickstart: quickstart.to_string(),
-            }),
-        }
-    }
-
-    /// The release `tag` from the files in `directory`. Git is not asked but for the commit; [`Source::open`] does.
-    ///
-    /// # Errors
-    /// The directory cannot be read, is of another release, or holds no guide; the tag has no known layout.
-    pub fn open_tree(directory: &Path, tag: Tag) -> Result<Self, ReleaseError> {
-        let named = directory.display().to_string();
-        let tree = open_directory(directory)?;
-        let identity = Identity::of(&tree)?;
-        if let Some((found, file)) = identity.other_release(&tag) {
-            return Err(ReleaseError::OtherRelease {
-                directory: named,
-                wanted: tag.to_string(),
-                found: found.to_string(),
-                file,
-            });
-        }
-        let commit = git::commit(tree.root());
-        let repository = identity.repository.map(|known| known.repository);
-        Self::with_guide(
-            repository.unwrap_or_else(|| REPOSITORY.to_owned()),
-            tag,
-            commit,
-            &named,
-            Box::new(tree),
-        )
     }
 
     /// A release whose files are known to be the wanted ones; `named` is how the tree is called in errors.
@@ -384,11 +301,4 @@ impl Release {
             (None, None) => Layout::named("embedded"),
         }
     }
-}
-
-fn open_directory(directory: &Path) -> Result<DirectoryTree, ReleaseError> {
-    DirectoryTree::open(directory).map_err(|source| ReleaseError::Unreadable {
-        directory: directory.display().to_string(),
-        source,
-    })
 }

@@ -83,12 +83,9 @@ impl SourceArguments {
     /// It does not exist, cannot be told, or cannot be had.
     pub fn open(&self, caller: &Caller) -> anyhow::Result<Release> {
         let source = self.meant()?;
-        let opening = source.open(&caller.host);
-        let opened = if source.is_at_hand() {
-            // Nothing is waited for, so that no runtime need be started.
-            futures::executor::block_on(opening)
-        } else {
-            block_on(opening)?
+        let opened = match source.open_at_hand(&caller.host) {
+            Some(opened) => opened,
+            None => block_on(source.open(&caller.host))?,
         };
         let release = match opened {
             Err(error) if !error.is_infrastructure() => return Err(Usage::new(error).into()),

@@ -9,7 +9,7 @@ use super::{
     archive::{self, ArchiveError, Limits, Unpacked},
     cache::{Cache, Kept},
     git::Reference,
-    source::Access,
+    remote::Access,
     tree::MOST_BYTES,
     web::{Ask, Credential, Web, WebError},
 };

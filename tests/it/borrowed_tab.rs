@@ -14,7 +14,6 @@ use quickproof::{
     manifest::Object,
     plan::{self, Action, Options, Plan, PlanError, Provider},
     record::DeviationKind,
-    release::Release,
 };
 
 /// A release whose guide has a tab for NGINX Gateway Fabric, and whose tree has the Gateway of another provider.
@@ -61,7 +60,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 fn draw(tree: &Path) -> Result<Plan, PlanError> {
-    let release = Release::open_tree(tree, "v1.5.0".parse().unwrap()).unwrap();
+    let release = crate::open(tree, Some("v1.5.0")).unwrap();
     let options = Options {
         variant: "sim".into(),
         provider: "envoy-ai-gateway".into(),

@@ -4,7 +4,6 @@ use quickproof::{
     guide::{Piece, Template, Variables},
     manifest::Object,
     plan::{self, Absent, Action, Chart, Options, Request, Step},
-    release::Release,
     verdict::{CauseCode, Fault},
 };
 use rstest::rstest;
@@ -29,7 +28,7 @@ fn last(commands: &str) -> Step {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
-    let release = Release::open_tree(tree.path(), "v1.5.0".parse().unwrap()).unwrap();
+    let release = crate::open(tree.path(), Some("v1.5.0")).unwrap();
     let options = Options {
         variant: "sim".into(),
         provider: "istio".into(),

@@ -8,7 +8,6 @@ use std::{
 
 use quickproof::{
     lint::{self, Rendered, Severity},
-    release::Release,
 };
 use rstest::rstest;
 use serde_json::Value;
@@ -238,7 +237,7 @@ fn a_real_release_is_examined_and_what_is_known_to_be_wrong_with_it_is_found() {
 ])]
 fn what_breaks_in_a_real_release_is_found_and_nothing_else_is_said_to(#[case] tag: &str, #[case] wanted: &[&str]) {
     let Some(tree) = upstream::tree(GIE, tag) else { return };
-    let release = Release::open_tree(&tree, tag.parse().unwrap()).unwrap();
+    let release = crate::open(&tree, Some(tag)).unwrap();
     let layout = release.layout(None).unwrap();
     let combinations = lint::draw(&release, &layout).unwrap();
     let findings = lint::examine(&release, &layout, &combinations, &Rendered::new());

@@ -21,3 +21,17 @@ mod served;
 mod sources;
 mod upstream;
 mod usage;
+
+/// Opens the release whose files are in a directory; without a tag they say which it is.
+fn open(
+    directory: &std::path::Path,
+    tag: Option<&str>,
+) -> Result<quickproof::release::Release, quickproof::release::ReleaseError> {
+    let source = quickproof::release::Source::Directory {
+        directory: directory.to_owned(),
+        tag: tag.map(|tag| tag.parse().unwrap()),
+        repository: None,
+    };
+    let host = quickproof::host::Host::with_variables([]);
+    source.open_at_hand(&host).expect("it is no checkout")
+}

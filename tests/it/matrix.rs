@@ -4,7 +4,7 @@ use std::path::Path;
 
 use quickproof::{
     plan::{self, Action, Offer, Options, Phase},
-    release::{Address, Found, Published, Release},
+    release::{Address, Found, Published},
     verdict::{CauseCode, Fault},
 };
 use rstest::rstest;
@@ -61,7 +61,7 @@ fn every_combination_of_every_real_release_is_understood_to_its_last_command() {
             continue;
         };
         trees += 1;
-        let release = Release::open_any(&directory).unwrap();
+        let release = crate::open(&directory, None).unwrap();
         assert_eq!(release.tag.as_ref().map(ToString::to_string).as_deref(), Some(*tag));
         let layout = release.layout(None).unwrap();
         let plans = plan::draw_all(&release, &layout, &Options::default()).unwrap();
@@ -104,7 +104,7 @@ fn every_combination_of_every_real_release_is_understood_to_its_last_command() {
 
 /// What is known to be wrong with a plan, as `file:line code`.
 fn known(directory: &Path, variant: &str, provider: &str) -> Vec<String> {
-    let release = Release::open_any(directory).unwrap();
+    let release = crate::open(directory, None).unwrap();
     let options = Options {
         variant: variant.into(),
         provider: provider.into(),
@@ -163,7 +163,7 @@ fn rare_commands_become_their_actions(
     let Some(directory) = upstream::tree(GIE, tag) else {
         return;
     };
-    let release = Release::open_any(&directory).unwrap();
+    let release = crate::open(&directory, None).unwrap();
     let options = Options {
         variant: variant.into(),
         provider: provider.into(),
@@ -183,7 +183,7 @@ fn downloads_of_istio_for_other_systems_and_of_development_builds_are_left_out_w
     let Some(directory) = upstream::tree(GIE, "v1.2.0") else {
         return;
     };
-    let release = Release::open_any(&directory).unwrap();
+    let release = crate::open(&directory, None).unwrap();
     let options = Options {
         variant: "sim".into(),
         provider: "istio".into(),
@@ -217,7 +217,7 @@ fn a_guide_of_ours_and_what_publication_changes_stand_in_the_ledger() {
     let Some(directory) = upstream::tree("llm-d-router", "v0.10.0") else {
         return;
     };
-    let release = Release::open_any(&directory).unwrap();
+    let release = crate::open(&directory, None).unwrap();
     let options = Options {
         variant: "sim".into(),
         provider: "istio".into(),
@@ -244,7 +244,7 @@ fn after_publication_a_plan_asks_for_what_it_lacks_until_it_lacks_nothing() {
     let Some(directory) = upstream::tree(GIE, "v1.5.0") else {
         return;
     };
-    let release = Release::open_any(&directory).unwrap();
+    let release = crate::open(&directory, None).unwrap();
     let mut options = Options {
         variant: "sim".into(),
         provider: "istio".into(),
@@ -304,7 +304,7 @@ fn after_publication_another_newest_release_is_a_finding_and_none_of_its_files_i
     let Some(directory) = upstream::tree(GIE, "v1.5.0") else {
         return;
     };
-    let release = Release::open_any(&directory).unwrap();
+    let release = crate::open(&directory, None).unwrap();
     let mut published = Published::default();
     published.insert(
         Address::NewestRelease(release.repository.clone()),

@@ -17,7 +17,7 @@ fn mini() -> PathBuf {
 }
 
 fn release(directory: &Path, tag: &str) -> Result<Release, ReleaseError> {
-    Release::open_tree(directory, tag.parse().unwrap())
+    crate::open(directory, Some(tag))
 }
 
 fn options() -> Options {
@@ -356,6 +356,6 @@ fn a_guide_offers_the_combinations_that_it_has_tabs_for() {
 
 #[test]
 fn a_tree_says_itself_which_release_it_is_of() {
-    let release = Release::open_any(&mini()).unwrap();
+    let release = crate::open(&mini(), None).unwrap();
     assert_eq!(release.tag.as_ref().map(ToString::to_string).as_deref(), Some("v1.5.0"));
 }

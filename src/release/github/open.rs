@@ -7,7 +7,7 @@ use crate::{
     release::{
         Answer, GitFacts, Release, ReleaseError, Repository, Tag,
         git::Reference,
-        source::{Point, Remote, highest_tag, short},
+        remote::{Point, Remote, highest_tag, short},
     },
 };
 

@@ -11,7 +11,7 @@ use crate::{
         Tag,
         cache::Kept,
         github::{Addresses, GitHub, RemoteError},
-        source::Access,
+        remote::Access,
         web::{Ask, Web, WebError},
     },
 };

@@ -1,7 +1,7 @@
 use rstest::rstest;
 
 use super::*;
-use crate::release::source::Access;
+use crate::release::Access;
 
 const ONE: &str = "1111111111111111111111111111111111111111";
 const TWO: &str = "2222222222222222222222222222222222222222";

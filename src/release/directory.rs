@@ -1,0 +1,163 @@
+//! Opens what is in a directory: a release's tree, a checkout of it, or a quickstart of one's own.
+
+use std::path::Path;
+
+use super::{
+    DirectoryTree, GitFacts, Layout, REPOSITORY, Release, ReleaseError, Repository, Tag, Tree,
+    git::{self, Checkout},
+    identity::{Identity, Told},
+    remote::{highest_tag, short},
+};
+use crate::{
+    host::Host,
+    record::{Deviation, DeviationKind},
+};
+
+/// Opens what is in `directory`. Typed facts come first, then git, then the files (see `release::identity`).
+pub(super) async fn open(
+    host: &Host,
+    directory: &Path,
+    typed: Option<&Tag>,
+    repository: Option<&str>,
+) -> Result<Release, ReleaseError> {
+    let named = directory.display().to_string();
+    let tree = DirectoryTree::open(directory).map_err(|source| ReleaseError::Unreadable {
+        directory: named.clone(),
+        source,
+    })?;
+    let quickstart = Layout::named("embedded")?.guide;
+    if typed.is_none() && tree.exists(&quickstart) {
+        let commit = git::commit(tree.root());
+        return Ok(Release::new(
+            format!("quickstart in {named}"),
+            None,
+            commit,
+            Box::new(tree),
+        ));
+    }
+    let identity = Identity::of(&tree)?;
+    let known = match repository {
+        Some(name) => Repository::known_as(name)?,
+        None => identity.repository.clone(),
+    };
+    let checkout = Checkout::open(host, tree.root()).await;
+    let mut notes = Vec::new();
+    let checkout = match checkout {
+        Some(Ok(checkout)) => Some(checkout),
+        Some(Err(why)) => {
+            notes.push(format!("git was not asked about the tree: {why}"));
+            None
+        }
+        None => None,
+    };
+    let tag = if let Some(tag) = typed {
+        tag.clone()
+    } else {
+        let at_head = checkout.as_ref().and_then(tag_at_head);
+        let told = at_head.map_or_else(|| identity.tag(directory), |told| Ok(Some(told)))?;
+        let Told { tag, by } = told.ok_or_else(|| ReleaseError::TagUnknown {
+            directory: named.clone(),
+            quickstart: quickstart.to_string(),
+        })?;
+        notes.push(format!("the tree is read as {tag}: {by}"));
+        tag
+    };
+    let facts = match &checkout {
+        Some(checkout) => Some(checkout.facts(known.as_ref(), Some(&tag)).await),
+        None => None,
+    };
+    if facts.as_ref().is_some_and(|facts| facts.changed_files.is_none()) {
+        let why = "its configuration names filters, which are not run";
+        notes.push(format!(
+            "whether files differ from the commit was not looked at: git failed, or {why}"
+        ));
+    }
+    let own_commit = facts
+        .as_ref()
+        .and_then(|facts| facts.tag.as_ref())
+        .map(|tag| &tag.commit);
+    let head = facts.as_ref().map(|facts| facts.head.clone());
+    if let (Some(commit), Some(head), Some(_)) = (own_commit, &head, typed)
+        && commit != head
+    {
+        return Err(ReleaseError::NotTheTag {
+            directory: named,
+            tag,
+            commit: short(commit).to_owned(),
+            head: short(head).to_owned(),
+        });
+    }
+    // What git proves, files need not confirm: that they name another tag is then a defect of the release.
+    let proven = own_commit.is_some() && own_commit == head.as_ref();
+    if !proven && let Some((found, file)) = identity.other_release(&tag) {
+        return Err(ReleaseError::OtherRelease {
+            directory: named,
+            wanted: tag.to_string(),
+            found: found.to_string(),
+            file,
+        });
+    }
+    let name = known
+        .map(|known| known.repository)
+        .or_else(|| repository.map(str::to_owned));
+    let deviations = facts.as_ref().map(|facts| deviations(facts, &tag)).unwrap_or_default();
+    let commit = head.or_else(|| git::commit(tree.root()));
+    let name = name.unwrap_or_else(|| REPOSITORY.to_owned());
+    let mut release = Release::with_guide(name, tag, commit, &named, Box::new(tree))?;
+    release.git = facts;
+    release.deviations = deviations;
+    release.notes = notes;
+    Ok(release)
+}
+
+/// The release's tag at the checkout's HEAD; of several the highest, so the release before its candidates.
+fn tag_at_head(checkout: &Checkout<'_>) -> Option<Told> {
+    let tag = highest_tag(
+        checkout
+            .references
+            .iter()
+            .filter(|found| found.commit() == checkout.head),
+    )?;
+    Some(Told {
+        tag,
+        by: "git has that tag at its HEAD".into(),
+    })
+}
+
+/// Where a checkout is not the tag that it is tested as.
+fn deviations(facts: &GitFacts, tag: &Tag) -> Vec<Deviation> {
+    let mut deviations = Vec::new();
+    let mut add = |what: String, why: &str| {
+        deviations.push(Deviation {
+            kind: DeviationKind::Substituted,
+            subject: tag.to_string(),
+            what,
+            why: why.to_owned(),
+            from: None,
+        });
+    };
+    let head = short(&facts.head);
+    match &facts.tag {
+        Some(own) if own.commit == facts.head => {}
+        Some(own) => add(
+            format!("commit {head} is tested as {tag}, which is {}", short(&own.commit)),
+            "it is what is checked out",
+        ),
+        None => add(
+            format!("commit {head} is tested as {tag}, and whether it is that tag's is not known"),
+            "the checkout has no such tag",
+        ),
+    }
+    match facts.changed_files {
+        None | Some(0) => {}
+        Some(1) => add(
+            format!("1 file differs from commit {head}"),
+            "it was changed in the checkout",
+        ),
+        Some(count) => add(
+            format!("{count} files differ from commit {head}"),
+            "they were changed in the checkout",
+        ),
+    }
+    deviations
+}
