@@ -43,6 +43,7 @@ lint:
 test-offline:
 	@set -x
 	cargo test --locked --lib --bins --test it
+	cargo test --locked --doc
 	{ echo "== test-offline: $$SECONDS s"; } 2>/dev/null
 
 # What cluster tests run beside the newest release on Istio; made only when it is asked for.

@@ -8,9 +8,12 @@ use std::{
     fmt::Write as _,
     io::{self, Write},
     panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
 };
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use owo_colors::OwoColorize as _;
+use tokio::time::Instant;
 
 use crate::{
     host::{Host, shell_quoted},
@@ -173,13 +176,13 @@ impl Command {
                 Ok(ExitCode::Passed)
             }
             Self::Cluster(command) => {
-                block_on(aloud(async |events| {
+                block_on(aloud(Duration::ZERO, async |events| {
                     cluster::run(&caller.host, &command, events, &mut io::stdout()).await
                 }))??;
                 Ok(ExitCode::Passed)
             }
             Self::Reap(arguments) => {
-                let reaped = block_on(aloud(async |events| {
+                let reaped = block_on(aloud(Duration::ZERO, async |events| {
                     reap::run(&caller.host, &arguments, events, &mut io::stdout()).await
                 }))??;
                 Ok(match reaped {
@@ -205,21 +208,24 @@ fn block_on<F: Future>(future: F) -> io::Result<F::Output> {
     Ok(runtime.block_on(future))
 }
 
-/// Does the work of a subcommand that is not a run, and tells its events on standard error as they come.
-async fn aloud<T>(work: impl AsyncFnOnce(&Events) -> T) -> T {
+/// Does the work of a subcommand that is not a run, and tells on standard error what it notes and what it waits for. A wait
+/// is told where something of it changed, and no more often than `between`.
+async fn aloud<T>(between: Duration, work: impl AsyncFnOnce(&Events) -> T) -> T {
     let (events, mut heard) = Events::channel();
     let telling = async {
-        let mut last = String::new();
+        let (mut last, mut waited) = (String::new(), Instant::now());
         while let Some(event) = heard.recv().await {
             let line = match event {
-                Event::Waiting { on, seen, .. } if seen.is_empty() => on,
-                Event::Waiting { on, seen, .. } => format!("{on}: {seen}"),
                 Event::Noted { sentence, .. } => sentence,
+                Event::Waiting { on, seen, .. } if waited.elapsed() >= between => {
+                    waited = Instant::now();
+                    if seen.is_empty() { on } else { format!("{on}: {seen}") }
+                }
                 _ => continue,
             };
             if line != last {
                 // Progress that nobody can read any more is no reason to stop the work.
-                let _ = writeln!(anstream::stderr(), "{line}");
+                let _ = writeln!(anstream::stderr(), "{}", line.dimmed());
                 last = line;
             }
         }

@@ -8,10 +8,13 @@ use clap::{Args, Subcommand};
 use owo_colors::OwoColorize;
 
 use crate::{
+    cli::aloud,
     host::Host,
     images::{self, ImageOrigin, ImageRef, ImageSource, Makes, Provided, RecipeSource, When},
-    record::{Event, Events},
 };
+
+/// How long nothing is said of what takes long, once it was.
+const BETWEEN: Duration = Duration::from_secs(10);
 
 /// See, pull and build the images that clusters are given.
 #[derive(Debug, Args)]
@@ -62,10 +65,7 @@ impl ImagesCommand {
 }
 
 /// Prints a table of the recipes and what has been made of them.
-///
-/// # Errors
-/// A recipe cannot be read, or the table cannot be printed.
-pub async fn list(host: &Host) -> anyhow::Result<()> {
+async fn list(host: &Host) -> anyhow::Result<()> {
     let mut rows = vec![["NAME", "MAKES", "SOURCE", "VERSION", "STATE", "SIZE", "STANDS FOR"].map(str::to_owned)];
     for state in images::states(host).await? {
         let recipe = state.recipe;
@@ -97,13 +97,12 @@ pub async fn list(host: &Host) -> anyhow::Result<()> {
 }
 
 /// Pulls images and prints their digests.
-///
-/// # Errors
-/// The engine does not answer, or an image cannot be pulled.
-pub async fn pull(host: &Host, wanted: Vec<ImageRef>) -> anyhow::Result<()> {
+async fn pull(host: &Host, wanted: Vec<ImageRef>) -> anyhow::Result<()> {
     let wanted = or_all(wanted)?;
-    let provided =
-        telling(|events| async move { images::provide(host, ImageSource::Pull, &wanted, &events).await }).await?;
+    let provided = aloud(BETWEEN, async |events| {
+        images::provide(host, ImageSource::Pull, &wanted, events).await
+    })
+    .await?;
     write_provided(&provided)?;
     anyhow::ensure!(
         provided.missing.is_empty(),
@@ -114,14 +113,13 @@ pub async fn pull(host: &Host, wanted: Vec<ImageRef>) -> anyhow::Result<()> {
 }
 
 /// Makes images, the node image and, where no image is named, the programs; prints what there is then.
-///
-/// # Errors
-/// Something cannot be made, or an image has no recipe.
-pub async fn build(host: &Host, wanted: Vec<ImageRef>) -> anyhow::Result<()> {
+async fn build(host: &Host, wanted: Vec<ImageRef>) -> anyhow::Result<()> {
     let everything = wanted.is_empty();
     let wanted = or_all(wanted)?;
-    let provided =
-        telling(|events| async move { images::provide(host, ImageSource::Build, &wanted, &events).await }).await?;
+    let provided = aloud(BETWEEN, async |events| {
+        images::provide(host, ImageSource::Build, &wanted, events).await
+    })
+    .await?;
     write_provided(&provided)?;
     if everything {
         for recipe in images::recipes()?
@@ -129,7 +127,7 @@ pub async fn build(host: &Host, wanted: Vec<ImageRef>) -> anyhow::Result<()> {
             .filter(|recipe| recipe.makes == Makes::Program)
         {
             let name = recipe.name;
-            let path = telling(|events| async { images::program(host, &name, &{ events }).await }).await?;
+            let path = aloud(BETWEEN, async |events| images::program(host, &name, events).await).await?;
             writeln!(stdout(), "{name}  {}", path.display())?;
         }
     }
@@ -140,13 +138,12 @@ pub async fn build(host: &Host, wanted: Vec<ImageRef>) -> anyhow::Result<()> {
 }
 
 /// Puts images of the engine into a cluster's nodes.
-///
-/// # Errors
-/// The cluster is not there or an image is not in the engine.
-pub async fn load(host: &Host, cluster: &str, wanted: Vec<ImageRef>) -> anyhow::Result<()> {
-    telling(|events| async move { images::load(host, &wanted, cluster, &events).await })
-        .await
-        .with_context(|| format!("cannot put images into `{cluster}`"))
+async fn load(host: &Host, cluster: &str, wanted: Vec<ImageRef>) -> anyhow::Result<()> {
+    aloud(BETWEEN, async |events| {
+        images::load(host, &wanted, cluster, events).await
+    })
+    .await
+    .with_context(|| format!("cannot put images into `{cluster}`"))
 }
 
 fn or_all(wanted: Vec<ImageRef>) -> anyhow::Result<Vec<ImageRef>> {
@@ -163,35 +160,6 @@ fn or_all(wanted: Vec<ImageRef>) -> anyhow::Result<Vec<ImageRef>> {
             && !with_the_node.contains(&recipe.name)
     });
     Ok(asked_for.flat_map(|recipe| recipe.names).collect())
-}
-
-/// Does `work` and says on standard error what it notes and, where it takes long, what it waits for.
-async fn telling<T, E, F>(work: impl FnOnce(Events) -> F) -> Result<T, E>
-where
-    F: Future<Output = Result<T, E>>,
-{
-    let (events, mut receiver) = Events::channel();
-    let work = work(events);
-    let tell = async {
-        let mut last = tokio::time::Instant::now();
-        while let Some(event) = receiver.recv().await {
-            match event {
-                Event::Noted { sentence, .. } => say(&sentence),
-                Event::Waiting { on, seen, .. } if last.elapsed() >= Duration::from_secs(10) => {
-                    last = tokio::time::Instant::now();
-                    say(&format!("{on}: {seen}"));
-                }
-                _ => {}
-            }
-        }
-    };
-    let (done, ()) = tokio::join!(work, tell);
-    done
-}
-
-fn say(line: &str) {
-    // Nobody reads it any more: no reason to stop the work.
-    let _ = writeln!(anstream::stderr(), "{}", line.dimmed());
 }
 
 fn write_provided(provided: &Provided) -> anyhow::Result<()> {

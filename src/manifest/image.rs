@@ -9,6 +9,15 @@ use serde::{Deserialize, Serialize};
 ///
 /// Short names are completed as container engines complete them: `nginx` is `docker.io/library/nginx:latest`
 /// (`distribution/reference`, "familiar names"). Two names of one image therefore compare equal.
+///
+/// ```
+/// use quickproof::manifest::ImageRef;
+///
+/// let image: ImageRef = "nginx".parse()?;
+/// assert_eq!(image.to_string(), "docker.io/library/nginx:latest");
+/// assert_eq!((image.host(), image.tag()), ("docker.io", Some("latest")));
+/// # Ok::<_, quickproof::manifest::BadImageRef>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ImageRef {

@@ -5,6 +5,15 @@ use std::{fmt, str::FromStr};
 use semver::Version;
 
 /// A release's tag: `vMAJOR.MINOR.PATCH`, or `vMAJOR.MINOR.PATCH-rc.N` for a release candidate.
+///
+/// ```
+/// use quickproof::release::Tag;
+///
+/// let candidate: Tag = "v1.5.0-rc.1".parse()?;
+/// assert!(candidate.is_candidate() && candidate < "v1.5.0".parse()?);
+/// assert!("latest".parse::<Tag>().is_err(), "a verdict needs a tag that stays");
+/// # Ok::<_, quickproof::release::TagError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag(Version);
 
