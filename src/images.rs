@@ -33,7 +33,8 @@ pub use program::{found, program};
 pub use published::may_be_published;
 pub use recipe::{
     Accepted, ArchiveLine, DataLine, DebianPackages, DebianSystem, DirectoryLine, FileLine, FoundOnPath, Go,
-    JoinedLine, Line, LinkLine, Makes, Mode, Recipe, RecipeSource, RunConfig, TextLine, TreeLine, Version, Wheel, When,
+    JoinedLine, Line, LinkLine, MadeWhen, Makes, Mode, Recipe, RecipeSource, RunConfig, TextLine, TreeLine, Version,
+    Wheel,
 };
 pub use registry::{REGISTRY_CONTAINER, Registry, remove_registry};
 pub use state::{RecipeState, states};

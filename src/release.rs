@@ -30,7 +30,7 @@ mod web;
 pub use archive::ArchiveError;
 pub use artifacts::artifacts;
 pub use crds::{BundleError, crd_bundle};
-pub use git::{Answer, CompanionTag, GitFacts, GitTag, Signature, TagKind, TagObject};
+pub use git::{CompanionTag, GitFacts, GitTag, OnBranch, Signature, TagKind, TagObject};
 pub use github::{PacketError, RemoteError};
 pub use layout::{
     ErrorBody, FlagDialect, Layout, LayoutSchema, Picker, Placeholder, PublishedValue, Sections, Since, Skip,
@@ -38,7 +38,7 @@ pub use layout::{
 };
 pub use path::{PathError, RepoPath};
 pub use published::{Address, Fetcher, Found, Published};
-pub use remote::{Access, Point, Remote};
+pub use remote::{Access, Remote, Revision};
 pub use repository::{Companion, Repository};
 pub use source::Source;
 pub use tag::{Tag, TagError};

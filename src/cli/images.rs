@@ -10,7 +10,7 @@ use owo_colors::OwoColorize;
 use crate::{
     cli::aloud,
     host::Host,
-    images::{self, ImageOrigin, ImageRef, ImageSource, Makes, Provided, RecipeSource, When},
+    images::{self, ImageOrigin, ImageRef, ImageSource, MadeWhen, Makes, Provided, RecipeSource},
 };
 
 /// How long nothing is said of what takes long, once it was.
@@ -155,7 +155,7 @@ fn or_all(wanted: Vec<ImageRef>) -> anyhow::Result<Vec<ImageRef>> {
     let with_the_node: Vec<String> = recipes.iter().flat_map(|recipe| recipe.preload.clone()).collect();
     let asked_for = recipes.into_iter().filter(|recipe| {
         recipe.makes == Makes::Image
-            && recipe.made == When::WithAll
+            && recipe.made == MadeWhen::WithAll
             && recipe.name != "registry"
             && !with_the_node.contains(&recipe.name)
     });

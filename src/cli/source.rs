@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Caller, Usage, block_on};
-use crate::release::{Access, Point, REPOSITORY, Release, Remote, Source, Tag, TagError};
+use crate::release::{Access, REPOSITORY, Release, Remote, Revision, Source, Tag, TagError};
 
 /// Which release is meant. Without any of these it is the quickstart that comes with quickproof.
 #[derive(Debug, Clone, Default, Args)]
@@ -47,15 +47,15 @@ impl SourceArguments {
                 repository: self.repository.clone(),
             });
         }
-        let (point, read_as) = match (&self.branch, &self.commit, tag) {
-            (Some(branch), _, tag) => (Point::Branch(branch.clone()), tag),
-            (None, Some(commit), tag) => (Point::Commit(commit.clone()), tag),
-            (None, None, Some(tag)) => (Point::Tag(tag), None),
+        let (revision, read_as) = match (&self.branch, &self.commit, tag) {
+            (Some(branch), _, tag) => (Revision::Branch(branch.clone()), tag),
+            (None, Some(commit), tag) => (Revision::Commit(commit.clone()), tag),
+            (None, None, Some(tag)) => (Revision::Tag(tag), None),
             (None, None, None) => return self.embedded(),
         };
         Ok(Source::Remote(Remote {
             repository: self.repository.clone().unwrap_or_else(|| REPOSITORY.to_owned()),
-            point,
+            revision,
             read_as,
             access: self.access(),
         }))

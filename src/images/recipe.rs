@@ -39,7 +39,7 @@ pub struct Recipe {
     pub version: String,
     /// Whether it is made with all others, or only where a run or a person asks for it.
     #[serde(default)]
-    pub made: When,
+    pub made: MadeWhen,
     /// The image names that it stands for; the first is the one it was written for.
     #[serde(default)]
     pub names: Vec<ImageRef>,
@@ -80,13 +80,13 @@ pub struct Version {
     pub values: BTreeMap<String, String>,
     /// When it is made.
     #[serde(default)]
-    pub made: When,
+    pub made: MadeWhen,
 }
 
 /// When something is made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum When {
+pub enum MadeWhen {
     /// Where everything is made ahead of runs, and where a run needs it.
     #[default]
     WithAll,
@@ -450,8 +450,8 @@ mod tests {
         };
         let told: Vec<_> = recipes.iter().map(told).collect();
         let expected = [
-            ("x", "v2", "a.example/x:v2", When::WithAll),
-            ("x-v1", "v1", "a.example/x:v1", When::WhenAsked),
+            ("x", "v2", "a.example/x:v2", MadeWhen::WithAll),
+            ("x-v1", "v1", "a.example/x:v1", MadeWhen::WhenAsked),
         ];
         assert_eq!(
             told,

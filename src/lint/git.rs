@@ -4,7 +4,7 @@
 //! are annotated and signed, cut from the release branch.
 
 use super::{Examined, Family, Findings, Place};
-use crate::release::{Answer, CompanionTag, GitFacts, TagKind};
+use crate::release::{CompanionTag, GitFacts, OnBranch, TagKind};
 
 /// The family.
 pub(super) const FAMILY: Family = Family {
@@ -114,11 +114,11 @@ fn own(git: &GitFacts, tag: &str, place: &dyn Fn() -> Place, findings: &mut Find
         }
     }
     match &git.on_release_branch {
-        Answer::Yes => {}
-        Answer::No => {
+        OnBranch::Yes => {}
+        OnBranch::No => {
             let branch = git.release_branch.as_deref().unwrap_or("its release branch");
             findings.add(&OFF_BRANCH, place(), format!("the tag `{tag}` is not on `{branch}`"));
         }
-        Answer::Undecided(why) => findings.undecided(&OFF_BRANCH, why.clone()),
+        OnBranch::Undecided(why) => findings.undecided(&OFF_BRANCH, why.clone()),
     }
 }

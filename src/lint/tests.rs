@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use super::{ChartUse, Combination, Findings, NotRendered, Rendered, Rule, charts, draw, examine, rules};
 use crate::release::{
-    Answer, CompanionTag, GitFacts, GitTag, Layout, MemoryTree, Release, Signature, TagKind, TagObject,
+    CompanionTag, GitFacts, GitTag, Layout, MemoryTree, OnBranch, Release, Signature, TagKind, TagObject,
 };
 
 /// The release that examples change.
@@ -85,8 +85,8 @@ fn git_facts(text: &str) -> GitFacts {
         }),
         release_branch: Some("release-1.5".into()),
         on_release_branch: match says("off-branch:") {
-            Some(_) => Answer::No,
-            None => Answer::Yes,
+            Some(_) => OnBranch::No,
+            None => OnBranch::Yes,
         },
         companions: vec![CompanionTag {
             name: "conformance/v1.5.0".into(),

@@ -22,7 +22,7 @@ pub(super) struct Cache {
 
 /// A thing that was fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Kept {
+pub(super) struct CachedResponse {
     /// The status it was answered with.
     pub(super) status: u16,
     /// When it was fetched.
@@ -46,14 +46,14 @@ impl Cache {
     }
 
     /// What was found under a name the last time; `None` where it never was, or no longer is what it was.
-    pub(super) fn recall(&self, name: &str) -> Option<Kept> {
+    pub(super) fn recall(&self, name: &str) -> Option<CachedResponse> {
         let entry: Entry = serde_json::from_slice(&fs::read(self.entry(name)).ok()?).ok()?;
         let is_digest = entry.digest.len() == 64 && entry.digest.bytes().all(|byte| byte.is_ascii_hexdigit());
         if entry.name != name || !is_digest {
             return None;
         }
         let bytes = fs::read(self.blob(&entry.digest)).ok()?;
-        (digest(&bytes) == entry.digest).then_some(Kept {
+        (digest(&bytes) == entry.digest).then_some(CachedResponse {
             status: entry.status,
             at: entry.at,
             bytes,
@@ -61,7 +61,7 @@ impl Cache {
     }
 
     /// Keeps what was found under a name.
-    pub(super) fn keep(&self, name: &str, kept: &Kept) -> io::Result<()> {
+    pub(super) fn keep(&self, name: &str, kept: &CachedResponse) -> io::Result<()> {
         let digest = digest(&kept.bytes);
         // Written anew also where it is there: it may be there damaged.
         write_whole(&self.blob(&digest), &kept.bytes)?;
@@ -106,8 +106,8 @@ mod tests {
         Cache::of(&Host::with_variables([("XDG_CACHE_HOME", directory.to_str().unwrap())]))
     }
 
-    fn kept(bytes: &[u8]) -> Kept {
-        Kept {
+    fn kept(bytes: &[u8]) -> CachedResponse {
+        CachedResponse {
             status: 200,
             at: jiff::Timestamp::UNIX_EPOCH,
             bytes: bytes.to_vec(),

@@ -10,8 +10,8 @@ use std::{
 
 mod facts;
 
-pub use facts::{Answer, CompanionTag, GitFacts, GitTag, Signature, TagKind, TagObject};
 pub(super) use facts::{Checkout, Reference};
+pub use facts::{CompanionTag, GitFacts, GitTag, OnBranch, Signature, TagKind, TagObject};
 
 /// The commit that is checked out in `root`; `None` where it is no git checkout or cannot be told.
 ///

@@ -7,11 +7,11 @@ use url::Url;
 
 use super::{
     archive::{self, ArchiveError, Limits, Unpacked},
-    cache::{Cache, Kept},
+    cache::{Cache, CachedResponse},
     git::Reference,
     remote::Access,
     tree::MOST_BYTES,
-    web::{Ask, Credential, Web, WebError},
+    web::{self, Credential, Web, WebError, WebRequest},
 };
 use crate::host::Host;
 
@@ -199,13 +199,7 @@ impl Addresses {
         let address = |variable: &str, usual: &str| {
             let text = host.variable(variable).unwrap_or(usual);
             let text = format!("{}/", text.trim_end_matches('/'));
-            let parsed = Url::parse(&text)
-                .ok()
-                .filter(|url| matches!(url.scheme(), "http" | "https"));
-            parsed.ok_or_else(|| WebError::NoAddress {
-                text: text.chars().take(200).collect(),
-                from: format!(" (`{variable}`)"),
-            })
+            web::address(&text, format!(" (`{variable}`)"))
         };
         Ok(Self {
             site: address("QUICKPROOF_GITHUB_URL", "https://github.com")?,
@@ -254,7 +248,7 @@ impl<'a> GitHub<'a> {
 
     /// Keeps what was fetched. A cache that cannot be written costs the next run time and nothing else.
     pub(super) fn keep(&self, name: &str, status: u16, bytes: &[u8], notes: &mut Vec<String>) {
-        let kept = Kept {
+        let kept = CachedResponse {
             status,
             at: self.host.now(),
             bytes: bytes.to_vec(),
@@ -284,36 +278,36 @@ impl<'a> GitHub<'a> {
             },
         };
         let credential = self.token.clone().map_or(Credential::None, Credential::Basic);
-        let mut ask = Ask::get(
+        let mut request = WebRequest::get(
             Addresses::below(&base, "info/refs?service=git-upload-pack")?,
             MOST_LISTED,
         )
         .header("git-protocol", "version=2");
-        ask.credential = credential.clone();
-        let offered = web.ask(&ask).await?;
+        request.credential = credential.clone();
+        let offered = web.send(&request).await?;
         if !offered.status.is_success() {
             return Err(no_repository(offered.status));
         }
-        references::check_offer(&offered.body).map_err(|what| protocol(&ask.url, what))?;
+        references::check_offer(&offered.body).map_err(|what| protocol(&request.url, what))?;
         // A repository that was renamed redirects; what follows must go where it is now.
         let moved = offered.url.path().strip_suffix("info/refs").map(str::to_owned);
         let mut at = offered.url.clone();
         at.set_query(None);
         at.set_path(&format!("{}git-upload-pack", moved.as_deref().unwrap_or(base.path())));
         let same_host = at.origin() == base.origin();
-        let mut ask = Ask::get(at, MOST_LISTED)
+        let mut request = WebRequest::get(at, MOST_LISTED)
             .header("git-protocol", "version=2")
             .header("content-type", "application/x-git-upload-pack-request")
             .header("accept", "application/x-git-upload-pack-result");
-        ask.body = Some(references::question());
+        request.body = Some(references::question());
         if same_host {
-            ask.credential = credential;
+            request.credential = credential;
         }
-        let listed = web.ask(&ask).await?;
+        let listed = web.send(&request).await?;
         if !listed.status.is_success() {
             return Err(no_repository(listed.status));
         }
-        let references = references::read(&listed.body).map_err(|what| protocol(&ask.url, what))?;
+        let references = references::read(&listed.body).map_err(|what| protocol(&request.url, what))?;
         self.keep(&name, listed.status.as_u16(), &listed.body, notes);
         Ok(references)
     }
@@ -333,17 +327,17 @@ impl<'a> GitHub<'a> {
                 what: format!("commit {commit} of {repository}"),
             });
         };
-        let mut ask = Ask::get(
+        let mut request = WebRequest::get(
             Addresses::below(site, &format!("{repository}/archive/{commit}.tar.gz"))?,
             MOST_ARCHIVED,
         );
         if self.token.is_some() {
             // The site's own archives know no tokens, and so no private repositories.
             let path = format!("repos/{repository}/tarball/{commit}");
-            ask.url = Addresses::below(&self.addresses.api, &path)?;
-            ask.credential = self.bearer();
+            request.url = Addresses::below(&self.addresses.api, &path)?;
+            request.credential = self.bearer();
         }
-        let answer = web.ask(&ask).await?;
+        let answer = web.send(&request).await?;
         if !answer.status.is_success() {
             return Err(RemoteError::NoCommit {
                 repository: repository.to_owned(),
@@ -355,7 +349,7 @@ impl<'a> GitHub<'a> {
         if !answer.body.starts_with(&[0x1f, 0x8b]) {
             let kind = answer.content_type.chars().take(80).collect::<String>();
             return Err(RemoteError::NotAnArchive {
-                url: ask.url.to_string(),
+                url: request.url.to_string(),
                 what: format!("{} bytes of `{kind}`", answer.body.len()),
             });
         }

@@ -1,23 +1,23 @@
-//! A point of a repository on GitHub, as it is meant; and what is said of commits and their tags.
+//! A revision of a repository on GitHub, as it is meant; and what is said of commits and their tags.
 
 use super::{Tag, git::Reference};
 
-/// A point of a repository on GitHub.
+/// A revision of a repository on GitHub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remote {
     /// The repository, `owner/name`.
     pub repository: String,
-    /// The point.
-    pub point: Point,
+    /// What of it.
+    pub revision: Revision,
     /// The tag that a branch or a commit is read as; `None` for the tag at its commit, else the newest release.
     pub read_as: Option<Tag>,
     /// Whether the network may be used.
     pub access: Access,
 }
 
-/// What names a commit. A branch is pinned to one before anything else.
+/// What names a commit (gitrevisions(7)). A branch is pinned to one before anything else.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Point {
+pub enum Revision {
     /// A release's tag.
     Tag(Tag),
     /// A branch, by its name.

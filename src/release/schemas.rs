@@ -4,8 +4,9 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use futures::StreamExt;
 use serde::Deserialize;
+
+use super::web::{self, Web, WebError, WebRequest};
 
 use crate::{
     host::{Call, Host, HostError},
@@ -15,7 +16,7 @@ use crate::{
 /// The most bytes that are read of one answer.
 const MOST_BYTES: usize = 16 << 20;
 
-/// How long one answer may take; a module of this kind is had within seconds.
+/// How long `go` may take; a module of this kind is had within seconds.
 const TIME_LIMIT: Duration = Duration::from_mins(3);
 
 /// CRDs that a plan needs and that no file of the release holds.
@@ -81,13 +82,7 @@ pub enum SchemaError {
         status: Option<u16>,
         /// What went wrong, where there was none.
         #[source]
-        source: Option<reqwest::Error>,
-    },
-    /// The answer is larger than any bundle of CRDs.
-    #[error("`{url}` gave more than {MOST_BYTES} bytes, no bundle of CRDs has so many")]
-    TooLarge {
-        /// The URL.
-        url: String,
+        source: Option<WebError>,
     },
     /// A file is not a manifest.
     #[error(transparent)]
@@ -103,7 +98,7 @@ pub async fn objects(host: &Host, schemas: &[Schema]) -> Result<Vec<Object>, Sch
     for schema in schemas {
         let had = match (from_module(host, schema).await, &schema.url) {
             (Err(SchemaError::Module { .. } | SchemaError::NoDirectory { .. }), Some(url)) => {
-                from_url(schema, url).await?
+                from_url(host, schema, url).await?
             }
             (had, _) => had?,
         };
@@ -159,34 +154,22 @@ async fn from_module(host: &Host, schema: &Schema) -> Result<Vec<Object>, Schema
     Ok(objects)
 }
 
-async fn from_url(schema: &Schema, url: &str) -> Result<Vec<Object>, SchemaError> {
+async fn from_url(host: &Host, schema: &Schema, url: &str) -> Result<Vec<Object>, SchemaError> {
     let failed = |status, source| SchemaError::Url {
         url: url.into(),
         status,
         source,
     };
-    let client = reqwest::Client::builder()
-        .timeout(TIME_LIMIT)
-        .build()
-        .map_err(|source| failed(None, Some(source)))?;
-    let answer = client
-        .get(url)
-        .send()
-        .await
-        .map_err(|source| failed(None, Some(source)))?;
-    if !answer.status().is_success() {
-        return Err(failed(Some(answer.status().as_u16()), None));
-    }
-    let mut bytes = Vec::new();
-    let mut parts = answer.bytes_stream();
-    while let Some(part) = parts.next().await {
-        bytes.extend_from_slice(&part.map_err(|source| failed(None, Some(source)))?);
-        if bytes.len() > MOST_BYTES {
-            return Err(SchemaError::TooLarge { url: url.into() });
-        }
+    let fetched = async {
+        let request = WebRequest::get(web::address(url, String::new())?, MOST_BYTES);
+        Web::new(host)?.send(&request).await
+    };
+    let answer = fetched.await.map_err(|source| failed(None, Some(source)))?;
+    if !answer.status.is_success() {
+        return Err(failed(Some(answer.status.as_u16()), None));
     }
     Ok(manifest::read(
         &format!("{}{}", schema.source(), url.rsplit('/').next().unwrap_or(url)),
-        &bytes,
+        &answer.body,
     )?)
 }

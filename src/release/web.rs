@@ -36,7 +36,7 @@ const MOST_REDIRECTS: usize = 5;
 
 /// Something asked of a server.
 #[derive(Debug, Clone)]
-pub(super) struct Ask {
+pub(super) struct WebRequest {
     pub(super) url: Url,
     /// The body; a request with one is a POST.
     pub(super) body: Option<Vec<u8>>,
@@ -47,7 +47,7 @@ pub(super) struct Ask {
     pub(super) most_bytes: usize,
 }
 
-impl Ask {
+impl WebRequest {
     pub(super) fn get(url: Url, most_bytes: usize) -> Self {
         Self {
             url,
@@ -87,7 +87,7 @@ impl fmt::Debug for Credential {
 
 /// What a server answered.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct WebResponse {
     pub(super) status: StatusCode,
     /// Where it came from in the end, redirects followed.
     pub(super) url: Url,
@@ -146,6 +146,16 @@ pub enum WebError {
     },
 }
 
+/// Reads the address of a server. `from` says where it comes from, as ` (VARIABLE)`; it may be empty.
+pub(super) fn address(text: &str, from: String) -> Result<Url, WebError> {
+    let parsed = Url::parse(text).ok();
+    let url = parsed.filter(|url| matches!(url.scheme(), "http" | "https"));
+    url.ok_or_else(|| WebError::NoAddress {
+        text: text.chars().take(200).collect(),
+        from,
+    })
+}
+
 /// A client for all requests of one release.
 #[derive(Debug)]
 pub(super) struct Web {
@@ -189,10 +199,10 @@ impl Web {
         })
     }
 
-    /// Asks, and asks again where infrastructure fails it; each failure that was got over is noted.
-    pub(super) async fn ask(&self, ask: &Ask) -> Result<Answer, WebError> {
+    /// Sends a request, and sends it again where infrastructure fails it; each failure that was got over is noted.
+    pub(super) async fn send(&self, request: &WebRequest) -> Result<WebResponse, WebError> {
         for pause in PAUSES {
-            match self.ask_once(ask).await {
+            match self.send_once(request).await {
                 Err(error @ (WebError::Unreachable { .. } | WebError::ServerBroken { .. })) => {
                     let note = format!("asked again after a failure: {}", in_words(&error));
                     self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
@@ -201,7 +211,7 @@ impl Web {
                 decided => return decided,
             }
         }
-        self.ask_once(ask).await
+        self.send_once(request).await
     }
 
     /// What should be known of the requests so far.
@@ -209,30 +219,30 @@ impl Web {
         std::mem::take(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    async fn ask_once(&self, ask: &Ask) -> Result<Answer, WebError> {
+    async fn send_once(&self, request: &WebRequest) -> Result<WebResponse, WebError> {
         let unreachable = |error: reqwest::Error| WebError::Unreachable {
-            url: ask.url.to_string(),
+            url: request.url.to_string(),
             // The address is in the message already.
             what: in_words(&error.without_url()),
         };
-        let mut request = match &ask.body {
-            None => self.http.get(ask.url.clone()),
-            Some(body) => self.http.post(ask.url.clone()).body(body.clone()),
+        let mut sending = match &request.body {
+            None => self.http.get(request.url.clone()),
+            Some(body) => self.http.post(request.url.clone()).body(body.clone()),
         };
-        for (name, value) in &ask.headers {
-            request = request.header(*name, value);
+        for (name, value) in &request.headers {
+            sending = sending.header(*name, value);
         }
-        request = match &ask.credential {
-            Credential::None => request,
-            Credential::Bearer(token) => request.bearer_auth(token),
+        sending = match &request.credential {
+            Credential::None => sending,
+            Credential::Bearer(token) => sending.bearer_auth(token),
             // GitHub takes any user name with a token for password.
-            Credential::Basic(token) => request.basic_auth("x-access-token", Some(token)),
+            Credential::Basic(token) => sending.basic_auth("x-access-token", Some(token)),
         };
-        let answer = request.send().await.map_err(unreachable)?;
+        let answer = sending.send().await.map_err(unreachable)?;
         let status = answer.status();
         if status.is_server_error() {
             return Err(WebError::ServerBroken {
-                url: ask.url.to_string(),
+                url: request.url.to_string(),
                 status: status.as_u16(),
             });
         }
@@ -254,15 +264,15 @@ impl Web {
         let mut parts = answer.bytes_stream();
         while let Some(part) = parts.next().await {
             let part = part.map_err(unreachable)?;
-            if body.len() + part.len() > ask.most_bytes {
+            if body.len() + part.len() > request.most_bytes {
                 return Err(WebError::TooLarge {
-                    url: ask.url.to_string(),
-                    limit: ask.most_bytes,
+                    url: request.url.to_string(),
+                    limit: request.most_bytes,
                 });
             }
             body.extend_from_slice(&part);
         }
-        Ok(Answer {
+        Ok(WebResponse {
             status,
             url,
             content_type,

@@ -26,7 +26,7 @@ pub struct GitFacts {
     /// The branch that the tag should be cut from, such as `release-1.5`; `None` where the repository is not known.
     pub release_branch: Option<String>,
     /// Whether the tag's commit is an ancestor of that branch, or its head.
-    pub on_release_branch: Answer,
+    pub on_release_branch: OnBranch,
     /// Tags that should stand at the tag's commit, such as `conformance/v1.5.0`.
     pub companions: Vec<CompanionTag>,
     /// Files that differ from the commit, counted; `None` where nobody looked: the files come from the commit, or the
@@ -85,7 +85,7 @@ pub struct CompanionTag {
 
 /// An answer that may not be known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum OnBranch {
     /// Yes.
     Yes,
     /// No.
@@ -145,7 +145,7 @@ impl GitFacts {
             tags_at_head,
             tag: own,
             release_branch: both.map(|(repository, tag)| repository.branch_of(tag)),
-            on_release_branch: Answer::Undecided("only a checkout with its history tells".into()),
+            on_release_branch: OnBranch::Undecided("only a checkout with its history tells".into()),
             companions: companions
                 .into_iter()
                 .map(|name| CompanionTag {
@@ -218,7 +218,7 @@ impl<'a> Checkout<'a> {
         ended.status.success().then(|| tag_object(&text))
     }
 
-    async fn is_on(&self, branch: &str, commit: &str) -> Answer {
+    async fn is_on(&self, branch: &str, commit: &str) -> OnBranch {
         let local = format!("refs/heads/{branch}");
         let of_remote = |name: &str| {
             let below = name.strip_prefix("refs/remotes/").and_then(|rest| rest.split_once('/'));
@@ -228,15 +228,15 @@ impl<'a> Checkout<'a> {
             .references
             .iter()
             .filter(|reference| reference.name == local || of_remote(&reference.name));
-        let mut answer = Answer::Undecided(format!("the checkout has no branch `{branch}`"));
+        let mut answer = OnBranch::Undecided(format!("the checkout has no branch `{branch}`"));
         for head in heads {
             let asked = self.ask(&["merge-base", "--is-ancestor", commit, &head.object]).await;
             answer = match asked.map(|ended| (ended.status.code(), ended.last_words())) {
                 // An ancestor that is found is one, also in a history that is cut off.
-                Ok((Some(0), _)) => return Answer::Yes,
-                Ok((Some(1), _)) if !super::is_shallow(self.root) => Answer::No,
-                Ok((Some(1), _)) => Answer::Undecided("the checkout is shallow: its history is cut off".into()),
-                Ok((_, said)) | Err(said) => Answer::Undecided(said),
+                Ok((Some(0), _)) => return OnBranch::Yes,
+                Ok((Some(1), _)) if !super::is_shallow(self.root) => OnBranch::No,
+                Ok((Some(1), _)) => OnBranch::Undecided("the checkout is shallow: its history is cut off".into()),
+                Ok((_, said)) | Err(said) => OnBranch::Undecided(said),
             };
         }
         answer

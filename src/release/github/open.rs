@@ -5,16 +5,16 @@ use crate::{
     host::Host,
     record::{Deviation, DeviationKind},
     release::{
-        Answer, GitFacts, Release, ReleaseError, Repository, Tag,
+        GitFacts, OnBranch, Release, ReleaseError, Repository, Tag,
         git::Reference,
-        remote::{Point, Remote, highest_tag, short},
+        remote::{Remote, Revision, highest_tag, short},
     },
 };
 
 /// How many names are offered for one that does not exist.
 const MOST_NEAR: usize = 3;
 
-/// What was found of the point that is meant.
+/// What was found of the revision that is meant.
 struct Pinned {
     commit: String,
     tag: Tag,
@@ -45,7 +45,7 @@ pub(in crate::release) async fn open(host: &Host, remote: &Remote) -> Result<Rel
     let head = references.iter().find(|found| Some(&found.name) == branch.as_ref());
     let own = facts.tag.as_ref().map(|tag| tag.commit.as_str());
     if head.is_some_and(|head| Some(head.commit()) == own) {
-        facts.on_release_branch = Answer::Yes;
+        facts.on_release_branch = OnBranch::Yes;
     }
     let name = known.map_or_else(|| repository.to_owned(), |known| known.repository);
     let mut deviations: Vec<Deviation> = pinned.deviation.into_iter().collect();
@@ -85,8 +85,8 @@ fn checked_name(text: &str) -> Result<&str, RemoteError> {
 fn pin(remote: &Remote, references: &[Reference]) -> Result<Pinned, RemoteError> {
     let find = |name: &str| references.iter().find(|found| found.name == name);
     let repository = &remote.repository;
-    let (commit, called) = match &remote.point {
-        Point::Tag(tag) => {
+    let (commit, called) = match &remote.revision {
+        Revision::Tag(tag) => {
             let found = find(&format!("refs/tags/{tag}")).ok_or_else(|| RemoteError::UnknownTag {
                 repository: repository.clone(),
                 tag: tag.to_string(),
@@ -101,7 +101,7 @@ fn pin(remote: &Remote, references: &[Reference]) -> Result<Pinned, RemoteError>
                 deviation: None,
             });
         }
-        Point::Branch(branch) => {
+        Revision::Branch(branch) => {
             let below = "refs/heads/";
             let found = find(&format!("{below}{branch}")).ok_or_else(|| RemoteError::UnknownBranch {
                 repository: repository.clone(),
@@ -115,12 +115,12 @@ fn pin(remote: &Remote, references: &[Reference]) -> Result<Pinned, RemoteError>
             let called = format!("branch `{branch}` at commit {}", short(&commit));
             (commit, called)
         }
-        Point::Commit(commit) if is_object(commit) => {
+        Revision::Commit(commit) if is_object(commit) => {
             let commit = commit.to_ascii_lowercase();
             let called = format!("commit {}", short(&commit));
             (commit, called)
         }
-        Point::Commit(text) => {
+        Revision::Commit(text) => {
             return Err(RemoteError::NotACommit {
                 text: text.chars().take(80).collect(),
             });

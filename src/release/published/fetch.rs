@@ -9,10 +9,10 @@ use crate::{
     host::Host,
     release::{
         Tag,
-        cache::Kept,
+        cache::CachedResponse,
         github::{Addresses, GitHub, RemoteError},
         remote::Access,
-        web::{Ask, Web, WebError},
+        web::{self, Web, WebError, WebRequest},
     },
 };
 
@@ -74,8 +74,8 @@ impl<'a> Fetcher<'a> {
     async fn find(&self, address: &Address, notes: &mut Vec<String>) -> Result<Found, RemoteError> {
         match address {
             Address::File(text) => {
-                let ask = Ask::get(self.address(text)?, MOST_BYTES);
-                let kept = self.have(&ask, text, notes).await?;
+                let request = WebRequest::get(self.address(text)?, MOST_BYTES);
+                let kept = self.have(&request, text, notes).await?;
                 Ok(match kept.status {
                     200 => Found::File(kept.bytes.into()),
                     status => Found::Absent { status },
@@ -83,15 +83,15 @@ impl<'a> Fetcher<'a> {
             }
             Address::NewestRelease(repository) => {
                 let url = Addresses::below(&self.github.addresses.api, &format!("repos/{repository}/releases"))?;
-                let mut ask = Ask::get(url, MOST_BYTES).header("accept", "application/vnd.github+json");
-                ask.credential = self.github.bearer();
-                let kept = self.have(&ask, ask.url.as_str(), notes).await?;
+                let mut request = WebRequest::get(url, MOST_BYTES).header("accept", "application/vnd.github+json");
+                request.credential = self.github.bearer();
+                let kept = self.have(&request, request.url.as_str(), notes).await?;
                 if kept.status != 200 {
                     return Ok(Found::Absent { status: kept.status });
                 }
                 let listed: Vec<Listed> =
                     serde_json::from_slice(&kept.bytes).map_err(|error| RemoteError::NoReleaseList {
-                        url: ask.url.to_string(),
+                        url: request.url.to_string(),
                         what: error.to_string(),
                     })?;
                 Ok(newest(listed).map_or(Found::Absent { status: 200 }, Found::Tag))
@@ -101,14 +101,9 @@ impl<'a> Fetcher<'a> {
 
     /// An address as the guide names it, at the host that plays its part here.
     fn address(&self, text: &str) -> Result<Url, WebError> {
-        let none = || WebError::NoAddress {
-            text: text.chars().take(200).collect(),
-            from: String::new(),
-        };
-        let url = Url::parse(text).map_err(|_| none())?;
+        let url = web::address(text, String::new())?;
         let addresses = &self.github.addresses;
         let base = match url.host_str() {
-            _ if !matches!(url.scheme(), "http" | "https") => return Err(none()),
             Some("github.com") => &addresses.site,
             Some("raw.githubusercontent.com") => &addresses.raw,
             Some("api.github.com") => &addresses.api,
@@ -119,15 +114,20 @@ impl<'a> Fetcher<'a> {
     }
 
     /// What is at an address now, or was when it was last asked where only the cache may be used.
-    async fn have(&self, ask: &Ask, called: &str, notes: &mut Vec<String>) -> Result<Kept, RemoteError> {
-        let name = format!("file {}", ask.url);
+    async fn have(
+        &self,
+        request: &WebRequest,
+        called: &str,
+        notes: &mut Vec<String>,
+    ) -> Result<CachedResponse, RemoteError> {
+        let name = format!("file {}", request.url);
         let Some(web) = &self.github.web else {
             let kept = self.github.cache.recall(&name);
             return kept.ok_or_else(|| RemoteError::NotCached {
                 what: format!("`{called}`"),
             });
         };
-        let answer = web.ask(ask).await?;
+        let answer = web.send(request).await?;
         let status = answer.status.as_u16();
         let bytes = match status {
             200 => answer.body,
@@ -141,7 +141,7 @@ impl<'a> Fetcher<'a> {
             }
         };
         self.github.keep(&name, status, &bytes, notes);
-        Ok(Kept {
+        Ok(CachedResponse {
             status,
             at: self.github.host.now(),
             bytes,

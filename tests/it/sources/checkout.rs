@@ -9,7 +9,7 @@ use std::{
 
 use quickproof::{
     host::Host,
-    release::{Answer, Release, ReleaseError, Source, Tag, TagKind},
+    release::{OnBranch, Release, ReleaseError, Source, Tag, TagKind},
 };
 use rstest::rstest;
 
@@ -103,7 +103,7 @@ async fn a_checkout_tells_its_tag_its_signature_its_branch_and_its_companions() 
     let facts = release.git.unwrap();
     assert_eq!(facts.tags_at_head, ["conformance/v1.5.0-rc.1", "v1.5.0-rc.1"]);
     assert_eq!(facts.release_branch.as_deref(), Some("release-1.5"));
-    assert_eq!(facts.on_release_branch, Answer::Yes);
+    assert_eq!(facts.on_release_branch, OnBranch::Yes);
     assert_eq!(facts.changed_files, Some(0));
     assert_eq!(facts.companions[0].commit.as_ref(), Some(&facts.head));
     let own = facts.tag.unwrap();
@@ -123,12 +123,12 @@ async fn a_light_tag_off_its_branch_and_without_companion_is_told_as_that() {
     git(&directory, &["tag", "v1.5.0"]);
     let facts = open(&directory, Some("v1.5.0")).await.unwrap().git.unwrap();
     assert_eq!(facts.tag.unwrap().kind, TagKind::Lightweight);
-    assert_eq!(facts.on_release_branch, Answer::No);
+    assert_eq!(facts.on_release_branch, OnBranch::No);
     assert_eq!(facts.companions[0].commit, None);
 
     git(&directory, &["branch", "--delete", "--force", "release-1.5"]);
     let facts = open(&directory, Some("v1.5.0")).await.unwrap().git.unwrap();
-    assert!(matches!(facts.on_release_branch, Answer::Undecided(_)));
+    assert!(matches!(facts.on_release_branch, OnBranch::Undecided(_)));
 }
 
 #[tokio::test]
@@ -156,7 +156,7 @@ async fn a_history_that_is_cut_off_decides_nothing_about_branches() {
     );
     let facts = open(&shallow, Some("v1.5.0")).await.unwrap().git.unwrap();
     assert!(
-        matches!(&facts.on_release_branch, Answer::Undecided(why) if why.contains("shallow")),
+        matches!(&facts.on_release_branch, OnBranch::Undecided(why) if why.contains("shallow")),
         "{facts:?}"
     );
 }

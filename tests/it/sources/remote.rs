@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use quickproof::{
     host::Host,
-    release::{Access, Answer, Point, Release, ReleaseError, Remote, Source, TagKind},
+    release::{Access, OnBranch, Release, ReleaseError, Remote, Revision, Source, TagKind},
 };
 use rstest::rstest;
 
@@ -12,17 +12,17 @@ use super::server::{COMMIT, REPOSITORY, Ready, Server, mini_archive, offer, pack
 
 const TOKEN: &str = "github_pat_0123456789abcdefghij";
 
-fn remote(point: Point, access: Access) -> Source {
+fn remote(revision: Revision, access: Access) -> Source {
     Source::Remote(Remote {
         repository: REPOSITORY.to_owned(),
-        point,
+        revision,
         read_as: None,
         access,
     })
 }
 
-fn tag(text: &str) -> Point {
-    Point::Tag(text.parse().unwrap())
+fn tag(text: &str) -> Revision {
+    Revision::Tag(text.parse().unwrap())
 }
 
 /// A machine that knows only this server, with a cache of its own.
@@ -35,8 +35,8 @@ fn host(server: &Server, cache: &Path) -> Host {
     ])
 }
 
-async fn open(server: &Server, cache: &Path, point: Point) -> Result<Release, ReleaseError> {
-    remote(point, Access::Online).open(&host(server, cache)).await
+async fn open(server: &Server, cache: &Path, revision: Revision) -> Result<Release, ReleaseError> {
+    remote(revision, Access::Online).open(&host(server, cache)).await
 }
 
 /// The words of an error with its sources.
@@ -55,7 +55,7 @@ async fn a_tag_is_pinned_to_its_commit_and_its_files_are_read() {
     assert_eq!(facts.tags_at_head, ["conformance/v1.5.0", "v1.5.0"]);
     assert_eq!(facts.tag.as_ref().unwrap().kind, TagKind::Annotated(None));
     assert_eq!(facts.companions[0].commit.as_deref(), Some(COMMIT));
-    assert_eq!(facts.on_release_branch, Answer::Yes);
+    assert_eq!(facts.on_release_branch, OnBranch::Yes);
     let guide = release.tree.read(&"site-src/guides/index.md".parse().unwrap()).unwrap();
     let mini = concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -71,7 +71,9 @@ async fn a_branch_is_pinned_before_anything_is_fetched_and_the_ledger_says_so() 
     server.clear("git-upload-pack");
     server.list(&[format!("{main} refs/heads/main"), format!("{COMMIT} refs/tags/v1.5.0")]);
     server.lay(&format!("archive/{main}.tar.gz"), Ready::new(200, mini_archive(&main)));
-    let release = open(&server, cache.path(), Point::Branch("main".into())).await.unwrap();
+    let release = open(&server, cache.path(), Revision::Branch("main".into()))
+        .await
+        .unwrap();
     assert_eq!(release.commit.as_deref(), Some(main.as_str()));
     assert_eq!(release.tag.unwrap().to_string(), "v1.5.0");
     assert_eq!(release.deviations.len(), 1);

@@ -23,54 +23,54 @@ fn references() -> Vec<Reference> {
     ]
 }
 
-fn remote(point: Point, read_as: Option<&str>) -> Remote {
+fn remote(revision: Revision, read_as: Option<&str>) -> Remote {
     Remote {
         repository: crate::release::REPOSITORY.to_owned(),
-        point,
+        revision,
         read_as: read_as.map(|tag| tag.parse().unwrap()),
         access: Access::Online,
     }
 }
 
 #[rstest]
-#[case::an_annotated_tag_by_its_commit(Point::Tag("v1.5.0".parse().unwrap()), None, ONE, "v1.5.0", false)]
-#[case::a_light_tag(Point::Tag("v1.4.0".parse().unwrap()), None, THREE, "v1.4.0", false)]
-#[case::a_branch_as_the_newest_release(Point::Branch("main".into()), None, TWO, "v1.5.0", true)]
-#[case::a_branch_at_a_tag(Point::Branch("release-1.5".into()), None, ONE, "v1.5.0", false)]
-#[case::a_branch_as_what_is_asked(Point::Branch("main".into()), Some("v1.6.0"), TWO, "v1.6.0", true)]
-#[case::a_commit_with_its_tag(Point::Commit(ONE.into()), Some("v1.5.0"), ONE, "v1.5.0", false)]
-#[case::the_higher_of_two_tags(Point::Commit(THREE.into()), None, THREE, "v1.6.0-rc.1", false)]
-#[case::a_commit_without_a_tag(Point::Commit("4".repeat(40)), None, "4444444444444444444444444444444444444444", "v1.5.0", true)]
+#[case::an_annotated_tag_by_its_commit(Revision::Tag("v1.5.0".parse().unwrap()), None, ONE, "v1.5.0", false)]
+#[case::a_light_tag(Revision::Tag("v1.4.0".parse().unwrap()), None, THREE, "v1.4.0", false)]
+#[case::a_branch_as_the_newest_release(Revision::Branch("main".into()), None, TWO, "v1.5.0", true)]
+#[case::a_branch_at_a_tag(Revision::Branch("release-1.5".into()), None, ONE, "v1.5.0", false)]
+#[case::a_branch_as_what_is_asked(Revision::Branch("main".into()), Some("v1.6.0"), TWO, "v1.6.0", true)]
+#[case::a_commit_with_its_tag(Revision::Commit(ONE.into()), Some("v1.5.0"), ONE, "v1.5.0", false)]
+#[case::the_higher_of_two_tags(Revision::Commit(THREE.into()), None, THREE, "v1.6.0-rc.1", false)]
+#[case::a_commit_without_a_tag(Revision::Commit("4".repeat(40)), None, "4444444444444444444444444444444444444444", "v1.5.0", true)]
 fn a_point_is_pinned_to_a_commit_and_read_as_a_tag(
-    #[case] point: Point,
+    #[case] revision: Revision,
     #[case] read_as: Option<&str>,
     #[case] commit: &str,
     #[case] tag: &str,
     #[case] deviates: bool,
 ) {
-    let pinned = pin(&remote(point, read_as), &references()).unwrap();
+    let pinned = pin(&remote(revision, read_as), &references()).unwrap();
     assert_eq!((pinned.commit.as_str(), pinned.tag.to_string().as_str()), (commit, tag));
     assert_eq!(pinned.deviation.is_some(), deviates);
 }
 
 #[test]
 fn a_name_that_does_not_exist_names_those_that_are_near() {
-    let said = |point| pin(&remote(point, None), &references()).err().unwrap().to_string();
-    let tag = said(Point::Tag("v1.5.1".parse().unwrap()));
+    let said = |revision| pin(&remote(revision, None), &references()).err().unwrap().to_string();
+    let tag = said(Revision::Tag("v1.5.1".parse().unwrap()));
     assert!(
         tag.contains("did you mean") && tag.contains("`v1.5.0`") && !tag.contains("conformance"),
         "{tag}"
     );
-    let branch = said(Point::Branch("mian".into()));
+    let branch = said(Revision::Branch("mian".into()));
     assert!(branch.ends_with("did you mean `main`?"), "{branch}");
-    let far = said(Point::Branch("q".into()));
+    let far = said(Revision::Branch("q".into()));
     assert!(far.contains("ls-remote"), "{far}");
-    assert!(said(Point::Commit("1111111".into())).contains("40"));
+    assert!(said(Revision::Commit("1111111".into())).contains("40"));
 }
 
 #[test]
 fn without_a_release_to_read_it_as_a_branch_is_refused() {
-    let refused = pin(&remote(Point::Branch("main".into()), None), &references()[..1]);
+    let refused = pin(&remote(Revision::Branch("main".into()), None), &references()[..1]);
     assert!(matches!(refused, Err(RemoteError::NoReleases { .. })));
 }
 
