@@ -40,16 +40,11 @@ pub(super) async fn open(
         Some(name) => Repository::known_as(name)?,
         None => identity.repository.clone(),
     };
-    let checkout = Checkout::open(host, tree.root()).await;
     let mut notes = Vec::new();
-    let checkout = match checkout {
-        Some(Ok(checkout)) => Some(checkout),
-        Some(Err(why)) => {
-            notes.push(format!("git was not asked about the tree: {why}"));
-            None
-        }
-        None => None,
-    };
+    let checkout = Checkout::open(host, tree.root()).await.and_then(|opened| {
+        let say_why = |why| notes.push(format!("git was not asked about the tree: {why}"));
+        opened.map_err(say_why).ok()
+    });
     let tag = if let Some(tag) = typed {
         tag.clone()
     } else {
@@ -72,42 +67,51 @@ pub(super) async fn open(
             "whether files differ from the commit was not looked at: git failed, or {why}"
         ));
     }
-    let own_commit = facts
-        .as_ref()
-        .and_then(|facts| facts.tag.as_ref())
-        .map(|tag| &tag.commit);
-    let head = facts.as_ref().map(|facts| facts.head.clone());
-    if let (Some(commit), Some(head), Some(_)) = (own_commit, &head, typed)
-        && commit != head
-    {
-        return Err(ReleaseError::NotTheTag {
-            directory: named,
-            tag,
-            commit: short(commit).to_owned(),
-            head: short(head).to_owned(),
-        });
-    }
-    // What git proves, files need not confirm: that they name another tag is then a defect of the release.
-    let proven = own_commit.is_some() && own_commit == head.as_ref();
-    if !proven && let Some((found, file)) = identity.other_release(&tag) {
-        return Err(ReleaseError::OtherRelease {
-            directory: named,
-            wanted: tag.to_string(),
-            found: found.to_string(),
-            file,
-        });
-    }
+    is_of_the_tag(&named, facts.as_ref(), &identity, &tag, typed)?;
     let name = known
         .map(|known| known.repository)
-        .or_else(|| repository.map(str::to_owned));
-    let deviations = facts.as_ref().map(|facts| deviations(facts, &tag)).unwrap_or_default();
+        .or_else(|| repository.map(str::to_owned))
+        .unwrap_or_else(|| REPOSITORY.to_owned());
+    let head = facts.as_ref().map(|facts| facts.head.clone());
     let commit = head.or_else(|| git::commit(tree.root()));
-    let name = name.unwrap_or_else(|| REPOSITORY.to_owned());
     let mut release = Release::with_guide(name, tag, commit, &named, Box::new(tree))?;
+    release.deviations = facts
+        .as_ref()
+        .zip(release.tag.as_ref())
+        .map_or_else(Vec::new, |(facts, tag)| deviations(facts, tag));
     release.git = facts;
-    release.deviations = deviations;
     release.notes = notes;
     Ok(release)
+}
+
+/// Refuses a tree that is of another release, or a checkout that is not at the tag that was typed.
+fn is_of_the_tag(
+    named: &str,
+    facts: Option<&GitFacts>,
+    identity: &Identity,
+    tag: &Tag,
+    typed: Option<&Tag>,
+) -> Result<(), ReleaseError> {
+    let own = facts.and_then(|facts| Some((&facts.tag.as_ref()?.commit, &facts.head)));
+    match own {
+        Some((commit, head)) if commit != head && typed.is_some() => Err(ReleaseError::NotTheTag {
+            directory: named.to_owned(),
+            tag: tag.clone(),
+            commit: short(commit).to_owned(),
+            head: short(head).to_owned(),
+        }),
+        // What git proves, files need not confirm: that they name another tag is then a defect of the release.
+        Some((commit, head)) if commit == head => Ok(()),
+        _ => match identity.other_release(tag) {
+            None => Ok(()),
+            Some((found, file)) => Err(ReleaseError::OtherRelease {
+                directory: named.to_owned(),
+                wanted: tag.to_string(),
+                found: found.to_string(),
+                file,
+            }),
+        },
+    }
 }
 
 /// The release's tag at the checkout's HEAD; of several the highest, so the release before its candidates.

@@ -6,9 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use quickproof::{
-    lint::{self, Rendered, Severity},
-};
+use quickproof::lint::{self, Rendered, Severity};
 use rstest::rstest;
 use serde_json::Value;
 

@@ -83,75 +83,25 @@ fn checked_name(text: &str) -> Result<&str, RemoteError> {
 
 /// The commit that is meant, and the tag that it is read as.
 fn pin(remote: &Remote, references: &[Reference]) -> Result<Pinned, RemoteError> {
-    let find = |name: &str| references.iter().find(|found| found.name == name);
-    let repository = &remote.repository;
-    let (commit, called) = match &remote.revision {
-        Revision::Tag(tag) => {
-            let found = find(&format!("refs/tags/{tag}")).ok_or_else(|| RemoteError::UnknownTag {
-                repository: repository.clone(),
-                tag: tag.to_string(),
-                near: near(
-                    &tag.to_string(),
-                    references.iter().filter_map(Reference::tag).filter(is_release),
-                ),
-            })?;
-            return Ok(Pinned {
-                commit: found.commit().to_owned(),
-                tag: tag.clone(),
-                deviation: None,
-            });
-        }
-        Revision::Branch(branch) => {
-            let below = "refs/heads/";
-            let found = find(&format!("{below}{branch}")).ok_or_else(|| RemoteError::UnknownBranch {
-                repository: repository.clone(),
-                branch: branch.chars().take(80).collect(),
-                near: near(
-                    branch,
-                    references.iter().filter_map(|found| found.name.strip_prefix(below)),
-                ),
-            })?;
-            let commit = found.commit().to_owned();
-            let called = format!("branch `{branch}` at commit {}", short(&commit));
-            (commit, called)
-        }
-        Revision::Commit(commit) if is_object(commit) => {
-            let commit = commit.to_ascii_lowercase();
-            let called = format!("commit {}", short(&commit));
-            (commit, called)
-        }
-        Revision::Commit(text) => {
-            return Err(RemoteError::NotACommit {
-                text: text.chars().take(80).collect(),
-            });
-        }
-    };
+    let (commit, called) = commit_of(remote, references)?;
+    if let Revision::Tag(tag) = &remote.revision {
+        let (tag, deviation) = (tag.clone(), None);
+        return Ok(Pinned { commit, tag, deviation });
+    }
     let at_commit = highest_tag(references.iter().filter(|found| found.commit() == commit));
-    let newest = || {
-        let finals = references.iter().filter(|found| {
-            let tag: Option<Tag> = found.tag().and_then(|name| name.parse().ok());
-            tag.is_some_and(|tag| !tag.is_candidate())
-        });
-        highest_tag(finals)
-    };
     let (tag, why) = match (&remote.read_as, at_commit) {
         (Some(tag), at) if at.as_ref() != Some(tag) => (tag.clone(), "`--release` says so"),
         (_, Some(tag)) => {
-            return Ok(Pinned {
-                commit,
-                tag,
-                deviation: None,
-            });
+            let deviation = None;
+            return Ok(Pinned { commit, tag, deviation });
         }
-        (_, None) => match newest() {
-            Some(tag) => (tag, "it has no tag of its own, and that is the newest release"),
-            None => {
-                return Err(RemoteError::NoReleases {
-                    repository: repository.clone(),
-                    point: called,
-                });
-            }
-        },
+        (_, None) => {
+            let tag = newest(references).ok_or_else(|| RemoteError::NoReleases {
+                repository: remote.repository.clone(),
+                point: called.clone(),
+            })?;
+            (tag, "it has no tag of its own, and that is the newest release")
+        }
     };
     let deviation = Deviation {
         kind: DeviationKind::Substituted,
@@ -165,6 +115,53 @@ fn pin(remote: &Remote, references: &[Reference]) -> Result<Pinned, RemoteError>
         tag,
         deviation: Some(deviation),
     })
+}
+
+/// The commit of a revision, and what the revision is called in a sentence.
+fn commit_of(remote: &Remote, references: &[Reference]) -> Result<(String, String), RemoteError> {
+    let find = |name: &str| references.iter().find(|found| found.name == name);
+    let repository = remote.repository.clone();
+    match &remote.revision {
+        Revision::Tag(tag) => {
+            let tag = tag.to_string();
+            let tags = references.iter().filter_map(Reference::tag).filter(is_release);
+            let found = find(&format!("refs/tags/{tag}")).ok_or_else(|| RemoteError::UnknownTag {
+                repository,
+                near: near(&tag, tags),
+                tag: tag.clone(),
+            })?;
+            Ok((found.commit().to_owned(), tag))
+        }
+        Revision::Branch(branch) => {
+            let below = "refs/heads/";
+            let branches = references.iter().filter_map(|found| found.name.strip_prefix(below));
+            let found = find(&format!("{below}{branch}")).ok_or_else(|| RemoteError::UnknownBranch {
+                repository,
+                branch: branch.chars().take(80).collect(),
+                near: near(branch, branches),
+            })?;
+            let commit = found.commit().to_owned();
+            let called = format!("branch `{branch}` at commit {}", short(&commit));
+            Ok((commit, called))
+        }
+        Revision::Commit(commit) if is_object(commit) => {
+            let commit = commit.to_ascii_lowercase();
+            let called = format!("commit {}", short(&commit));
+            Ok((commit, called))
+        }
+        Revision::Commit(text) => Err(RemoteError::NotACommit {
+            text: text.chars().take(80).collect(),
+        }),
+    }
+}
+
+/// The newest release that is no candidate.
+fn newest(references: &[Reference]) -> Option<Tag> {
+    let finals = references.iter().filter(|found| {
+        let tag: Option<Tag> = found.tag().and_then(|name| name.parse().ok());
+        tag.is_some_and(|tag| !tag.is_candidate())
+    });
+    highest_tag(finals)
 }
 
 fn is_release(name: &&str) -> bool {
