@@ -20,7 +20,7 @@ pub use cause::{Blame, Cause, CauseCode};
 /// assert!(fault.cause.code.blame().is_product());
 ///
 /// // What shows the cause is added to it, line by line.
-/// let cause = Cause::new(CauseCode::PodCrashes).because("it exits with code 1");
+/// let cause = Cause::new(CauseCode::PodCrash).because("it exits with code 1");
 /// assert_eq!(Fault::new("the pod is ready", "it restarts", cause).cause.evidence.len(), 1);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
