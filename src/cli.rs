@@ -176,13 +176,13 @@ impl Command {
                 Ok(ExitCode::Passed)
             }
             Self::Cluster(command) => {
-                block_on(aloud(Duration::ZERO, async |events| {
+                block_on(telling_progress(Duration::ZERO, async |events| {
                     cluster::run(&caller.host, &command, events, &mut io::stdout()).await
                 }))??;
                 Ok(ExitCode::Passed)
             }
             Self::Reap(arguments) => {
-                let reaped = block_on(aloud(Duration::ZERO, async |events| {
+                let reaped = block_on(telling_progress(Duration::ZERO, async |events| {
                     reap::run(&caller.host, &arguments, events, &mut io::stdout()).await
                 }))??;
                 Ok(match reaped {
@@ -210,7 +210,7 @@ fn block_on<F: Future>(future: F) -> io::Result<F::Output> {
 
 /// Does the work of a subcommand that is not a run, and tells on standard error what it notes and what it waits for. A wait
 /// is told where something of it changed, and no more often than `between`.
-async fn aloud<T>(between: Duration, work: impl AsyncFnOnce(&Events) -> T) -> T {
+async fn telling_progress<T>(between: Duration, work: impl AsyncFnOnce(&Events) -> T) -> T {
     let (events, mut heard) = Events::channel();
     let telling = async {
         let (mut last, mut waited) = (String::new(), Instant::now());

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use owo_colors::OwoColorize;
 
 use crate::{
-    cli::aloud,
+    cli::telling_progress,
     host::Host,
     images::{self, ImageOrigin, ImageRef, ImageSource, MadeWhen, Makes, Provided, RecipeSource},
 };
@@ -99,7 +99,7 @@ async fn list(host: &Host) -> anyhow::Result<()> {
 /// Pulls images and prints their digests.
 async fn pull(host: &Host, wanted: Vec<ImageRef>) -> anyhow::Result<()> {
     let wanted = or_all(wanted)?;
-    let provided = aloud(BETWEEN, async |events| {
+    let provided = telling_progress(BETWEEN, async |events| {
         images::provide(host, ImageSource::Pull, &wanted, events).await
     })
     .await?;
@@ -116,7 +116,7 @@ async fn pull(host: &Host, wanted: Vec<ImageRef>) -> anyhow::Result<()> {
 async fn build(host: &Host, wanted: Vec<ImageRef>) -> anyhow::Result<()> {
     let everything = wanted.is_empty();
     let wanted = or_all(wanted)?;
-    let provided = aloud(BETWEEN, async |events| {
+    let provided = telling_progress(BETWEEN, async |events| {
         images::provide(host, ImageSource::Build, &wanted, events).await
     })
     .await?;
@@ -127,7 +127,7 @@ async fn build(host: &Host, wanted: Vec<ImageRef>) -> anyhow::Result<()> {
             .filter(|recipe| recipe.makes == Makes::Program)
         {
             let name = recipe.name;
-            let path = aloud(BETWEEN, async |events| images::program(host, &name, events).await).await?;
+            let path = telling_progress(BETWEEN, async |events| images::program(host, &name, events).await).await?;
             writeln!(stdout(), "{name}  {}", path.display())?;
         }
     }
@@ -139,7 +139,7 @@ async fn build(host: &Host, wanted: Vec<ImageRef>) -> anyhow::Result<()> {
 
 /// Puts images of the engine into a cluster's nodes.
 async fn load(host: &Host, cluster: &str, wanted: Vec<ImageRef>) -> anyhow::Result<()> {
-    aloud(BETWEEN, async |events| {
+    telling_progress(BETWEEN, async |events| {
         images::load(host, &wanted, cluster, events).await
     })
     .await

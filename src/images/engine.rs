@@ -66,7 +66,7 @@ impl EngineImage {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Container {
-    pub state: State,
+    pub state: ContainerState,
     pub config: ContainerConfig,
     pub network_settings: NetworkSettings,
     #[serde(default)]
@@ -75,7 +75,7 @@ pub(super) struct Container {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct State {
+pub(super) struct ContainerState {
     pub running: bool,
 }
 

@@ -12,7 +12,7 @@ use super::{
     push::RegistryClient,
     store::{Store, at},
 };
-use crate::host::Host;
+use crate::host::{Host, poll};
 
 /// The container's name, and its host name on the network of the nodes.
 pub const REGISTRY_CONTAINER: &str = "quickproof-registry";
@@ -21,6 +21,9 @@ pub const REGISTRY_CONTAINER: &str = "quickproof-registry";
 const NETWORK: &str = "kind";
 const PORT: &str = "5000/tcp";
 const KEY_LABEL: &str = "quickproof.key";
+
+/// How long the registry may take until it answers.
+const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// The running registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,13 +67,11 @@ pub(super) async fn start(
         None => start_anew(engine, store, name, image).await?,
     };
     let client = registry.client()?;
-    for _ in 0..200 {
-        if client.answers().await {
-            return Ok(registry);
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    Err(ImagesError::RegistryStart)
+    let answers = poll(START_LIMIT, Duration::from_millis(50), async |_| {
+        if client.answers().await { Ok(()) } else { Err(()) }
+    });
+    answers.await.map_err(|()| ImagesError::RegistryStart)?;
+    Ok(registry)
 }
 
 async fn start_anew(

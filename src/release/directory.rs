@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{
     DirectoryTree, GitFacts, Layout, REPOSITORY, Release, ReleaseError, Repository, Tag, Tree,
     git::{self, Checkout},
-    identity::{Identity, Told},
+    identity::{Identity, TagEvidence},
     remote::{highest_tag, short},
 };
 use crate::{
@@ -50,7 +50,7 @@ pub(super) async fn open(
     } else {
         let at_head = checkout.as_ref().and_then(tag_at_head);
         let told = at_head.map_or_else(|| identity.tag(directory), |told| Ok(Some(told)))?;
-        let Told { tag, by } = told.ok_or_else(|| ReleaseError::TagUnknown {
+        let TagEvidence { tag, by } = told.ok_or_else(|| ReleaseError::TagUnknown {
             directory: named.clone(),
             quickstart: quickstart.to_string(),
         })?;
@@ -115,14 +115,14 @@ fn is_of_the_tag(
 }
 
 /// The release's tag at the checkout's HEAD; of several the highest, so the release before its candidates.
-fn tag_at_head(checkout: &Checkout<'_>) -> Option<Told> {
+fn tag_at_head(checkout: &Checkout<'_>) -> Option<TagEvidence> {
     let tag = highest_tag(
         checkout
             .references
             .iter()
             .filter(|found| found.commit() == checkout.head),
     )?;
-    Some(Told {
+    Some(TagEvidence {
         tag,
         by: "git has that tag at its HEAD".into(),
     })

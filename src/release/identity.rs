@@ -26,7 +26,7 @@ pub(super) struct Identity {
 
 /// A tag, and what told it, as the end of the sentence `the tree is of TAG: …`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct TagEvidence {
     pub(super) tag: Tag,
     pub(super) by: String,
 }
@@ -86,13 +86,13 @@ impl Identity {
     ///
     /// # Errors
     /// The directory's name is a tag, and files name other tags only.
-    pub(super) fn tag(&self, directory: &Path) -> Result<Option<Told>, ReleaseError> {
+    pub(super) fn tag(&self, directory: &Path) -> Result<Option<TagEvidence>, ReleaseError> {
         let named = tag_in_name(directory);
         let counted = self.counted();
         match (named, counted) {
             (Some(tag), Some(_)) if self.name(&tag) => {
                 let by = format!("the directory's name and {} say so", self.files_that_name(&tag));
-                Ok(Some(Told { tag, by }))
+                Ok(Some(TagEvidence { tag, by }))
             }
             (Some(tag), Some(found)) => Err(ReleaseError::NameContradicts {
                 directory: directory.display().to_string(),
@@ -102,9 +102,9 @@ impl Identity {
             }),
             (None, Some(tag)) => {
                 let by = format!("{} say so", self.files_that_name(&tag));
-                Ok(Some(Told { tag, by }))
+                Ok(Some(TagEvidence { tag, by }))
             }
-            (Some(tag), None) => Ok(Some(Told {
+            (Some(tag), None) => Ok(Some(TagEvidence {
                 tag,
                 by: "only the directory's name says so, its files name no tag".into(),
             })),
