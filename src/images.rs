@@ -36,7 +36,7 @@ pub use recipe::{
     JoinedLine, Line, LinkLine, MadeWhen, Makes, Mode, Recipe, RecipeSource, RunConfig, TextLine, TreeLine, Version,
     Wheel,
 };
-pub use registry::{REGISTRY_CONTAINER, Registry, remove_registry};
+pub use registry::{REGISTRY_CONTAINER, Registry};
 pub use state::{RecipeState, states};
 
 use decide::{Decision, NodeImage};

@@ -12,9 +12,9 @@ use super::{
     push::RegistryClient,
     store::{Store, at},
 };
-use crate::host::{Host, poll};
+use crate::host::poll;
 
-/// The container's name, and its host name on the network of the nodes.
+/// The container's name, and its host name on the network of the nodes, where they ask it at port 5000.
 pub const REGISTRY_CONTAINER: &str = "quickproof-registry";
 
 /// The network that kind puts its nodes on.
@@ -30,8 +30,6 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 pub struct Registry {
     /// Its address on this machine, `127.0.0.1:PORT`.
     pub address: String,
-    /// Its address as nodes see it, such as `http://quickproof-registry:5000`.
-    pub address_for_nodes: String,
 }
 
 impl Registry {
@@ -147,17 +145,5 @@ fn of(container: &Container) -> Option<Registry> {
         .first()?;
     Some(Registry {
         address: format!("127.0.0.1:{}", port.host_port),
-        address_for_nodes: format!("http://{REGISTRY_CONTAINER}:5000"),
     })
-}
-
-/// Removes the local registry's container; what it holds stays in the cache. One that is not there is removed already.
-///
-/// # Errors
-/// The engine does not answer.
-pub async fn remove_registry(host: &Host) -> Result<(), ImagesError> {
-    Engine::answering(host)
-        .await?
-        .remove_container(REGISTRY_CONTAINER)
-        .await
 }
