@@ -15,9 +15,13 @@ mod existing;
 pub mod forward;
 pub mod inventory;
 mod kind;
+mod kubeconfig;
+pub mod programs;
 pub(crate) mod ready;
 pub mod reap;
+pub mod resources;
 pub mod scale;
+pub mod teardown;
 mod thaw;
 pub(crate) mod wait;
 pub mod watching;
@@ -66,7 +70,7 @@ impl Cluster {
     /// How it is reached again by another process.
     pub fn reach(&self) -> inventory::Reach {
         inventory::Reach {
-            kubeconfig: Some(self.kubeconfig.clone()),
+            kubeconfig: self.kubeconfig.clone(),
             context: self.context.clone(),
         }
     }

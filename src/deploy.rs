@@ -1,7 +1,8 @@
-//! Carrying out the plan: objects applied, charts installed, what was made written down, and taken away again.
+//! Carrying out the plan: objects applied, charts installed, what is made in somebody else's cluster written down before.
 //!
-//! Every step comes to a [`Carried`] or a [`crate::verdict::Fault`]; the latter is a finding about the release (or, by its
-//! cause, about the cluster), never a reason to panic. Nothing here sends inference requests.
+//! Every step comes to a [`Carried`] or a [`Fault`]; the latter is a finding about the release (or, by its
+//! cause, about the cluster), never a reason to panic. Nothing here sends inference requests, and nothing is taken away:
+//! that is [`crate::cluster::teardown`].
 
 use std::{
     path::PathBuf,
@@ -13,25 +14,32 @@ use kube::Client;
 
 use crate::{
     cluster::{
+        ClusterError,
         inventory::{Inventory, Reach},
+        programs::Programs,
+        resources::Resources,
         watching::Watches,
     },
     guide::Variables,
-    host::Host,
+    host::{Host, in_words},
     manifest::Object,
     record::Events,
+    verdict::{CauseCode, Fault},
 };
 
 mod apply;
 mod change;
+mod failure;
 pub mod helm;
 pub mod metrics_access;
+mod noting;
 mod provider;
 pub mod rehearse;
-pub mod resources;
 mod scale;
 mod steps;
-pub mod takeaway;
+
+/// The name under which we own fields.
+const FIELD_MANAGER: &str = "quickproof";
 
 /// Whose cluster it is, which decides how careful we are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,10 +56,6 @@ pub struct Site {
     pub host: Host,
     /// The connection.
     pub client: Client,
-    /// The kubeconfig file that child processes use.
-    pub kubeconfig: PathBuf,
-    /// The context in that file, or `None` for its current one.
-    pub context: Option<String>,
     /// The namespace for objects that name none.
     pub namespace: String,
     /// Whose cluster it is.
@@ -62,9 +66,9 @@ pub struct Site {
     pub watches: Arc<Watches>,
     /// The run's events.
     pub events: Events,
-    /// Where objects in somebody else's cluster are written down before they are made.
+    /// Where what is made in somebody else's cluster is written down before.
     pub inventory: Inventory,
-    /// How the cluster is reached again by another process.
+    /// How the cluster is reached by programs, and again by another process.
     pub reach: Reach,
     /// Programs that are not on PATH, by name: `helm`, `istioctl`.
     pub programs: std::collections::BTreeMap<String, PathBuf>,
@@ -74,43 +78,9 @@ pub struct Site {
     pub scratch: PathBuf,
 }
 
-/// Something that exists because of this run.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Made {
-    /// An object, by its address and uid.
-    Object {
-        /// `apiVersion`.
-        api_version: String,
-        /// `kind`.
-        kind: String,
-        /// The plural, as in URLs.
-        plural: String,
-        /// Its namespace, or `None` for cluster-wide ones.
-        namespace: Option<String>,
-        /// Its name.
-        name: String,
-        /// Its uid: only this very object is ever deleted.
-        uid: String,
-    },
-    /// A helm release.
-    HelmRelease {
-        /// Its name.
-        name: String,
-        /// Its namespace.
-        namespace: String,
-    },
-    /// A gateway provider installed by its own program.
-    Provider {
-        /// The program, such as `istioctl`.
-        program: String,
-    },
-}
-
 /// What the plan left running so far.
 #[derive(Debug, Default)]
 pub struct Deployed {
-    /// What exists because of this run, in the order it was made.
-    pub made: Vec<Made>,
     /// Every object that the release's steps put there, charts included, as sent.
     pub objects: Vec<Object>,
     /// Variables that steps have read.
@@ -135,7 +105,7 @@ pub struct Carried {
 pub struct Deployer {
     /// Where.
     pub site: Site,
-    resources: resources::Resources,
+    resources: Resources,
     deployed: Mutex<Deployed>,
 }
 
@@ -143,7 +113,7 @@ impl Deployer {
     /// A deployer for a site.
     pub fn new(site: Site) -> Self {
         Self {
-            resources: resources::Resources::new(site.client.clone()),
+            resources: Resources::new(site.client.clone()),
             site,
             deployed: Mutex::default(),
         }
@@ -155,7 +125,22 @@ impl Deployer {
     }
 
     /// What is known of the cluster's kinds.
-    pub fn resources(&self) -> &resources::Resources {
+    pub fn resources(&self) -> &Resources {
         &self.resources
+    }
+
+    /// What programs need to reach this cluster and no other.
+    fn programs(&self) -> Result<Programs, Fault> {
+        let unwritten = |error: ClusterError| {
+            let expected = "programs can be told which cluster is meant";
+            Fault::new(expected, in_words(&error), CauseCode::HostToolFailed)
+        };
+        Programs::new(&self.site.reach, &self.site.scratch).map_err(unwritten)
+    }
+
+    /// The path of a program that the run has seen to; else its name, to be found on PATH.
+    fn program(&self, name: &str) -> PathBuf {
+        let seen_to = self.site.programs.get(name);
+        seen_to.cloned().unwrap_or_else(|| PathBuf::from(name))
     }
 }

@@ -17,6 +17,8 @@ use tokio::{
 };
 
 mod docker;
+#[cfg(test)]
+pub(crate) mod fake;
 mod poll;
 
 pub use docker::docker;

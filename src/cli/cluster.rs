@@ -9,6 +9,7 @@ use crate::{
         self, ClusterError, Listed,
         inventory::{Inventory, Made},
         reap,
+        teardown::{Teardown, Which},
     },
     host::Host,
     images::{self, ImageSource},
@@ -76,7 +77,9 @@ async fn up(
     let made = match made.await {
         Ok(made) => made,
         Err(error) => {
-            reap::take_away(host, &inventory, events).await?;
+            Teardown::new(host, &inventory, events)
+                .take_away(Which::Everything)
+                .await;
             inventory.close()?;
             return Err(error.into());
         }

@@ -5,7 +5,10 @@ use std::io::Write;
 use clap::Args;
 
 use crate::{
-    cluster::reap::{self, Fate, Scope},
+    cluster::{
+        reap::{self, Scope},
+        teardown::Fate,
+    },
     host::Host,
     record::Events,
 };

@@ -18,7 +18,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Cluster, ClusterError, SHORT};
+use super::{
+    Cluster, ClusterError, Origin, SHORT,
+    inventory::{Inventory, Made},
+    teardown::Fate,
+};
 use crate::host::{Host, docker};
 
 /// A range of IPv4 addresses.
@@ -52,13 +56,20 @@ impl Subnet {
     }
 }
 
-/// Gives a Service of type LoadBalancer an address that this machine can reach, and returns it. A Service that has one
-/// already keeps it.
+/// Assigns a Service of type LoadBalancer an address that this machine can reach, and returns it. A Service that has one
+/// already keeps it. Where the cluster stays after the run, the address is noted in the inventory before it is put on the
+/// node.
 ///
 /// # Errors
 /// The cluster is not a kind cluster of ours, its network has no free IPv4 address, the Service is not there or is not
 /// of type LoadBalancer, or its status cannot be written.
-pub async fn stand_in(host: &Host, cluster: &Cluster, namespace: &str, service: &str) -> Result<IpAddr, ClusterError> {
+pub async fn assign(
+    host: &Host,
+    cluster: &Cluster,
+    inventory: &Inventory,
+    namespace: &str,
+    service: &str,
+) -> Result<IpAddr, ClusterError> {
     let named = format!("{namespace}/{service}");
     let refused = |why: &str| ClusterError::NoAddress {
         service: named.clone(),
@@ -88,17 +99,13 @@ pub async fn stand_in(host: &Host, cluster: &Cluster, namespace: &str, service: 
     let address = subnet
         .choose(&taken, seed(&cluster.name))
         .ok_or_else(|| refused("every address at the high end of the engine's network is taken"))?;
-    let on_node = [
-        "exec",
-        &node,
-        "ip",
-        "address",
-        "add",
-        &format!("{address}/32"),
-        "dev",
-        "eth0",
-    ];
-    host.docker(on_node).await?;
+    if cluster.origin == Origin::Existing {
+        inventory.add(Made::Address {
+            node: node.clone(),
+            address: address.into(),
+        })?;
+    }
+    on_interface(host, &node, "add", address.into()).await?;
     let status = json!({"status": {"loadBalancer": {"ingress": [{"ip": address.to_string(), "ipMode": "VIP"}]}}});
     services
         .patch_status(service, &PatchParams::default(), &Patch::Merge(status))
@@ -107,26 +114,33 @@ pub async fn stand_in(host: &Host, cluster: &Cluster, namespace: &str, service: 
     Ok(IpAddr::V4(address))
 }
 
-/// Takes an address that [`stand_in`] gave off the node again.
+/// Takes an address that was assigned off its node again.
 ///
 /// # Errors
 /// The engine or the node does not do it.
-pub async fn take_back(host: &Host, cluster: &Cluster, address: IpAddr) -> Result<(), ClusterError> {
-    let Some(node) = cluster.node_container() else {
-        return Ok(());
-    };
-    let of_node = [
-        "exec",
-        &node,
-        "ip",
-        "address",
-        "del",
-        &format!("{address}/32"),
-        "dev",
-        "eth0",
-    ];
-    host.docker(of_node).await?;
+pub(super) async fn take_off(host: &Host, node: &str, address: IpAddr) -> Result<Fate, ClusterError> {
+    let name = format!("name=^{node}$");
+    let nodes = host.docker(["ps", "--filter", &name, "--format", "{{.Names}}"]).await?;
+    if nodes.text().is_empty() || !addresses_of(host, node).await?.iter().any(|one| address == *one) {
+        return Ok(Fate::Absent);
+    }
+    on_interface(host, node, "del", address).await?;
+    Ok(Fate::Removed)
+}
+
+/// Adds an address to the node's interface in the engine's network, or deletes it there.
+async fn on_interface(host: &Host, node: &str, verb: &str, address: IpAddr) -> Result<(), ClusterError> {
+    let address = format!("{address}/32");
+    host.docker(["exec", node, "ip", "address", verb, &address, "dev", "eth0"])
+        .await?;
     Ok(())
+}
+
+/// The addresses of that interface. A node that is just going away has none.
+async fn addresses_of(host: &Host, node: &str) -> Result<Vec<Ipv4Addr>, ClusterError> {
+    let call = docker(["exec", node, "ip", "-4", "-o", "address", "show", "dev", "eth0"]);
+    let said = host.run(&call.time_limit(SHORT)).await?.text();
+    Ok(listed_addresses(&said).collect())
 }
 
 fn address_of(service: &Service) -> Option<IpAddr> {
@@ -201,10 +215,7 @@ impl Network {
         ];
         let nodes = host.docker(filters).await?.text();
         for node in nodes.lines() {
-            let call = docker(["exec", node, "ip", "-4", "-o", "address", "show", "dev", "eth0"]);
-            // A node that is just going away has no addresses.
-            let ended = host.run(&call.time_limit(SHORT)).await?;
-            taken.extend(on_interface(&ended.text()));
+            taken.extend(addresses_of(host, node).await?);
         }
         Ok(taken)
     }
@@ -216,7 +227,7 @@ fn plain(address: &Value) -> Option<Ipv4Addr> {
 }
 
 /// The addresses in what `ip -4 -o address show` prints: `12: eth0    inet 172.18.0.2/16 brd …`.
-fn on_interface(text: &str) -> impl Iterator<Item = Ipv4Addr> {
+fn listed_addresses(text: &str) -> impl Iterator<Item = Ipv4Addr> {
     text.lines().filter_map(|line| {
         let mut words = line.split_whitespace().skip_while(|word| *word != "inet");
         words.nth(1)?.split('/').next()?.parse().ok()
@@ -265,7 +276,7 @@ mod tests {
     fn what_the_node_says_of_its_interface_is_read() {
         let text = "12: eth0    inet 172.18.0.2/16 brd 172.18.255.255 scope global eth0\\ valid_lft forever\n\
                     12: eth0    inet 172.18.255.254/32 scope global eth0\n";
-        let read: BTreeSet<Ipv4Addr> = on_interface(text).collect();
+        let read: BTreeSet<Ipv4Addr> = listed_addresses(text).collect();
         assert_eq!(read, addresses(["172.18.0.2", "172.18.255.254"]));
     }
 

@@ -1,11 +1,13 @@
 //! What a run has made, written down before it is made, so that a killed run's remains can be found again.
 //!
 //! One file a run, in the state directory. It is on disk (fsync, rename, fsync of the directory) before `add` returns.
-//! It deletes nothing itself: that is [`super::reap`] and the run's own teardown.
+//! It takes nothing away itself: that is [`super::teardown`].
 
 use std::{
+    fmt,
     fs::{self, File},
     io::{self, Write},
+    net::IpAddr,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -16,15 +18,17 @@ use super::ClusterError;
 use crate::host::Host;
 
 /// How a cluster is reached again: file and context.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Reach {
-    /// The kubeconfig file; `None` means the person's own.
-    pub kubeconfig: Option<PathBuf>,
+    /// The kubeconfig file.
+    pub kubeconfig: PathBuf,
     /// The context in it.
     pub context: String,
 }
 
-/// Something a run makes outside of its own process.
+/// Something that a run makes or changes outside of its own process.
+///
+/// On disk each is a JSON object whose `kind` is the variant's name, such as `helm-release`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Made {
@@ -35,41 +39,18 @@ pub enum Made {
         /// Our own file.
         kubeconfig: PathBuf,
     },
-    /// A container of the engine.
-    Container {
-        /// Its name.
-        name: String,
-    },
-    /// A network of the engine.
-    Network {
-        /// Its name.
-        name: String,
-    },
-    /// A volume of the engine.
-    Volume {
-        /// Its name.
-        name: String,
-    },
-    /// A file, never a directory.
-    File {
-        /// Its full path.
-        path: PathBuf,
-    },
-    /// An object in a cluster, namespaces included.
-    Object {
-        /// The cluster it is in.
-        cluster: Reach,
-        /// Such as `apps/v1`.
-        api_version: String,
-        /// Such as `Deployment`.
-        #[serde(rename = "object-kind")]
-        object_kind: String,
-        /// `None` where its kind has none.
-        namespace: Option<String>,
-        /// Its name.
-        name: String,
-        /// Its uid, once it is made. Without one it cannot be proven to be ours, and is never deleted.
-        uid: Option<String>,
+    /// An object in somebody else's cluster, namespaces included.
+    Object(MadeObject),
+    /// A helm release in somebody else's cluster.
+    HelmRelease(HelmRelease),
+    /// A gateway provider that its own program installed into somebody else's cluster.
+    Provider(ProviderInstallation),
+    /// An address of the engine's network, put on a node that stays.
+    Address {
+        /// The node's container.
+        node: String,
+        /// The address.
+        address: IpAddr,
     },
     /// A Deployment that was scaled for a while: not made, but changed.
     Scaled {
@@ -86,40 +67,131 @@ pub enum Made {
     },
 }
 
-impl std::fmt::Display for Made {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// An object in a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeObject {
+    /// The cluster it is in.
+    pub cluster: Reach,
+    /// Such as `apps/v1`.
+    pub api_version: String,
+    /// Such as `Deployment`.
+    #[serde(rename = "object-kind")]
+    pub object_kind: String,
+    /// `None` where its kind has none.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// Its uid, once it is made. Without one it cannot be proven to be ours, and is never deleted.
+    pub uid: Option<String>,
+}
+
+/// A helm release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HelmRelease {
+    /// The cluster it is in.
+    pub cluster: Reach,
+    /// The `helm` that installed it: a path, or a name to be found on PATH.
+    pub program: PathBuf,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The uid of the Secret that helm keeps it in ([`HelmRelease::record`]), once that is there.
+    pub uid: Option<String>,
+}
+
+impl HelmRelease {
+    /// The name of the Secret in which helm keeps the first revision of a release. Source: helm v3,
+    /// `pkg/storage/storage.go`, `makeKey`.
+    pub fn record(&self) -> String {
+        format!("sh.helm.release.v1.{}.v1", self.name)
+    }
+}
+
+/// A gateway provider that a program of its own installed, such as `istioctl`. It was noted when the cluster had none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderInstallation {
+    /// The cluster it is in.
+    pub cluster: Reach,
+    /// The program: a path, or a name to be found on PATH.
+    pub program: PathBuf,
+    /// The arguments with which it takes everything away again.
+    pub uninstall: Vec<String>,
+    /// The namespace of the Deployment that says whether the provider is there.
+    pub namespace: String,
+    /// The name of that Deployment.
+    pub deployment: String,
+    /// The uid of that Deployment, once it is there.
+    pub uid: Option<String>,
+}
+
+impl Made {
+    /// The same, now that its uid is known. What has none stays as it is.
+    #[must_use]
+    pub fn with_uid(mut self, uid: Option<String>) -> Self {
+        match &mut self {
+            Self::Object(MadeObject { uid: own, .. })
+            | Self::HelmRelease(HelmRelease { uid: own, .. })
+            | Self::Provider(ProviderInstallation { uid: own, .. }) => *own = uid,
+            Self::KindCluster { .. } | Self::Address { .. } | Self::Scaled { .. } => {}
+        }
+        self
+    }
+
+    fn uid(&self) -> Option<&str> {
+        match self {
+            Self::Object(MadeObject { uid, .. })
+            | Self::HelmRelease(HelmRelease { uid, .. })
+            | Self::Provider(ProviderInstallation { uid, .. }) => uid.as_deref(),
+            Self::KindCluster { .. } | Self::Address { .. } | Self::Scaled { .. } => None,
+        }
+    }
+
+    /// The cluster it is in; `None` for what is in none.
+    pub fn cluster(&self) -> Option<&Reach> {
+        match self {
+            Self::Object(MadeObject { cluster, .. })
+            | Self::HelmRelease(HelmRelease { cluster, .. })
+            | Self::Provider(ProviderInstallation { cluster, .. })
+            | Self::Scaled { cluster, .. } => Some(cluster),
+            Self::KindCluster { .. } | Self::Address { .. } => None,
+        }
+    }
+
+    /// Whether both are about the same thing, whatever is known of its uid.
+    fn is_same(&self, other: &Self) -> bool {
+        self.clone().with_uid(None) == other.clone().with_uid(None)
+    }
+}
+
+impl fmt::Display for Made {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::KindCluster { name, .. } => write!(formatter, "kind cluster {name}"),
-            Self::Container { name } => write!(formatter, "container {name}"),
-            Self::Network { name } => write!(formatter, "network {name}"),
-            Self::Volume { name } => write!(formatter, "volume {name}"),
-            Self::File { path } => write!(formatter, "file {}", path.display()),
-            Self::Object {
-                cluster,
-                object_kind,
-                namespace,
-                name,
-                ..
-            } => {
-                let slash = namespace.as_deref().map(|namespace| format!("{namespace}/"));
-                let slash = slash.unwrap_or_default();
-                write!(formatter, "{object_kind} {slash}{name} in {}", cluster.context)
-            }
+            Self::Object(object) => match &object.namespace {
+                Some(namespace) => write!(formatter, "{} {namespace}/{}", object.object_kind, object.name),
+                None => write!(formatter, "{} {}", object.object_kind, object.name),
+            },
+            Self::HelmRelease(release) => write!(formatter, "helm release {}/{}", release.namespace, release.name),
+            Self::Provider(provider) => write!(formatter, "what {} installed", name_of(&provider.program)),
+            Self::Address { node, address } => write!(formatter, "address {address} on node {node}"),
             Self::Scaled {
-                cluster,
                 namespace,
                 name,
                 replicas,
                 ..
-            } => {
-                let context = &cluster.context;
-                write!(
-                    formatter,
-                    "the {replicas} replicas of Deployment {namespace}/{name} in {context}"
-                )
-            }
+            } => write!(formatter, "the {replicas} replicas of Deployment {namespace}/{name}"),
+        }?;
+        match self.cluster() {
+            Some(cluster) => write!(formatter, " in {}", cluster.context),
+            None => Ok(()),
         }
     }
+}
+
+/// The name of a program that is known by its path.
+pub(super) fn name_of(program: &Path) -> String {
+    program.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// A process, named for good: its id is used again after it ends, its start time is not.
@@ -259,14 +331,23 @@ impl Inventory {
         Ok(inventory)
     }
 
+    /// The inventory that a run left behind.
+    pub(super) fn left(path: PathBuf, listing: Listing) -> Self {
+        Self {
+            path,
+            listing: Arc::new(Mutex::new(listing)),
+        }
+    }
+
     /// Notes something that is about to be made; making it may begin when this returns. Noting it again replaces
-    /// what was noted, such as an object now that its uid is known.
+    /// what was noted, such as an object now that its uid is known; a uid that is known is not forgotten.
     ///
     /// # Errors
     /// The file cannot be written; then nothing may be made.
     pub fn add(&self, made: Made) -> Result<(), ClusterError> {
         let mut listing = self.lock();
-        match listing.made.iter_mut().find(|earlier| same(earlier, &made)) {
+        match listing.made.iter_mut().find(|earlier| earlier.is_same(&made)) {
+            Some(earlier) if earlier.uid().is_some() && made.uid().is_none() => {}
             Some(earlier) => *earlier = made,
             None => listing.made.push(made),
         }
@@ -279,8 +360,19 @@ impl Inventory {
     /// The file cannot be written.
     pub fn remove(&self, made: &Made) -> Result<(), ClusterError> {
         let mut listing = self.lock();
-        listing.made.retain(|other| !same(other, made));
+        listing.made.retain(|other| !other.is_same(made));
         listing.write(&self.path)
+    }
+
+    /// Whether this is noted, whatever is known of its uid.
+    pub fn has(&self, made: &Made) -> bool {
+        self.lock().made.iter().any(|other| other.is_same(made))
+    }
+
+    /// Whether an object with this uid is noted. An empty one is nobody's.
+    pub fn has_object(&self, wanted: &str) -> bool {
+        let is_it = |made: &Made| matches!(made, Made::Object(object) if object.uid.as_deref() == Some(wanted));
+        !wanted.is_empty() && self.lock().made.iter().any(is_it)
     }
 
     /// What is there, oldest first.
@@ -316,42 +408,60 @@ impl Inventory {
     }
 }
 
-/// Whether two entries are about the same thing, whatever is known of its uid.
-pub(super) fn same(one: &Made, other: &Made) -> bool {
-    let without_uid = |made: &Made| {
-        let mut made = made.clone();
-        if let Made::Object { uid, .. } = &mut made {
-            *uid = None;
-        }
-        made
-    };
-    without_uid(one) == without_uid(other)
-}
-
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
     fn host(directory: &Path) -> Host {
         Host::with_variables([("XDG_STATE_HOME", directory.to_str().unwrap())])
     }
 
-    fn container(name: &str) -> Made {
-        Made::Container { name: name.into() }
+    fn cluster() -> Reach {
+        Reach {
+            kubeconfig: "/k".into(),
+            context: "kind-a".into(),
+        }
+    }
+
+    fn address(last: u8) -> Made {
+        Made::Address {
+            node: "n".into(),
+            address: [10, 0, 0, last].into(),
+        }
+    }
+
+    fn release(uid: Option<&str>) -> Made {
+        Made::HelmRelease(HelmRelease {
+            cluster: cluster(),
+            program: "/bin/helm".into(),
+            namespace: "n".into(),
+            name: "epp".into(),
+            uid: uid.map(Into::into),
+        })
+    }
+
+    fn provider(uid: Option<&str>) -> Made {
+        Made::Provider(ProviderInstallation {
+            cluster: cluster(),
+            program: "/bin/istioctl".into(),
+            uninstall: vec!["uninstall".into()],
+            namespace: "istio-system".into(),
+            deployment: "istiod".into(),
+            uid: uid.map(Into::into),
+        })
     }
 
     fn object(uid: Option<&str>) -> Made {
-        Made::Object {
-            cluster: Reach {
-                kubeconfig: None,
-                context: "kind-a".into(),
-            },
+        Made::Object(MadeObject {
+            cluster: cluster(),
             api_version: "v1".into(),
             object_kind: "Namespace".into(),
             namespace: None,
             name: "quickproof-ab12".into(),
             uid: uid.map(Into::into),
-        }
+        })
     }
 
     #[test]
@@ -359,23 +469,49 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let host = host(directory.path());
         let inventory = Inventory::open(&host, "ab12").unwrap();
-        inventory.add(container("one")).unwrap();
+        inventory.add(address(1)).unwrap();
         inventory.add(object(None)).unwrap();
         let (_, listing) = Listing::all(&host).unwrap().remove(0);
         assert_eq!(listing.run, "ab12");
-        assert_eq!(listing.made, [container("one"), object(None)]);
+        assert_eq!(listing.made, [address(1), object(None)]);
         assert!(listing.process.is_alive());
     }
 
+    #[rstest]
+    #[case::object(object)]
+    #[case::helm_release(release)]
+    #[case::provider(provider)]
+    fn a_uid_learned_later_replaces_the_entry(#[case] made: fn(Option<&str>) -> Made) {
+        let directory = tempfile::tempdir().unwrap();
+        let host = host(directory.path());
+        let inventory = Inventory::open(&host, "ab12").unwrap();
+        inventory.add(made(None)).unwrap();
+        inventory.add(made(Some("u-1"))).unwrap();
+        // What is about to be made again may be refused, and is still what it was.
+        inventory.add(made(None)).unwrap();
+        assert_eq!(Listing::all(&host).unwrap()[0].1.made, [made(Some("u-1"))]);
+        assert!(inventory.has(&made(None)));
+        inventory.remove(&made(None)).unwrap();
+        assert!(inventory.made().is_empty());
+    }
+
     #[test]
-    fn a_uid_learned_later_replaces_the_entry() {
+    fn only_an_object_whose_uid_was_learned_is_known_by_it() {
         let directory = tempfile::tempdir().unwrap();
         let inventory = Inventory::open(&host(directory.path()), "ab12").unwrap();
         inventory.add(object(None)).unwrap();
+        assert!(!inventory.has_object("u-1") && !inventory.has_object(""));
         inventory.add(object(Some("u-1"))).unwrap();
-        assert_eq!(inventory.made(), [object(Some("u-1"))]);
-        inventory.remove(&object(None)).unwrap();
-        assert!(inventory.made().is_empty());
+        assert!(inventory.has_object("u-1") && !inventory.has_object("u-2"));
+    }
+
+    #[rstest]
+    #[case(object(None), "Namespace quickproof-ab12 in kind-a")]
+    #[case(release(None), "helm release n/epp in kind-a")]
+    #[case(provider(None), "what istioctl installed in kind-a")]
+    #[case(address(7), "address 10.0.0.7 on node n")]
+    fn each_is_named_as_a_person_would(#[case] made: Made, #[case] words: &str) {
+        assert_eq!(made.to_string(), words);
     }
 
     #[test]
@@ -384,10 +520,7 @@ mod tests {
         let host = host(directory.path());
         let inventory = Inventory::open(&host, "ab12").unwrap();
         let scaled = Made::Scaled {
-            cluster: Reach {
-                kubeconfig: None,
-                context: "kind-a".into(),
-            },
+            cluster: cluster(),
             namespace: "n".into(),
             name: "d".into(),
             uid: "u".into(),
@@ -406,10 +539,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let host = host(directory.path());
         let inventory = Inventory::open(&host, "ab12").unwrap();
-        inventory.add(container("one")).unwrap();
+        inventory.add(address(1)).unwrap();
         inventory.clone().close().unwrap();
         assert_eq!(Listing::all(&host).unwrap().len(), 1);
-        inventory.remove(&container("one")).unwrap();
+        inventory.remove(&address(1)).unwrap();
         inventory.close().unwrap();
         assert!(Listing::all(&host).unwrap().is_empty());
     }
@@ -419,13 +552,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let host = host(directory.path());
         let inventory = Inventory::open(&host, "ab12").unwrap();
-        inventory.add(container("one")).unwrap();
+        inventory.add(address(1)).unwrap();
         let runs = directory.path().join("quickproof/runs");
         // What a kill between writing and renaming leaves, and a cut-off file of the time before we renamed.
         fs::write(runs.join(".tmpAbC123"), "{\"run\":").unwrap();
         fs::write(runs.join("dead.json"), "{\"run\":").unwrap();
         let all = Listing::all(&host).unwrap();
-        assert!(matches!(&all[..], [(_, only)] if only.made == [container("one")]));
+        assert!(matches!(&all[..], [(_, only)] if only.made == [address(1)]));
     }
 
     #[test]

@@ -11,9 +11,8 @@ use std::{
 use super::{
     Cluster, ClusterError, Origin, SHORT,
     configuration::{Cgroup, NodeImage, render},
-    existing,
     inventory::{Inventory, Listing, Made},
-    ready,
+    kubeconfig, ready,
     thaw::thawing,
 };
 use crate::{
@@ -54,12 +53,6 @@ pub fn cluster_name(id: &str) -> Result<String, ClusterError> {
     Ok(format!("{PREFIX}{id}"))
 }
 
-pub(super) fn kubeconfig_path(host: &Host, name: &str) -> PathBuf {
-    host.state_directory()
-        .join("clusters")
-        .join(format!("{name}.kubeconfig"))
-}
-
 pub(super) fn node_container(name: &str) -> String {
     format!("{name}-control-plane")
 }
@@ -82,7 +75,7 @@ pub async fn create(
     let name = cluster_name(id)?;
     let image = node_image.map_or(NodeImage::Default, |image| NodeImage::Own(image.to_owned()));
     let configuration = render(&name, Cgroup::of_engine(host).await?, &image)?;
-    let kubeconfig = kubeconfig_path(host, &name);
+    let kubeconfig = kubeconfig::path_of(host, &name);
     if let Some(directory) = kubeconfig.parent() {
         fs::create_dir_all(directory).map_err(|source| ClusterError::File {
             path: directory.to_owned(),
@@ -137,8 +130,8 @@ async fn make(host: &Host, name: &str, call: &Call, events: &Events) -> Result<k
             said: ended.last_words(),
         });
     }
-    let path = kubeconfig_path(host, name);
-    let client = existing::connect(&path, existing::read(&path)?, &format!("kind-{name}")).await?;
+    let path = kubeconfig::path_of(host, name);
+    let client = kubeconfig::connect(&path, kubeconfig::read(&path)?, &format!("kind-{name}")).await?;
     ready::usable(&client, name, &node_container(name), events).await?;
     Ok(client)
 }
@@ -212,7 +205,7 @@ pub async fn delete(host: &Host, name: &str) -> Result<(), ClusterError> {
     if cluster_name(ours).ok().as_deref() != Some(name) {
         return Err(ClusterError::Name { name: name.to_owned() });
     }
-    let kubeconfig = kubeconfig_path(host, name);
+    let kubeconfig = kubeconfig::path_of(host, name);
     end_makers(host, &kubeconfig).await;
     let call = Call::new("kind")
         .args(["delete", "cluster", "--name", name, "--kubeconfig"])
@@ -277,7 +270,7 @@ fn describe(host: &Host, name: &str, listings: &[(PathBuf, Listing)]) -> Listed 
         run: listing.map(|listing| listing.run.clone()),
         alive: listing.is_some_and(|listing| listing.process.is_alive()),
         kept: listing.is_some_and(|listing| listing.kept),
-        kubeconfig: Some(kubeconfig_path(host, name)).filter(|path| path.is_file()),
+        kubeconfig: Some(kubeconfig::path_of(host, name)).filter(|path| path.is_file()),
     }
 }
 

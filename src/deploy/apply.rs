@@ -10,13 +10,14 @@ use kube::{
 use serde_json::{Value, json};
 
 use super::{
-    Deployer, Made, Ownership,
+    Deployer, FIELD_MANAGER, Ownership,
+    failure::{refused, wait_failed},
     rehearse::better_error,
-    resources::{Resource, Trouble, persistently},
 };
 use crate::{
     cluster::{
-        inventory,
+        inventory::{Made, MadeObject},
+        resources::{AWAY_LIMIT, Resource, api_in, persistently},
         watching::{Placement, Progress},
     },
     host::poll,
@@ -25,10 +26,6 @@ use crate::{
     verdict::{Cause, CauseCode, Fault},
 };
 
-/// The name under which we own fields.
-pub(super) const FIELD_MANAGER: &str = "quickproof";
-/// How long the API server may be away before a step gives up.
-pub(super) const AWAY_LIMIT: Duration = Duration::from_secs(90);
 /// Whether objects are a run's own, or belong to an API that everybody in the cluster shares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sharing {
@@ -49,14 +46,8 @@ const SERVED_LIMIT: Duration = Duration::from_secs(20);
 impl Deployer {
     /// The API of a resource in the namespace that an object of it would go to.
     pub fn api(&self, resource: &Resource, namespace: Option<&str>) -> Api<DynamicObject> {
-        match resource.placement {
-            Placement::Cluster => Api::all_with(self.site.client.clone(), &resource.api),
-            Placement::Namespaced => Api::namespaced_with(
-                self.site.client.clone(),
-                namespace.unwrap_or(&self.site.namespace),
-                &resource.api,
-            ),
-        }
+        let namespace = namespace.unwrap_or(&self.site.namespace);
+        api_in(&self.site.client, resource, Some(namespace))
     }
 
     /// Applies objects in order and waits until the CRDs among them are served.
@@ -121,7 +112,8 @@ impl Deployer {
                 CauseCode::ObjectConflict,
             ));
         }
-        self.write_down(&resource, namespace, object.name(), None, &expected)?;
+        let made = self.made(&resource, namespace, object.name());
+        self.note(made.clone(), &expected)?;
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         let patch = Patch::Apply(&*object.value);
         let applying = || async {
@@ -133,60 +125,29 @@ impl Deployer {
                 }
             }
         };
-        let (stored, _) = persistently(AWAY_LIMIT, applying)
+        let stored = persistently(AWAY_LIMIT, applying)
             .await
-            .map_err(|trouble| refused(trouble, expected.clone(), &at))?;
-        self.write_down(&resource, namespace, object.name(), stored.uid(), &expected)?;
-        let made = Made::Object {
-            api_version: resource.api.api_version.clone(),
-            kind: resource.api.kind.clone(),
-            plural: resource.api.plural.clone(),
-            namespace: stored.namespace(),
-            name: stored.name_any(),
-            uid: stored.uid().unwrap_or_default(),
-        };
+            .map_err(|trouble| refused(trouble, &expected, &at))?;
+        self.note(made.with_uid(stored.uid()), &expected)?;
         let mut sent = object.clone();
         let value = Arc::make_mut(&mut sent.value);
         if let (Some(namespace), Some(metadata)) = (stored.namespace(), value["metadata"].as_object_mut()) {
             metadata.insert("namespace".into(), Value::String(namespace));
         }
-        self.deployed(|deployed| {
-            if !deployed.made.contains(&made) {
-                deployed.made.push(made);
-            }
-            deployed.objects.push(sent);
-        });
+        self.deployed(|deployed| deployed.objects.push(sent));
         Ok(Applied::Made)
     }
 
-    /// Notes an object of somebody else's cluster in the inventory: before it is made, and again with its uid.
-    fn write_down(
-        &self,
-        resource: &Resource,
-        namespace: Option<&str>,
-        name: &str,
-        uid: Option<String>,
-        expected: &str,
-    ) -> Result<(), Fault> {
-        if self.site.ownership == Ownership::Ours {
-            // It goes with the cluster, which is in the inventory.
-            return Ok(());
-        }
+    /// How an object stands in the inventory before it is made.
+    pub(super) fn made(&self, resource: &Resource, namespace: Option<&str>, name: &str) -> Made {
         let namespaced = resource.placement == Placement::Namespaced;
-        let made = inventory::Made::Object {
+        Made::Object(MadeObject {
             cluster: self.site.reach.clone(),
             api_version: resource.api.api_version.clone(),
             object_kind: resource.api.kind.clone(),
             namespace: namespaced.then(|| namespace.unwrap_or(&self.site.namespace).to_owned()),
             name: name.to_owned(),
-            uid,
-        };
-        self.site.inventory.add(made).map_err(|error| {
-            Fault::new(
-                expected,
-                format!("the inventory cannot be written: {error}"),
-                CauseCode::HostToolFailed,
-            )
+            uid: None,
         })
     }
 
@@ -202,7 +163,7 @@ impl Deployer {
     pub(super) async fn ensure_namespace_named(&self, name: &str) -> Result<(), Fault> {
         let expected = format!("namespace {name} exists");
         let namespaces: Api<Namespace> = Api::all(self.site.client.clone());
-        let (found, _) = persistently(AWAY_LIMIT, || namespaces.get_metadata_opt(name))
+        let found = persistently(AWAY_LIMIT, || namespaces.get_metadata_opt(name))
             .await
             .map_err(|trouble| refused(trouble, expected, name))?;
         if found.is_some() {
@@ -223,36 +184,34 @@ impl Deployer {
         object: &Object,
         expected: &str,
     ) -> Result<bool, Fault> {
-        let (found, _) = persistently(AWAY_LIMIT, || api.get_metadata_opt(object.name()))
+        let found = persistently(AWAY_LIMIT, || api.get_metadata_opt(object.name()))
             .await
-            .map_err(|trouble| refused(trouble, expected.to_owned(), &object.title()))?;
-        let Some(found) = found else { return Ok(false) };
-        let uid = found.uid().unwrap_or_default();
-        Ok(!self.deployed(|deployed| {
-            deployed
-                .made
-                .iter()
-                .any(|made| matches!(made, Made::Object { uid: own, .. } if *own == uid))
-        }))
+            .map_err(|trouble| refused(trouble, expected, &object.title()))?;
+        let is_ours = |uid: &String| self.site.inventory.has_object(uid);
+        Ok(found.is_some_and(|found| !found.metadata.uid.as_ref().is_some_and(is_ours)))
     }
 
     /// The resource of an object's kind; waits where its CRD was applied by this run and is not served yet.
     async fn served(&self, object: &Object, expected: &str) -> Result<Resource, Fault> {
         let unknown = || {
-            let (file, line, title) = (&object.file, object.line, object.title());
             Fault::new(
-                expected,
+                expected.to_owned(),
                 format!("the cluster knows no {} {}", object.api_version(), object.kind()),
-                Cause::new(CauseCode::ObjectKindUnknown).because(format!("{file}:{line} {title}")),
+                Cause::new(CauseCode::ObjectKindUnknown).because(format!(
+                    "{}:{} {}",
+                    object.file,
+                    object.line,
+                    object.title()
+                )),
             )
         };
         let look = async |_| {
             let kind = || self.resources.of_kind(object.api_version(), object.kind());
             match persistently(AWAY_LIMIT, kind).await {
-                Ok((Some(resource), _)) => Ok(Ok(resource)),
-                Ok((None, _)) if self.deployed(|deployed| defines(&deployed.objects, object)) => Err(unknown()),
-                Ok((None, _)) => Ok(Err(unknown())),
-                Err(trouble) => Ok(Err(refused(trouble, expected.to_owned(), &object.title()))),
+                Ok(Some(resource)) => Ok(Ok(resource)),
+                Ok(None) if self.deployed(|deployed| defines(&deployed.objects, object)) => Err(unknown()),
+                Ok(None) => Ok(Err(unknown())),
+                Err(trouble) => Ok(Err(refused(trouble, expected, &object.title()))),
             }
         };
         poll(SERVED_LIMIT, Duration::from_millis(100), look).await?
@@ -289,7 +248,7 @@ impl Deployer {
             })
             .await
             .map_err(|error| {
-                super::steps::wait_failed(error, expected.clone(), |condition| {
+                wait_failed(error, expected.clone(), |condition| {
                     Cause::new(CauseCode::ObjectRefused).because(condition.map(|it| it.to_string()).unwrap_or_default())
                 })
             })
@@ -306,48 +265,9 @@ fn defines(objects: &[Object], object: &Object) -> bool {
     })
 }
 
-/// The failure that an API server's trouble is. `at` says what was being done or where the object stands.
-pub(super) fn refused(trouble: Trouble, expected: String, at: &str) -> Fault {
-    match trouble {
-        Trouble::Refused { code, message } => {
-            let cause = match code {
-                401 | 403 => CauseCode::ObjectForbidden,
-                409 => CauseCode::ObjectConflict,
-                _ => CauseCode::ObjectRefused,
-            };
-            Fault::new(
-                expected,
-                format!("the API server answers {code}: {message}"),
-                Cause::new(cause).because(at),
-            )
-        }
-        Trouble::Away { what } => Fault::new(
-            expected,
-            "the API server does not answer",
-            Cause::new(CauseCode::ApiServerAway).because(what).because(at),
-        ),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use rstest::rstest;
-
     use super::*;
-
-    #[rstest]
-    #[case(403, CauseCode::ObjectForbidden)]
-    #[case(404, CauseCode::ObjectRefused)]
-    #[case(409, CauseCode::ObjectConflict)]
-    #[case(422, CauseCode::ObjectRefused)]
-    #[case(400, CauseCode::ObjectRefused)]
-    fn refusals_are_told_apart_by_code(#[case] code: u16, #[case] cause: CauseCode) {
-        let trouble = Trouble::Refused {
-            code,
-            message: "m".into(),
-        };
-        assert_eq!(refused(trouble, String::new(), "f.yaml:1").cause.code, cause);
-    }
 
     #[test]
     fn a_definition_promises_its_kind() {

@@ -11,14 +11,16 @@ use kube::{
 use serde_json::{Map, Value, json};
 
 use super::{
-    Carried, Deployer, Made, Ownership,
-    apply::{AWAY_LIMIT, FIELD_MANAGER, refused},
-    resources::{Resource, persistently},
-    steps::{tool_failed, wait_failed},
-    takeaway,
+    Carried, Deployer, FIELD_MANAGER, Ownership,
+    failure::{refused, tool_failed, wait_failed},
 };
 use crate::{
-    cluster::watching::Progress,
+    cluster::{
+        inventory::Made,
+        resources::{AWAY_LIMIT, Resource, persistently},
+        teardown,
+        watching::Progress,
+    },
     host::Call,
     plan::{Absent, PatchStrategy, Target, Until},
     record::Stage,
@@ -47,9 +49,10 @@ impl Deployer {
             self.site
                 .events
                 .waiting(Stage::Deployment, target.to_string(), "deleting");
-            takeaway::delete(&api, &target.name, &uid)
+            teardown::delete(&api, &target.name, &uid)
                 .await
                 .map_err(|why| Fault::new(expected, why, CauseCode::GuideCommandFailed))?;
+            self.forget(&self.made(&resource, target.namespace.as_deref(), &target.name));
             self.deployed(|deployed| {
                 deployed.objects.retain(|object| {
                     let same_namespace = target
@@ -125,15 +128,10 @@ impl Deployer {
         absent: Absent,
     ) -> Result<Carried, Fault> {
         let expected = format!("helm uninstalls {release}");
-        let made = Made::HelmRelease {
-            name: release.to_owned(),
-            namespace: namespace.unwrap_or(&self.site.namespace).to_owned(),
-        };
+        let namespace = namespace.unwrap_or(&self.site.namespace);
+        let made = Made::HelmRelease(self.helm_release(release, namespace));
         self.must_have_made(&made, &expected)?;
-        let Made::HelmRelease { name, namespace } = &made else {
-            return Ok(Carried { sentence: None });
-        };
-        let mut call = self.helm().args(["uninstall", name, "--namespace", namespace]);
+        let mut call = self.helm()?.args(["uninstall", release, "--namespace", namespace]);
         if absent == Absent::IsFine {
             call = call.arg("--ignore-not-found");
         }
@@ -144,19 +142,24 @@ impl Deployer {
 
     pub(super) async fn uninstall_provider(&self, program: &str, arguments: &[String]) -> Result<Carried, Fault> {
         let expected = format!("`{program} uninstall` succeeds");
-        let made = Made::Provider {
-            program: program.to_owned(),
-        };
-        self.must_have_made(&made, &expected)?;
-        let path = self
-            .site
-            .programs
-            .get(program)
-            .map_or_else(|| program.to_owned(), |path| path.display().to_string());
-        let call = self.with_cluster(Call::new(path).args(arguments).time_limit(UNINSTALL_LIMIT));
+        let program = self.program(program);
+        let installed = self.site.inventory.made().into_iter();
+        let installed = installed.filter(|made| matches!(made, Made::Provider(noted) if noted.program == program));
+        let installed: Vec<Made> = installed.collect();
+        if self.site.ownership == Ownership::Shared && installed.is_empty() {
+            let title = format!("what {} installed", program.display());
+            return Err(somebody_elses(&title, &expected));
+        }
+        let call = self
+            .programs()?
+            .call(&program)
+            .args(arguments)
+            .time_limit(UNINSTALL_LIMIT);
         self.run_to_its_end(&call, CauseCode::GuideCommandFailed, expected)
             .await?;
-        self.forget(&made);
+        for made in &installed {
+            self.forget(made);
+        }
         Ok(Carried { sentence: None })
     }
 
@@ -173,8 +176,10 @@ impl Deployer {
         ))
     }
 
+    /// Strikes out what was uninstalled.
     fn forget(&self, made: &Made) {
-        self.deployed(|deployed| deployed.made.retain(|other| other != made));
+        // What stays noted although it is gone costs the teardown one look.
+        let _ = self.site.inventory.remove(made);
     }
 
     /// The resource of a target; `None` where the cluster knows no such kind and that is as wanted.
@@ -188,9 +193,9 @@ impl Deployer {
                 found => found.map(Some),
             };
         };
-        let (found, _) = persistently(AWAY_LIMIT, || self.resources().of_kind(api_version, &target.resource))
+        let found = persistently(AWAY_LIMIT, || self.resources().of_kind(api_version, &target.resource))
             .await
-            .map_err(|trouble| refused(trouble, expected.to_owned(), &target.to_string()))?;
+            .map_err(|trouble| refused(trouble, expected, &target.to_string()))?;
         if found.is_none() && absent == Absent::Fails {
             return Err(Fault::new(
                 expected,
@@ -202,8 +207,7 @@ impl Deployer {
     }
 
     fn must_be_ours(&self, target: &Target, uid: &str, expected: &str) -> Result<(), Fault> {
-        let ours = self.deployed(|deployed| is_ours(self.site.ownership, &deployed.made, uid));
-        if ours {
+        if self.is_ours(uid) {
             Ok(())
         } else {
             Err(somebody_elses(&target.to_string(), expected))
@@ -211,11 +215,10 @@ impl Deployer {
     }
 
     fn must_have_made(&self, made: &Made, expected: &str) -> Result<(), Fault> {
-        let ours = self.site.ownership == Ownership::Ours || self.deployed(|deployed| deployed.made.contains(made));
-        if ours {
+        if self.has_made(made) {
             Ok(())
         } else {
-            Err(somebody_elses(&made.title(), expected))
+            Err(somebody_elses(&made.to_string(), expected))
         }
     }
 }
@@ -228,14 +231,6 @@ fn somebody_elses(title: &str, expected: &str) -> Fault {
     )
 }
 
-/// Whether an object may be changed: in a cluster of ours every one, elsewhere those that this run made.
-pub(super) fn is_ours(ownership: Ownership, made: &[Made], uid: &str) -> bool {
-    ownership == Ownership::Ours
-        || made
-            .iter()
-            .any(|made| matches!(made, Made::Object { uid: own, .. } if own == uid && !uid.is_empty()))
-}
-
 /// The uid of an object that is there; `None` where it is not and that is as wanted.
 async fn present(
     api: &Api<DynamicObject>,
@@ -243,9 +238,9 @@ async fn present(
     absent: Absent,
     expected: &str,
 ) -> Result<Option<String>, Fault> {
-    let (found, _) = persistently(AWAY_LIMIT, || api.get_metadata_opt(&target.name))
+    let found = persistently(AWAY_LIMIT, || api.get_metadata_opt(&target.name))
         .await
-        .map_err(|trouble| refused(trouble, expected.to_owned(), &target.to_string()))?;
+        .map_err(|trouble| refused(trouble, expected, &target.to_string()))?;
     match found {
         Some(found) => Ok(Some(found.uid().unwrap_or_default())),
         None if absent == Absent::IsFine => Ok(None),
@@ -282,7 +277,7 @@ async fn send(
     persistently(AWAY_LIMIT, || api.patch(name, &parameters, &patch))
         .await
         .map(|_| ())
-        .map_err(|trouble| refused(trouble, expected.to_owned(), name))
+        .map_err(|trouble| refused(trouble, expected, name))
 }
 
 pub(super) fn label_patch(labels: &BTreeMap<String, Option<String>>) -> Value {
@@ -416,22 +411,6 @@ mod tests {
             label_patch(&labels),
             json!({"metadata": {"labels": {"a": "b", "c": null}}})
         );
-    }
-
-    #[test]
-    fn in_somebody_elses_cluster_only_what_the_run_made_is_ours() {
-        let made = [Made::Object {
-            api_version: "v1".into(),
-            kind: "Pod".into(),
-            plural: "pods".into(),
-            namespace: None,
-            name: "p".into(),
-            uid: "1".into(),
-        }];
-        assert!(is_ours(Ownership::Shared, &made, "1"));
-        assert!(!is_ours(Ownership::Shared, &made, "2"));
-        assert!(!is_ours(Ownership::Shared, &made, ""));
-        assert!(is_ours(Ownership::Ours, &[], "2"));
     }
 
     /// An API of Deployments whose server answers with this code and body; what was asked is returned by the task.

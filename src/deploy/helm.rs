@@ -1,15 +1,22 @@
 //! Charts: installed by `helm`, from the release's own tree where they are not published yet.
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{fs, path::Path, sync::Arc};
 
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, api::ListParams};
 use serde_json::Value;
 use url::Url;
 
 use super::{
-    Carried, Deployer, Made,
-    steps::{tool_failed, unset},
+    Carried, Deployer, Ownership,
+    failure::{refused, tool_failed, unset},
+    noting::Making,
 };
 use crate::{
+    cluster::{
+        inventory::{HelmRelease, Made},
+        resources::{AWAY_LIMIT, persistently},
+    },
     host::{Call, HostError},
     manifest,
     plan::{Action, Chart, Step},
@@ -20,9 +27,6 @@ use crate::{
 /// The variable that names a mirror of chart registries, such as `https://mirror.example/charts`: a chart is below it under
 /// the name of its own registry.
 const MIRROR: &str = "QUICKPROOF_CHARTS_URL";
-
-/// How long helm may take to package or install; it is not asked to wait for readiness.
-const HELM_LIMIT: Duration = Duration::from_mins(2);
 
 impl Deployer {
     pub(super) async fn install_chart(&self, step: &Step) -> Result<Carried, Fault> {
@@ -46,7 +50,7 @@ impl Deployer {
             self.ensure_namespace_named(namespace).await?;
         }
         let mut call = self
-            .helm()
+            .helm()?
             .args(["install", release, "--namespace", namespace, "--output", "json"]);
         for value in set {
             call = call.args(["--set", value]);
@@ -61,12 +65,10 @@ impl Deployer {
                 }
             }
         };
-        let ended = self
-            .site
-            .host
-            .run(&call)
-            .await
-            .map_err(|error| tool_failed(&error, expected.clone()))?;
+        let installing = self.site.host.run(&call);
+        let makings = self.about_to_install(release, namespace, &expected).await?;
+        let ended = self.noted(makings, &expected, installing).await?;
+        let ended = ended.map_err(|error| tool_failed(&error, expected.clone()))?;
         if !ended.status.success() {
             return Err(Fault::new(
                 expected,
@@ -93,13 +95,7 @@ impl Deployer {
             }
         }
         let count = objects.len();
-        self.deployed(|deployed| {
-            deployed.made.push(Made::HelmRelease {
-                name: release.clone(),
-                namespace: namespace.to_owned(),
-            });
-            deployed.objects.extend(objects);
-        });
+        self.deployed(|deployed| deployed.objects.extend(objects));
         Ok(Carried {
             sentence: Some(format!("helm release {release} is installed, {count} objects")),
         })
@@ -143,7 +139,7 @@ impl Deployer {
             )
         })?;
         let mut call = self
-            .helm()
+            .helm()?
             .args(["package", "--dependency-update", "--destination"])
             .arg(packages.display().to_string());
         if let Some(version) = version {
@@ -172,23 +168,48 @@ impl Deployer {
         })
     }
 
-    /// `helm`, with this run's cluster and nothing of the user's own configuration.
-    pub(super) fn helm(&self) -> Call {
-        let program = self
-            .site
-            .programs
-            .get("helm")
-            .map_or_else(|| "helm".to_owned(), |path| path.display().to_string());
-        let home = self.site.scratch.join("helm").display().to_string();
-        let mut call = Call::new(program)
-            .variable("HELM_CACHE_HOME", format!("{home}/cache"))
-            .variable("HELM_CONFIG_HOME", format!("{home}/config"))
-            .variable("HELM_DATA_HOME", format!("{home}/data"))
-            .time_limit(HELM_LIMIT);
-        if let Some(context) = &self.site.context {
-            call = call.args(["--kube-context", context]);
+    /// What is about to be made by installing a chart. In somebody else's cluster the name must be free: helm would refuse,
+    /// and the release that is there must not be taken for ours.
+    async fn about_to_install(&self, release: &str, namespace: &str, expected: &str) -> Result<Vec<Making>, Fault> {
+        if self.site.ownership == Ownership::Ours {
+            return Ok(Vec::new());
         }
-        self.with_cluster(call)
+        let release = self.helm_release(release, namespace);
+        let secrets: Api<Secret> = Api::namespaced(self.site.client.clone(), namespace);
+        // The labels of every revision. Source: helm v3, `pkg/storage/driver/secrets.go`.
+        let its = ListParams::default().labels(&format!("owner=helm,name={}", release.name));
+        let found = persistently(AWAY_LIMIT, || secrets.list_metadata(&its))
+            .await
+            .map_err(|trouble| refused(trouble, expected, &format!("helm release {namespace}/{}", release.name)))?;
+        if !found.items.is_empty() {
+            return Err(Fault::new(
+                expected,
+                format!(
+                    "helm release {namespace}/{} exists and was not made by this step; it was left untouched",
+                    release.name
+                ),
+                CauseCode::ObjectConflict,
+            ));
+        }
+        let record = release.record();
+        let made = Made::HelmRelease(release);
+        Ok(vec![Making::told_by::<Secret>(self, made, Some(namespace), record)])
+    }
+
+    /// How a release stands in the inventory before it is made.
+    pub(super) fn helm_release(&self, name: &str, namespace: &str) -> HelmRelease {
+        HelmRelease {
+            cluster: self.site.reach.clone(),
+            program: self.program("helm"),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            uid: None,
+        }
+    }
+
+    /// A call of helm in this run's cluster.
+    pub(super) fn helm(&self) -> Result<Call, Fault> {
+        Ok(self.programs()?.helm(&self.program("helm")))
     }
 }
 

@@ -12,8 +12,9 @@ use k8s_openapi::api::{
 use kube::{Api, api::PostParams};
 use serde_json::json;
 
-use super::{Deployer, apply::AWAY_LIMIT, apply::refused, resources::persistently};
+use super::{Deployer, failure::refused};
 use crate::{
+    cluster::resources::{AWAY_LIMIT, persistently},
     manifest::Object,
     record::{Deviation, DeviationKind},
     verdict::Fault,
@@ -70,11 +71,11 @@ impl Deployer {
             ..TokenRequest::default()
         };
         let parameters = PostParams::default();
-        let (answer, _) = persistently(AWAY_LIMIT, || {
+        let answer = persistently(AWAY_LIMIT, || {
             accounts.create_token_request(&name, &parameters, &request)
         })
         .await
-        .map_err(|trouble| refused(trouble, "a token for reading metrics".into(), &name))?;
+        .map_err(|trouble| refused(trouble, "a token for reading metrics", &name))?;
         Ok(MetricsAccess {
             token: answer.status.and_then(|status| status.token).unwrap_or_default(),
         })

@@ -10,24 +10,26 @@ use std::{
 use k8s_openapi::api::{
     apps::v1::Deployment,
     batch::v1::{Job, JobCondition},
+    core::v1::Namespace,
 };
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 
 use super::{
-    Carried, Deployer, Made, Ownership,
-    apply::{AWAY_LIMIT, refused},
-    resources::persistently,
-    steps::tool_failed,
+    Carried, Deployer, Ownership,
+    failure::{refused, tool_failed},
+    noting::Making,
 };
 use crate::{
     cluster::{
         doom::{Doom, Judge},
+        inventory::{Made, MadeObject, ProviderInstallation},
         ready::deployment_is_available,
+        resources::{AWAY_LIMIT, persistently},
         wait::{Patience, State, Waited, wait},
         watching::{Progress, Watches},
     },
-    host::{Call, in_words},
+    host::in_words,
     manifest::Object,
     plan::Witness,
     record::{Deviation, DeviationKind, Stage},
@@ -45,19 +47,11 @@ impl Deployer {
         if self.site.ownership == Ownership::Shared && self.is_installed(witness, &expected).await? {
             return Ok(self.use_installed(program, witness));
         }
-        let path = self
-            .site
-            .programs
-            .get(program)
-            .map_or_else(|| program.to_owned(), |path| path.display().to_string());
         // Its own waits are minutes long and poll, so a pod of it that is doomed ends the wait here.
-        let call = self.with_cluster(Call::new(path).args(arguments).time_limit(self.site.step_limit));
+        let call = self.programs()?.call(&self.program(program)).args(arguments);
+        let call = call.time_limit(self.site.step_limit);
         let began = Instant::now();
-        self.deployed(|deployed| {
-            deployed.made.push(Made::Provider {
-                program: program.to_owned(),
-            });
-        });
+        let makings = self.about_to_install_provider(program, witness, &expected).await?;
         let words = Arc::new(Mutex::new(String::new()));
         let spoken = Arc::clone(&words);
         let (events, on) = (self.site.events.clone(), program.to_owned());
@@ -69,8 +63,9 @@ impl Deployer {
             }
         };
         let doomed = self.first_doom(|namespace| namespace != self.site.namespace);
+        let installing = self.noted(makings, &expected, self.site.host.run_with(&call, &mut hear));
         tokio::select! {
-            ended = self.site.host.run_with(&call, &mut hear) => match ended {
+            ended = installing => match ended? {
                 Ok(ended) if ended.status.success() => Ok(Carried {
                     sentence: Some(format!("{program} is done after {:.1} s", began.elapsed().as_secs_f64())),
                 }),
@@ -160,10 +155,46 @@ impl Deployer {
     /// Whether somebody else's cluster has the provider already: a second installation would change theirs.
     async fn is_installed(&self, witness: &Witness, expected: &str) -> Result<bool, Fault> {
         let deployments: Api<Deployment> = Api::namespaced(self.site.client.clone(), &witness.namespace);
-        let (found, _) = persistently(AWAY_LIMIT, || deployments.get_metadata_opt(&witness.deployment))
+        let found = persistently(AWAY_LIMIT, || deployments.get_metadata_opt(&witness.deployment))
             .await
-            .map_err(|trouble| refused(trouble, expected.to_owned(), &witness.deployment))?;
+            .map_err(|trouble| refused(trouble, expected, &witness.deployment))?;
         Ok(found.is_some())
+    }
+
+    /// What a provider's program is about to make: its namespace, where there is none yet, and the provider itself.
+    async fn about_to_install_provider(
+        &self,
+        program: &str,
+        witness: &Witness,
+        expected: &str,
+    ) -> Result<Vec<Making>, Fault> {
+        if self.site.ownership == Ownership::Ours {
+            return Ok(Vec::new());
+        }
+        let (cluster, namespace) = (self.site.reach.clone(), &witness.namespace);
+        let its_namespace = Made::Object(MadeObject {
+            cluster: cluster.clone(),
+            api_version: "v1".into(),
+            object_kind: "Namespace".into(),
+            namespace: None,
+            name: namespace.clone(),
+            uid: None,
+        });
+        let its_namespace = Making::told_by::<Namespace>(self, its_namespace, None, namespace);
+        let provider = Made::Provider(ProviderInstallation {
+            cluster,
+            program: self.program(program),
+            uninstall: ["uninstall", "-y", "--purge"].map(Into::into).into(),
+            namespace: namespace.clone(),
+            deployment: witness.deployment.clone(),
+            uid: None,
+        });
+        let provider = Making::told_by::<Deployment>(self, provider, Some(namespace), &witness.deployment);
+        let absent = persistently(AWAY_LIMIT, || its_namespace.is_absent())
+            .await
+            .map_err(|trouble| refused(trouble, expected, namespace))?;
+        let its_namespace = absent.then_some(its_namespace);
+        Ok(its_namespace.into_iter().chain([provider]).collect())
     }
 
     fn use_installed(&self, program: &str, witness: &Witness) -> Carried {

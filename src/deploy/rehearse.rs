@@ -8,14 +8,17 @@ use kube::{
     api::{DynamicObject, PostParams, Request},
 };
 
-use super::{
-    apply::FIELD_MANAGER,
-    resources::{Resource, Resources, Trouble, persistently},
+use super::FIELD_MANAGER;
+use crate::{
+    cluster::{
+        resources::{Resource, Resources, Trouble, persistently},
+        watching::Placement,
+    },
+    manifest::Object,
 };
-use crate::{cluster::watching::Placement, manifest::Object};
 
-/// How long an API server that is away is asked again.
-const AWAY_LIMIT: Duration = Duration::from_secs(10);
+/// How long an API server that is away is asked again: somebody waits for the answer.
+const ASKED_FOR: Duration = Duration::from_secs(10);
 /// How many questions are under way at once.
 const AT_ONCE: usize = 8;
 
@@ -51,12 +54,12 @@ pub async fn rehearse(client: &Client, objects: &[(&Object, &str)]) -> Result<Ve
 
 async fn one(client: &Client, resources: &Resources, object: &Object, namespace: &str) -> Result<Answer, Trouble> {
     let kind = || resources.of_kind(object.api_version(), object.kind());
-    let Some(resource) = persistently(AWAY_LIMIT, kind).await?.0 else {
+    let Some(resource) = persistently(ASKED_FOR, kind).await? else {
         let why = format!("the cluster does not serve {} {}", object.api_version(), object.kind());
         return Ok(Answer::Open { why });
     };
     let namespace = (resource.placement == Placement::Namespaced).then_some(namespace);
-    match persistently(AWAY_LIMIT, || creation(client, &resource, object, namespace)).await {
+    match persistently(ASKED_FOR, || creation(client, &resource, object, namespace)).await {
         Ok(_) => Ok(Answer::Taken),
         Err(Trouble::Refused {
             code: 400 | 422,

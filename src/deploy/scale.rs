@@ -1,17 +1,12 @@
 //! Scaling what the run made, and putting it back: written down before, awaited after.
 
-use std::time::Duration;
-
 use k8s_openapi::api::apps::v1::Deployment;
 
-use super::{
-    Deployer, Made,
-    apply::AWAY_LIMIT,
-    change::is_ours,
-    resources::{Trouble, persistently},
-};
+use super::Deployer;
 use crate::{
     cluster::{
+        inventory::{HelmRelease, Made},
+        resources::{AWAY_LIMIT, Trouble, persistently},
         scale::{Asked, Scaled},
         watching::{Progress, WaitError},
     },
@@ -22,17 +17,12 @@ use crate::{
 /// The annotations by which helm says of which release an object is. Source: helm v3 and v4, `pkg/action/validate.go`.
 const HELM_RELEASE: [&str; 2] = ["meta.helm.sh/release-name", "meta.helm.sh/release-namespace"];
 
-/// How long the API server gets to take back, at the end of a run, what a Deployment had.
-const ASKED_BACK_WITHIN: Duration = Duration::from_secs(15);
-
 impl Deployer {
     /// Whether a Deployment may be changed: in a cluster of ours every one, elsewhere those that this run made itself or by
     /// a chart.
     pub fn may_change(&self, deployment: &Deployment) -> bool {
         let uid = deployment.metadata.uid.as_deref().unwrap_or_default();
-        self.deployed(|deployed| {
-            is_ours(self.site.ownership, &deployed.made, uid) || is_of_a_chart(deployment, &deployed.made)
-        })
+        self.is_ours(uid) || is_of_a_chart(deployment, &self.site.inventory.made())
     }
 
     /// Scales a Deployment and waits until it has so many pods, all of them Ready. What it had before is in the inventory
@@ -76,27 +66,9 @@ impl Deployer {
         Ok(())
     }
 
-    /// Asks for what a Deployment had before, where it is still there, without waiting: the end of a run has little time.
-    ///
-    /// # Errors
-    /// In words, why that cannot be asked.
-    pub async fn ask_back(&self, scaled: &Scaled) -> Result<(), String> {
-        let asking = scaled.ask(&self.site.client, scaled.replicas);
-        let why = match tokio::time::timeout(ASKED_BACK_WITHIN, asking).await {
-            Ok(Ok(_)) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some(format!("no answer within {} s", ASKED_BACK_WITHIN.as_secs())),
-        };
-        if let Some(why) = why {
-            return Err(format!("{why}; by hand: {}", scaled.way_back()));
-        }
-        let _ = self.site.inventory.remove(&scaled.noted(self.site.reach.clone()));
-        Ok(())
-    }
-
     async fn scale_and_await(&self, scaled: &Scaled, to: i32) -> Result<(), Cause> {
         let title = scaled.title();
-        let (asked, _) = persistently(AWAY_LIMIT, || scaled.ask(&self.site.client, to))
+        let asked = persistently(AWAY_LIMIT, || scaled.ask(&self.site.client, to))
             .await
             .map_err(|trouble| unscaled(&title, trouble))?;
         let Asked::Generation(generation) = asked else {
@@ -142,8 +114,9 @@ fn is_of_a_chart(deployment: &Deployment, made: &[Made]) -> bool {
     let annotations = deployment.metadata.annotations.as_ref();
     let noted = HELM_RELEASE.map(|name| annotations.and_then(|annotations| annotations.get(name)));
     let [Some(release), Some(of)] = noted else { return false };
+    let is_it = |noted: &HelmRelease| noted.name == *release && noted.namespace == *of;
     made.iter()
-        .any(|made| matches!(made, Made::HelmRelease { name, namespace } if name == release && namespace == of))
+        .any(|made| matches!(made, Made::HelmRelease(noted) if is_it(noted)))
 }
 
 #[cfg(test)]

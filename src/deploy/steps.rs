@@ -8,14 +8,15 @@ use serde_json::{Value, json};
 
 use super::{
     Carried, Deployer,
-    apply::{AWAY_LIMIT, refused},
     change::{label_patch, restart_patch},
-    resources::persistently,
+    failure::{refused, tool_failed, unset, wait_failed},
 };
 use crate::{
-    cluster::watching::{Progress, WaitError},
+    cluster::{
+        resources::{AWAY_LIMIT, Resource, persistently},
+        watching::{Progress, WaitError},
+    },
     guide::Template,
-    host::{Call, HostError},
     manifest::Object,
     plan::{Action, PatchStrategy, Step},
     record::Stage,
@@ -167,25 +168,21 @@ impl Deployer {
             })
             .await
             .map_err(|error| match error {
-                WaitError::TimedOut { seen, .. } if word.starts_with("gateway") => Fault::new(
-                    expected.clone(),
-                    seen.clone(),
-                    Cause::new(CauseCode::GatewayWithoutAddress).because(seen),
-                ),
+                WaitError::TimedOut { seen, .. } if word.starts_with("gateway") => Fault {
+                    expected: expected.clone(),
+                    actual: seen.clone(),
+                    cause: Cause::new(CauseCode::GatewayWithoutAddress).because(seen),
+                },
                 error => wait_failed(error, expected.clone(), |why: String| {
                     Cause::new(CauseCode::GuideCommandFailed).because(why)
                 }),
             })
     }
 
-    pub(super) async fn resource_by_word(
-        &self,
-        word: &str,
-        expected: &str,
-    ) -> Result<super::resources::Resource, Fault> {
-        let (found, _) = persistently(AWAY_LIMIT, || self.resources().by_word(word))
+    pub(super) async fn resource_by_word(&self, word: &str, expected: &str) -> Result<Resource, Fault> {
+        let found = persistently(AWAY_LIMIT, || self.resources().by_word(word))
             .await
-            .map_err(|trouble| refused(trouble, expected.to_owned(), word))?;
+            .map_err(|trouble| refused(trouble, expected, word))?;
         found.ok_or_else(|| {
             Fault::new(
                 expected,
@@ -211,7 +208,7 @@ impl Deployer {
         let resource = self.resource_by_word(word, &expected).await?;
         let api = self.api(&resource, namespace);
         let parameters = ListParams::default();
-        let (list, _) = persistently(AWAY_LIMIT, || async {
+        let list = persistently(AWAY_LIMIT, || async {
             match name {
                 Some(name) => Ok(api.get_opt(name).await?.into_iter().collect()),
                 None => Ok(api.list(&parameters).await?.items),
@@ -242,12 +239,8 @@ impl Deployer {
 
     async fn run_tool(&self, program: &str, arguments: &[String]) -> Result<Carried, Fault> {
         let line = format!("{program} {}", arguments.join(" "));
-        let path = self
-            .site
-            .programs
-            .get(program)
-            .map_or_else(|| program.to_owned(), |path| path.display().to_string());
-        let call = self.with_cluster(Call::new(path).args(arguments).time_limit(TOOL_LIMIT));
+        let call = self.programs()?.call(&self.program(program));
+        let call = call.args(arguments).time_limit(TOOL_LIMIT);
         let expected = format!("`{line}` succeeds");
         let ended = self
             .site
@@ -274,60 +267,6 @@ impl Deployer {
             Cause::new(code).because(ended.last_words()),
         ))
     }
-
-    /// The call with this run's cluster as the only one it can reach.
-    pub(super) fn with_cluster(&self, call: Call) -> Call {
-        call.variable("KUBECONFIG", self.site.kubeconfig.display().to_string())
-    }
-}
-
-/// The failure that a wait's end is; `never` says what the reason for "never" means.
-pub(super) fn wait_failed<N>(error: WaitError<N>, expected: String, never: impl FnOnce(N) -> Cause) -> Fault {
-    match error {
-        WaitError::Never(reason) => {
-            let cause = never(reason);
-            Fault::new(
-                expected,
-                cause
-                    .evidence
-                    .first()
-                    .cloned()
-                    .unwrap_or_else(|| "it will never be so".into()),
-                cause,
-            )
-        }
-        WaitError::TimedOut { after_ms, seen } => Fault::new(
-            expected,
-            format!(
-                "not so after {:.0} s: {seen}",
-                Duration::from_millis(after_ms).as_secs_f64()
-            ),
-            Cause::new(CauseCode::StepTimedOut).because(seen),
-        ),
-        WaitError::ApiServerAway { trouble } => Fault::new(
-            expected,
-            "the API server does not answer",
-            Cause::new(CauseCode::ApiServerAway).because(trouble),
-        ),
-    }
-}
-
-/// The failure that a program of this machine is.
-pub(super) fn tool_failed(error: &HostError, expected: String) -> Fault {
-    let mut actual = error.to_string();
-    if let Some(source) = std::error::Error::source(error) {
-        actual = format!("{actual}: {source}");
-    }
-    Fault::new(expected, actual, CauseCode::HostToolFailed)
-}
-
-/// The failure that a variable without a value is.
-pub(super) fn unset(variable: &str) -> Fault {
-    Fault::new(
-        format!("the variable {variable} has a value"),
-        format!("no step before this one sets {variable}"),
-        CauseCode::ShellVariableUnset,
-    )
 }
 
 /// kubectl's `-o jsonpath`, for the single expressions that guides use: `{.status.addresses[0].value}`.

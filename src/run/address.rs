@@ -1,19 +1,16 @@
 //! An address for the Gateway where nobody else gives one.
 //!
-//! A LoadBalancer provider of the cluster gets a few seconds. In a kind cluster of our own we then stand in for it: an
-//! address of the kind network on the node, and the Service's status.
+//! A LoadBalancer provider of the cluster gets a few seconds. In a kind cluster of our own we then do its work: an
+//! address of the kind network on the node, and in the Service's status.
 
-use std::{
-    net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Service;
 
 use crate::{
     cluster::{
         self, Cluster,
+        inventory::Inventory,
         watching::{Progress, Watches},
     },
     host::Host,
@@ -23,17 +20,14 @@ use crate::{
 /// What a LoadBalancer provider gets, from the first sight of a Service without an address.
 const PROVIDER_GETS: Duration = Duration::from_secs(2);
 
-/// Addresses that were given, for teardown to take back.
-pub(super) type Addresses = Arc<Mutex<Vec<IpAddr>>>;
-
-/// Stands in for a LoadBalancer provider, for each Gateway's Service, until it is dropped. `label` bears the name of its
+/// Does the work of a LoadBalancer provider, for each Gateway's Service, until it is dropped. `label` bears the name of its
 /// Gateway on such a Service.
-pub(super) async fn stand_in(
+pub(super) async fn assign_addresses(
     host: Host,
     cluster: Cluster,
     watches: Arc<Watches>,
     events: Events,
-    stood_in: Addresses,
+    inventory: Inventory,
     label: String,
 ) {
     if cluster.node_container().is_none() {
@@ -68,20 +62,15 @@ pub(super) async fn stand_in(
         if watches.until(PROVIDER_GETS, answered, |_| ()).await.is_ok() {
             continue;
         }
-        match cluster::address::stand_in(&host, &cluster, namespace_of(&service), name_of(&service)).await {
-            Ok(address) => {
-                stood_in.lock().unwrap_or_else(PoisonError::into_inner).push(address);
-                events.deviate(Deviation {
-                    kind: DeviationKind::Added,
-                    subject: format!("Service {name}"),
-                    what: format!(
-                        "address {address} of the kind network, put on the node and into the Service's status"
-                    ),
-                    why: "the cluster has no provider for Services of type LoadBalancer, which the guide requires"
-                        .into(),
-                    from: None,
-                });
-            }
+        let (namespace, service) = (namespace_of(&service), name_of(&service));
+        match cluster::address::assign(&host, &cluster, &inventory, namespace, service).await {
+            Ok(address) => events.deviate(Deviation {
+                kind: DeviationKind::Added,
+                subject: format!("Service {name}"),
+                what: format!("address {address} of the kind network, put on the node and into the Service's status"),
+                why: "the cluster has no provider for Services of type LoadBalancer, which the guide requires".into(),
+                from: None,
+            }),
             Err(error) => events.note(
                 Stage::Deployment,
                 format!("no address could be given to Service {name}: {error}"),

@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use super::{Order, address::Addresses, stopped::Stopped};
+use super::{Order, stopped::Stopped};
 use crate::{
     cluster::{Cluster, inventory::Inventory, scale::Scaled},
     deploy::Deployer,
@@ -36,8 +36,6 @@ pub(super) struct Context {
 pub(super) struct Held {
     pub(super) cluster: Option<Cluster>,
     pub(super) deployer: Option<Arc<Deployer>>,
-    /// Addresses of the kind network that were put on the node.
-    pub(super) addresses: Addresses,
     /// What a scenario has scaled and not put back yet, as it was before.
     pub(super) scaled: Vec<Scaled>,
 }

@@ -91,12 +91,12 @@ pub(super) async fn deploy<'run>(
     let deployer = Arc::new(Deployer::new(site(context, &cluster, &images)));
     context.hold(|held| held.deployer = Some(Arc::clone(&deployer)));
     write_charts(context, release, plan)?;
-    let addresses = AbortOnDropHandle::new(tokio::spawn(address::stand_in(
+    let addresses = AbortOnDropHandle::new(tokio::spawn(address::assign_addresses(
         context.host.clone(),
         cluster.clone(),
         Arc::clone(&deployer.site.watches),
         context.events.clone(),
-        context.hold(|held| Arc::clone(&held.addresses)),
+        context.inventory.clone(),
         plan.gateway_label.clone(),
     )));
     // CoreDNS comes up while the first steps are carried out; only what talks inside the cluster needs it.
@@ -130,8 +130,6 @@ fn site(context: &Context, cluster: &Cluster, images: &Images) -> Site {
     Site {
         host: context.host.clone(),
         client: cluster.client.clone(),
-        kubeconfig: cluster.kubeconfig.clone(),
-        context: Some(cluster.context.clone()),
         namespace,
         ownership,
         run: context.id.clone(),

@@ -1,14 +1,14 @@
 //! Teardown: always, in reverse, on its own time budget; and the evidence gathered before it.
 
-use std::{
-    sync::PoisonError,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use super::{Context, Keep, signals};
 use crate::{
-    cluster::{self, Cluster, Origin, inventory::Made, scale::Scaled},
-    deploy::{Deployer, Ownership},
+    cluster::{
+        Cluster,
+        inventory::Made,
+        teardown::{Fate, Teardown, Which},
+    },
     evidence,
     record::{Decision, Event, Stage},
     verdict::Finding,
@@ -38,37 +38,12 @@ pub(super) async fn run(context: Context) {
     let began = Instant::now();
     context.events.send(Event::Entered { stage: Stage::Cleanup });
     if context.order.keep == Keep::Yes {
-        put_back(&context, deployer.as_deref()).await;
+        put_back(&context, cluster.as_ref()).await;
         keep(&context, cluster.as_ref());
         return;
     }
-    let taking = async {
-        let mut left = Vec::new();
-        if let Some(deployer) = deployer.as_ref().filter(|_| {
-            cluster
-                .as_ref()
-                .is_none_or(|cluster| cluster.origin == Origin::Existing)
-        }) {
-            left.extend(deployer.take_away().await);
-            left.extend(take_addresses_back(&context, cluster.as_ref()).await);
-        }
-        for made in context.inventory.made() {
-            match &made {
-                Made::KindCluster { name, .. } => {
-                    context.events.waiting(Stage::Cleanup, made.to_string(), "deleting");
-                    match cluster::delete(&context.host, name).await {
-                        Ok(()) => drop(context.inventory.remove(&made)),
-                        Err(error) => left.push(format!("{made}: {error}")),
-                    }
-                }
-                // Objects in somebody else's cluster: what could not be deleted has been said.
-                Made::Object { .. } => {}
-                Made::Scaled { .. } => left.extend(scaled_back(&context, &made, deployer.as_deref()).await),
-                other => left.push(other.to_string()),
-            }
-        }
-        left
-    };
+    let teardown = teardown_of(&context, cluster.as_ref());
+    let taking = async { left_of(teardown.take_away(Which::Everything).await) };
     let left = tokio::select! {
         left = tokio::time::timeout(BUDGET, taking) => left.unwrap_or_else(|_| still_there(&context)),
         _ = signals::first() => still_there(&context),
@@ -87,52 +62,36 @@ pub(super) async fn run(context: Context) {
     let _ = context.inventory.close();
 }
 
-/// Puts back, in a cluster that is kept, what a scenario had scaled when the run was interrupted.
-async fn put_back(context: &Context, deployer: Option<&Deployer>) {
-    let scaled = context.hold(|held| std::mem::take(&mut held.scaled));
-    let mut left = Vec::new();
-    for one in scaled {
-        let Some(deployer) = deployer else { break };
-        match deployer.ask_back(&one).await {
-            Ok(()) => context.events.note(
-                Stage::Cleanup,
-                format!("{} is asked for its {} replicas again", one.title(), one.replicas),
-            ),
-            Err(why) => left.push(format!("the {} replicas of {}: {why}", one.replicas, one.title())),
-        }
+/// A teardown that talks to the run's cluster by the run's own client.
+fn teardown_of<'a>(context: &'a Context, cluster: Option<&Cluster>) -> Teardown<'a> {
+    let teardown = Teardown::new(&context.host, &context.inventory, &context.events);
+    match cluster {
+        Some(cluster) => teardown.connected(cluster.reach(), cluster.client.clone()),
+        None => teardown,
     }
+}
+
+/// What stays, each with the reason.
+fn left_of(taken: Vec<(Made, Fate)>) -> Vec<String> {
+    let why = |(made, fate)| match fate {
+        Fate::Left(why) => Some(format!("{made}: {why}")),
+        Fate::Removed | Fate::PutBack | Fate::Absent => None,
+    };
+    taken.into_iter().filter_map(why).collect()
+}
+
+/// Puts back, in a cluster that is kept, what a scenario had scaled when the run was interrupted.
+async fn put_back(context: &Context, cluster: Option<&Cluster>) {
+    let taken = teardown_of(context, cluster).take_away(Which::Changes).await;
+    for (made, _) in taken.iter().filter(|(_, fate)| *fate == Fate::PutBack) {
+        context
+            .events
+            .note(Stage::Cleanup, format!("{made} are asked for again"));
+    }
+    let left = left_of(taken);
     if !left.is_empty() {
         context.events.send(Event::LeftBehind { what: left });
     }
-}
-
-/// What was scaled and not put back: it went with what was deleted, or it is put back now. Returns what is left.
-async fn scaled_back(context: &Context, made: &Made, deployer: Option<&Deployer>) -> Option<String> {
-    let scaled = context.hold(|held| held.scaled.clone());
-    let noted = |one: &&Scaled| deployer.is_some_and(|deployer| one.noted(deployer.site.reach.clone()) == *made);
-    let (Some(one), Some(deployer)) = (scaled.iter().find(noted), deployer) else {
-        return Some(made.to_string());
-    };
-    if deployer.site.ownership == Ownership::Ours {
-        // It went with the cluster; where that is left, it says so itself.
-        drop(context.inventory.remove(made));
-        return None;
-    }
-    deployer.ask_back(one).await.err()
-}
-
-/// In a cluster that stays, the node gives back what stood in for a load balancer.
-async fn take_addresses_back(context: &Context, cluster: Option<&Cluster>) -> Vec<String> {
-    let addresses =
-        context.hold(|held| std::mem::take(&mut *held.addresses.lock().unwrap_or_else(PoisonError::into_inner)));
-    let mut left = Vec::new();
-    for address in addresses {
-        let Some(cluster) = cluster else { break };
-        if let Err(error) = cluster::address::take_back(&context.host, cluster, address).await {
-            left.push(format!("address {address} on the node: {error}"));
-        }
-    }
-    left
 }
 
 fn still_there(context: &Context) -> Vec<String> {

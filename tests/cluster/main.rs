@@ -10,6 +10,7 @@ mod bench;
 mod changes;
 mod existing;
 mod faults;
+mod foreign;
 #[expect(dead_code, reason = "offline tests use all of it")]
 #[path = "../it/sources/server.rs"]
 mod github;

@@ -8,7 +8,11 @@ use kube::{
     api::{ListParams, PostParams},
 };
 use quickproof::{
-    cluster::{self, Cluster, ExistingCluster, Origin, address, forward, inventory::Inventory, reap},
+    cluster::{
+        self, Cluster, ExistingCluster, Origin, address, forward,
+        inventory::Inventory,
+        teardown::{Fate, Teardown, Which},
+    },
     host::Host,
     images::{self, ImageSource},
     record::Events,
@@ -24,10 +28,12 @@ async fn a_cluster_is_made_and_reached_and_leaves_nothing_behind() {
     let id = format!("t{}", std::process::id());
     let inventory = Inventory::open(&host, &id).unwrap();
     let seen = look(&host, &id, &inventory, &events).await;
-    let taken = reap::take_away(&host, &inventory, &events).await.unwrap();
+    let taken = Teardown::new(&host, &inventory, &events)
+        .take_away(Which::Everything)
+        .await;
     inventory.close().unwrap();
     seen.unwrap();
-    assert!(taken.iter().all(|thing| thing.fate == reap::Fate::Removed), "{taken:?}");
+    assert!(taken.iter().all(|(_, fate)| *fate == Fate::Removed), "{taken:?}");
     let name = cluster::cluster_name(&id).unwrap();
     assert!(
         cluster::list(&host)
@@ -52,7 +58,7 @@ async fn look(host: &Host, id: &str, inventory: &Inventory, events: &Events) -> 
     let again = cluster::open(host, &ExistingCluster::Named(made.name.clone()), None).await?;
     anyhow::ensure!(again.origin == Origin::Existing && again.node_container() == made.node_container());
 
-    through_an_address(host, &made).await?;
+    through_an_address(host, &made, inventory).await?;
     through_the_api_server(&made).await
 }
 
@@ -61,15 +67,15 @@ async fn metrics(client: &reqwest::Client, address: &str) -> anyhow::Result<Stri
     Ok(answer.error_for_status()?.text().await?)
 }
 
-async fn through_an_address(host: &Host, made: &Cluster) -> anyhow::Result<()> {
+async fn through_an_address(host: &Host, made: &Cluster, inventory: &Inventory) -> anyhow::Result<()> {
     let services = Api::<Service>::namespaced(made.client.clone(), "kube-system");
     let service = serde_json::from_value(json!({
         "metadata": {"name": "metrics"},
         "spec": {"type": "LoadBalancer", "selector": {"k8s-app": "kube-dns"}, "ports": [{"port": 80, "targetPort": METRICS}]},
     }))?;
     services.create(&PostParams::default(), &service).await?;
-    let given = address::stand_in(host, made, "kube-system", "metrics").await?;
-    let given_again = address::stand_in(host, made, "kube-system", "metrics").await?;
+    let given = address::assign(host, made, inventory, "kube-system", "metrics").await?;
+    let given_again = address::assign(host, made, inventory, "kube-system", "metrics").await?;
     anyhow::ensure!(given == given_again, "a Service keeps its address");
     let client = reqwest::Client::builder()
         .timeout(Duration::from_secs(2))

@@ -4,10 +4,7 @@ use std::path::Path;
 
 use crate::{
     cluster::{self, ExistingCluster},
-    deploy::{
-        rehearse::{Answer, rehearse},
-        resources::Trouble,
-    },
+    deploy::rehearse::{Answer, rehearse},
     host::Host,
     lint::{Applied, DryRun},
     manifest::Object,
@@ -27,10 +24,7 @@ pub(super) async fn ask<'a>(
     let objects: Vec<(&Object, &str)> = applied.iter().map(|one| (one.object, one.namespace)).collect();
     let answers = rehearse(&cluster.client, &objects)
         .await
-        .map_err(|trouble| match trouble {
-            Trouble::Refused { code, message } => anyhow::anyhow!("the API server answers {code}: {message}"),
-            Trouble::Away { what } => anyhow::anyhow!("the API server is away: {what}"),
-        })
+        .map_err(|trouble| anyhow::anyhow!("{trouble}"))
         .map_err(|error| error.context(format!("the cluster `{name}` cannot be asked")))?;
     let said = answers.into_iter().map(|answer| match answer {
         Answer::Taken => DryRun::Accepted,

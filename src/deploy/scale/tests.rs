@@ -6,6 +6,7 @@ use std::{
     convert::Infallible,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use http::{Method, Request, Response};
@@ -19,7 +20,8 @@ use tokio::sync::watch;
 use super::*;
 use crate::{
     cluster::{
-        inventory::{self, Inventory, Listing, Reach},
+        inventory::{Inventory, Listing, MadeObject, Reach},
+        teardown::{Fate, Teardown, Which},
         watching::{Scope, Watches},
     },
     deploy::{Ownership, Site},
@@ -108,7 +110,7 @@ impl ApiServer {
 
     fn patched(&self, patch: &Value) -> Result<Value, u16> {
         let wanted = patch["spec"]["replicas"].as_i64().unwrap();
-        let is_noted = |made: &inventory::Made| matches!(made, inventory::Made::Scaled { .. });
+        let is_noted = |made: &Made| matches!(made, Made::Scaled { .. });
         let noted = noted(&self.host).iter().any(is_noted);
         let stored = self.state(|state| {
             state.patches.push((wanted, noted));
@@ -211,7 +213,7 @@ impl ApiServer {
 }
 
 /// What the inventory on disk holds.
-fn noted(host: &Host) -> Vec<inventory::Made> {
+fn noted(host: &Host) -> Vec<Made> {
     let listings = Listing::all(host).unwrap();
     listings.into_iter().flat_map(|(_, listing)| listing.made).collect()
 }
@@ -221,6 +223,22 @@ struct Desk {
     deployer: Deployer,
     host: Host,
     _directory: tempfile::TempDir,
+}
+
+impl Desk {
+    /// What becomes of what is noted when the run ends here.
+    async fn torn_down(&self) -> Vec<Fate> {
+        let Site {
+            inventory,
+            events,
+            client,
+            reach,
+            ..
+        } = &self.deployer.site;
+        let teardown = Teardown::new(&self.host, inventory, events).connected(reach.clone(), client.clone());
+        let taken = teardown.take_away(Which::Everything).await;
+        taken.into_iter().map(|(_, fate)| fate).collect()
+    }
 }
 
 fn desk(controller: Controller) -> Desk {
@@ -233,18 +251,13 @@ fn desk(controller: Controller) -> Desk {
     let deployer = Deployer::new(Site {
         host: host.clone(),
         client: client.clone(),
-        kubeconfig: "/nowhere".into(),
-        context: None,
         namespace: "n".into(),
         ownership: Ownership::Shared,
         run: "ab12".into(),
         watches: Arc::new(Watches::start(&client, Scope::Namespace("n".into()))),
         events: Events::unheard(),
         inventory: Inventory::open(&host, "ab12").unwrap(),
-        reach: Reach {
-            kubeconfig: None,
-            context: "theirs".into(),
-        },
+        reach: theirs(),
         programs: BTreeMap::new(),
         step_limit: Duration::from_secs(5),
         scratch: Path::new("/nowhere").to_owned(),
@@ -254,6 +267,13 @@ fn desk(controller: Controller) -> Desk {
         deployer,
         host,
         _directory: directory,
+    }
+}
+
+fn theirs() -> Reach {
+    Reach {
+        kubeconfig: "/nowhere".into(),
+        context: "theirs".into(),
     }
 }
 
@@ -315,8 +335,9 @@ async fn an_object_that_took_its_name_is_not_scaled(#[case] to: i32) {
         "{cause:?}"
     );
     assert_eq!(desk.server.state(|state| state.asked), 3, "it was left as it was");
-    // What is gone need not be asked back.
-    desk.deployer.ask_back(&scaled()).await.unwrap();
+    // What is gone need not be put back.
+    let put_back = desk.torn_down().await;
+    assert!(put_back.iter().all(|fate| *fate == Fate::Absent), "{put_back:?}");
     assert_eq!(noted(&desk.host), []);
 }
 
@@ -324,7 +345,7 @@ async fn an_object_that_took_its_name_is_not_scaled(#[case] to: i32) {
 async fn at_the_end_of_a_run_it_is_asked_back_without_waiting() {
     let desk = desk(Controller::BringsNothing);
     desk.deployer.scale(&scaled(), 0).await.unwrap();
-    desk.deployer.ask_back(&scaled()).await.unwrap();
+    assert_eq!(desk.torn_down().await, [Fate::PutBack]);
     assert_eq!(desk.server.state(|state| (state.asked, state.pods)), (3, 0));
     assert_eq!(noted(&desk.host), []);
 }
@@ -334,10 +355,13 @@ async fn at_the_end_of_a_run_it_is_asked_back_without_waiting() {
 #[case::of_another_release("other", "n", false)]
 #[case::of_another_namespace("epp", "m", false)]
 fn what_a_chart_of_the_run_made_is_ours(#[case] release: &str, #[case] namespace: &str, #[case] ours: bool) {
-    let made = [Made::HelmRelease {
-        name: "epp".into(),
+    let made = [Made::HelmRelease(HelmRelease {
+        cluster: theirs(),
+        program: "helm".into(),
         namespace: "n".into(),
-    }];
+        name: "epp".into(),
+        uid: None,
+    })];
     let deployment = |annotations: Value| -> Deployment {
         let metadata = json!({"name": "d", "annotations": annotations});
         serde_json::from_value(json!({"metadata": metadata, "spec": {"selector": {}, "template": {}}})).unwrap()
@@ -350,19 +374,23 @@ fn what_a_chart_of_the_run_made_is_ours(#[case] release: &str, #[case] namespace
 #[tokio::test]
 async fn in_somebody_elses_cluster_only_what_the_run_made_may_be_changed() {
     let desk = desk(Controller::Works);
-    let theirs: Deployment = serde_json::from_value(desk.server.state(|state| state.deployment())).unwrap();
-    assert!(!desk.deployer.may_change(&theirs));
-    desk.deployer.deployed(|deployed| {
-        deployed.made.push(Made::Object {
+    let theirs_of_that_name: Deployment =
+        serde_json::from_value(desk.server.state(|state| state.deployment())).unwrap();
+    assert!(!desk.deployer.may_change(&theirs_of_that_name));
+    let made = |uid: &str| {
+        Made::Object(MadeObject {
+            cluster: theirs(),
             api_version: "apps/v1".into(),
-            kind: "Deployment".into(),
-            plural: "deployments".into(),
+            object_kind: "Deployment".into(),
             namespace: Some("n".into()),
             name: "d".into(),
-            uid: "u".into(),
-        });
-    });
-    assert!(desk.deployer.may_change(&theirs));
+            uid: Some(uid.into()),
+        })
+    };
+    desk.deployer.site.inventory.add(made("v")).unwrap();
+    assert!(!desk.deployer.may_change(&theirs_of_that_name));
+    desk.deployer.site.inventory.add(made("u")).unwrap();
+    assert!(desk.deployer.may_change(&theirs_of_that_name));
 }
 
 #[rstest]

@@ -1,10 +1,10 @@
 //! Which resources the cluster serves, and errors of its API server told apart by type and code.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, fmt, time::Duration};
 
 use kube::{
-    Client, Error,
-    api::{ApiResource, GroupVersionKind},
+    Api, Client, Error,
+    api::{ApiResource, DynamicObject, GroupVersionKind},
     discovery::{self, Discovery, Scope},
 };
 use tokio::sync::Mutex;
@@ -43,6 +43,15 @@ pub enum Trouble {
     },
 }
 
+impl fmt::Display for Trouble {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused { code, message } => write!(formatter, "the API server answers {code}: {message}"),
+            Self::Away { what } => write!(formatter, "the API server is away: {what}"),
+        }
+    }
+}
+
 /// Tells refusals from outages.
 pub fn trouble(error: &Error) -> Trouble {
     match error {
@@ -68,22 +77,23 @@ pub fn trouble(error: &Error) -> Trouble {
 /// First pause before an API call is tried again; it doubles up to two seconds.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// Calls the API server again while it is away, for `limit` at most. Only outages are retried. Returns the number of
-/// tries beside the answer.
+/// How long the API server may be away before a step of a run gives up.
+pub const AWAY_LIMIT: Duration = Duration::from_secs(90);
+
+/// Calls the API server again while it is away, for `limit` at most. Only outages are retried.
 ///
 /// # Errors
 /// The last trouble.
-pub async fn persistently<T, F>(limit: Duration, mut call: impl FnMut() -> F) -> Result<(T, u32), Trouble>
+pub async fn persistently<T, F>(limit: Duration, mut call: impl FnMut() -> F) -> Result<T, Trouble>
 where
     F: Future<Output = Result<T, Error>>,
 {
     let began = std::time::Instant::now();
     let mut pause = FIRST_PAUSE;
-    let mut tries = 1;
     loop {
         let remaining = limit.saturating_sub(began.elapsed()).max(Duration::from_secs(1));
         let away = match tokio::time::timeout(remaining, call()).await {
-            Ok(Ok(answer)) => return Ok((answer, tries)),
+            Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) => match trouble(&error) {
                 Trouble::Away { what } => what,
                 refused @ Trouble::Refused { .. } => return Err(refused),
@@ -95,7 +105,14 @@ where
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(2));
-        tries += 1;
+    }
+}
+
+/// The API of a resource. One that lives in namespaces is looked for in this one, or in all where there is none.
+pub fn api_in(client: &Client, resource: &Resource, namespace: Option<&str>) -> Api<DynamicObject> {
+    match (resource.placement, namespace) {
+        (Placement::Namespaced, Some(namespace)) => Api::namespaced_with(client.clone(), namespace, &resource.api),
+        _ => Api::all_with(client.clone(), &resource.api),
     }
 }
 
@@ -223,13 +240,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn outages_are_retried_and_counted() {
+    async fn outages_are_retried() {
         let resources = Resources::new(served(&[500, 503, 429, 200]));
-        let (found, tries) = persistently(Duration::from_mins(1), || resources.of_kind("example.io/v1", "Thing"))
-            .await
-            .unwrap();
-        assert!(found.is_some());
-        assert_eq!(tries, 4);
+        let found = persistently(Duration::from_mins(1), || resources.of_kind("example.io/v1", "Thing")).await;
+        assert!(found.unwrap().is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,0 +1,95 @@
+//! Kubeconfig files: ours, one a cluster, and those that a person works with. How a client is made of one.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use kube::{
+    Client,
+    config::{Config, KubeConfigOptions, Kubeconfig, KubeconfigError},
+};
+
+use super::ClusterError;
+use crate::host::Host;
+
+/// Where the kubeconfig of a cluster of ours is, by kind's name for it.
+pub(super) fn path_of(host: &Host, name: &str) -> PathBuf {
+    host.state_directory()
+        .join("clusters")
+        .join(format!("{name}.kubeconfig"))
+}
+
+/// A client for a context. One that reads a response for five minutes without a byte gives up.
+pub(super) async fn connect(path: &Path, config: Kubeconfig, context: &str) -> Result<Client, ClusterError> {
+    let options = KubeConfigOptions {
+        context: Some(context.to_owned()),
+        ..KubeConfigOptions::default()
+    };
+    let mut config = Config::from_custom_kubeconfig(config, &options)
+        .await
+        .map_err(|source| unusable(path, source))?;
+    config.connect_timeout = Some(Duration::from_secs(10));
+    // Above the 290 s after which the API server ends an idle watch by itself, so that a quiet watch is no error.
+    config.read_timeout = Some(Duration::from_mins(5));
+    // Without, the time a pooled connection sat idle counts, and the next request on it times out.
+    config.reset_reader_on_write = true;
+    // A proxy of the environment is for the world outside, never for this machine.
+    if matches!(config.cluster_url.host(), Some("127.0.0.1" | "localhost" | "[::1]")) {
+        config.proxy_url = None;
+    }
+    Client::try_from(config).map_err(|source| ClusterError::api(format!("context `{context}`"), source))
+}
+
+pub(super) fn read(path: &Path) -> Result<Kubeconfig, ClusterError> {
+    if !path.is_file() {
+        return Err(ClusterError::KubeconfigMissing { path: path.to_owned() });
+    }
+    Kubeconfig::read_from(path).map_err(|source| unusable(path, source))
+}
+
+fn unusable(path: &Path, source: KubeconfigError) -> ClusterError {
+    ClusterError::Kubeconfig {
+        path: path.to_owned(),
+        source: Box::new(source),
+    }
+}
+
+/// The kubeconfig a person works with. Not kube's own reading of it, which looks at the environment itself.
+pub(super) fn read_all(host: &Host, named: Option<&Path>) -> Result<(PathBuf, Kubeconfig), ClusterError> {
+    let paths: Vec<PathBuf> = match (named, host.variable("KUBECONFIG")) {
+        (Some(path), _) => vec![path.to_owned()],
+        (None, Some(list)) => std::env::split_paths(list).filter(|path| path.is_file()).collect(),
+        (None, None) => vec![Path::new(host.variable("HOME").unwrap_or("/")).join(".kube/config")],
+    };
+    let Some((first, others)) = paths.split_first() else {
+        return Err(ClusterError::KubeconfigMissing {
+            path: PathBuf::from(host.variable("KUBECONFIG").unwrap_or_default()),
+        });
+    };
+    let mut config = read(first)?;
+    for path in others {
+        config = config.merge(read(path)?).map_err(|source| unusable(path, source))?;
+    }
+    Ok((first.clone(), config))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kubeconfig_is_the_one_named_then_the_variable_then_the_home() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("config");
+        std::fs::write(&file, "contexts: []\n").unwrap();
+        let host = Host::with_variables([("KUBECONFIG", file.to_str().unwrap()), ("HOME", "/nowhere")]);
+        assert_eq!(read_all(&host, None).unwrap().0, file);
+        let other = Path::new("/nowhere/else");
+        assert!(matches!(read_all(&host, Some(other)), Err(ClusterError::KubeconfigMissing { path }) if path == other));
+        let host = Host::with_variables([("HOME", "/nowhere")]);
+        assert!(
+            matches!(read_all(&host, None), Err(ClusterError::KubeconfigMissing { path }) if path == Path::new("/nowhere/.kube/config"))
+        );
+    }
+}

@@ -1,0 +1,385 @@
+//! Taking away what a run made, and putting back what it changed: at the end of the run itself, and by [`super::reap`] after
+//! one that was killed.
+//!
+//! It goes through the run's inventory, newest first. Only what the run made is touched: an object goes if it has the uid
+//! that was noted, and so does a helm release, by the Secret that helm keeps it in, and a gateway provider, by its Deployment.
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret};
+use kube::{
+    Api, Client,
+    api::{DeleteParams, DynamicObject, Preconditions, PropagationPolicy},
+};
+use serde::de::DeserializeOwned;
+
+use super::{
+    ExistingCluster, address, existing,
+    inventory::{HelmRelease, Inventory, Made, MadeObject, ProviderInstallation, Reach, name_of},
+    kind, kubeconfig,
+    programs::Programs,
+    resources::{AWAY_LIMIT, Resources, Trouble, api_in, persistently},
+    scale::{Asked, Scaled},
+};
+use crate::{
+    host::{Call, Host, in_words, poll},
+    record::{Events, Stage},
+};
+
+/// How long an object may take to be gone after its deletion was accepted.
+const GONE_LIMIT: Duration = Duration::from_mins(1);
+/// How long a program may take to uninstall what it installed.
+const UNINSTALL_LIMIT: Duration = Duration::from_mins(2);
+/// How long the API server gets to take back what a Deployment had.
+const ASKED_BACK_WITHIN: Duration = Duration::from_secs(15);
+
+/// What became of a thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It is gone.
+    Removed,
+    /// It is as it was before it was changed.
+    PutBack,
+    /// It was gone already.
+    Absent,
+    /// It stays, and why.
+    Left(String),
+}
+
+/// What of an inventory is taken away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// Everything.
+    Everything,
+    /// What was made stays, what was changed is put back.
+    Changes,
+}
+
+/// A cluster that is talked to.
+#[derive(Clone)]
+struct Connection {
+    client: Client,
+    resources: Arc<Resources>,
+}
+
+/// One teardown of one inventory.
+pub struct Teardown<'a> {
+    host: &'a Host,
+    inventory: &'a Inventory,
+    events: &'a Events,
+    /// The clusters that were reached, or why one could not be: each is tried once.
+    clusters: HashMap<Reach, Result<Connection, String>>,
+}
+
+impl<'a> Teardown<'a> {
+    /// A teardown of what is in the inventory.
+    pub fn new(host: &'a Host, inventory: &'a Inventory, events: &'a Events) -> Self {
+        Self {
+            host,
+            inventory,
+            events,
+            clusters: HashMap::new(),
+        }
+    }
+
+    /// Uses this client for a cluster; others are connected to as the inventory says.
+    #[must_use]
+    pub fn connected(mut self, cluster: Reach, client: Client) -> Self {
+        let resources = Arc::new(Resources::new(client.clone()));
+        self.clusters.insert(cluster, Ok(Connection { client, resources }));
+        self
+    }
+
+    /// Takes things away, newest first, and strikes from the inventory what is gone. Returns what became of each.
+    pub async fn take_away(mut self, which: Which) -> Vec<(Made, Fate)> {
+        let all = self.inventory.made();
+        let mut taken = Vec::new();
+        for made in all.iter().rev() {
+            if which == Which::Changes && !matches!(made, Made::Scaled { .. }) {
+                continue;
+            }
+            let doing = match made {
+                Made::Scaled { .. } => "putting them back",
+                _ => "deleting",
+            };
+            self.events.waiting(Stage::Cleanup, made.to_string(), doing);
+            let fate = if which == Which::Everything && all.iter().any(|other| holds(other, made)) {
+                Fate::Absent
+            } else {
+                self.take(made).await.unwrap_or_else(Fate::Left)
+            };
+            if !matches!(fate, Fate::Left(_)) {
+                // What stays noted although it is gone costs `reap` one look.
+                let _ = self.inventory.remove(made);
+            }
+            taken.push((made.clone(), fate));
+        }
+        taken
+    }
+
+    /// Takes one thing away. The error is why it stays.
+    async fn take(&mut self, made: &Made) -> Result<Fate, String> {
+        if let Some(cluster) = made.cluster()
+            && self.is_gone(cluster).await?
+        {
+            return Ok(Fate::Absent);
+        }
+        match made {
+            Made::KindCluster { name, kubeconfig } => {
+                kind::delete(self.host, name).await.map_err(|error| in_words(&error))?;
+                // It was deleted just now, unless the state directory was another one when it was noted.
+                remove_file(kubeconfig)?;
+                Ok(Fate::Removed)
+            }
+            Made::Object(object) => self.object(object).await,
+            Made::HelmRelease(release) => self.helm_release(release).await,
+            Made::Provider(provider) => self.provider(provider).await,
+            Made::Address { node, address } => address::take_off(self.host, node, *address)
+                .await
+                .map_err(|error| in_words(&error)),
+            Made::Scaled {
+                cluster,
+                namespace,
+                name,
+                uid,
+                replicas,
+            } => {
+                let client = self.reached(cluster).await?.client;
+                let scaled = Scaled {
+                    namespace: namespace.clone(),
+                    name: name.clone(),
+                    uid: uid.clone(),
+                    replicas: *replicas,
+                };
+                put_back(&client, &scaled).await
+            }
+        }
+    }
+
+    /// Whether this was a kind cluster of ours that is gone, and its kubeconfig file with it.
+    async fn is_gone(&self, cluster: &Reach) -> Result<bool, String> {
+        let Some(name) = cluster.context.strip_prefix("kind-") else {
+            return Ok(false);
+        };
+        let ours = kubeconfig::path_of(self.host, name);
+        if cluster.kubeconfig != ours || ours.is_file() {
+            return Ok(false);
+        }
+        let listed = kind::list(self.host).await.map_err(|error| in_words(&error))?;
+        Ok(!listed.iter().any(|listed| listed.name == name))
+    }
+
+    async fn reached(&mut self, cluster: &Reach) -> Result<Connection, String> {
+        if let Some(known) = self.clusters.get(cluster) {
+            return known.clone();
+        }
+        let named = ExistingCluster::Named(cluster.context.clone());
+        let reached = match existing::open(self.host, &named, Some(&cluster.kubeconfig)).await {
+            Ok(opened) => Ok(Connection {
+                resources: Arc::new(Resources::new(opened.client.clone())),
+                client: opened.client,
+            }),
+            Err(error) => Err(in_words(&error)),
+        };
+        self.clusters.insert(cluster.clone(), reached.clone());
+        reached
+    }
+
+    async fn object(&mut self, object: &MadeObject) -> Result<Fate, String> {
+        let Connection { client, resources } = self.reached(&object.cluster).await?;
+        let kind = || resources.of_kind(&object.api_version, &object.object_kind);
+        // Without its kind, its CustomResourceDefinition is gone, and every object with it.
+        let Some(resource) = persistently(AWAY_LIMIT, kind).await.map_err(said)? else {
+            return Ok(Fate::Absent);
+        };
+        let api = api_in(&client, &resource, object.namespace.as_deref());
+        match &object.uid {
+            Some(uid) => delete(&api, &object.name, uid).await,
+            // It was refused and is not there, or it is there and nobody knows whose it is.
+            None => match uid_of(&api, &object.name).await? {
+                None => Ok(Fate::Absent),
+                Some(_) => Err("its uid was never learned, so it cannot be proven to be ours".to_owned()),
+            },
+        }
+    }
+
+    async fn helm_release(&mut self, release: &HelmRelease) -> Result<Fate, String> {
+        let client = self.reached(&release.cluster).await?.client;
+        let records: Api<Secret> = Api::namespaced(client, &release.namespace);
+        let arguments = ["uninstall", &release.name, "--namespace", &release.namespace];
+        let by_hand = format!(
+            "{}; by hand: helm {} --kube-context {} --kubeconfig {}",
+            "its uid was never learned, so it cannot be proven to be ours",
+            arguments.join(" "),
+            release.cluster.context,
+            release.cluster.kubeconfig.display(),
+        );
+        match standing(uid_of(&records, &release.record()).await?, release.uid.as_deref()) {
+            Standing::Gone | Standing::Anothers => Ok(Fate::Absent),
+            Standing::Unproven => Err(by_hand),
+            Standing::Ours => {
+                let uninstall = |programs: &Programs, program: &Path| programs.helm(program).args(arguments);
+                self.run(&release.cluster, &release.program, uninstall).await
+            }
+        }
+    }
+
+    async fn provider(&mut self, provider: &ProviderInstallation) -> Result<Fate, String> {
+        let client = self.reached(&provider.cluster).await?.client;
+        let deployments: Api<Deployment> = Api::namespaced(client, &provider.namespace);
+        match standing(
+            uid_of(&deployments, &provider.deployment).await?,
+            provider.uid.as_deref(),
+        ) {
+            Standing::Anothers => Ok(Fate::Absent),
+            Standing::Unproven => Err(format!(
+                "the uid of Deployment {}/{} was never learned, so it cannot be proven to be ours; by hand: {} {}",
+                provider.namespace,
+                provider.deployment,
+                name_of(&provider.program),
+                provider.uninstall.join(" "),
+            )),
+            // Without its Deployment nobody has it installed, but what an installation began with may be there.
+            Standing::Gone | Standing::Ours => {
+                let uninstall = |programs: &Programs, program: &Path| {
+                    let call = programs.call(program).args(&provider.uninstall);
+                    call.time_limit(UNINSTALL_LIMIT)
+                };
+                self.run(&provider.cluster, &provider.program, uninstall).await
+            }
+        }
+    }
+
+    /// Has a program take away what it installed.
+    async fn run(
+        &self,
+        cluster: &Reach,
+        program: &Path,
+        call: impl FnOnce(&Programs, &Path) -> Call,
+    ) -> Result<Fate, String> {
+        let program = found_again(self.host, program)?;
+        let scratch = tempfile::tempdir().map_err(|error| in_words(&error))?;
+        let programs = Programs::new(cluster, scratch.path()).map_err(|error| in_words(&error))?;
+        let ended = self.host.run_ok(&call(&programs, &program)).await;
+        ended.map(|_| Fate::Removed).map_err(|error| in_words(&error))
+    }
+}
+
+/// Whether `made` is in this kind cluster, and so goes with it.
+fn holds(cluster: &Made, made: &Made) -> bool {
+    let context = made.cluster().map(|reach| reach.context.as_str());
+    matches!(cluster, Made::KindCluster { name, .. } if context.and_then(|context| context.strip_prefix("kind-")) == Some(name))
+}
+
+fn remove_file(path: &Path) -> Result<(), String> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(format!("`{}` cannot be deleted: {error}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The program that a run used, where it was; else one of its name on PATH.
+fn found_again(host: &Host, program: &Path) -> Result<PathBuf, String> {
+    let name = name_of(program);
+    let found = host.find_program(&program.to_string_lossy());
+    found.or_else(|| host.find_program(&name)).ok_or_else(|| {
+        format!(
+            "`{}` is not there any more, and `{name}` is not on PATH; install it, then run this again",
+            program.display()
+        )
+    })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands on")]
+fn said(trouble: Trouble) -> String {
+    trouble.to_string()
+}
+
+/// Whose an object is by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// It is not there.
+    Gone,
+    /// It has the uid that was noted.
+    Ours,
+    /// It has another one.
+    Anothers,
+    /// It is there, and no uid was noted.
+    Unproven,
+}
+
+fn standing(found: Option<String>, noted: Option<&str>) -> Standing {
+    match (found, noted) {
+        (None, _) => Standing::Gone,
+        (Some(_), None) => Standing::Unproven,
+        (Some(found), Some(noted)) if found == noted => Standing::Ours,
+        (Some(_), Some(_)) => Standing::Anothers,
+    }
+}
+
+/// The uid of an object; `None` where there is none of this name.
+async fn uid_of<K>(api: &Api<K>, name: &str) -> Result<Option<String>, String>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
+    let found = persistently(AWAY_LIMIT, || api.get_metadata_opt(name))
+        .await
+        .map_err(said)?;
+    Ok(found.map(|found| found.metadata.uid.unwrap_or_default()))
+}
+
+/// Deletes an object if it still has this uid, with everything that it owns, and waits until it is gone.
+///
+/// # Errors
+/// Why it stays, in words.
+pub async fn delete(api: &Api<DynamicObject>, name: &str, uid: &str) -> Result<Fate, String> {
+    let parameters = DeleteParams {
+        // The server compares: between looking and deleting, somebody else may make one of the same name.
+        preconditions: Some(Preconditions {
+            uid: Some(uid.to_owned()),
+            resource_version: None,
+        }),
+        propagation_policy: Some(PropagationPolicy::Foreground),
+        ..DeleteParams::default()
+    };
+    let fate = match persistently(AWAY_LIMIT, || api.delete(name, &parameters)).await {
+        Ok(_) => Fate::Removed,
+        Err(Trouble::Refused { code: 404, .. }) => return Ok(Fate::Absent),
+        // Another object has taken its name, or it is on its way out already.
+        Err(Trouble::Refused { code: 409, .. }) => Fate::Absent,
+        Err(trouble) => return Err(said(trouble)),
+    };
+    let look = async |_| match uid_of(api, name).await {
+        Ok(found) if found.as_deref() == Some(uid) => Err(()),
+        Ok(_) => Ok(Ok(())),
+        Err(why) => Ok(Err(why)),
+    };
+    match poll(GONE_LIMIT, Duration::from_millis(200), look).await {
+        Ok(Ok(())) => Ok(fate),
+        Ok(Err(why)) => Err(why),
+        Err(()) => Err(format!("still there after {} s", GONE_LIMIT.as_secs())),
+    }
+}
+
+/// Asks for the replicas that a Deployment had, where it is still there, without waiting for its pods.
+async fn put_back(client: &Client, scaled: &Scaled) -> Result<Fate, String> {
+    let asking = scaled.ask(client, scaled.replicas);
+    let why = match tokio::time::timeout(ASKED_BACK_WITHIN, asking).await {
+        Ok(Ok(Asked::Generation(_))) => return Ok(Fate::PutBack),
+        Ok(Ok(Asked::Gone)) => return Ok(Fate::Absent),
+        Ok(Err(error)) => in_words(&error),
+        Err(_) => format!("no answer within {} s", ASKED_BACK_WITHIN.as_secs()),
+    };
+    Err(format!("{why}; by hand: {}", scaled.way_back()))
+}
+
+#[cfg(test)]
+mod tests;
