@@ -17,8 +17,6 @@ use tokio::{
 };
 
 mod docker;
-#[cfg(test)]
-pub(crate) mod fake;
 mod poll;
 
 pub use docker::docker;
@@ -413,6 +411,9 @@ fn is_executable(path: &Path) -> bool {
     path.metadata()
         .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
+
+#[cfg(test)]
+pub(crate) mod fake;
 
 #[cfg(test)]
 mod tests {

@@ -11,9 +11,9 @@ use std::{
 use super::{
     Cluster, ClusterError, Origin, SHORT,
     configuration::{Cgroup, NodeImage, render},
+    freezer::thawing,
     inventory::{Inventory, Listing, Made},
     kubeconfig, ready,
-    thaw::thawing,
 };
 use crate::{
     host::{Call, Host, HostError, docker},

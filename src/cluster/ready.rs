@@ -1,16 +1,16 @@
 //! When a new cluster can be used: node, default service account, names.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::api::{
     apps::v1::Deployment,
-    core::v1::{Node, ServiceAccount},
+    core::v1::{Node, Pod, ServiceAccount},
 };
 use kube::{Api, Client};
 
 use super::{
     Cluster, ClusterError,
-    wait::{Patience, State, Waited, wait},
+    watching::{Progress, WaitError, until_object},
 };
 use crate::record::{Events, Stage};
 
@@ -18,20 +18,11 @@ const LIMIT: Duration = Duration::from_mins(3);
 
 /// Waits until the node is Ready and pods can be made, which needs the `default` service account.
 pub(super) async fn usable(client: &Client, cluster: &str, node: &str, events: &Events) -> Result<(), ClusterError> {
-    let patience = Patience::of(LIMIT);
     let nodes = Api::<Node>::all(client.clone());
     let accounts = Api::<ServiceAccount>::namespaced(client.clone(), "default");
     tokio::try_join!(
-        one(nodes, node, "node", cluster, node_is_ready, patience, events),
-        one(
-            accounts,
-            "default",
-            "service account",
-            cluster,
-            &exists,
-            patience,
-            events
-        ),
+        one(nodes, node, "node", cluster, node_is_ready, events),
+        one(accounts, "default", "service account", cluster, &exists, events),
     )?;
     Ok(())
 }
@@ -42,14 +33,12 @@ pub(super) async fn usable(client: &Client, cluster: &str, node: &str, events: &
 /// It does not within three minutes, or the API server says that we may not look.
 pub async fn dns_ready(cluster: &Cluster, events: &Events) -> Result<(), ClusterError> {
     let deployments = Api::<Deployment>::namespaced(cluster.client.clone(), "kube-system");
-    let patience = Patience::of(LIMIT);
     one(
         deployments,
         "coredns",
         "Deployment",
         &cluster.name,
         deployment_is_available,
-        patience,
         events,
     )
     .await
@@ -60,8 +49,7 @@ async fn one<K>(
     name: &str,
     kind: &str,
     cluster: &str,
-    judge: impl Fn(Option<&K>) -> State,
-    patience: Patience,
+    question: impl Fn(Option<&K>) -> Progress<(), kube::Error>,
     events: &Events,
 ) -> Result<(), ClusterError>
 where
@@ -69,29 +57,30 @@ where
 {
     let object = format!("{kind} {name}");
     events.waiting(Stage::Cluster, &object, "");
-    let on_change = &mut |seen: &str| events.waiting(Stage::Cluster, &object, seen);
-    let seen = match wait(api, name, judge, patience, on_change).await? {
-        Waited::Ready => return Ok(()),
-        Waited::TimedOut { seen } => seen,
+    let on_change = |seen: &str| events.waiting(Stage::Cluster, &object, seen);
+    let seen = match until_object(api, name, LIMIT, question, on_change).await {
+        Ok(()) => return Ok(()),
+        Err(WaitError::Never(refused)) => return Err(ClusterError::api(name, refused)),
+        Err(WaitError::TimedOut { seen, .. } | WaitError::ApiServerAway { trouble: seen }) => seen,
     };
     Err(ClusterError::NotReady {
         cluster: cluster.to_owned(),
         object,
-        seconds: patience.limit.as_secs(),
+        seconds: LIMIT.as_secs(),
         seen,
     })
 }
 
-fn exists<K>(object: Option<&K>) -> State {
+fn exists<K, N>(object: Option<&K>) -> Progress<(), N> {
     match object {
-        Some(_) => State::Ready,
-        None => State::NotYet("not there".into()),
+        Some(_) => Progress::Ready(()),
+        None => Progress::NotYet("not there".into()),
     }
 }
 
-fn node_is_ready(node: Option<&Node>) -> State {
+fn node_is_ready<N>(node: Option<&Node>) -> Progress<(), N> {
     let Some(node) = node else {
-        return State::NotYet("not registered".into());
+        return Progress::NotYet("not registered".into());
     };
     let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref());
     let ready = conditions
@@ -99,31 +88,50 @@ fn node_is_ready(node: Option<&Node>) -> State {
         .iter()
         .find(|condition| condition.type_ == "Ready");
     match ready {
-        Some(condition) if condition.status == "True" => State::Ready,
-        Some(condition) => State::NotYet(condition.message.clone().unwrap_or_else(|| "not Ready".into())),
-        None => State::NotYet("without a Ready condition".into()),
+        Some(condition) if condition.status == "True" => Progress::Ready(()),
+        Some(condition) => Progress::NotYet(condition.message.clone().unwrap_or_else(|| "not Ready".into())),
+        None => Progress::NotYet("without a Ready condition".into()),
     }
 }
 
-pub(crate) fn deployment_is_available(deployment: Option<&Deployment>) -> State {
+pub(crate) fn deployment_is_available<N>(deployment: Option<&Deployment>) -> Progress<(), N> {
     let Some(deployment) = deployment else {
-        return State::NotYet("not there".into());
+        return Progress::NotYet("not there".into());
     };
     let Some(status) = &deployment.status else {
-        return State::NotYet("without a status".into());
+        return Progress::NotYet("without a status".into());
     };
-    // Conditions speak of the generation observed, which may be an older one.
-    if status.observed_generation < deployment.metadata.generation {
-        return State::NotYet("not yet observed".into());
+    if !is_observed(deployment, deployment.metadata.generation.unwrap_or_default()) {
+        return Progress::NotYet("not yet observed".into());
     }
     let available = status.conditions.iter().flatten().any(|condition| {
         condition.type_.as_deref() == Some("Available") && condition.status.as_deref() == Some("True")
     });
     if available {
-        return State::Ready;
+        return Progress::Ready(());
     }
     let (up, of) = (status.available_replicas.unwrap_or(0), status.replicas.unwrap_or(0));
-    State::NotYet(format!("{up} of {of} pods available"))
+    Progress::NotYet(format!("{up} of {of} pods available"))
+}
+
+/// Whether the controller of a Deployment has seen this generation of it: its status and conditions may be of an older one.
+pub(crate) fn is_observed(deployment: &Deployment, generation: i64) -> bool {
+    let status = deployment.status.as_ref();
+    status.and_then(|status| status.observed_generation).unwrap_or_default() >= generation
+}
+
+/// Whether a pod is Ready by its condition and not on its way out.
+pub(crate) fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let mut ready = conditions.filter(|condition| condition.type_ == "Ready" && condition.status == "True");
+    pod.metadata.deletion_timestamp.is_none() && ready.next().is_some()
+}
+
+/// Whether a pod has all of these labels. No labels are those of no pod.
+pub(crate) fn has_labels(pod: &Pod, wanted: &BTreeMap<String, String>) -> bool {
+    let labels = pod.metadata.labels.as_ref();
+    let has = |(name, value)| labels.is_some_and(|labels| labels.get(name) == Some(value));
+    !wanted.is_empty() && wanted.iter().all(has)
 }
 
 #[cfg(test)]
@@ -133,8 +141,8 @@ mod tests {
 
     use super::*;
 
-    fn is_ready(state: &State) -> bool {
-        *state == State::Ready
+    fn answers_ready(state: &Progress<(), ()>) -> bool {
+        *state == Progress::Ready(())
     }
 
     #[rstest]
@@ -144,7 +152,7 @@ mod tests {
     #[case::none(json!([]), false)]
     fn a_node_is_ready_by_its_condition(#[case] conditions: serde_json::Value, #[case] ready: bool) {
         let node = serde_json::from_value(json!({"metadata": {}, "status": {"conditions": conditions}})).unwrap();
-        assert_eq!(is_ready(&node_is_ready(Some(&node))), ready);
+        assert_eq!(answers_ready(&node_is_ready(Some(&node))), ready);
     }
 
     #[rstest]
@@ -156,6 +164,14 @@ mod tests {
             "status": {"observedGeneration": observed, "conditions": [{"type": "Available", "status": "True"}]},
         }))
         .unwrap();
-        assert_eq!(is_ready(&deployment_is_available(Some(&deployment))), ready);
+        assert_eq!(answers_ready(&deployment_is_available(Some(&deployment))), ready);
+    }
+
+    #[test]
+    fn an_empty_selector_matches_no_pod() {
+        let pod: Pod = serde_json::from_value(json!({"metadata": {"labels": {"app": "x"}}})).unwrap();
+        assert!(!has_labels(&pod, &BTreeMap::new()));
+        assert!(has_labels(&pod, &BTreeMap::from([("app".into(), "x".into())])));
+        assert!(!has_labels(&pod, &BTreeMap::from([("app".into(), "y".into())])));
     }
 }

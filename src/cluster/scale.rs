@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::{
     inventory::{Made, Reach},
+    ready::{has_labels, is_observed, is_ready},
     watching::Watches,
 };
 
@@ -103,8 +104,7 @@ impl Scaled {
 
 fn stands_at(deployment: &Deployment, pods: &[Arc<Pod>], replicas: i32, generation: i64) -> Result<(), String> {
     let status = deployment.status.as_ref();
-    let observed = status.and_then(|status| status.observed_generation).unwrap_or_default();
-    if observed < generation {
+    if !is_observed(deployment, generation) {
         return Err("its controller has not looked yet".to_owned());
     }
     if deployment.spec.replicas.unwrap_or(1) != replicas {
@@ -112,12 +112,7 @@ fn stands_at(deployment: &Deployment, pods: &[Arc<Pod>], replicas: i32, generati
         return Err(format!("somebody else asks for {now} replicas"));
     }
     let labels = deployment.spec.selector.match_labels.clone().unwrap_or_default();
-    let is_its = |pod: &&Arc<Pod>| {
-        let has = pod.metadata.labels.clone().unwrap_or_default();
-        pod.metadata.namespace == deployment.metadata.namespace
-            && !labels.is_empty()
-            && labels.iter().all(|(name, value)| has.get(name) == Some(value))
-    };
+    let is_its = |pod: &&Arc<Pod>| pod.metadata.namespace == deployment.metadata.namespace && has_labels(pod, &labels);
     let its: Vec<&Arc<Pod>> = pods.iter().filter(is_its).collect();
     let ready = its.iter().filter(|pod| is_ready(pod)).count();
     let counted = status.and_then(|status| status.ready_replicas).unwrap_or_default();
@@ -126,12 +121,6 @@ fn stands_at(deployment: &Deployment, pods: &[Arc<Pod>], replicas: i32, generati
         return Ok(());
     }
     Err(format!("{} pods are there, {ready} Ready, of {wanted}", its.len()))
-}
-
-fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
-    let mut ready = conditions.filter(|condition| condition.type_ == "Ready" && condition.status == "True");
-    pod.metadata.deletion_timestamp.is_none() && ready.next().is_some()
 }
 
 #[cfg(test)]

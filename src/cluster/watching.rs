@@ -1,6 +1,7 @@
 //! The run's one set of watches: what the cluster last said about pods, Deployments and the objects under test.
 //!
-//! A wait is a question asked of these watches ([`Watches::until`]), never a poll of the API server. Trouble with the
+//! A wait is a question asked of these watches ([`Watches::until`]), never a poll of the API server. What they do not see is
+//! watched for itself, and asked in the same way ([`until_object`]). Trouble with the
 //! API server is kept apart from what it said: a question is not answered from silence.
 
 use std::{
@@ -26,6 +27,10 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
+
+mod object;
+
+pub(crate) use object::until_object;
 
 /// What the answer to a question is by now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +64,15 @@ pub enum WaitError<N> {
         /// The last error of a watch, or that it is silent.
         trouble: String,
     },
+}
+
+impl<N> WaitError<N> {
+    fn timed_out(limit: Duration, seen: String) -> Self {
+        Self::TimedOut {
+            after_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
+            seen,
+        }
+    }
 }
 
 /// Objects of one kind, by namespace and name.
@@ -177,7 +191,7 @@ impl Health {
 /// The watches of a run.
 pub struct Watches {
     client: Client,
-    namespaces: Scope,
+    namespaces: Namespaces,
     bell: watch::Sender<u64>,
     health: Arc<Health>,
     /// Pods.
@@ -198,13 +212,13 @@ pub enum Placement {
     Namespaced,
 }
 
-/// What the watches look at.
+/// The namespaces that the watches look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scope {
-    /// Every namespace: the cluster is ours.
-    Everything,
-    /// One namespace: the cluster is somebody else's.
-    Namespace(String),
+pub enum Namespaces {
+    /// Every one: the cluster is ours.
+    All,
+    /// One: the cluster is somebody else's.
+    Only(String),
 }
 
 /// How long the API server gets to answer when a wait ran out of time, before the silence is blamed on it.
@@ -214,7 +228,7 @@ const TICK: Duration = Duration::from_millis(100);
 
 impl Watches {
     /// Starts the watches.
-    pub fn start(client: &Client, namespaces: Scope) -> Self {
+    pub fn start(client: &Client, namespaces: Namespaces) -> Self {
         let bell = watch::Sender::new(0);
         let health = Arc::new(Health::new());
         let one = |bell: &watch::Sender<u64>| (bell.clone(), Arc::clone(&health));
@@ -239,10 +253,10 @@ impl Watches {
         let name = format!("{}/{}", resource.api_version, resource.plural);
         let watched = others.entry(name).or_insert_with(|| {
             let api = match (&self.namespaces, placement) {
-                (Scope::Namespace(namespace), Placement::Namespaced) => {
+                (Namespaces::Only(namespace), Placement::Namespaced) => {
                     Api::namespaced_with(self.client.clone(), namespace, resource)
                 }
-                (Scope::Everything, _) | (_, Placement::Cluster) => Api::all_with(self.client.clone(), resource),
+                (Namespaces::All, _) | (_, Placement::Cluster) => Api::all_with(self.client.clone(), resource),
             };
             Arc::new(Watched::start(api, self.bell.clone(), Arc::clone(&self.health)))
         });
@@ -279,10 +293,7 @@ impl Watches {
                 self.healthy()
                     .await
                     .map_err(|trouble| WaitError::ApiServerAway { trouble })?;
-                return Err(WaitError::TimedOut {
-                    after_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
-                    seen: last,
-                });
+                return Err(WaitError::timed_out(limit, last));
             }
             // The bell's sender lives in `self`, so the only other way out of this is the tick.
             let _ = tokio::time::timeout(TICK, rings.changed()).await;
@@ -312,13 +323,13 @@ impl Watches {
     }
 }
 
-fn scoped<K>(client: &Client, scope: &Scope) -> Api<K>
+fn scoped<K>(client: &Client, namespaces: &Namespaces) -> Api<K>
 where
     K: Resource<Scope = k8s_openapi::NamespaceResourceScope>,
     K::DynamicType: Default + Clone,
 {
-    match scope {
-        Scope::Everything => Api::all(client.clone()),
-        Scope::Namespace(namespace) => Api::namespaced(client.clone(), namespace),
+    match namespaces {
+        Namespaces::All => Api::all(client.clone()),
+        Namespaces::Only(namespace) => Api::namespaced(client.clone(), namespace),
     }
 }

@@ -22,12 +22,11 @@ use super::{
 };
 use crate::{
     cluster::{
-        doom::{Doom, Judge},
         inventory::{Made, MadeObject, ProviderInstallation},
         ready::deployment_is_available,
         resources::{AWAY_LIMIT, persistently},
-        wait::{Patience, State, Waited, wait},
-        watching::{Progress, Watches},
+        unrecoverable::{PodHistory, Unrecoverable},
+        watching::{Progress, WaitError, Watches, until_object},
     },
     host::in_words,
     manifest::Object,
@@ -47,7 +46,7 @@ impl Deployer {
         if self.site.ownership == Ownership::Shared && self.is_installed(witness, &expected).await? {
             return Ok(self.use_installed(program, witness));
         }
-        // Its own waits are minutes long and poll, so a pod of it that is doomed ends the wait here.
+        // Its own waits are minutes long and poll, so a pod of it that will never be ready ends the wait here.
         let call = self.programs()?.call(&self.program(program)).args(arguments);
         let call = call.time_limit(self.site.step_limit);
         let began = Instant::now();
@@ -62,7 +61,7 @@ impl Deployer {
                     .clone_into(&mut spoken.lock().unwrap_or_else(PoisonError::into_inner));
             }
         };
-        let doomed = self.first_doom(|namespace| namespace != self.site.namespace);
+        let unrecoverable = self.first_unrecoverable(|namespace| namespace != self.site.namespace);
         let installing = self.noted(makings, &expected, self.site.host.run_with(&call, &mut hear));
         tokio::select! {
             ended = installing => match ended? {
@@ -72,7 +71,7 @@ impl Deployer {
                 Ok(ended) => Err(Fault::new(expected, format!("it ends with {}", ended.status), Cause::new(CauseCode::ProviderInstallFailed).because(ended.last_words()))),
                 Err(error) => Err(tool_failed(&error, expected)),
             },
-            doom = doomed => Err(Fault::new(expected, format!("pod {} of the provider will never be ready", doom.pod), doom.cause)),
+            pod = unrecoverable => Err(Fault::new(expected, format!("pod {} of the provider will never be ready", pod.pod), pod.cause)),
         }
     }
 
@@ -89,7 +88,8 @@ impl Deployer {
             return Ok(self.use_installed(provider, witness));
         }
         let began = Instant::now();
-        let doomed = self.first_doom(|namespace| objects.iter().any(|object| object.namespace() == Some(namespace)));
+        let unrecoverable =
+            self.first_unrecoverable(|namespace| objects.iter().any(|object| object.namespace() == Some(namespace)));
         let installed = async {
             for object in objects {
                 self.apply(std::slice::from_ref(object), None).await?;
@@ -102,7 +102,7 @@ impl Deployer {
         };
         let controllers = tokio::select! {
             ended = installed => ended?.len(),
-            doom = doomed => return Err(Fault::new(expected, format!("pod {} of the provider will never be ready", doom.pod), doom.cause)),
+            pod = unrecoverable => return Err(Fault::new(expected, format!("pod {} of the provider will never be ready", pod.pod), pod.cause)),
         };
         // They are ours, not the release's: no wait or check may take them for part of it.
         let is_theirs = |object: &Object| objects.iter().all(|own| own.file != object.file);
@@ -132,18 +132,20 @@ impl Deployer {
         &self,
         api: Api<K>,
         object: &Object,
-        judge: impl Fn(Option<&K>) -> State,
+        question: impl Fn(Option<&K>) -> Progress<(), kube::Error>,
     ) -> Result<(), Fault>
     where
         K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
     {
         let title = object.title();
-        let hear = &mut |seen: &str| self.site.events.waiting(Stage::Deployment, title.clone(), seen);
-        let waited = wait(api, object.name(), judge, Patience::of(self.site.step_limit), hear).await;
+        let hear = |seen: &str| self.site.events.waiting(Stage::Deployment, title.clone(), seen);
+        let waited = until_object(api, object.name(), self.site.step_limit, question, hear).await;
         let (code, seen) = match waited {
-            Ok(Waited::Ready) => return Ok(()),
-            Ok(Waited::TimedOut { seen }) => (CauseCode::ProviderInstallFailed, seen),
-            Err(error) => (CauseCode::ObjectForbidden, in_words(&error)),
+            Ok(()) => return Ok(()),
+            Err(WaitError::Never(refused)) => (CauseCode::ObjectForbidden, in_words(&refused)),
+            Err(WaitError::TimedOut { seen, .. } | WaitError::ApiServerAway { trouble: seen }) => {
+                (CauseCode::ProviderInstallFailed, seen)
+            }
         };
         Err(Fault::new(
             format!("{title} of the provider does its work"),
@@ -215,9 +217,9 @@ impl Deployer {
         }
     }
 
-    /// Waits for a doomed pod in a namespace of which `concerns` holds; for ever where there is none.
-    async fn first_doom(&self, concerns: impl Fn(&str) -> bool) -> Doom {
-        let mut judge = Judge::default();
+    /// Waits for a pod that will never be ready, in a namespace of which `concerns` holds; for ever where there is none.
+    async fn first_unrecoverable(&self, concerns: impl Fn(&str) -> bool) -> Unrecoverable {
+        let mut history = PodHistory::default();
         loop {
             let question = |watches: &Watches| {
                 let pods = watches.pods.all();
@@ -225,19 +227,19 @@ impl Deployer {
                     .iter()
                     .map(AsRef::as_ref)
                     .filter(|pod| pod.metadata.namespace.as_deref().is_some_and(&concerns));
-                match judge.judge(pods, Instant::now()) {
-                    Some(doom) => Progress::Ready(doom),
+                match history.first_unrecoverable(pods, Instant::now()) {
+                    Some(pod) => Progress::Ready(pod),
                     None => Progress::<_, ()>::NotYet(String::new()),
                 }
             };
-            if let Ok(doom) = self.site.watches.until(Duration::from_hours(1), question, |_| ()).await {
-                return doom;
+            if let Ok(pod) = self.site.watches.until(Duration::from_hours(1), question, |_| ()).await {
+                return pod;
             }
         }
     }
 }
 
-fn job_is_done(job: Option<&Job>) -> State {
+fn job_is_done<N>(job: Option<&Job>) -> Progress<(), N> {
     let status = job.and_then(|job| job.status.as_ref());
     let done = status.is_some_and(|status| {
         let conditions = status.conditions.iter().flatten();
@@ -245,10 +247,10 @@ fn job_is_done(job: Option<&Job>) -> State {
         conditions.into_iter().any(complete)
     });
     if done {
-        return State::Ready;
+        return Progress::Ready(());
     }
     let failed = status.and_then(|status| status.failed).unwrap_or(0);
-    State::NotYet(format!("not complete, {failed} pods failed"))
+    Progress::NotYet(format!("not complete, {failed} pods failed"))
 }
 
 #[cfg(test)]
@@ -264,10 +266,10 @@ mod tests {
                 "conditions": [{"type": condition, "status": status}]}}))
             .unwrap()
         };
-        assert_eq!(job_is_done(Some(&job("Complete", "True"))), State::Ready);
-        let not_yet = State::NotYet("not complete, 2 pods failed".into());
-        assert_eq!(job_is_done(Some(&job("Complete", "False"))), not_yet);
-        assert_eq!(job_is_done(Some(&job("Failed", "True"))), not_yet);
-        assert!(matches!(job_is_done(None), State::NotYet(_)));
+        assert_eq!(job_is_done::<()>(Some(&job("Complete", "True"))), Progress::Ready(()));
+        let not_yet = Progress::NotYet("not complete, 2 pods failed".into());
+        assert_eq!(job_is_done::<()>(Some(&job("Complete", "False"))), not_yet);
+        assert_eq!(job_is_done::<()>(Some(&job("Failed", "True"))), not_yet);
+        assert!(matches!(job_is_done::<()>(None), Progress::NotYet(_)));
     }
 }

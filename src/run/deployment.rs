@@ -8,7 +8,7 @@ use super::{Context, address, ground::Images, stopped::Stopped};
 use crate::{
     cluster::{
         self, Cluster, Origin,
-        watching::{Scope, Watches},
+        watching::{Namespaces, Watches},
     },
     deploy::{Deployer, Ownership, Site},
     host::in_words,
@@ -123,9 +123,9 @@ pub(super) async fn deploy<'run>(
 fn site(context: &Context, cluster: &Cluster, images: &Images) -> Site {
     let namespace = context.order.options.namespace.clone();
     let namespace = namespace.unwrap_or_else(|| "default".into());
-    let (ownership, scope) = match cluster.origin {
-        Origin::Made => (Ownership::Ours, Scope::Everything),
-        Origin::Existing => (Ownership::Shared, Scope::Namespace(namespace.clone())),
+    let (ownership, namespaces) = match cluster.origin {
+        Origin::Made => (Ownership::Ours, Namespaces::All),
+        Origin::Existing => (Ownership::Shared, Namespaces::Only(namespace.clone())),
     };
     Site {
         host: context.host.clone(),
@@ -133,7 +133,7 @@ fn site(context: &Context, cluster: &Cluster, images: &Images) -> Site {
         namespace,
         ownership,
         run: context.id.clone(),
-        watches: Arc::new(Watches::start(&cluster.client, scope)),
+        watches: Arc::new(Watches::start(&cluster.client, namespaces)),
         events: context.events.clone(),
         inventory: context.inventory.clone(),
         reach: cluster.reach(),

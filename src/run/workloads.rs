@@ -1,9 +1,6 @@
 //! Waiting until what was deployed is ready and stays so, or will never be.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::{
     apps::v1::Deployment,
@@ -14,10 +11,13 @@ use kube::{
     api::{ListParams, LogParams},
 };
 
+pub(super) use crate::cluster::ready::{has_labels, is_ready};
+
 use super::{deployment::Quickstart, stopped::Stopped};
 use crate::{
     cluster::{
-        doom::{Doom, Judge, request_against_nodes},
+        ready::is_observed,
+        unrecoverable::{PodHistory, Unrecoverable, request_against_nodes},
         watching::{Progress, WaitError, Watches},
     },
     deploy::Deployer,
@@ -37,25 +37,6 @@ const STABLE_UNPROBED: Duration = Duration::from_secs(4);
 /// How often Deployments that were ready and fell back are waited for again.
 const MOST_FALLS: usize = 3;
 
-/// Whether a pod is Ready by its condition and not on its way out.
-pub(super) fn is_ready(pod: &Pod) -> bool {
-    pod.metadata.deletion_timestamp.is_none()
-        && pod
-            .status
-            .iter()
-            .flat_map(|status| status.conditions.iter().flatten())
-            .any(|condition| condition.type_ == "Ready" && condition.status == "True")
-}
-
-/// Whether a pod has all of these labels.
-pub(super) fn has_labels(pod: &Pod, wanted: &BTreeMap<String, String>) -> bool {
-    let labels = pod.metadata.labels.as_ref();
-    !wanted.is_empty()
-        && wanted
-            .iter()
-            .all(|(name, value)| labels.is_some_and(|labels| labels.get(name) == Some(value)))
-}
-
 fn pods_of(watches: &Watches, deployment: &Deployment) -> Vec<std::sync::Arc<Pod>> {
     let selector = deployment.spec.selector.match_labels.clone().unwrap_or_default();
     watches
@@ -67,8 +48,8 @@ fn pods_of(watches: &Watches, deployment: &Deployment) -> Vec<std::sync::Arc<Pod
 }
 
 /// How a wait for a Deployment ended early.
-enum Hopeless {
-    Pod(Doom),
+enum WillNotBeReady {
+    Pod(Unrecoverable),
     Refused(String),
 }
 
@@ -76,13 +57,13 @@ enum Hopeless {
 fn standing(
     watches: &Watches,
     deployment: &Deployment,
-    judge: &mut Judge,
+    history: &mut PodHistory,
     since: &mut Option<Instant>,
-) -> Progress<i32, Hopeless> {
+) -> Progress<i32, WillNotBeReady> {
     let now = Instant::now();
     let pods = pods_of(watches, deployment);
-    if let Some(doom) = judge.judge(pods.iter().map(AsRef::as_ref), now) {
-        return Progress::Never(Hopeless::Pod(doom));
+    if let Some(pod) = history.first_unrecoverable(pods.iter().map(AsRef::as_ref), now) {
+        return Progress::Never(WillNotBeReady::Pod(pod));
     }
     let status = deployment.status.as_ref();
     let failure = status
@@ -92,10 +73,10 @@ fn standing(
             condition.type_.as_deref() == Some("ReplicaFailure") && condition.status.as_deref() == Some("True")
         });
     if let Some(failure) = failure {
-        return Progress::Never(Hopeless::Refused(failure.message.clone().unwrap_or_default()));
+        return Progress::Never(WillNotBeReady::Refused(failure.message.clone().unwrap_or_default()));
     }
     let (ready, wanted) = ready_of(deployment, pods.iter().map(AsRef::as_ref));
-    let current = status.and_then(|status| status.observed_generation) >= deployment.metadata.generation;
+    let current = is_observed(deployment, deployment.metadata.generation.unwrap_or_default());
     if !current || ready < wanted {
         *since = None;
         return Progress::NotYet(format!("{ready} of {wanted} pods ready"));
@@ -195,10 +176,10 @@ async fn await_one(quickstart: &Quickstart<'_>, object: &Object) -> Result<(), N
     let began = Instant::now();
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name());
     let title = object.title();
-    let (mut judge, mut since) = (Judge::default(), None);
+    let (mut history, mut since) = (PodHistory::default(), None);
     let question = |watches: &Watches| match watches.deployments.get(namespace, name) {
         None => Progress::NotYet("not there".into()),
-        Some(deployment) => standing(watches, &deployment, &mut judge, &mut since),
+        Some(deployment) => standing(watches, &deployment, &mut history, &mut since),
     };
     let waited = watches
         .until(context.order.limit, question, |seen| {
@@ -213,8 +194,8 @@ async fn await_one(quickstart: &Quickstart<'_>, object: &Object) -> Result<(), N
             context.events.decide(decision(sentence, Finding::Holds));
             return Ok(());
         }
-        Err(WaitError::Never(Hopeless::Pod(doom))) => explain(quickstart, doom).await,
-        Err(WaitError::Never(Hopeless::Refused(message))) => Cause::new(CauseCode::PodRefused).because(message),
+        Err(WaitError::Never(WillNotBeReady::Pod(failed))) => explain(quickstart, failed).await,
+        Err(WaitError::Never(WillNotBeReady::Refused(message))) => Cause::new(CauseCode::PodRefused).because(message),
         Err(WaitError::TimedOut { seen, .. }) => Cause::new(CauseCode::PodNotReady).because(seen),
         Err(WaitError::ApiServerAway { trouble }) => Cause::new(CauseCode::ApiServerAway).because(trouble),
     };
@@ -231,14 +212,14 @@ async fn await_one(quickstart: &Quickstart<'_>, object: &Object) -> Result<(), N
     })
 }
 
-/// A doom with what makes it understood: the container's last words, or requests against what nodes have.
-async fn explain(quickstart: &Quickstart<'_>, doom: Doom) -> Cause {
-    let mut cause = doom.cause;
+/// Why a pod will never be ready, with what makes it understood: the container's last words, or requests against what nodes have.
+async fn explain(quickstart: &Quickstart<'_>, failed: Unrecoverable) -> Cause {
+    let mut cause = failed.cause;
     let site = &quickstart.deployer.site;
-    let pod = site.watches.pods.get(&doom.namespace, &doom.pod);
+    let pod = site.watches.pods.get(&failed.namespace, &failed.pod);
     if cause.code == CauseCode::PodImageNotFound
         && let Some(pod) = &pod
-        && let Some(image) = image_of(pod, doom.container.as_deref())
+        && let Some(image) = image_of(pod, failed.container.as_deref())
         && may_be_published(quickstart, &image)
     {
         cause.code = CauseCode::ImagesNotReady;
@@ -253,8 +234,8 @@ async fn explain(quickstart: &Quickstart<'_>, doom: Doom) -> Cause {
         cause.evidence.extend(request_against_nodes(pod, &nodes.items));
     }
     let crashed = matches!(cause.code, CauseCode::PodCrash | CauseCode::PodOutOfMemory);
-    if let Some(container) = doom.container.filter(|_| crashed)
-        && let Some(line) = last_line(&site.client, &doom.namespace, &doom.pod, &container).await
+    if let Some(container) = failed.container.filter(|_| crashed)
+        && let Some(line) = last_line(&site.client, &failed.namespace, &failed.pod, &container).await
     {
         // Cobra's and Go's flag package's words; an unknown flag is the manifest's fault, not the image's. A log is text
         // and nothing else, so it is its text that tells.
@@ -366,13 +347,5 @@ mod tests {
         assert_eq!(image(Some("a")).as_deref(), Some("r.example/a:1"));
         assert_eq!(image(Some("b")).as_deref(), Some("r.example/b:2"));
         assert_eq!([image(Some("none")), image(Some("c")), image(None)], [None, None, None]);
-    }
-
-    #[test]
-    fn an_empty_selector_matches_no_pod() {
-        let pod: Pod = serde_json::from_value(json!({"metadata": {"labels": {"app": "x"}}})).unwrap();
-        assert!(!has_labels(&pod, &BTreeMap::new()));
-        assert!(has_labels(&pod, &BTreeMap::from([("app".into(), "x".into())])));
-        assert!(!has_labels(&pod, &BTreeMap::from([("app".into(), "y".into())])));
     }
 }

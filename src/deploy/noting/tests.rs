@@ -17,9 +17,9 @@ use crate::{
     cluster::{
         self, ExistingCluster,
         inventory::{Listing, ProcessName},
-        reap::{Reaped, Scope as ReapScope, reap},
+        reap::{Reaped, Scope, reap},
         teardown::Fate,
-        watching::{Scope, Watches},
+        watching::{Namespaces, Watches},
     },
     deploy::{Carried, Site},
     host::{Host, fake},
@@ -153,7 +153,7 @@ impl Desk {
             namespace: "n".into(),
             ownership: Ownership::Shared,
             run: "ab12".into(),
-            watches: Arc::new(Watches::start(&cluster.client, Scope::Namespace("n".into()))),
+            watches: Arc::new(Watches::start(&cluster.client, Namespaces::Only("n".into()))),
             events: Events::unheard(),
             inventory: Inventory::open(&self.host, "ab12").unwrap(),
             reach: cluster.reach(),
@@ -189,7 +189,7 @@ impl Desk {
     }
 
     async fn reap(&self) -> Vec<Reaped> {
-        reap(&self.host, ReapScope::Dead, &Events::unheard()).await.unwrap()
+        reap(&self.host, Scope::Dead, &Events::unheard()).await.unwrap()
     }
 
     /// What the cluster has.

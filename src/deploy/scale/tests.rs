@@ -22,7 +22,7 @@ use crate::{
     cluster::{
         inventory::{Inventory, Listing, MadeObject, Reach},
         teardown::{Fate, Teardown, Which},
-        watching::{Scope, Watches},
+        watching::{Namespaces, Watches},
     },
     deploy::{Ownership, Site},
     host::Host,
@@ -254,7 +254,7 @@ fn desk(controller: Controller) -> Desk {
         namespace: "n".into(),
         ownership: Ownership::Shared,
         run: "ab12".into(),
-        watches: Arc::new(Watches::start(&client, Scope::Namespace("n".into()))),
+        watches: Arc::new(Watches::start(&client, Namespaces::Only("n".into()))),
         events: Events::unheard(),
         inventory: Inventory::open(&host, "ab12").unwrap(),
         reach: theirs(),

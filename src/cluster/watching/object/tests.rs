@@ -21,13 +21,6 @@ enum Say {
     Silence,
 }
 
-fn patience(limit: Duration) -> Patience {
-    Patience {
-        limit,
-        first_pause: Duration::from_millis(1),
-    }
-}
-
 const LONG: Duration = Duration::from_secs(20);
 
 fn maps() -> (Api<ConfigMap>, Server) {
@@ -78,44 +71,42 @@ fn refuse(code: u16) -> Say {
     Say::Answer(code, status(code, "Reason"))
 }
 
-fn says_done(object: Option<&ConfigMap>) -> State {
+fn says_done(object: Option<&ConfigMap>) -> Progress<(), kube::Error> {
     let says = object.and_then(|map| map.data.as_ref()?.get("is").cloned());
     match says.as_deref() {
-        Some("done") => State::Ready,
-        Some(other) => State::NotYet(other.to_owned()),
-        None => State::NotYet("absent".to_owned()),
+        Some("done") => Progress::Ready(()),
+        Some(other) => Progress::NotYet(other.to_owned()),
+        None => Progress::NotYet("absent".to_owned()),
     }
 }
 
-async fn waited(answers: Vec<Say>, limit: Duration) -> (Result<Waited, ClusterError>, Vec<String>) {
+type Waited = Result<(), WaitError<kube::Error>>;
+
+async fn waited(answers: Vec<Say>, limit: Duration) -> (Waited, Vec<String>) {
     let (api, server) = maps();
     let mut seen = Vec::new();
-    let mut note = |state: &str| seen.push(state.to_owned());
+    let note = |state: &str| seen.push(state.to_owned());
     let result = tokio::select! {
         _ = serve(server, answers) => unreachable!("the server never ends"),
-        result = wait(api, "a", says_done, patience(limit), &mut note) => result,
+        result = until_object(api, "a", limit, says_done, note) => result,
     };
     (result, seen)
 }
 
-fn is_ready(result: &Result<Waited, ClusterError>) -> bool {
-    matches!(result, Ok(Waited::Ready))
-}
-
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_is_ready_already_is_seen_in_the_first_answer() {
     let (result, seen) = waited(vec![listed(&[map("done")])], LONG).await;
-    assert!(is_ready(&result) && seen.is_empty());
+    assert!(result.is_ok() && seen.is_empty());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_absent_object_is_heard_of_when_it_comes() {
     let (result, seen) = waited(vec![listed(&[]), event("ADDED", &map("done"))], LONG).await;
-    assert!(is_ready(&result));
+    assert!(result.is_ok(), "{result:?}");
     assert_eq!(seen, ["absent"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn each_new_state_is_told_once() {
     let answers = vec![
         listed(&[map("b")]),
@@ -123,57 +114,55 @@ async fn each_new_state_is_told_once() {
         event("MODIFIED", &map("done")),
     ];
     let (result, seen) = waited(answers, LONG).await;
-    assert!(is_ready(&result));
+    assert!(result.is_ok(), "{result:?}");
     assert_eq!(seen, ["b"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_error_that_passes_does_not_end_the_wait() {
     let (result, _) = waited(vec![refuse(500), refuse(503), listed(&[map("done")])], LONG).await;
-    assert!(is_ready(&result));
+    assert!(result.is_ok(), "{result:?}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_watch_that_is_too_old_begins_anew() {
     let expired = event("ERROR", &status(410, "Expired"));
     let (result, _) = waited(vec![listed(&[map("b")]), expired, listed(&[map("done")])], LONG).await;
-    assert!(is_ready(&result));
+    assert!(result.is_ok(), "{result:?}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn never_ready_ends_at_the_limit_with_what_was_last_seen() {
     let (result, _) = waited(vec![listed(&[map("half")]), Say::Silence], Duration::from_millis(50)).await;
-    assert!(matches!(result, Ok(Waited::TimedOut { seen }) if seen == "half"));
+    assert!(matches!(result, Err(WaitError::TimedOut { seen, .. }) if seen == "half"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_server_that_never_answers_ends_at_the_limit() {
     let (result, _) = waited(Vec::new(), Duration::from_millis(50)).await;
-    assert!(matches!(result, Ok(Waited::TimedOut { seen }) if seen == "nothing yet"));
+    assert!(matches!(result, Err(WaitError::TimedOut { seen, .. }) if seen == "nothing yet"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_server_in_trouble_is_named_at_the_limit() {
     let troubles = (0..4).map(|_| refuse(500)).collect();
     let (result, _) = waited(troubles, Duration::from_millis(200)).await;
-    assert!(matches!(result, Ok(Waited::TimedOut { seen }) if seen.starts_with("no answer")));
+    assert!(matches!(result, Err(WaitError::TimedOut { seen, .. }) if seen.starts_with("no answer")));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn being_forbidden_to_look_is_an_error() {
     let (result, _) = waited(vec![refuse(403)], LONG).await;
-    assert!(matches!(result, Err(ClusterError::Api { object, .. }) if object == "a"));
+    assert!(matches!(result, Err(WaitError::Never(kube::Error::Api(status))) if status.code == 403));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_is_known_goes_on_from_where_it_was() {
     let (api, server) = maps();
     let answers = vec![listed(&[map("b")]), event("MODIFIED", &map("c")), Say::Silence];
-    let limit = patience(Duration::from_millis(100));
-    let mut ignore = |_: &str| ();
     let (answered, _) = tokio::join!(
         tokio::time::timeout(Duration::from_millis(50), serve(server, answers)),
-        wait(api, "a", says_done, limit, &mut ignore),
+        until_object(api, "a", Duration::from_millis(100), says_done, |_| ()),
     );
     assert!(answered.is_err(), "the list was asked for once, then only watches");
 }

@@ -13,7 +13,7 @@ use crate::verdict::{Cause, CauseCode};
 
 /// Why a pod will never be ready, and which container says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Doom {
+pub struct Unrecoverable {
     /// The pod's namespace.
     pub namespace: String,
     /// The pod's name.
@@ -31,20 +31,24 @@ const PULL_GRACE: Duration = Duration::from_secs(20);
 /// Restarts after which a container counts as crash-looping even between two back-offs.
 const RESTARTS: i32 = 2;
 
-/// Judges pods, and remembers since when each has been in a passing state and what it said first.
+/// Since when each pod has been in a state that may pass, and what it said first.
 #[derive(Debug, Default)]
-pub struct Judge {
+pub struct PodHistory {
     first_seen: std::collections::HashMap<(String, CauseCode), (Instant, String)>,
 }
 
-impl Judge {
-    /// The doom of the first pod that has one.
-    pub fn judge<'a>(&mut self, pods: impl IntoIterator<Item = &'a Pod>, now: Instant) -> Option<Doom> {
+impl PodHistory {
+    /// The first pod that will never be ready, and why.
+    pub fn first_unrecoverable<'a>(
+        &mut self,
+        pods: impl IntoIterator<Item = &'a Pod>,
+        now: Instant,
+    ) -> Option<Unrecoverable> {
         pods.into_iter().find_map(|pod| self.judge_pod(pod, now))
     }
 
     /// Why this pod will never be ready, or `None` while it may.
-    pub fn judge_pod(&mut self, pod: &Pod, now: Instant) -> Option<Doom> {
+    pub fn judge_pod(&mut self, pod: &Pod, now: Instant) -> Option<Unrecoverable> {
         if pod.metadata.deletion_timestamp.is_some() {
             return None;
         }
@@ -76,7 +80,7 @@ impl Judge {
             .find_map(|container| self.judge_container(pod, container, now))
     }
 
-    fn judge_container(&mut self, pod: &Pod, container: &ContainerStatus, now: Instant) -> Option<Doom> {
+    fn judge_container(&mut self, pod: &Pod, container: &ContainerStatus, now: Instant) -> Option<Unrecoverable> {
         let state = container.state.as_ref()?;
         let waiting = state.waiting.as_ref();
         let reason = waiting
@@ -106,7 +110,13 @@ impl Judge {
         self.after(pod, Some(container), code, &said, grace, now)
     }
 
-    fn judge_ends(&mut self, pod: &Pod, container: &ContainerStatus, backing_off: bool, now: Instant) -> Option<Doom> {
+    fn judge_ends(
+        &mut self,
+        pod: &Pod,
+        container: &ContainerStatus,
+        backing_off: bool,
+        now: Instant,
+    ) -> Option<Unrecoverable> {
         let ended = [container.state.as_ref(), container.last_state.as_ref()]
             .into_iter()
             .flatten()
@@ -142,7 +152,7 @@ impl Judge {
         said: &str,
         grace: Duration,
         now: Instant,
-    ) -> Option<Doom> {
+    ) -> Option<Unrecoverable> {
         let subject = container.map_or_else(|| pod.name_any(), |container| key(pod, container));
         let (since, first_word) = self
             .first_seen
@@ -155,7 +165,7 @@ impl Judge {
         if let Some(container) = container.filter(|container| !container.image.is_empty()) {
             cause = cause.because(format!("image {}", container.image));
         }
-        Some(Doom {
+        Some(Unrecoverable {
             namespace: pod.namespace().unwrap_or_default(),
             pod: pod.name_any(),
             container: container.map(|container| container.name.clone()),
@@ -238,47 +248,47 @@ mod tests {
     #[case::config_may_come(container(&waiting("CreateContainerConfigError", "secret \"x\" not found"), &json!({}), 0), None)]
     #[case::creating(container(&waiting("ContainerCreating", ""), &json!({}), 0), None)]
     fn a_pod_is_judged_at_first_sight(#[case] pod: Pod, #[case] expected: Option<CauseCode>) {
-        let doom = Judge::default().judge_pod(&pod, Instant::now());
-        assert_eq!(doom.map(|doom| doom.cause.code), expected);
+        let failed = PodHistory::default().judge_pod(&pod, Instant::now());
+        assert_eq!(failed.map(|failed| failed.cause.code), expected);
     }
 
     #[test]
-    fn passing_states_become_doom_after_their_grace() {
-        let mut judge = Judge::default();
+    fn passing_states_are_borne_no_longer_than_their_grace() {
+        let mut history = PodHistory::default();
         let now = Instant::now();
         let config = container(
             &waiting("CreateContainerConfigError", "secret not there"),
             &json!({}),
             0,
         );
-        assert_eq!(judge.judge_pod(&config, now), None);
-        let later = judge.judge_pod(&config, now + GRACE).unwrap();
+        assert_eq!(history.judge_pod(&config, now), None);
+        let later = history.judge_pod(&config, now + GRACE).unwrap();
         assert_eq!(later.cause.code, CauseCode::PodConfigMissing);
     }
 
     #[test]
     fn the_first_word_about_an_image_is_kept_through_the_back_off() {
-        let mut judge = Judge::default();
+        let mut history = PodHistory::default();
         let now = Instant::now();
-        judge.judge_pod(
+        history.judge_pod(
             &container(&waiting("ErrImagePull", "epp:v9: not found"), &json!({}), 0),
             now,
         );
         let backing_off = container(&waiting("ImagePullBackOff", "Back-off pulling image"), &json!({}), 0);
-        let doom = judge.judge_pod(&backing_off, now).unwrap();
-        assert_eq!(doom.cause.code, CauseCode::PodImageNotFound);
-        assert!(doom.cause.evidence[0].contains("epp:v9: not found"));
+        let failed = history.judge_pod(&backing_off, now).unwrap();
+        assert_eq!(failed.cause.code, CauseCode::PodImageNotFound);
+        assert!(failed.cause.evidence[0].contains("epp:v9: not found"));
     }
 
     #[test]
-    fn an_unschedulable_pod_is_doomed_after_two_seconds() {
+    fn an_unschedulable_pod_will_never_be_ready_after_two_seconds() {
         let unschedulable = pod(&json!({"conditions": [{"type": "PodScheduled", "status": "False",
             "reason": "Unschedulable", "message": "0/1 nodes are available: 1 Insufficient cpu."}]}));
-        let mut judge = Judge::default();
+        let mut history = PodHistory::default();
         let now = Instant::now();
-        assert_eq!(judge.judge_pod(&unschedulable, now), None);
-        let doom = judge.judge_pod(&unschedulable, now + Duration::from_secs(2)).unwrap();
-        assert_eq!(doom.cause.code, CauseCode::PodUnschedulable);
+        assert_eq!(history.judge_pod(&unschedulable, now), None);
+        let failed = history.judge_pod(&unschedulable, now + Duration::from_secs(2)).unwrap();
+        assert_eq!(failed.cause.code, CauseCode::PodUnschedulable);
     }
 
     #[test]
