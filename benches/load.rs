@@ -20,7 +20,7 @@ use std::{
 use quickproof::{
     probe::Probe,
     record::{Event, Events, LoadFigures},
-    scenario::{self, Ground, NoChanger},
+    scenario::{self, NoChanger, Target},
     verdict::Finding,
 };
 use serde_json::{Value, json};
@@ -225,16 +225,16 @@ fn ask(kind: Kind, endpoint: &Endpoint) -> anyhow::Result<()> {
         }}],
     });
     let scenario = scenario::read("bench", scenario.to_string().as_bytes())?;
-    let ground = Ground {
+    let target = Target {
         base: endpoint.base.clone(),
         model: endpoint.model.clone(),
         has_answered: true,
-        ..Ground::default()
+        ..Target::default()
     };
     let (events, mut heard) = Events::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let probe = Probe::new(LIMIT)?;
-    runtime.block_on(scenario::perform(&scenario, &probe, &ground, &NoChanger, &events));
+    runtime.block_on(scenario::perform(&scenario, &probe, &target, &NoChanger, &events));
     drop(events);
     let mut figures: Option<LoadFigures> = None;
     while let Ok(event) = heard.try_recv() {

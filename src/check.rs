@@ -1,4 +1,4 @@
-//! Judging what was seen. Each check is a file here and a line in `checks!`.
+//! Judging what was seen. Each check is a `const` in a file here and a line of [`CHECKS`].
 //!
 //! Pure: a check looks at an [`Observation`] and returns a [`Finding`]; it sends nothing and waits for nothing.
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     probe::{Answer, metrics::Metrics},
-    record::Stage,
+    record::{Decision, Stage},
     verdict::{Cause, CauseCode, Fault, Finding},
 };
 
@@ -29,6 +29,7 @@ pub mod wire;
 
 pub use completion::faults;
 pub use ready_pods::{READY_PODS, ready_pods_agree};
+pub use request::REQUEST_STATUS;
 
 /// A pod that the InferencePool selects.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,56 +118,101 @@ impl Observation {
 }
 
 /// One thing that must be true of what was seen.
-pub trait Check: Sync {
+#[derive(Debug)]
+pub struct Check {
     /// Its stable name.
-    fn name(&self) -> &'static str;
-    /// The part of the run that it belongs to.
-    fn stage(&self) -> Stage;
+    pub name: &'static str,
     /// What is true when it holds, with what was seen put in.
-    fn sentence(&self, seen: &Observation) -> String;
-    /// What it comes to.
-    fn judge(&self, seen: &Observation) -> Finding;
+    sentence: fn(&Observation) -> String,
+    /// What it looks at, and what it comes to.
+    judge: JudgeFn,
     /// The answer to show beside the finding, so that its request can be sent again: the first that is at fault; of a check
-    /// that holds the first that it looked at, where no check before it shows the same. `None` where no answer shows it.
-    fn shown_by<'a>(&self, seen: &'a Observation, finding: &Finding) -> Option<&'a Answer> {
-        let is_wrong = finding.is_wrong();
-        seen.guide_answer
-            .as_ref()
-            .filter(|_| is_wrong && self.stage() == Stage::Request)
+    /// that holds the first that it looked at, where no check before it shows the same.
+    shown_by: for<'a> fn(&'a Observation, &Finding) -> Option<&'a Answer>,
+}
+
+/// What a check looks at: where that is not there it decides nothing. It also says to which part of the run it belongs.
+#[derive(Debug)]
+enum JudgeFn {
+    /// What the plan left running.
+    Deployment(fn(&Observation) -> Finding),
+    /// The answer to the guide's own request.
+    Answer(fn(&Answer, &Observation) -> Finding),
+    /// The answers to the requests of the proof.
+    Proof(fn(&Observation) -> Finding),
+}
+
+impl Check {
+    /// The part of the run that it belongs to.
+    pub fn stage(&self) -> Stage {
+        match self.judge {
+            JudgeFn::Deployment(_) => Stage::Conditions,
+            JudgeFn::Answer(_) => Stage::Request,
+            JudgeFn::Proof(_) => Stage::Proof,
+        }
+    }
+
+    /// What is true when it holds, with what was seen put in.
+    pub fn sentence(&self, seen: &Observation) -> String {
+        (self.sentence)(seen)
+    }
+
+    /// What it comes to.
+    pub fn judge(&self, seen: &Observation) -> Finding {
+        match (&self.judge, &seen.guide_answer) {
+            (JudgeFn::Deployment(judge), _) => judge(seen),
+            (JudgeFn::Answer(judge), Some(answer)) => judge(answer, seen),
+            (JudgeFn::Answer(_), None) => Finding::Undecided {
+                why: "the guide's request was not sent".into(),
+            },
+            (JudgeFn::Proof(_), _) if seen.proof.is_empty() => Finding::Skipped {
+                why: "the requests of the proof were not sent: the guide's own request failed".into(),
+            },
+            (JudgeFn::Proof(judge), _) => judge(seen),
+        }
+    }
+
+    /// The answer to show beside its finding; `None` where no answer shows it.
+    pub fn shown_by<'a>(&self, seen: &'a Observation, finding: &Finding) -> Option<&'a Answer> {
+        (self.shown_by)(seen, finding)
+    }
+
+    /// A decision under its name, for whoever says more exactly than [`Self::sentence`] what is the case.
+    pub fn decision(&self, sentence: impl Into<String>, finding: Finding) -> Decision {
+        Decision::new(self.stage(), self.name, sentence, finding)
     }
 }
 
-macro_rules! checks {
-    ($($check:path,)*) => {
-        /// Every check, in the order in which it is judged and shown.
-        pub static CHECKS: &[&dyn Check] = &[$(&$check,)*];
-    };
+/// The guide's answer, where something is wrong with it.
+fn guide_answer_where_wrong<'a>(seen: &'a Observation, finding: &Finding) -> Option<&'a Answer> {
+    seen.guide_answer.as_ref().filter(|_| finding.is_wrong())
 }
 
-checks! {
-    conditions::GatewayProgrammed,
-    conditions::HttpRouteResolved,
-    conditions::InferencePoolAccepted,
-    pool_pods::PoolSelectsPods,
-    pool_pods::PoolSelectsOwnPods,
-    request::StatusIs200,
-    completion::GuideAnswerIsACompletion,
-    request::PassedEndpointPicker,
-    pool_pods::GuideAnswerFromPool,
-    completion::ProofAnswersAreCompletions,
-    pool_pods::ProofAnswersFromPool,
-    spread::SeveralPodsServed,
-    counter::CounterRoseByRequests,
-    pick::PickedIsServed,
-    steering::SteeredToOnePod,
-    ready_pods::ReadyPodsAgree,
-    build_ref::BuildRefIsTheTag,
-    image_id::RunsTheImageMeant,
-}
+/// Every check, in the order in which it is judged and shown.
+pub static CHECKS: &[Check] = &[
+    conditions::GATEWAY_PROGRAMMED,
+    conditions::HTTP_ROUTE_RESOLVED,
+    conditions::INFERENCE_POOL_ACCEPTED,
+    pool_pods::POOL_SELECTS_PODS,
+    pool_pods::POOL_SELECTS_OWN_PODS,
+    request::REQUEST_STATUS,
+    completion::GUIDE_ANSWER_IS_A_COMPLETION,
+    request::PASSED_ENDPOINT_PICKER,
+    pool_pods::GUIDE_ANSWER_FROM_POOL,
+    completion::PROOF_ANSWERS_ARE_COMPLETIONS,
+    pool_pods::PROOF_ANSWERS_FROM_POOL,
+    spread::SEVERAL_PODS_SERVED,
+    counter::COUNTER_ROSE_BY_REQUESTS,
+    pick::PICKED_IS_SERVED,
+    steering::STEERED_TO_ONE_POD,
+    ready_pods::READY_PODS_AGREE,
+    build_ref::BUILD_REF_IS_THE_TAG,
+    image_id::RUNS_THE_IMAGE_MEANT,
+];
 
 /// The checks of one part of the run.
-pub fn of_stage(stage: Stage) -> impl Iterator<Item = &'static dyn Check> {
-    CHECKS.iter().copied().filter(move |check| check.stage() == stage)
+pub fn of_stage(stage: Stage) -> impl Iterator<Item = &'static Check> {
+    CHECKS.iter().filter(move |check| check.stage() == stage)
 }
 
 /// The finding of a check that stands on metrics which could not be read.
@@ -186,20 +232,13 @@ pub(crate) fn readable(look: Option<&Result<Metrics, String>>) -> Result<&Metric
     }
 }
 
-/// The reason for which a check of the proof is skipped when nothing was sent.
-pub(crate) fn not_sent() -> Finding {
-    Finding::Skipped {
-        why: "the requests of the proof were not sent: the guide's own request failed".into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn names_are_unique_and_say_something() {
-        let names: BTreeSet<_> = CHECKS.iter().map(|check| check.name()).collect();
+        let names: BTreeSet<_> = CHECKS.iter().map(|check| check.name).collect();
         assert_eq!(names.len(), CHECKS.len());
     }
 
@@ -207,7 +246,7 @@ mod tests {
     fn no_check_holds_when_nothing_was_seen() {
         let nothing = Observation::default();
         for check in CHECKS {
-            assert_ne!(check.judge(&nothing), Finding::Holds, "{}", check.name());
+            assert_ne!(check.judge(&nothing), Finding::Holds, "{}", check.name);
         }
     }
 }

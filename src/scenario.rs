@@ -1,7 +1,7 @@
 //! What is proven beyond the guide's own request: scenarios, which are data (`scenarios/*.yaml`).
 //!
 //! A scenario sends requests and says what their answers must be. It knows nothing of a cluster or of the command line:
-//! whoever performs one says on what [`Ground`] it stands, and changes that it makes go through a [`Changer`]. Steps of
+//! whoever performs one says on what [`Target`] it stands, and changes that it makes go through a [`Changer`]. Steps of
 //! other kinds (steering, load) are further variants of [`Step`], each with a field of its own in the file.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -13,9 +13,9 @@ use crate::guide;
 use crate::{release::Tag, verdict::Weight};
 
 mod change;
+mod decision;
 mod expression;
 mod file;
-mod ground;
 mod judge;
 mod library;
 mod load;
@@ -24,20 +24,42 @@ mod perform;
 mod read;
 mod select;
 mod suggest;
+mod target;
 mod template;
 mod wire;
 
 pub use change::{Change, Changed, Changer, NoChanger, Role, WithStep};
 pub use expression::{Expression, NoValue, Scope};
-pub use ground::Ground;
 pub use library::{Library, LibraryError, Replaced, read_file};
 pub use load::{LoadStep, ServiceLevel, Share};
 pub use perform::{expected, leave_out, perform, skip};
 pub use read::{ScenarioError, read};
 pub use select::{Pattern, SelectError, Selection, select, unknown};
+pub use target::Target;
 pub use template::{JsonTemplate, Template, Variables};
 
 /// A scenario, read and checked.
+///
+/// ```
+/// use quickproof::scenario::{self, Step};
+///
+/// let file = "
+/// name: models
+/// proves: The list of models is answered.
+/// steps:
+///   - request:
+///       path: /v1/models
+///       expect: {answer: success}
+/// ";
+/// let scenario = scenario::read("models.yaml", file.as_bytes())?;
+/// assert_eq!(scenario.name, "models");
+/// assert!(matches!(scenario.steps[..], [Step::Request(_)]));
+///
+/// // What is wrong with a file is said with its line and column, and with the way out.
+/// let error = scenario::read("models.yaml", file.replace("path:", "paht:").as_bytes()).unwrap_err();
+/// assert!(error.to_string().starts_with("models.yaml:6:"));
+/// # Ok::<(), scenario::ScenarioError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Scenario {
     /// Its name, unique among those of a run.
@@ -75,13 +97,17 @@ pub struct Releases {
 }
 
 /// What must be there for a scenario to be performed. Empty lists ask for nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Needs {
-    /// One of these model-server variants.
+    /// One of these model-server variants, such as `sim`.
+    #[serde(default)]
     pub variants: Vec<String>,
-    /// One of these gateway providers.
+    /// One of these gateway providers, such as `istio`.
+    #[serde(default)]
     pub providers: Vec<String>,
     /// All of these.
+    #[serde(default)]
     pub capabilities: Vec<Capability>,
 }
 

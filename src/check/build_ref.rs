@@ -1,42 +1,24 @@
 //! The running endpoint picker says itself which tag it was built from.
 
-use super::{Check, Observation, not_sent, readable};
-use crate::{
-    record::Stage,
-    verdict::{Cause, CauseCode, Finding},
-};
+use super::{Check, JudgeFn, Observation, readable};
+use crate::verdict::{Cause, CauseCode, Finding};
 
-/// `inference_extension_info{build_ref}` equals the tag under test.
-pub(super) struct BuildRefIsTheTag;
-
-impl BuildRefIsTheTag {
-    fn expected(seen: &Observation) -> Option<String> {
-        let of_image = || Some(seen.endpoint_picker.image.as_deref()?.rsplit_once(':')?.1.to_owned());
-        seen.build_ref.clone().or_else(of_image)
-    }
+fn expected(seen: &Observation) -> Option<String> {
+    let of_image = || Some(seen.endpoint_picker.image.as_deref()?.rsplit_once(':')?.1.to_owned());
+    seen.build_ref.clone().or_else(of_image)
 }
 
-impl Check for BuildRefIsTheTag {
-    fn name(&self) -> &'static str {
-        "proof-build-ref"
-    }
-
-    fn stage(&self) -> Stage {
-        Stage::Proof
-    }
-
-    fn sentence(&self, seen: &Observation) -> String {
+/// `inference_extension_info{build_ref}` equals the tag under test.
+pub(super) const BUILD_REF_IS_THE_TAG: Check = Check {
+    name: "proof-build-ref",
+    sentence: |seen| {
         format!(
             "the endpoint picker says it was built from {}",
-            Self::expected(seen).unwrap_or_else(|| "the tag of its image".into())
+            expected(seen).unwrap_or_else(|| "the tag of its image".into())
         )
-    }
-
-    fn judge(&self, seen: &Observation) -> Finding {
-        if seen.proof.is_empty() {
-            return not_sent();
-        }
-        let Some(expected) = Self::expected(seen) else {
+    },
+    judge: JudgeFn::Proof(|seen| {
+        let Some(expected) = expected(seen) else {
             return Finding::Undecided {
                 why: "no tag is known for the endpoint picker".into(),
             };
@@ -56,8 +38,9 @@ impl Check for BuildRefIsTheTag {
                 Finding::broken(format!("build_ref is `{expected}`"), actual, cause)
             }
         }
-    }
-}
+    }),
+    shown_by: |_, _| None,
+};
 
 #[cfg(test)]
 mod tests {
@@ -83,13 +66,16 @@ mod tests {
     #[test]
     fn the_build_must_be_of_the_tag() {
         let metrics = "inference_extension_info{build_ref=\"v1.5.0\",commit=\"x\"} 1\n";
-        assert_eq!(BuildRefIsTheTag.judge(&seen(metrics, "r/epp:v1.5.0")), Finding::Holds);
+        assert_eq!(
+            BUILD_REF_IS_THE_TAG.judge(&seen(metrics, "r/epp:v1.5.0")),
+            Finding::Holds
+        );
         assert!(matches!(
-            BuildRefIsTheTag.judge(&seen(metrics, "r/epp:v1.4.0")),
+            BUILD_REF_IS_THE_TAG.judge(&seen(metrics, "r/epp:v1.4.0")),
             Finding::Broken(_)
         ));
         assert!(matches!(
-            BuildRefIsTheTag.judge(&seen("", "r/epp:v1.5.0")),
+            BUILD_REF_IS_THE_TAG.judge(&seen("", "r/epp:v1.5.0")),
             Finding::Broken(_)
         ));
     }

@@ -1,18 +1,17 @@
 //! Answers are what the OpenAI API promises for the guide's request: every wire check that applies holds.
 
 use super::{
-    Check, Observation, not_sent, rewrite,
-    wire::{self, Expected, Fault},
+    Check, JudgeFn, Observation, guide_answer_where_wrong, rewrite,
+    wire::{self, Expected, Violation},
 };
 use crate::{
     probe::Answer,
-    record::Stage,
     verdict::{Cause, CauseCode, Finding},
 };
 
 /// What is wrong with an answer that must be a good one for its request: every wire check, with the names that rewrites
 /// of the plan may give the model.
-pub fn faults(answer: &Answer, seen: &Observation) -> Vec<Fault> {
+pub fn faults(answer: &Answer, seen: &Observation) -> Vec<Violation> {
     let mut expected = Expected::of(&answer.request);
     if let Some(asked) = &expected.model {
         expected.served_as = rewrite::names(&seen.rewrites, asked).map(str::to_owned).collect();
@@ -21,37 +20,22 @@ pub fn faults(answer: &Answer, seen: &Observation) -> Vec<Fault> {
 }
 
 /// The faults in one line, each with the check that tells it.
-fn told(faults: &[Fault]) -> String {
-    let line = |fault: &Fault| format!("{} ({})", fault.what, fault.check);
+fn told(faults: &[Violation]) -> String {
+    let line = |fault: &Violation| format!("{} ({})", fault.what, fault.check);
     faults.iter().map(line).collect::<Vec<_>>().join("; ")
 }
 
 /// The guide's answer.
-pub(super) struct GuideAnswerIsACompletion;
-
-impl Check for GuideAnswerIsACompletion {
-    fn name(&self) -> &'static str {
-        "request-completion"
-    }
-
-    fn stage(&self) -> Stage {
-        Stage::Request
-    }
-
-    fn sentence(&self, seen: &Observation) -> String {
+pub(super) const GUIDE_ANSWER_IS_A_COMPLETION: Check = Check {
+    name: "request-completion",
+    sentence: |seen| {
         let model = seen.guide_answer.as_ref().and_then(|answer| answer.request.model());
         format!(
             "the answer is a completion of {} with choices and usage",
             model.unwrap_or_else(|| "the model asked for".into())
         )
-    }
-
-    fn judge(&self, seen: &Observation) -> Finding {
-        let Some(answer) = &seen.guide_answer else {
-            return Finding::Undecided {
-                why: "the guide's request was not sent".into(),
-            };
-        };
+    },
+    judge: JudgeFn::Answer(|answer, seen| {
         if answer.status() != Some(200) {
             return Finding::Skipped {
                 why: "the request failed; its body is an error".into(),
@@ -70,22 +54,14 @@ impl Check for GuideAnswerIsACompletion {
             told(&faults),
             cause,
         )
-    }
-}
+    }),
+    shown_by: guide_answer_where_wrong,
+};
 
 /// The answers of the proof.
-pub(super) struct ProofAnswersAreCompletions;
-
-impl Check for ProofAnswersAreCompletions {
-    fn name(&self) -> &'static str {
-        "proof-answers"
-    }
-
-    fn stage(&self) -> Stage {
-        Stage::Proof
-    }
-
-    fn sentence(&self, seen: &Observation) -> String {
+pub(super) const PROOF_ANSWERS_ARE_COMPLETIONS: Check = Check {
+    name: "proof-answers",
+    sentence: |seen| {
         if seen.proof.is_empty() {
             return "further requests are answered with completions, through the endpoint picker".into();
         }
@@ -94,12 +70,8 @@ impl Check for ProofAnswersAreCompletions {
             seen.proof.iter().filter(|answer| fault(answer, seen).is_none()).count(),
             seen.proof.len()
         )
-    }
-
-    fn judge(&self, seen: &Observation) -> Finding {
-        if seen.proof.is_empty() {
-            return not_sent();
-        }
+    },
+    judge: JudgeFn::Proof(|seen| {
         match seen
             .proof
             .iter()
@@ -115,13 +87,12 @@ impl Check for ProofAnswersAreCompletions {
                 },
             ),
         }
-    }
-
-    fn shown_by<'a>(&self, seen: &'a Observation, _: &Finding) -> Option<&'a Answer> {
+    }),
+    shown_by: |seen, _| {
         let faulty = seen.proof.iter().find(|answer| fault(answer, seen).is_some());
         faulty.or(seen.proof.first())
-    }
-}
+    },
+};
 
 /// What is wrong with one answer of the proof; without a code the answer's own diagnosis says it.
 fn fault(answer: &Answer, seen: &Observation) -> Option<(Option<CauseCode>, String)> {
@@ -177,7 +148,7 @@ mod tests {
             rewrites,
             ..Observation::default()
         };
-        assert_eq!(GuideAnswerIsACompletion.judge(&seen), Finding::Holds);
+        assert_eq!(GUIDE_ANSWER_IS_A_COMPLETION.judge(&seen), Finding::Holds);
     }
 
     #[test]
@@ -187,7 +158,7 @@ mod tests {
             guide_answer,
             ..Observation::default()
         };
-        let finding = GuideAnswerIsACompletion.judge(&seen);
+        let finding = GUIDE_ANSWER_IS_A_COMPLETION.judge(&seen);
         assert!(matches!(finding, Finding::Broken(fault) if fault.cause.code == CauseCode::AnswerWrongModel));
     }
 
@@ -197,7 +168,7 @@ mod tests {
             proof: vec![answer(200, true, GOOD), answer(200, false, GOOD)],
             ..Observation::default()
         };
-        let finding = ProofAnswersAreCompletions.judge(&seen);
+        let finding = PROOF_ANSWERS_ARE_COMPLETIONS.judge(&seen);
         assert!(matches!(finding, Finding::Broken(fault) if fault.cause.code == CauseCode::EndpointPickerBypassed));
     }
 
@@ -211,8 +182,8 @@ mod tests {
             ..Observation::default()
         };
         let shown = |seen: &Observation| {
-            let finding = ProofAnswersAreCompletions.judge(seen);
-            ProofAnswersAreCompletions.shown_by(seen, &finding).map(Answer::text)
+            let finding = PROOF_ANSWERS_ARE_COMPLETIONS.judge(seen);
+            PROOF_ANSWERS_ARE_COMPLETIONS.shown_by(seen, &finding).map(Answer::text)
         };
         assert_eq!(shown(&seen).as_deref(), Some(GOOD));
         seen.proof.push(answer(503, false, "oh"));

@@ -6,11 +6,8 @@
 
 use serde_json::Value;
 
-use super::{Check, Observation};
-use crate::{
-    record::Stage,
-    verdict::{Cause, CauseCode, Finding},
-};
+use super::{Check, JudgeFn};
+use crate::verdict::{Cause, CauseCode, Finding};
 
 /// Why an object is not as it should be, by its conditions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +18,20 @@ pub struct Unmet {
     pub cause: CauseCode,
     /// Whether a controller has said no at the current generation, and not just nothing yet.
     pub said_no: bool,
+    /// The reason of the condition that is not True, where it speaks of the current generation; else empty.
+    pub reason: String,
+}
+
+impl Unmet {
+    /// Nothing has been said yet.
+    fn yet(what: impl Into<String>, cause: CauseCode) -> Self {
+        Self {
+            what: what.into(),
+            cause,
+            said_no: false,
+            reason: String::new(),
+        }
+    }
 }
 
 fn name(object: &Value) -> &str {
@@ -45,23 +56,14 @@ fn condition(conditions: &Value, type_: &str, generation: i64, cause: CauseCode)
         .flatten()
         .find(|condition| condition["type"] == type_);
     let Some(found) = found else {
-        return Err(Unmet {
-            what: format!("no condition {type_} yet"),
-            cause,
-            said_no: false,
-        });
+        return Err(Unmet::yet(format!("no condition {type_} yet"), cause));
     };
     let word = |field: &str| found[field].as_str().unwrap_or_default().trim().to_owned();
     let observed = found["observedGeneration"].as_i64();
     if observed.is_some_and(|observed| observed < generation) {
-        return Err(Unmet {
-            what: format!(
-                "{type_} speaks of generation {}, the object is at {generation}",
-                observed.unwrap_or(0)
-            ),
-            cause,
-            said_no: false,
-        });
+        let observed = observed.unwrap_or(0);
+        let what = format!("{type_} speaks of generation {observed}, the object is at {generation}");
+        return Err(Unmet::yet(what, cause));
     }
     if word("status") == "True" {
         return Ok(());
@@ -70,6 +72,7 @@ fn condition(conditions: &Value, type_: &str, generation: i64, cause: CauseCode)
         what: format!("{type_}={} {}: {}", word("status"), word("reason"), word("message")),
         cause,
         said_no: word("status") == "False",
+        reason: word("reason"),
     })
 }
 
@@ -84,17 +87,13 @@ pub fn gateway(object: &Value) -> Result<(), Unmet> {
     condition(conditions, "Programmed", generation, CauseCode::GatewayNotProgrammed).map_err(|mut unmet| {
         // Controllers say no while an address or a data plane is still on its way.
         unmet.said_no = false;
-        if unmet.what.contains("AddressNotAssigned") {
+        if unmet.reason == "AddressNotAssigned" {
             unmet.cause = CauseCode::GatewayWithoutAddress;
         }
         unmet
     })?;
     if object.pointer("/status/addresses/0/value").is_none() {
-        return Err(Unmet {
-            what: "no address".into(),
-            cause: CauseCode::GatewayWithoutAddress,
-            said_no: false,
-        });
+        return Err(Unmet::yet("no address", CauseCode::GatewayWithoutAddress));
     }
     Ok(())
 }
@@ -132,14 +131,9 @@ pub fn http_route(object: &Value) -> Result<(), Unmet> {
             .flatten()
             .find(|entry| speaks_of(entry, parent, namespace));
         let Some(entry) = entry else {
-            return Err(Unmet {
-                what: format!(
-                    "no controller has answered for its parent {}",
-                    parent["name"].as_str().unwrap_or_default()
-                ),
-                cause: CauseCode::RouteParentWithoutStatus,
-                said_no: false,
-            });
+            let parent = parent["name"].as_str().unwrap_or_default();
+            let what = format!("no controller has answered for its parent {parent}");
+            return Err(Unmet::yet(what, CauseCode::RouteParentWithoutStatus));
         };
         condition(
             &entry["conditions"],
@@ -162,32 +156,32 @@ pub fn http_route(object: &Value) -> Result<(), Unmet> {
 /// # Errors
 /// What stands in the way.
 pub fn inference_pool(object: &Value) -> Result<(), Unmet> {
-    let generation = generation(object);
+    if pool_parents(object).next().is_none() {
+        return Err(Unmet::yet("no parent has answered for it", CauseCode::PoolNotAccepted));
+    }
+    pool_parents(object).try_for_each(|parent| pool_parent(object, parent))
+}
+
+/// What each parent of an InferencePool says of it, in its status.
+fn pool_parents(pool: &Value) -> impl Iterator<Item = &Value> {
     // v1alpha2 calls the list `parent`.
-    let status = &object["status"];
-    let entries = status["parents"].as_array().or_else(|| status["parent"].as_array());
-    let entries: Vec<&Value> = entries
-        .into_iter()
-        .flatten()
-        .filter(|entry| entry["parentRef"]["kind"] != "Status")
-        .collect();
-    if entries.is_empty() {
-        return Err(Unmet {
-            what: "no parent has answered for it".into(),
-            cause: CauseCode::PoolNotAccepted,
-            said_no: false,
-        });
-    }
-    for entry in entries {
-        condition(&entry["conditions"], "Accepted", generation, CauseCode::PoolNotAccepted)?;
+    let status = &pool["status"];
+    let parents = status["parents"].as_array().or_else(|| status["parent"].as_array());
+    // What stands there before any controller has answered.
+    let is_default = |parent: &&Value| parent["parentRef"]["kind"] == "Status";
+    parents.into_iter().flatten().filter(move |parent| !is_default(parent))
+}
+
+/// Whether one of its parents accepts an InferencePool and resolves its references.
+fn pool_parent(pool: &Value, parent: &Value) -> Result<(), Unmet> {
+    ["Accepted", "ResolvedRefs"].into_iter().try_for_each(|type_| {
         condition(
-            &entry["conditions"],
-            "ResolvedRefs",
-            generation,
+            &parent["conditions"],
+            type_,
+            generation(pool),
             CauseCode::PoolNotAccepted,
-        )?;
-    }
-    Ok(())
+        )
+    })
 }
 
 fn judge(kind: &str, objects: &[Value], expected: &str, met: impl Fn(&Value) -> Result<(), Unmet>) -> Finding {
@@ -214,88 +208,63 @@ fn subject(kind: &str, objects: &[Value]) -> String {
 }
 
 /// Gateway: Accepted and Programmed, with an address.
-pub(super) struct GatewayProgrammed;
-
-impl Check for GatewayProgrammed {
-    fn name(&self) -> &'static str {
-        "gateway-programmed"
-    }
-
-    fn stage(&self) -> Stage {
-        Stage::Conditions
-    }
-
-    fn sentence(&self, seen: &Observation) -> String {
+pub(super) const GATEWAY_PROGRAMMED: Check = Check {
+    name: "gateway-programmed",
+    sentence: |seen| {
         format!(
             "{} is programmed at its current generation",
             subject("Gateway", &seen.gateways)
         )
-    }
-
-    fn judge(&self, seen: &Observation) -> Finding {
+    },
+    judge: JudgeFn::Deployment(|seen| {
         judge(
             "Gateway",
             &seen.gateways,
             "Accepted and Programmed are True, with an address",
             gateway,
         )
-    }
-}
+    }),
+    shown_by: |_, _| None,
+};
 
 /// HTTPRoute: Accepted and `ResolvedRefs` for every parent.
-pub(super) struct HttpRouteResolved;
-
-impl Check for HttpRouteResolved {
-    fn name(&self) -> &'static str {
-        "http-route-resolved"
-    }
-
-    fn stage(&self) -> Stage {
-        Stage::Conditions
-    }
-
-    fn sentence(&self, seen: &Observation) -> String {
+pub(super) const HTTP_ROUTE_RESOLVED: Check = Check {
+    name: "http-route-resolved",
+    sentence: |seen| {
         format!(
             "{} is accepted and its references resolve",
             subject("HTTPRoute", &seen.http_routes)
         )
-    }
-
-    fn judge(&self, seen: &Observation) -> Finding {
+    },
+    judge: JudgeFn::Deployment(|seen| {
         judge(
             "HTTPRoute",
             &seen.http_routes,
             "Accepted and ResolvedRefs are True for every parent",
             http_route,
         )
-    }
-}
+    }),
+    shown_by: |_, _| None,
+};
 
 /// InferencePool: Accepted and `ResolvedRefs`.
-pub(super) struct InferencePoolAccepted;
-
-impl Check for InferencePoolAccepted {
-    fn name(&self) -> &'static str {
-        "inference-pool-accepted"
-    }
-
-    fn stage(&self) -> Stage {
-        Stage::Conditions
-    }
-
-    fn sentence(&self, seen: &Observation) -> String {
-        let parents: usize = seen
-            .inference_pools
-            .iter()
-            .map(|pool| pool["status"]["parents"].as_array().map_or(0, Vec::len))
-            .sum();
-        format!(
-            "{} is accepted by {parents} of {parents} parents",
-            subject("InferencePool", &seen.inference_pools)
-        )
-    }
-
-    fn judge(&self, seen: &Observation) -> Finding {
+pub(super) const INFERENCE_POOL_ACCEPTED: Check = Check {
+    name: "inference-pool-accepted",
+    sentence: |seen| {
+        let subject = subject("InferencePool", &seen.inference_pools);
+        let pools = seen.inference_pools.iter();
+        let answered: Vec<bool> = pools
+            .flat_map(|pool| pool_parents(pool).map(|parent| pool_parent(pool, parent).is_ok()))
+            .collect();
+        match answered.len() {
+            0 => format!("{subject} is accepted by its parents"),
+            parents => {
+                let accepted = answered.into_iter().filter(|accepts| *accepts).count();
+                format!("{subject} is accepted by {accepted} of {parents} parents")
+            }
+        }
+    },
+    judge: JudgeFn::Deployment(|seen| {
         if seen.gateways.is_empty() && !seen.inference_pools.is_empty() {
             return Finding::Skipped {
                 why: "without a Gateway nobody writes an InferencePool's status".into(),
@@ -307,15 +276,16 @@ impl Check for InferencePoolAccepted {
             "Accepted and ResolvedRefs are True",
             inference_pool,
         )
-    }
-}
+    }),
+    shown_by: |_, _| None,
+};
 
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
     use serde_json::json;
 
-    use super::*;
+    use super::{super::Observation, *};
 
     fn condition_of(type_: &str, status: &str, generation: i64) -> Value {
         json!({"type": type_, "status": status, "reason": "R", "message": "m", "observedGeneration": generation})
@@ -384,6 +354,28 @@ mod tests {
             "status": {"parents": [{"parentRef": parent, "conditions": conditions}]}});
         let unmet = inference_pool(&pool).err().map(|unmet| (unmet.cause, unmet.said_no));
         assert_eq!(unmet, expected);
+    }
+
+    #[rstest]
+    #[case::all("parents", &["True", "True"], "InferencePool p is accepted by 2 of 2 parents")]
+    #[case::some("parents", &["True", "False"], "InferencePool p is accepted by 1 of 2 parents")]
+    #[case::none("parents", &["False"], "InferencePool p is accepted by 0 of 1 parents")]
+    #[case::v1alpha2("parent", &["True"], "InferencePool p is accepted by 1 of 1 parents")]
+    #[case::nobody_has_answered("parents", &[], "InferencePool p is accepted by its parents")]
+    fn the_sentence_counts_the_parents_that_accept_a_pool(
+        #[case] field: &str,
+        #[case] statuses: &[&str],
+        #[case] sentence: &str,
+    ) {
+        let parents: Vec<Value> = statuses
+            .iter()
+            .map(|status| json!({"conditions": both(status, 1)}))
+            .collect();
+        let seen = Observation {
+            inference_pools: vec![json!({"metadata": {"name": "p", "generation": 1}, "status": {field: parents}})],
+            ..Observation::default()
+        };
+        assert_eq!(INFERENCE_POOL_ACCEPTED.sentence(&seen), sentence);
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! What the endpoint picker counts agrees with what was sent and with what Kubernetes says.
 
-use super::{Check, Observation, not_sent, readable};
+use super::{Check, JudgeFn, Observation, readable};
 use crate::{
     probe::metrics::Metrics,
-    record::Stage,
     verdict::{Cause, CauseCode, Finding},
 };
 
@@ -33,38 +32,18 @@ pub(super) fn both(seen: &Observation) -> Result<(&Metrics, &Metrics), Finding> 
     Ok((readable(picker.before.as_ref())?, readable(picker.after.as_ref())?))
 }
 
-/// The request counter rose by exactly as many as were sent.
-pub(super) struct CounterRoseByRequests;
-
-impl CounterRoseByRequests {
-    fn rise(seen: &Observation) -> Option<f64> {
-        let (before, after) = both(seen).ok()?;
-        let model = seen.proof.first()?.request.model()?;
-        let names = names(seen);
-        Some(counted(after, &names, &model)? - counted(before, &names, &model).unwrap_or(0.0))
-    }
+fn rise(seen: &Observation) -> Option<f64> {
+    let (before, after) = both(seen).ok()?;
+    let model = seen.proof.first()?.request.model()?;
+    let names = names(seen);
+    Some(counted(after, &names, &model)? - counted(before, &names, &model).unwrap_or(0.0))
 }
 
-impl Check for CounterRoseByRequests {
-    fn name(&self) -> &'static str {
-        "proof-counter"
-    }
-
-    fn stage(&self) -> Stage {
-        Stage::Proof
-    }
-
-    fn sentence(&self, seen: &Observation) -> String {
-        format!(
-            "the endpoint picker counted {} requests",
-            Self::rise(seen).unwrap_or(0.0)
-        )
-    }
-
-    fn judge(&self, seen: &Observation) -> Finding {
-        if seen.proof.is_empty() {
-            return not_sent();
-        }
+/// The request counter rose by exactly as many as were sent.
+pub(super) const COUNTER_ROSE_BY_REQUESTS: Check = Check {
+    name: "proof-counter",
+    sentence: |seen| format!("the endpoint picker counted {} requests", rise(seen).unwrap_or(0.0)),
+    judge: JudgeFn::Proof(|seen| {
         if let Err(finding) = both(seen) {
             return finding;
         }
@@ -78,7 +57,7 @@ impl Check for CounterRoseByRequests {
         }
         let sent = seen.proof.len();
         let expected = format!("the counter rises by {sent}");
-        match Self::rise(seen) {
+        match rise(seen) {
             #[expect(clippy::cast_precision_loss, reason = "a run sends far fewer than 2^52 requests")]
             Some(rise) if (rise - sent as f64).abs() < 0.5 => Finding::Holds,
             Some(rise) => Finding::broken(
@@ -92,8 +71,9 @@ impl Check for CounterRoseByRequests {
                 Cause::new(CauseCode::EndpointPickerNotCounting).because("the series is absent after the requests"),
             ),
         }
-    }
-}
+    }),
+    shown_by: |_, _| None,
+};
 
 #[cfg(test)]
 pub(crate) mod tests {
@@ -130,7 +110,7 @@ pub(crate) mod tests {
     #[case::too_many("", "inference_objective_request_total{model_name=\"m\"} 3\n", false)]
     fn the_counter_must_rise_by_what_was_sent(#[case] before: &str, #[case] after: &str, #[case] holds: bool) {
         assert_eq!(
-            CounterRoseByRequests.judge(&seen(before, after)) == Finding::Holds,
+            COUNTER_ROSE_BY_REQUESTS.judge(&seen(before, after)) == Finding::Holds,
             holds
         );
     }
@@ -142,7 +122,7 @@ pub(crate) mod tests {
     fn the_counter_is_that_of_the_release(#[case] metrics: &[&str], #[case] holds: Option<bool>) {
         let mut seen = seen("", "inference_objective_request_total{model_name=\"m\"} 2\n");
         seen.picker_metrics = Some(metrics.iter().map(|&name| name.to_owned()).collect());
-        let finding = CounterRoseByRequests.judge(&seen);
+        let finding = COUNTER_ROSE_BY_REQUESTS.judge(&seen);
         match holds {
             Some(true) => assert_eq!(finding, Finding::Holds),
             Some(false) => assert!(matches!(finding, Finding::Broken(_)), "{finding:?}"),
@@ -154,7 +134,7 @@ pub(crate) mod tests {
     fn metrics_that_cannot_be_read_are_not_zero() {
         let mut unread = seen("", "");
         unread.endpoint_picker.after = Some(Err("401".into()));
-        let finding = CounterRoseByRequests.judge(&unread);
+        let finding = COUNTER_ROSE_BY_REQUESTS.judge(&unread);
         assert!(matches!(finding, Finding::Broken(fault) if fault.cause.code == CauseCode::MetricsUnreadable));
     }
 }

@@ -1,13 +1,7 @@
 //! What runs is what was meant: the digests of the running images.
 
-use super::{Check, Observation, RunningImage, not_sent};
-use crate::{
-    record::Stage,
-    verdict::{Cause, CauseCode, Finding},
-};
-
-/// The running digest of each image equals the one that was had for its name before the run.
-pub(super) struct RunsTheImageMeant;
+use super::{Check, JudgeFn, Observation, RunningImage};
+use crate::verdict::{Cause, CauseCode, Finding};
 
 /// Images of which both digests are known.
 fn known(seen: &Observation) -> impl Iterator<Item = (&RunningImage, &str, &str)> {
@@ -16,26 +10,16 @@ fn known(seen: &Observation) -> impl Iterator<Item = (&RunningImage, &str, &str)
         .filter_map(|image| Some((image, image.running.as_deref()?, image.meant.as_deref()?)))
 }
 
-impl Check for RunsTheImageMeant {
-    fn name(&self) -> &'static str {
-        "proof-image-digests"
-    }
-
-    fn stage(&self) -> Stage {
-        Stage::Proof
-    }
-
-    fn sentence(&self, seen: &Observation) -> String {
+/// The running digest of each image equals the one that was had for its name before the run.
+pub(super) const RUNS_THE_IMAGE_MEANT: Check = Check {
+    name: "proof-image-digests",
+    sentence: |seen| {
         format!(
             "{} containers of endpoint picker and pool run the images that were meant, by digest",
             known(seen).count()
         )
-    }
-
-    fn judge(&self, seen: &Observation) -> Finding {
-        if seen.proof.is_empty() {
-            return not_sent();
-        }
+    },
+    judge: JudgeFn::Proof(|seen| {
         if let Some((image, running, meant)) = known(seen).find(|(_, running, meant)| running != meant) {
             let cause = Cause::new(CauseCode::ImageOther).because(format!(
                 "pod {} runs {running} as {}, meant was {meant}",
@@ -49,8 +33,9 @@ impl Check for RunsTheImageMeant {
             };
         }
         Finding::Holds
-    }
-}
+    }),
+    shown_by: |_, _| None,
+};
 
 #[cfg(test)]
 mod tests {
@@ -78,7 +63,7 @@ mod tests {
             images: images.to_vec(),
             ..Observation::default()
         };
-        let finding = RunsTheImageMeant.judge(&seen);
+        let finding = RUNS_THE_IMAGE_MEANT.judge(&seen);
         match holds {
             Some(true) => assert_eq!(finding, Finding::Holds),
             Some(false) => {

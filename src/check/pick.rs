@@ -5,10 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Check, Observation, counter::both, not_sent};
+use super::{Check, JudgeFn, counter::both};
 use crate::{
     probe::{Answer, metrics::Metrics},
-    record::Stage,
     verdict::{Cause, CauseCode, Finding},
 };
 
@@ -59,28 +58,15 @@ fn listed(counts: &BTreeMap<String, f64>) -> String {
 }
 
 /// Picks per pod equal answers per pod.
-pub(super) struct PickedIsServed;
-
-impl Check for PickedIsServed {
-    fn name(&self) -> &'static str {
-        "proof-picked-is-served"
-    }
-
-    fn stage(&self) -> Stage {
-        Stage::Proof
-    }
-
-    fn sentence(&self, seen: &Observation) -> String {
+pub(super) const PICKED_IS_SERVED: Check = Check {
+    name: "proof-picked-is-served",
+    sentence: |seen| {
         format!(
             "each pod served as often as the endpoint picker picked it: {}",
             listed(&served(&seen.proof))
         )
-    }
-
-    fn judge(&self, seen: &Observation) -> Finding {
-        if seen.proof.is_empty() {
-            return not_sent();
-        }
+    },
+    judge: JudgeFn::Proof(|seen| {
         let (before, after) = match both(seen) {
             Ok(both) => both,
             Err(finding) => return finding,
@@ -111,8 +97,9 @@ impl Check for PickedIsServed {
             .because(format!("picked: {}", listed(&picked)))
             .because(format!("served: {}", listed(&served)));
         Finding::broken(listed(&picked), listed(&served), cause)
-    }
-}
+    }),
+    shown_by: |_, _| None,
+};
 
 #[cfg(test)]
 mod tests {
@@ -134,7 +121,7 @@ mod tests {
     #[case::further(TWO_OF_A, FOUR_OF_A)]
     #[case::with_failed_attempts(TWO_OF_A, &format!("{FOUR_OF_A}{FAILED}"))]
     fn picks_that_were_served_hold(#[case] before: &str, #[case] after: &str) {
-        assert_eq!(PickedIsServed.judge(&seen(before, after)), Finding::Holds);
+        assert_eq!(PICKED_IS_SERVED.judge(&seen(before, after)), Finding::Holds);
     }
 
     #[rstest]
@@ -142,7 +129,7 @@ mod tests {
     #[case::too_few(TWO_OF_A, &FOUR_OF_A.replace(" 4", " 3"))]
     #[case::both(TWO_OF_A, &format!("{FOUR_OF_A}{OTHER}"))]
     fn picks_that_were_not_served_are_the_gateways_fault(#[case] before: &str, #[case] after: &str) {
-        let finding = PickedIsServed.judge(&seen(before, after));
+        let finding = PICKED_IS_SERVED.judge(&seen(before, after));
         assert!(
             matches!(&finding, Finding::Broken(fault) if fault.cause.code == CauseCode::PickNotHonoured),
             "{finding:?}"
@@ -151,13 +138,13 @@ mod tests {
 
     #[test]
     fn a_record_without_pods_is_said_to_prove_less() {
-        let finding = PickedIsServed.judge(&seen("", UNLABELLED));
+        let finding = PICKED_IS_SERVED.judge(&seen("", UNLABELLED));
         assert!(matches!(finding, Finding::Skipped { why } if why.contains("weaker")));
     }
 
     #[test]
     fn no_picks_at_all_are_not_taken_for_an_older_endpoint_picker() {
-        let finding = PickedIsServed.judge(&seen(TWO_OF_A, TWO_OF_A));
+        let finding = PICKED_IS_SERVED.judge(&seen(TWO_OF_A, TWO_OF_A));
         assert!(matches!(finding, Finding::Broken(_)), "{finding:?}");
     }
 }

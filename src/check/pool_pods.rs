@@ -2,34 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use super::{Check, Observation, not_sent};
+use super::{Check, JudgeFn, Observation, guide_answer_where_wrong};
 use crate::{
     probe::Answer,
-    record::Stage,
     verdict::{Cause, CauseCode, Finding},
 };
 
 /// The pool's selector matches pods. No condition says so: a pool that selects nothing is Accepted all the same.
-pub(super) struct PoolSelectsPods;
-
-impl Check for PoolSelectsPods {
-    fn name(&self) -> &'static str {
-        "pool-selects-pods"
-    }
-
-    fn stage(&self) -> Stage {
-        Stage::Conditions
-    }
-
-    fn sentence(&self, seen: &Observation) -> String {
+pub(super) const POOL_SELECTS_PODS: Check = Check {
+    name: "pool-selects-pods",
+    sentence: |seen| {
         format!(
             "the InferencePool selects {} pods, {} of them Ready",
             seen.pool_pods.len(),
             seen.ready_pods().len()
         )
-    }
-
-    fn judge(&self, seen: &Observation) -> Finding {
+    },
+    judge: JudgeFn::Deployment(|seen| {
         let Some(pool) = seen.inference_pools.first() else {
             return Finding::Undecided {
                 why: "there is no InferencePool".into(),
@@ -49,23 +38,15 @@ impl Check for PoolSelectsPods {
             format!("{} pods", seen.pool_pods.len()),
             cause,
         )
-    }
-}
+    }),
+    shown_by: |_, _| None,
+};
 
 /// The pool's selector matches nothing but pods of the plan: the endpoint picker would send requests to whatever else it
 /// matches.
-pub(super) struct PoolSelectsOwnPods;
-
-impl Check for PoolSelectsOwnPods {
-    fn name(&self) -> &'static str {
-        "pool-selects-own-pods"
-    }
-
-    fn stage(&self) -> Stage {
-        Stage::Conditions
-    }
-
-    fn sentence(&self, seen: &Observation) -> String {
+pub(super) const POOL_SELECTS_OWN_PODS: Check = Check {
+    name: "pool-selects-own-pods",
+    sentence: |seen| {
         let workloads: BTreeSet<&str> = seen
             .pool_pods
             .iter()
@@ -76,9 +57,8 @@ impl Check for PoolSelectsOwnPods {
             [] => "the pool's pods are those that the guide deploys".into(),
             _ => format!("the pool's pods are those of {}", workloads.join(", ")),
         }
-    }
-
-    fn judge(&self, seen: &Observation) -> Finding {
+    },
+    judge: JudgeFn::Deployment(|seen| {
         if seen.pool_pods.is_empty() {
             return Finding::Skipped {
                 why: "the pool selects no pod".into(),
@@ -102,8 +82,9 @@ impl Check for PoolSelectsOwnPods {
             format!("{} others", strangers.len()),
             cause,
         )
-    }
-}
+    }),
+    shown_by: |_, _| None,
+};
 
 /// Whether the answers were served by Ready pods of the pool.
 fn served_by_pool(answers: &[Answer], seen: &Observation) -> Finding {
@@ -125,57 +106,28 @@ fn served_by_pool(answers: &[Answer], seen: &Observation) -> Finding {
 }
 
 /// The guide's answer came from the pool.
-pub(super) struct GuideAnswerFromPool;
-
-impl Check for GuideAnswerFromPool {
-    fn name(&self) -> &'static str {
-        "request-served-by-pool"
-    }
-
-    fn stage(&self) -> Stage {
-        Stage::Request
-    }
-
-    fn sentence(&self, seen: &Observation) -> String {
-        match seen.guide_answer.as_ref().and_then(Answer::serving_pod) {
-            Some(pod) => format!("it was served by pod {pod}, a Ready endpoint of the pool"),
-            None => "it was served by a Ready endpoint of the pool".into(),
-        }
-    }
-
-    fn judge(&self, seen: &Observation) -> Finding {
-        match &seen.guide_answer {
-            None => Finding::Undecided {
-                why: "the guide's request was not sent".into(),
-            },
-            Some(answer) if answer.status() != Some(200) => Finding::Skipped {
+pub(super) const GUIDE_ANSWER_FROM_POOL: Check = Check {
+    name: "request-served-by-pool",
+    sentence: |seen| match seen.guide_answer.as_ref().and_then(Answer::serving_pod) {
+        Some(pod) => format!("it was served by pod {pod}, a Ready endpoint of the pool"),
+        None => "it was served by a Ready endpoint of the pool".into(),
+    },
+    judge: JudgeFn::Answer(|answer, seen| {
+        if answer.status() != Some(200) {
+            return Finding::Skipped {
                 why: "the request failed; errors do not name the pod".into(),
-            },
-            Some(answer) => served_by_pool(std::slice::from_ref(answer), seen),
+            };
         }
-    }
-}
+        served_by_pool(std::slice::from_ref(answer), seen)
+    }),
+    shown_by: guide_answer_where_wrong,
+};
 
 /// Every answer of the proof came from the pool.
-pub(super) struct ProofAnswersFromPool;
-
-impl Check for ProofAnswersFromPool {
-    fn name(&self) -> &'static str {
-        "proof-served-by-pool"
-    }
-
-    fn stage(&self) -> Stage {
-        Stage::Proof
-    }
-
-    fn sentence(&self, _: &Observation) -> String {
-        "every pod that served is a Ready endpoint of the pool".into()
-    }
-
-    fn judge(&self, seen: &Observation) -> Finding {
-        if seen.proof.is_empty() {
-            return not_sent();
-        }
+pub(super) const PROOF_ANSWERS_FROM_POOL: Check = Check {
+    name: "proof-served-by-pool",
+    sentence: |_| "every pod that served is a Ready endpoint of the pool".into(),
+    judge: JudgeFn::Proof(|seen| {
         let good: Vec<Answer> = seen
             .proof
             .iter()
@@ -183,9 +135,8 @@ impl Check for ProofAnswersFromPool {
             .cloned()
             .collect();
         served_by_pool(&good, seen)
-    }
-
-    fn shown_by<'a>(&self, seen: &'a Observation, finding: &Finding) -> Option<&'a Answer> {
+    }),
+    shown_by: |seen, finding| {
         let is_wrong = finding.is_wrong();
         let good = seen
             .proof
@@ -193,8 +144,8 @@ impl Check for ProofAnswersFromPool {
             .filter(|answer| is_wrong && answer.status() == Some(200));
         good.into_iter()
             .find(|answer| served_by_pool(std::slice::from_ref(answer), seen) != Finding::Holds)
-    }
-}
+    },
+};
 
 /// Names of the pods that served these answers.
 pub(super) fn serving_pods(answers: &[Answer]) -> BTreeSet<&str> {
@@ -227,26 +178,26 @@ mod tests {
 
     #[test]
     fn a_pool_that_selects_nothing_is_broken() {
-        let finding = PoolSelectsPods.judge(&seen(&[]));
+        let finding = POOL_SELECTS_PODS.judge(&seen(&[]));
         assert!(matches!(finding, Finding::Broken(fault) if fault.cause.code == CauseCode::PoolSelectsNoPod));
-        assert_eq!(PoolSelectsPods.judge(&seen(&[("pod-a", true)])), Finding::Holds);
+        assert_eq!(POOL_SELECTS_PODS.judge(&seen(&[("pod-a", true)])), Finding::Holds);
     }
 
     #[test]
     fn a_pool_that_also_selects_somebody_elses_pod_is_broken() {
         let mut seen = seen(&[("pod-a", true), ("pod-b", true)]);
-        assert_eq!(PoolSelectsOwnPods.judge(&seen), Finding::Holds);
+        assert_eq!(POOL_SELECTS_OWN_PODS.judge(&seen), Finding::Holds);
         seen.pool_pods[1].workload = None;
-        let finding = PoolSelectsOwnPods.judge(&seen);
+        let finding = POOL_SELECTS_OWN_PODS.judge(&seen);
         assert!(matches!(&finding, Finding::Broken(fault)
             if fault.cause.code == CauseCode::PoolSelectsForeignPod && fault.cause.evidence[0].contains("pod-b")));
     }
 
     #[test]
     fn an_answer_from_a_pod_that_is_not_ready_or_not_there_is_broken() {
-        assert_eq!(GuideAnswerFromPool.judge(&seen(&[("pod-a", true)])), Finding::Holds);
+        assert_eq!(GUIDE_ANSWER_FROM_POOL.judge(&seen(&[("pod-a", true)])), Finding::Holds);
         for pods in [&[("pod-a", false)][..], &[("pod-b", true)]] {
-            assert!(matches!(GuideAnswerFromPool.judge(&seen(pods)), Finding::Broken(_)));
+            assert!(matches!(GUIDE_ANSWER_FROM_POOL.judge(&seen(pods)), Finding::Broken(_)));
         }
     }
 
@@ -255,13 +206,13 @@ mod tests {
         let mut seen = seen(&[("pod-a", true)]);
         seen.proof = vec![answer(200, true, "{}"), answer(503, false, "oh")];
         assert_eq!(
-            ProofAnswersFromPool
-                .shown_by(&seen, &ProofAnswersFromPool.judge(&seen))
+            PROOF_ANSWERS_FROM_POOL
+                .shown_by(&seen, &PROOF_ANSWERS_FROM_POOL.judge(&seen))
                 .map(Answer::text),
             None
         );
         seen.pool_pods.clear();
-        let shown = ProofAnswersFromPool.shown_by(&seen, &ProofAnswersFromPool.judge(&seen));
+        let shown = PROOF_ANSWERS_FROM_POOL.shown_by(&seen, &PROOF_ANSWERS_FROM_POOL.judge(&seen));
         assert_eq!(shown.and_then(Answer::serving_pod), Some("pod-a"));
     }
 }

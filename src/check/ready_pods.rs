@@ -1,10 +1,7 @@
 //! The endpoint picker and Kubernetes count the same ready pods.
 
-use super::{Check, Observation, not_sent, unreadable};
-use crate::{
-    record::Stage,
-    verdict::{Cause, CauseCode, Finding},
-};
+use super::{Check, JudgeFn, Observation, unreadable};
+use crate::verdict::{Cause, CauseCode, Finding};
 
 /// The gauge, from v0.2.0 on. It is refreshed every few seconds.
 pub const READY_PODS: &str = "inference_pool_ready_pods";
@@ -22,28 +19,15 @@ pub fn ready_pods_agree(seen: &Observation, counted: f64) -> bool {
 }
 
 /// `inference_pool_ready_pods` equals the pool's Ready pods.
-pub(super) struct ReadyPodsAgree;
-
-impl Check for ReadyPodsAgree {
-    fn name(&self) -> &'static str {
-        "proof-ready-pods"
-    }
-
-    fn stage(&self) -> Stage {
-        Stage::Proof
-    }
-
-    fn sentence(&self, seen: &Observation) -> String {
+pub(super) const READY_PODS_AGREE: Check = Check {
+    name: "proof-ready-pods",
+    sentence: |seen| {
         format!(
             "the endpoint picker knows all {} Ready pods of the pool",
             seen.ready_pods().len()
         )
-    }
-
-    fn judge(&self, seen: &Observation) -> Finding {
-        if seen.proof.is_empty() {
-            return not_sent();
-        }
+    },
+    judge: JudgeFn::Proof(|seen| {
         if let Some(Err(why)) = &seen.endpoint_picker.after {
             return unreadable(why);
         }
@@ -60,8 +44,9 @@ impl Check for ReadyPodsAgree {
             "{READY_PODS} is {counted}, and {ready} pods of the pool are Ready"
         ));
         Finding::broken(format!("{ready} pods"), format!("{counted} pods"), cause)
-    }
-}
+    }),
+    shown_by: |_, _| None,
+};
 
 #[cfg(test)]
 mod tests {
@@ -116,7 +101,7 @@ mod tests {
             ..Observation::default()
         };
         seen.endpoint_picker.ready_pods = gauge;
-        let finding = ReadyPodsAgree.judge(&seen);
+        let finding = READY_PODS_AGREE.judge(&seen);
         match holds {
             Some(true) => assert_eq!(finding, Finding::Holds),
             Some(false) => assert!(matches!(finding, Finding::Broken(_)), "{finding:?}"),

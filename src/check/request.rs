@@ -1,31 +1,15 @@
 //! The guide's own request: answered with 200, and through the endpoint picker.
 
-use super::{Check, Observation, diagnosis};
+use super::{Check, JudgeFn, diagnosis, guide_answer_where_wrong};
 use crate::{
     probe::Answer,
-    record::Stage,
     verdict::{Cause, CauseCode, Finding},
 };
 
-fn unsent() -> Finding {
-    Finding::Undecided {
-        why: "the guide's request was not sent".into(),
-    }
-}
-
-/// Status 200.
-pub(super) struct StatusIs200;
-
-impl Check for StatusIs200 {
-    fn name(&self) -> &'static str {
-        "request-status"
-    }
-
-    fn stage(&self) -> Stage {
-        Stage::Request
-    }
-
-    fn sentence(&self, seen: &Observation) -> String {
+/// Status 200. Where the run itself knows that the request cannot be sent, it decides this check and no other.
+pub const REQUEST_STATUS: Check = Check {
+    name: "request-status",
+    sentence: |seen| {
         let answer = seen.guide_answer.as_ref();
         match answer.map(Answer::status) {
             Some(None) if answer.is_some_and(|answer| answer.partial.is_some()) => {
@@ -35,43 +19,21 @@ impl Check for StatusIs200 {
             Some(Some(status)) if status != 200 => format!("the guide's request is answered with {status}, not 200"),
             Some(Some(_)) | None => "the guide's request is answered with 200".into(),
         }
-    }
-
-    fn judge(&self, seen: &Observation) -> Finding {
-        let Some(answer) = &seen.guide_answer else {
-            return unsent();
-        };
+    },
+    judge: JudgeFn::Answer(|answer, seen| {
         if answer.status() == Some(200) {
             return Finding::Holds;
         }
         Finding::broken("status 200", answer.brief(), diagnosis::diagnose(answer, seen))
-    }
-
-    fn shown_by<'a>(&self, seen: &'a Observation, _: &Finding) -> Option<&'a Answer> {
-        seen.guide_answer.as_ref()
-    }
-}
+    }),
+    shown_by: |seen, _| seen.guide_answer.as_ref(),
+};
 
 /// `x-went-into-resp-headers: true`.
-pub(super) struct PassedEndpointPicker;
-
-impl Check for PassedEndpointPicker {
-    fn name(&self) -> &'static str {
-        "request-passed-endpoint-picker"
-    }
-
-    fn stage(&self) -> Stage {
-        Stage::Request
-    }
-
-    fn sentence(&self, _: &Observation) -> String {
-        "the answer passed through the endpoint picker".into()
-    }
-
-    fn judge(&self, seen: &Observation) -> Finding {
-        let Some(answer) = &seen.guide_answer else {
-            return unsent();
-        };
+pub(super) const PASSED_ENDPOINT_PICKER: Check = Check {
+    name: "request-passed-endpoint-picker",
+    sentence: |_| "the answer passed through the endpoint picker".into(),
+    judge: JudgeFn::Answer(|answer, _| {
         if answer.status() != Some(200) {
             return Finding::Skipped {
                 why: "the request failed; only good answers prove the path".into(),
@@ -84,12 +46,16 @@ impl Check for PassedEndpointPicker {
             "the answer is a 200 without x-went-into-resp-headers: the gateway went around the endpoint picker",
         );
         Finding::broken("header x-went-into-resp-headers: true", "the header is absent", cause)
-    }
-}
+    }),
+    shown_by: guide_answer_where_wrong,
+};
 
 #[cfg(test)]
 mod tests {
-    use super::{super::diagnosis::tests::answer, *};
+    use super::{
+        super::{Observation, diagnosis::tests::answer},
+        *,
+    };
 
     fn seen(status: u16, passed: bool) -> Observation {
         Observation {
@@ -100,24 +66,24 @@ mod tests {
 
     #[test]
     fn a_200_around_the_endpoint_picker_is_broken() {
-        assert_eq!(StatusIs200.judge(&seen(200, false)), Finding::Holds);
-        let finding = PassedEndpointPicker.judge(&seen(200, false));
+        assert_eq!(REQUEST_STATUS.judge(&seen(200, false)), Finding::Holds);
+        let finding = PASSED_ENDPOINT_PICKER.judge(&seen(200, false));
         assert!(matches!(finding, Finding::Broken(fault) if fault.cause.code == CauseCode::EndpointPickerBypassed));
-        assert_eq!(PassedEndpointPicker.judge(&seen(200, true)), Finding::Holds);
+        assert_eq!(PASSED_ENDPOINT_PICKER.judge(&seen(200, true)), Finding::Holds);
     }
 
     #[test]
     fn another_status_is_broken() {
-        assert!(matches!(StatusIs200.judge(&seen(404, true)), Finding::Broken(_)));
+        assert!(matches!(REQUEST_STATUS.judge(&seen(404, true)), Finding::Broken(_)));
     }
 
     #[test]
     fn the_guides_request_is_shown_once_where_all_is_well_and_by_each_check_that_is_broken() {
-        let shown = |check: &dyn Check, seen: &Observation| check.shown_by(seen, &check.judge(seen)).is_some();
-        assert!(shown(&StatusIs200, &seen(200, true)));
-        assert!(!shown(&PassedEndpointPicker, &seen(200, true)));
-        assert!(shown(&PassedEndpointPicker, &seen(200, false)));
-        assert!(shown(&StatusIs200, &seen(503, false)));
-        assert!(!shown(&PassedEndpointPicker, &seen(503, false)));
+        let shown = |check: &Check, seen: &Observation| check.shown_by(seen, &check.judge(seen)).is_some();
+        assert!(shown(&REQUEST_STATUS, &seen(200, true)));
+        assert!(!shown(&PASSED_ENDPOINT_PICKER, &seen(200, true)));
+        assert!(shown(&PASSED_ENDPOINT_PICKER, &seen(200, false)));
+        assert!(shown(&REQUEST_STATUS, &seen(503, false)));
+        assert!(!shown(&PASSED_ENDPOINT_PICKER, &seen(503, false)));
     }
 }

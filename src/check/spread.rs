@@ -1,35 +1,19 @@
 //! More than one pod served: the path leads through a choice.
 
-use super::{Check, Observation, not_sent, pool_pods::serving_pods};
-use crate::{
-    record::Stage,
-    verdict::{Cause, CauseCode, Finding},
-};
+use super::{Check, JudgeFn, pool_pods::serving_pods};
+use crate::verdict::{Cause, CauseCode, Finding};
 
 /// At least so many pods served the requests of the proof.
-pub(super) struct SeveralPodsServed;
-
-impl Check for SeveralPodsServed {
-    fn name(&self) -> &'static str {
-        "proof-several-pods"
-    }
-
-    fn stage(&self) -> Stage {
-        Stage::Proof
-    }
-
-    fn sentence(&self, seen: &Observation) -> String {
+pub(super) const SEVERAL_PODS_SERVED: Check = Check {
+    name: "proof-several-pods",
+    sentence: |seen| {
         format!(
             "{} of {} Ready pods served",
             serving_pods(&seen.proof).len(),
             seen.ready_pods().len()
         )
-    }
-
-    fn judge(&self, seen: &Observation) -> Finding {
-        if seen.proof.is_empty() {
-            return not_sent();
-        }
+    },
+    judge: JudgeFn::Proof(|seen| {
         let wanted = seen.pods_wanted.min(seen.ready_pods().len());
         let serving = serving_pods(&seen.proof);
         if serving.len() >= wanted && wanted > 0 {
@@ -46,13 +30,14 @@ impl Check for SeveralPodsServed {
             format!("{} pods", serving.len()),
             cause,
         )
-    }
-}
+    }),
+    shown_by: |_, _| None,
+};
 
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{PoolPod, diagnosis::tests::answer},
+        super::{Observation, PoolPod, diagnosis::tests::answer},
         *,
     };
 
@@ -71,10 +56,10 @@ mod tests {
                 workload: None,
             })
             .into();
-        assert!(matches!(SeveralPodsServed.judge(&seen), Finding::Broken(_)));
+        assert!(matches!(SEVERAL_PODS_SERVED.judge(&seen), Finding::Broken(_)));
         seen.pool_pods.truncate(1);
         assert_eq!(
-            SeveralPodsServed.judge(&seen),
+            SEVERAL_PODS_SERVED.judge(&seen),
             Finding::Holds,
             "a pool of one pod can do no better"
         );

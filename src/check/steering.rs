@@ -4,13 +4,12 @@
 //! gateway that chooses for itself spreads them.
 
 use super::{
-    Check, Observation, not_sent,
+    Check, JudgeFn,
     pick::{picks, served},
     readable,
 };
 use crate::{
     probe::{Answer, metrics::Metrics},
-    record::Stage,
     verdict::{Cause, CauseCode, Finding},
 };
 
@@ -24,32 +23,17 @@ fn prefixes_asked(before: &Metrics, after: &Metrics) -> f64 {
 }
 
 /// All of them arrive at one pod.
-pub(super) struct SteeredToOnePod;
-
-impl Check for SteeredToOnePod {
-    fn name(&self) -> &'static str {
-        "proof-steered"
-    }
-
-    fn stage(&self) -> Stage {
-        Stage::Proof
-    }
-
-    fn sentence(&self, seen: &Observation) -> String {
-        match seen.steered.first().and_then(Answer::serving_pod) {
-            Some(pod) => format!(
-                "{} requests with one long prompt all arrive where it is cached, at {pod}",
-                seen.steered.len()
-            ),
-            None => "requests with one long prompt all arrive where it is cached".into(),
-        }
-    }
-
-    fn judge(&self, seen: &Observation) -> Finding {
+pub(super) const STEERED_TO_ONE_POD: Check = Check {
+    name: "proof-steered",
+    sentence: |seen| match seen.steered.first().and_then(Answer::serving_pod) {
+        Some(pod) => format!(
+            "{} requests with one long prompt all arrive where it is cached, at {pod}",
+            seen.steered.len()
+        ),
+        None => "requests with one long prompt all arrive where it is cached".into(),
+    },
+    judge: JudgeFn::Proof(|seen| {
         let skipped = |why: &str| Finding::Skipped { why: why.to_owned() };
-        if seen.proof.is_empty() {
-            return not_sent();
-        }
         if seen.ready_pods().len() < 2 {
             return skipped("the pool has one Ready pod, and nothing to choose from");
         }
@@ -90,21 +74,20 @@ impl Check for SteeredToOnePod {
             spread.join(", ")
         ));
         Finding::broken(format!("all at {pod}"), spread.join(", "), cause)
-    }
-
-    fn shown_by<'a>(&self, seen: &'a Observation, _: &Finding) -> Option<&'a Answer> {
+    }),
+    shown_by: |seen, _| {
         let first = seen.steered.first()?;
         let is_other = |answer: &&Answer| answer.status() != Some(200) || answer.serving_pod() != first.serving_pod();
         seen.steered.iter().find(is_other).or(Some(first))
-    }
-}
+    },
+};
 
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
 
     use super::{
-        super::{EndpointPickerSeen, PoolPod, diagnosis::tests::answer},
+        super::{EndpointPickerSeen, Observation, PoolPod, diagnosis::tests::answer},
         *,
     };
     fn metrics(text: &str) -> Metrics {
@@ -152,7 +135,7 @@ mod tests {
     #[case::one_pod(&["pod-a", "pod-a", "pod-a"], Some(Finding::Holds))]
     #[case::spread(&["pod-a", "pod-b", "pod-a"], None)]
     fn requests_with_one_prompt_arrive_at_one_pod(#[case] pods: &[&str], #[case] finding: Option<Finding>) {
-        let judged = SteeredToOnePod.judge(&seen(pods));
+        let judged = STEERED_TO_ONE_POD.judge(&seen(pods));
         match finding {
             Some(finding) => assert_eq!(judged, finding),
             None => assert!(
@@ -167,23 +150,23 @@ mod tests {
         let mut seen = seen(&["pod-a", "pod-b", "pod-a"]);
         seen.endpoint_picker.after = Some(Ok(attempts(5, 5)));
         seen.endpoint_picker.steered = Some(Ok(attempts(7, 6)));
-        assert!(matches!(SteeredToOnePod.judge(&seen), Finding::Skipped { .. }));
+        assert!(matches!(STEERED_TO_ONE_POD.judge(&seen), Finding::Skipped { .. }));
         seen.endpoint_picker.steered = Some(Ok(attempts(8, 5)));
-        assert!(matches!(SteeredToOnePod.judge(&seen), Finding::Broken(_)));
+        assert!(matches!(STEERED_TO_ONE_POD.judge(&seen), Finding::Broken(_)));
     }
 
     #[test]
     fn without_a_way_to_steer_the_proof_is_said_to_be_weaker() {
         let mut seen = seen(&["pod-a", "pod-b"]);
         seen.endpoint_picker.steered = seen.endpoint_picker.after.clone();
-        assert!(matches!(SteeredToOnePod.judge(&seen), Finding::Skipped { why } if why.contains("weaker")));
+        assert!(matches!(STEERED_TO_ONE_POD.judge(&seen), Finding::Skipped { why } if why.contains("weaker")));
     }
 
     #[test]
     fn metrics_that_cannot_be_read_are_no_reason_to_skip() {
         let mut seen = seen(&["pod-a", "pod-a"]);
         seen.endpoint_picker.steered = Some(Err("401".into()));
-        let finding = SteeredToOnePod.judge(&seen);
+        let finding = STEERED_TO_ONE_POD.judge(&seen);
         assert!(matches!(finding, Finding::Broken(fault) if fault.cause.code == CauseCode::MetricsUnreadable));
     }
 
@@ -191,14 +174,14 @@ mod tests {
     fn an_answer_that_is_no_200_is_broken() {
         let mut seen = seen(&["pod-a", "pod-a"]);
         seen.steered.push(answer(503, false, "no healthy upstream"));
-        assert!(matches!(SteeredToOnePod.judge(&seen), Finding::Broken(_)));
+        assert!(matches!(STEERED_TO_ONE_POD.judge(&seen), Finding::Broken(_)));
     }
 
     #[test]
     fn the_answer_that_went_elsewhere_is_shown() {
         let shown = |seen: &Observation| {
-            let finding = SteeredToOnePod.judge(seen);
-            let answer = SteeredToOnePod.shown_by(seen, &finding).unwrap();
+            let finding = STEERED_TO_ONE_POD.judge(seen);
+            let answer = STEERED_TO_ONE_POD.shown_by(seen, &finding).unwrap();
             answer.serving_pod().map(str::to_owned)
         };
         assert_eq!(shown(&seen(&["pod-a", "pod-b", "pod-a"])).as_deref(), Some("pod-b"));

@@ -1,6 +1,7 @@
 //! Wire checks: one answer, held against what the OpenAI API promises for the request that was sent.
 //!
-//! Each check is a file here and a line in `wire_checks!`. A check judges one thing and stands on the ground that the
+//! Each check is a `const` in the file of its subject here and a line of [`WIRE_CHECKS`]. Files that read an answer (`parsed`
+//! and what it stands on) know no check. A check judges one thing and stands on the ground that the
 //! checks before it secure: an answer that was cut off is not judged for its JSON, and a stream without `[DONE]` not
 //! for its usage. So one lie is told by one check. Read leniently where the API leaves room (fields and finish reasons
 //! that it does not define), strictly where it does not.
@@ -16,30 +17,25 @@ use crate::{
     verdict::{Cause, CauseCode, Finding},
 };
 
+mod arrival;
+mod body;
 mod choices;
-mod content_length;
-mod content_type;
-mod contradicting_headers;
+mod completion;
+mod counts;
 mod embeddings;
-mod ended;
 mod envelope;
-mod error_body;
+mod events;
 mod expected;
-mod finish;
-mod hop_by_hop;
-mod json;
-mod max_tokens;
-mod model;
+mod form;
+mod headers;
 mod models;
-mod seen;
-mod status;
+mod parsed;
 mod stream;
 mod strict;
-mod text;
-mod usage;
 
-pub use expected::{EmbeddingAsked, Endpoint, ErrorForm, Expected, StatusWanted};
-pub use seen::Seen;
+pub use arrival::{CAME, STATUS};
+pub use expected::{AnswerKind, EmbeddingAsked, Endpoint, ErrorForm, Expected, StatusWanted};
+pub use parsed::ParsedAnswer;
 
 /// What a check came to over one answer: its faults, of which none means that it holds; or why it could not judge.
 pub type Judged = Result<Vec<String>, Unjudged>;
@@ -61,66 +57,81 @@ impl Unjudged {
 }
 
 /// One thing that must be true of an answer.
-pub trait WireCheck: Sync {
+#[derive(Debug)]
+pub struct WireCheck {
     /// Its stable name, such as `stream-done`.
-    fn name(&self) -> &'static str;
+    pub name: &'static str,
     /// What is true when it holds, one sentence without a full stop.
-    fn sentence(&self) -> &'static str;
+    pub sentence: &'static str,
     /// The kind of cause when it is broken by this answer.
-    fn cause(&self, seen: &Seen<'_>) -> CauseCode;
+    cause: fn(&ParsedAnswer<'_>) -> CauseCode,
+    /// The kinds of answers of which it must decide something, whatever comes: without it nothing was proven. Of others it
+    /// says something where it has ground to stand on.
+    decides: &'static [AnswerKind],
     /// What it comes to.
-    ///
-    /// # Errors
-    /// It does not apply to this answer, or the answer was not kept whole.
-    fn judge(&self, seen: &Seen<'_>) -> Judged;
+    judge: fn(&ParsedAnswer<'_>) -> Judged,
 }
 
-macro_rules! wire_checks {
-    ($($check:path,)*) => {
-        /// Every wire check, each after those whose ground it stands on.
-        pub static WIRE_CHECKS: &[&dyn WireCheck] = &[$(&$check,)*];
-    };
+impl WireCheck {
+    /// Whether it must decide something of every answer of this kind, whatever comes.
+    pub fn must_decide(&self, kind: AnswerKind) -> bool {
+        self.decides.contains(&kind)
+    }
+
+    fn finding(&self, seen: &ParsedAnswer<'_>) -> Finding {
+        match (self.judge)(seen) {
+            Ok(faults) if faults.is_empty() => Finding::Holds,
+            Ok(faults) => {
+                let faults = shortened(faults);
+                let cause = faults.iter().fold(Cause::new((self.cause)(seen)), Cause::because);
+                Finding::broken(self.sentence, faults.join("; "), cause)
+            }
+            Err(Unjudged::NotApplicable(why)) => Finding::Skipped { why: why.into_owned() },
+            Err(Unjudged::Undecided(why)) => Finding::Undecided { why },
+        }
+    }
 }
 
-wire_checks! {
-    ended::Came,
-    ended::Ended,
-    status::Status,
-    hop_by_hop::HopByHopHeaders,
-    content_length::ContentLength,
-    contradicting_headers::ContradictingHeaders,
-    content_type::ContentType,
-    json::Json,
-    error_body::ErrorBody,
-    envelope::Envelope,
-    stream::framing::Framing,
-    stream::chunks::Chunks,
-    stream::error::ErrorEvent,
-    stream::done::Done,
-    stream::constant::Constant,
-    stream::role::RoleFirst,
-    stream::finish::StreamFinish,
-    stream::usage::StreamUsage,
-    model::Model,
-    choices::Choices,
-    finish::FinishReason,
-    text::Text,
-    usage::Usage,
-    max_tokens::MaxTokens,
-    models::ModelsList,
-    models::ModelNamed,
-    embeddings::Embeddings,
-}
+/// Every wire check, each after those whose ground it stands on.
+pub static WIRE_CHECKS: &[WireCheck] = &[
+    arrival::CAME,
+    arrival::ENDED,
+    arrival::STATUS,
+    headers::HOP_BY_HOP,
+    headers::CONTENT_LENGTH,
+    headers::CONTRADICTING_HEADERS,
+    headers::CONTENT_TYPE,
+    body::JSON,
+    body::ERROR_BODY,
+    completion::ENVELOPE,
+    stream::FRAMING,
+    stream::CHUNKS,
+    stream::ERROR,
+    stream::DONE,
+    stream::CONSTANT,
+    stream::ROLE,
+    stream::FINISH,
+    stream::USAGE,
+    completion::MODEL,
+    completion::CHOICES,
+    completion::FINISH_REASON,
+    completion::TEXT,
+    completion::USAGE,
+    completion::MAX_TOKENS,
+    models::LIST,
+    models::NAMED,
+    embeddings::EMBEDDINGS,
+];
 
 /// The wire check of this name.
-pub fn named(name: &str) -> Option<&'static dyn WireCheck> {
-    WIRE_CHECKS.iter().copied().find(|check| check.name() == name)
+pub fn named(name: &str) -> Option<&'static WireCheck> {
+    WIRE_CHECKS.iter().find(|check| check.name == name)
 }
 
-/// Something wrong with an answer.
+/// Something wrong with an answer, as a check tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// The name of the check that tells it.
+pub struct Violation {
+    /// The name of the check.
     pub check: &'static str,
     /// What is wrong, as a fragment without a full stop.
     pub what: String,
@@ -131,32 +142,22 @@ pub struct Fault {
 /// Every wire check with what it says of an answer, in the order of [`WIRE_CHECKS`].
 ///
 /// A check that does not apply is skipped with its reason.
-pub fn judge(seen: &Seen<'_>) -> Vec<(&'static dyn WireCheck, Finding)> {
-    let finding = |check: &'static dyn WireCheck| match check.judge(seen) {
-        Ok(faults) if faults.is_empty() => Finding::Holds,
-        Ok(faults) => {
-            let faults = shortened(faults);
-            let cause = faults.iter().fold(Cause::new(check.cause(seen)), Cause::because);
-            Finding::broken(check.sentence(), faults.join("; "), cause)
-        }
-        Err(Unjudged::NotApplicable(why)) => Finding::Skipped { why: why.into_owned() },
-        Err(Unjudged::Undecided(why)) => Finding::Undecided { why },
-    };
-    WIRE_CHECKS.iter().map(|check| (*check, finding(*check))).collect()
+pub fn judge(seen: &ParsedAnswer<'_>) -> Vec<(&'static WireCheck, Finding)> {
+    WIRE_CHECKS.iter().map(|check| (check, check.finding(seen))).collect()
 }
 
 /// What is wrong with this answer; empty when nothing is. What could not be decided counts as wrong: who asks for
 /// faults takes none for a pass.
-pub fn faults(expected: &Expected, answer: &Answer) -> Vec<Fault> {
-    let seen = Seen::of(expected, answer);
-    let faults = |check: &&'static dyn WireCheck| {
-        let what = match check.judge(&seen) {
+pub fn faults(expected: &Expected, answer: &Answer) -> Vec<Violation> {
+    let seen = ParsedAnswer::of(expected, answer);
+    let faults = |check: &'static WireCheck| {
+        let what = match (check.judge)(&seen) {
             Ok(faults) => shortened(faults),
             Err(Unjudged::Undecided(why)) => vec![format!("not decided: {why}")],
             Err(Unjudged::NotApplicable(_)) => Vec::new(),
         };
-        let (check, cause) = (check.name(), check.cause(&seen));
-        what.into_iter().map(move |what| Fault { check, what, cause })
+        let (check, cause) = (check.name, (check.cause)(&seen));
+        what.into_iter().map(move |what| Violation { check, what, cause })
     };
     WIRE_CHECKS.iter().flat_map(faults).collect()
 }
@@ -164,7 +165,7 @@ pub fn faults(expected: &Expected, answer: &Answer) -> Vec<Fault> {
 /// What is odd about a good answer to its request, and no fault: each a sentence without a full stop.
 pub fn oddities(answer: &Answer) -> Vec<String> {
     let expected = Expected::of(&answer.request);
-    finish::oddities(&Seen::of(&expected, answer))
+    completion::oddities(&ParsedAnswer::of(&expected, answer))
 }
 
 /// Most faults of one check that are told one by one.

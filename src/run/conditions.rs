@@ -130,6 +130,7 @@ fn first_unmet(seen: &Objects) -> Option<Unmet> {
         cause: CauseCode::PoolSelectsNoPod,
         // Every workload is ready by now; what selects nothing will go on to.
         said_no: true,
+        reason: String::new(),
     });
     unmet.into_iter().next().or(no_pod)
 }

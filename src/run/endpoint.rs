@@ -13,7 +13,7 @@ use super::{
 use crate::{
     probe::Probe,
     record::{Decision, Event, Events, Stage, Subject},
-    scenario::{Capability, Ground, NoChanger, Scenario, Selection},
+    scenario::{Capability, NoChanger, Scenario, Selection, Target},
     verdict::{Cause, CauseCode, Fault, Finding},
 };
 
@@ -78,7 +78,7 @@ fn listed(models: &[String]) -> String {
 /// A run against an endpoint, which was asked for its models.
 pub(super) struct EndpointRun {
     probe: Probe,
-    ground: Ground,
+    target: Target,
     scenarios: Selection,
     models: Models,
 }
@@ -106,7 +106,7 @@ impl EndpointRun {
                 .then_some(Capability::EndpointPicker),
         );
         Ok(Self {
-            ground: Ground {
+            target: Target {
                 base: order.base,
                 model,
                 prompt: PROMPT.to_owned(),
@@ -114,7 +114,7 @@ impl EndpointRun {
                 headers: order.headers,
                 has_answered: models.has_answered(),
                 capabilities,
-                ..Ground::default()
+                ..Target::default()
             },
             probe,
             scenarios: order.scenarios,
@@ -124,17 +124,17 @@ impl EndpointRun {
 
     /// What is tested.
     pub(super) fn subject(&self) -> Subject {
-        let model = match self.ground.model.as_str() {
+        let model = match self.target.model.as_str() {
             "" => "no model known".to_owned(),
             model => format!("model {model}"),
         };
-        let untested = if self.ground.capabilities.contains(&Capability::EndpointPicker) {
+        let untested = if self.target.capabilities.contains(&Capability::EndpointPicker) {
             "a release or the pool"
         } else {
             "a release, the endpoint picker or the pool"
         };
         Subject {
-            repository: format!("the endpoint {} with {model}", self.ground.base),
+            repository: format!("the endpoint {} with {model}", self.target.base),
             tag: None,
             commit: None,
             variant: "none".to_owned(),
@@ -147,8 +147,8 @@ impl EndpointRun {
     /// Names of the checks that must be decided.
     pub(super) fn expected(&self) -> Vec<String> {
         let mut checks = vec![ANSWERS.to_owned()];
-        if self.ground.has_answered {
-            checks.extend(scenarios::expected(&self.scenarios(), &self.ground));
+        if self.target.has_answered {
+            checks.extend(scenarios::expected(&self.scenarios(), &self.target));
         }
         checks
     }
@@ -166,9 +166,9 @@ impl EndpointRun {
             stage: Stage::Scenarios,
         });
         scenarios::note_unasked(&self.scenarios, events);
-        let sentence = format!("{} answers", self.ground.base);
+        let sentence = format!("{} answers", self.target.base);
         let answer = &self.models.answer;
-        if !self.ground.has_answered {
+        if !self.target.has_answered {
             let cause = Cause::new(CauseCode::EndpointNotAnswering).because(answer.brief());
             let fault = Fault::shown("an answer of any kind", cause);
             let decision = Decision::new(Stage::Scenarios, ANSWERS, sentence, fault.into());
@@ -178,7 +178,7 @@ impl EndpointRun {
             return Err(stopped);
         }
         events.decide(Decision::new(Stage::Scenarios, ANSWERS, sentence, Finding::Holds).took(answer.took));
-        scenarios::perform(&self.scenarios(), &self.probe, &self.ground, &NoChanger, events).await;
+        scenarios::perform(&self.scenarios(), &self.probe, &self.target, &NoChanger, events).await;
         Ok(())
     }
 }

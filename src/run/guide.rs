@@ -24,7 +24,7 @@ pub(super) fn expected(plan: &Plan) -> Vec<String> {
         .iter()
         .filter(|step| step.weight == Weight::Gate && does_something(&step.action))
         .map(|step| step.check.clone());
-    let checks = check::CHECKS.iter().map(|check| check.name().to_owned());
+    let checks = check::CHECKS.iter().map(|check| check.name.to_owned());
     steps.chain(checks).chain([UNDERSTOOD.to_owned()]).collect()
 }
 

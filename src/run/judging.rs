@@ -32,7 +32,7 @@ pub(super) fn judge(
         let decision = Decision {
             from: from.cloned(),
             exchange: exchange.map(Box::new),
-            ..Decision::new(stage, check.name(), check.sentence(seen), finding)
+            ..check.decision(check.sentence(seen), finding)
         };
         if is_wrong {
             judged = Err(Stopped::at(events, decision));

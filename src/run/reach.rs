@@ -16,12 +16,13 @@ use super::{
     workloads::{has_labels, is_ready},
 };
 use crate::{
+    check,
     cluster::forward::{LocalForward, forward},
     deploy::Site,
     host::poll,
     plan::Step,
     probe::Outgoing,
-    record::{Decision, Deviation, DeviationKind, Stage},
+    record::{Deviation, DeviationKind, Stage},
     verdict::{Cause, CauseCode, Finding},
 };
 
@@ -156,7 +157,7 @@ async fn through_service(
             Cause::new(CauseCode::GuideReferenceMissing).because(format!("the guide sends to {}", outgoing.url)),
         );
         let sentence = format!("the guide sends its request to Service {name}, which does not exist");
-        let decision = Decision::new(Stage::Request, "request-status", sentence, finding);
+        let decision = check::REQUEST_STATUS.decision(sentence, finding);
         return Err(Stopped::at(events, decision.from_line(step.from.clone())));
     };
     let Some(way) = port_forward(site, &service, port).await else {

@@ -13,7 +13,7 @@ use super::{
     stopped::{Stopped, probe},
 };
 use crate::{
-    check::{Observation, diagnosis, faults, rewrite, wire},
+    check::{self, Observation, diagnosis, faults, rewrite, wire},
     guide::{Piece, Variables},
     host::poll,
     plan::{Request, Step},
@@ -80,12 +80,8 @@ fn no_request(quickstart: &Quickstart<'_>) -> Stopped {
         "no command of the guide sends one for {} on {}",
         subject.variant, subject.provider
     );
-    let decision = Decision::new(
-        Stage::Request,
-        "request-status",
-        "the guide's request is answered with 200",
-        Finding::Undecided { why },
-    );
+    let sentence = check::REQUEST_STATUS.sentence(&Observation::default());
+    let decision = check::REQUEST_STATUS.decision(sentence, Finding::Undecided { why });
     Stopped::at(&quickstart.context.events, decision)
 }
 
@@ -101,7 +97,7 @@ fn resolve(quickstart: &Quickstart<'_>, step: &Step, request: &Request) -> Resul
             CauseCode::ShellVariableUnset,
         );
         let sentence = "the guide's request can be sent";
-        let decision = Decision::new(Stage::Request, "request-status", sentence, finding);
+        let decision = check::REQUEST_STATUS.decision(sentence, finding);
         Stopped::at(&quickstart.context.events, decision.from_line(step.from.clone()))
     })
 }

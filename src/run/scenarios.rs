@@ -19,7 +19,7 @@ use crate::{
     probe::Probe,
     record::{Event, Events, Stage},
     release::ErrorBody,
-    scenario::{self, Capability, Changer, Ground, Role, Scenario, Selection},
+    scenario::{self, Capability, Changer, Role, Scenario, Selection, Target},
 };
 
 /// What is asked where a scenario says nothing in particular. As the guides ask.
@@ -39,18 +39,18 @@ pub(super) async fn perform_selected(quickstart: &Quickstart<'_>, asked: &Asked)
     let began = context.enter(Stage::Scenarios);
     note_unasked(selection, &context.events);
     let probe = probe(&context.events, REQUEST_LIMIT)?;
-    let ground = match &asked.works {
-        Ok(()) => ground(quickstart, &probe, asked).await,
+    let target = match &asked.works {
+        Ok(()) => target(quickstart, &probe, asked).await,
         Err(_) => Err("the guide's own request failed; nothing was sent".to_owned()),
     };
-    match ground {
-        Ok(mut ground) => {
+    match target {
+        Ok(mut target) => {
             let changing = Changing::new(quickstart, &asked.reached.outgoing, &probe, &asked.seen);
-            ground.unchangeable = unchangeable(&changing);
+            target.unchangeable = unchangeable(&changing);
             context.events.send(Event::Expected {
-                checks: expected(&scenarios, &ground),
+                checks: expected(&scenarios, &target),
             });
-            perform(&scenarios, &probe, &ground, &changing, &context.events).await;
+            perform(&scenarios, &probe, &target, &changing, &context.events).await;
         }
         Err(why) => skip(&scenarios, &why, &context.events),
     }
@@ -59,8 +59,8 @@ pub(super) async fn perform_selected(quickstart: &Quickstart<'_>, asked: &Asked)
 }
 
 /// Names of the checks that scenarios decide.
-pub(super) fn expected(scenarios: &[&Scenario], ground: &Ground) -> Vec<String> {
-    let of_each = |scenario: &&Scenario| scenario::expected(scenario, ground);
+pub(super) fn expected(scenarios: &[&Scenario], target: &Target) -> Vec<String> {
+    let of_each = |scenario: &&Scenario| scenario::expected(scenario, target);
     scenarios.iter().flat_map(of_each).collect()
 }
 
@@ -68,15 +68,15 @@ pub(super) fn expected(scenarios: &[&Scenario], ground: &Ground) -> Vec<String> 
 pub(super) async fn perform(
     scenarios: &[&Scenario],
     probe: &Probe,
-    ground: &Ground,
+    target: &Target,
     changer: &impl Changer,
     events: &Events,
 ) {
     let mut spoilt: Option<String> = None;
     for scenario in scenarios {
         match &spoilt {
-            Some(why) => scenario::leave_out(scenario, ground, why, events),
-            None => spoilt = scenario::perform(scenario, probe, ground, changer, events).await,
+            Some(why) => scenario::leave_out(scenario, target, why, events),
+            None => spoilt = scenario::perform(scenario, probe, target, changer, events).await,
         }
     }
 }
@@ -107,7 +107,7 @@ fn error_form(plan: &Plan) -> ErrorForm {
 ///
 /// # Errors
 /// In words, why they cannot be.
-async fn ground(quickstart: &Quickstart<'_>, probe: &Probe, asked: &Asked) -> Result<Ground, String> {
+async fn target(quickstart: &Quickstart<'_>, probe: &Probe, asked: &Asked) -> Result<Target, String> {
     let (plan, outgoing, seen) = (quickstart.plan, &asked.reached.outgoing, &asked.seen);
     let base = base(&outgoing.url)?;
     let model = outgoing
@@ -128,7 +128,7 @@ async fn ground(quickstart: &Quickstart<'_>, probe: &Probe, asked: &Asked) -> Re
         adapter.is_some().then_some(Capability::Adapter),
         failure_mode(seen),
     ];
-    Ok(Ground {
+    Ok(Target {
         base,
         model,
         prompt: PROMPT.to_owned(),

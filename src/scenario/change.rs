@@ -15,6 +15,31 @@ use crate::{
     verdict::{Blame, CauseCode, Finding},
 };
 
+/// A check of a change.
+pub(super) struct ChangeCheck {
+    pub(super) name: &'static str,
+    /// What is true when it holds, where nothing more is known.
+    pub(super) sentence: &'static str,
+}
+
+/// The change stands.
+pub(super) const CHANGED: ChangeCheck = ChangeCheck {
+    name: "changed",
+    sentence: "the change stands",
+};
+/// Every object is as it was.
+pub(super) const RESTORED: ChangeCheck = ChangeCheck {
+    name: "restored",
+    sentence: "what was changed is as it was",
+};
+/// What is under test serves again.
+pub(super) const RECOVERED: ChangeCheck = ChangeCheck {
+    name: "recovered",
+    sentence: "requests are answered as before the change",
+};
+/// The checks of a change.
+pub(super) const CHECKS: [ChangeCheck; 3] = [CHANGED, RESTORED, RECOVERED];
+
 /// A change, and the steps that are performed while it stands.
 #[derive(Debug, Clone)]
 pub struct WithStep {

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::{AnsweredBy, Capability, Method, Releases, Role, Share, Wanted, When, duration};
+use super::{AnsweredBy, Method, Needs, Releases, Role, ServiceLevel, Wanted, When, duration};
 use crate::{probe::load::Rate, verdict::Weight};
 
 /// What is proven beyond the guide's own request: requests, and what their answers must be.
@@ -26,7 +26,7 @@ pub(super) struct ScenarioFile {
     pub(super) releases: Releases,
     /// What must be there; else the scenario is skipped with the reason.
     #[serde(default)]
-    pub(super) needs: NeedsFile,
+    pub(super) needs: Needs,
     /// Whether it decides the verdict (`gate`) or is only shown (`advisory`).
     #[serde(default = "gate")]
     #[schemars(schema_with = "weight")]
@@ -37,21 +37,6 @@ pub(super) struct ScenarioFile {
     /// What is done, in order.
     #[schemars(length(min = 1))]
     pub(super) steps: Vec<StepFile>,
-}
-
-/// What must be there for a scenario to be performed.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(super) struct NeedsFile {
-    /// One of these model-server variants, such as `sim`.
-    #[serde(default)]
-    pub(super) variants: Vec<String>,
-    /// One of these gateway providers, such as `istio`.
-    #[serde(default)]
-    pub(super) providers: Vec<String>,
-    /// All of these.
-    #[serde(default)]
-    pub(super) capabilities: Vec<Capability>,
 }
 
 /// One step. Its one field says what kind of step it is.
@@ -126,9 +111,9 @@ pub(super) struct RequestFile {
     #[schemars(range(min = 1, max = 256))]
     pub(super) concurrency: u32,
     /// Within what time all answers must be there, such as `300ms`, `30s`, `1m30s`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "time")]
     #[schemars(with = "Option<String>")]
-    pub(super) within: Option<Within>,
+    pub(super) within: Option<Duration>,
     /// What each answer must be.
     pub(super) expect: ExpectFile,
     /// Variables for later steps: a name, and the CEL expression that gives its value from the last `answer`.
@@ -163,9 +148,9 @@ pub(super) struct LoadFile {
     pub(super) vary: BTreeMap<String, Vec<String>>,
     /// An open loop: so many requests in a second, minute or hour, such as `20/s`, whatever the answers do. Times then count
     /// from when a request was due.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "written")]
     #[schemars(with = "Option<String>", regex(pattern = r"^[1-9][0-9]*/[smh]$"))]
-    pub(super) rate: Option<Written<Rate>>,
+    pub(super) rate: Option<Rate>,
     /// The most requests of an open loop that are under way at the same time; without it 256. What falls due then waits, and
     /// the figures say so.
     #[serde(default)]
@@ -176,40 +161,18 @@ pub(super) struct LoadFile {
     #[schemars(range(min = 1, max = 256))]
     pub(super) workers: Option<u32>,
     /// For how long, such as `30s`.
-    #[serde(default, rename = "for")]
+    #[serde(default, rename = "for", deserialize_with = "time")]
     #[schemars(with = "Option<String>")]
-    pub(super) time: Option<Within>,
+    pub(super) time: Option<Duration>,
     /// How many requests, in place of `for`.
     #[serde(default)]
     #[schemars(range(min = 1, max = 10_000_000))]
     pub(super) requests: Option<u64>,
     /// What is asked of the answers together.
     #[serde(default)]
-    pub(super) slo: Option<SloFile>,
+    pub(super) slo: Option<ServiceLevel>,
     /// What each answer must be.
     pub(super) expect: ExpectFile,
-}
-
-/// What is asked of the answers to a load together: how many must be good, and what is good beside being right. Times count
-/// from when a request was due.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(super) struct SloFile {
-    /// The longest time to the first token of a stream, such as `500ms`.
-    #[serde(default)]
-    #[schemars(with = "Option<String>")]
-    pub(super) time_to_first_token: Option<Within>,
-    /// The longest mean time between the tokens of a stream.
-    #[serde(default)]
-    #[schemars(with = "Option<String>")]
-    pub(super) inter_token_latency: Option<Within>,
-    /// The longest time to the last byte.
-    #[serde(default)]
-    #[schemars(with = "Option<String>")]
-    pub(super) end_to_end: Option<Within>,
-    /// The part of all requests that must have a good answer, such as `99%`.
-    #[schemars(with = "String", regex(pattern = r"^[0-9]{1,3}(\.[0-9]{1,2})?%$"))]
-    pub(super) goodput: Written<Share>,
 }
 
 /// What each answer of a step must be.
@@ -255,25 +218,17 @@ pub(super) struct CelFile {
 }
 
 /// A value that is written as a text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Written<T>(pub(super) T);
-
-impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Written<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map(Self).map_err(serde::de::Error::custom)
-    }
+fn written<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    let value = text.map(|text| text.parse()).transpose();
+    value.map_err(serde::de::Error::custom)
 }
 
 /// A duration as Go writes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Within(pub(super) Duration);
-
-impl<'de> Deserialize<'de> for Within {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        duration(&text).map(Self).map_err(serde::de::Error::custom)
-    }
+pub(super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    let value = text.map(|text| duration(&text)).transpose();
+    value.map_err(serde::de::Error::custom)
 }
 
 fn gate() -> Weight {

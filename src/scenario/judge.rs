@@ -3,11 +3,12 @@
 use serde_json::Value;
 
 use super::{
-    Capability, CelExpectation, Ground, NoValue, RequestStep, Scenario, Scope, Variables,
+    Capability, CelExpectation, NoValue, RequestStep, Scenario, Scope, Target, Variables,
     change::{self, Decides},
-    wire,
+    wire::Judging,
 };
 use crate::{
+    check::wire::{self, CAME},
     probe::{Answer, Outgoing, Unanswered, latency::Latencies},
     record::{Decision, Exchange},
     verdict::{Cause, CauseCode, Finding},
@@ -15,22 +16,26 @@ use crate::{
 
 mod checks;
 mod expectations;
-mod tally;
+mod step_check;
 
-pub(super) use checks::{checks, decision, of};
-use expectations::{answered_by, given_up, holds, not_admitted, scope, seen, short, status, who};
-use tally::Tally;
+use checks::{ANSWERED_BY, CAPTURED, PASSED_ENDPOINT_PICKER, STATUS, WITHIN};
+pub(super) use checks::{checks, is_ours};
+use expectations::{
+    answered_by, around_endpoint_picker, given_up, holds, not_admitted, scope, seen, short, status,
+    through_endpoint_picker, who,
+};
+use step_check::StepCheck;
 
 /// The most bytes of answers that are kept for expressions over all of them.
 const MOST_KEPT: usize = 64 << 20;
 
 /// What is known of a step's answers so far.
 #[derive(Debug)]
-pub(super) struct Judge<'a> {
+pub(super) struct StepJudge<'a> {
     scenario: &'a Scenario,
     step: &'a RequestStep,
-    ground: &'a Ground,
-    tallies: Vec<Tally>,
+    target: &'a Target,
+    checks: Vec<StepCheck>,
     /// How many answers were judged.
     answers: usize,
     /// The answers, for expressions over all; empty where there is none.
@@ -44,12 +49,12 @@ pub(super) struct Judge<'a> {
     given_up: Vec<&'a str>,
     /// The first check that the answer at hand breaks or leaves open.
     wrong: Option<String>,
-    judging: wire::Judging,
+    judging: Judging,
 }
 
 /// What became of one answer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Judged {
+pub(super) struct JudgedAnswer {
     /// The name of the first check that it breaks, or leaves open; `None` where it is right.
     pub(super) wrong: Option<String>,
     /// When the tokens of a stream came.
@@ -58,22 +63,22 @@ pub(super) struct Judged {
 
 /// What a check looks at.
 fn decides(check: &str) -> Decides {
-    match check {
-        wire::CAME | wire::STATUS | "status" | "answered-by" => Decides::WhetherAnswered,
-        _ => Decides::Rest,
+    if [CAME.name, wire::STATUS.name, STATUS, ANSWERED_BY].contains(&check) {
+        return Decides::WhetherAnswered;
     }
+    Decides::Rest
 }
 
-impl<'a> Judge<'a> {
+impl<'a> StepJudge<'a> {
     /// A judge of a step's answers, who has seen none. `request` is one of the step's.
-    pub(super) fn new(scenario: &'a Scenario, step: &'a RequestStep, ground: &'a Ground, request: &Outgoing) -> Self {
+    pub(super) fn new(scenario: &'a Scenario, step: &'a RequestStep, target: &'a Target, request: &Outgoing) -> Self {
         Self {
             scenario,
             step,
-            ground,
-            tallies: checks(step, request)
+            target,
+            checks: checks(step, request)
                 .into_iter()
-                .map(|(name, sentence)| Tally::new(name, sentence))
+                .map(|(name, sentence)| StepCheck::new(name, sentence))
                 .collect(),
             answers: 0,
             kept: Vec::new(),
@@ -82,7 +87,7 @@ impl<'a> Judge<'a> {
             first: None,
             given_up: Vec::new(),
             wrong: None,
-            judging: wire::Judging::default(),
+            judging: Judging::default(),
         }
     }
 
@@ -93,31 +98,31 @@ impl<'a> Judge<'a> {
             (Some(change), Some(answer)) => change::blamed(change, decides(name), finding, answer),
             _ => finding,
         };
-        let known = self.tallies.iter().position(|tally| tally.name == name);
+        let known = self.checks.iter().position(|check| check.name == name);
         let index = match (known, &finding) {
             (Some(index), _) => index,
             (None, Finding::Skipped { .. }) => return,
             (None, _) => {
-                self.tallies
-                    .push(Tally::new(name.to_owned(), wire::sentence(name).to_owned()));
-                self.tallies.len() - 1
+                let sentence = wire::named(name).map_or("", |check| check.sentence);
+                self.checks.push(StepCheck::new(name.to_owned(), sentence.to_owned()));
+                self.checks.len() - 1
             }
         };
         if self.wrong.is_none() && finding.is_wrong() {
             self.wrong = Some(name.to_owned());
         }
-        self.tallies[index].take(finding, answer);
+        self.checks[index].take(finding, answer);
     }
 
     /// Says what a check found more exactly than what it asks for.
     fn reword(&mut self, name: &str, sentence: String) {
-        if let Some(tally) = self.tallies.iter_mut().find(|tally| tally.name == name) {
-            tally.sentence = sentence;
+        if let Some(check) = self.checks.iter_mut().find(|check| check.name == name) {
+            check.sentence = sentence;
         }
     }
 
     /// Judges one answer; `number` counts the step's requests from 1.
-    pub(super) fn judge(&mut self, answer: &Answer, number: usize, variables: &Variables) -> Judged {
+    pub(super) fn judge(&mut self, answer: &Answer, number: usize, variables: &Variables) -> JudgedAnswer {
         self.answers += 1;
         self.first.get_or_insert_with(|| answer.exchange());
         self.wrong = None;
@@ -129,20 +134,29 @@ impl<'a> Judge<'a> {
             .says
             .as_ref()
             .and_then(|says| says.fill(&self.step.variables(variables, number)).ok());
-        let (findings, latencies) = self.judging.judge(expect, self.ground, says, answer);
-        for (name, finding) in findings {
+        let (findings, latencies) = self.judging.judge(expect, self.target, says, answer);
+        for (check, finding) in findings {
             let is_broken = finding.is_wrong();
-            admitted &= !(name == wire::STATUS && is_broken);
+            admitted &= !(check.name == wire::STATUS.name && is_broken);
             sound &= !is_broken;
-            self.say(name, self.blamed(name, finding, answer), Some(answer));
+            self.say(check.name, self.blamed(check.name, finding, answer), Some(answer));
         }
         if expect.answer.is_none() && !expect.status.is_empty() {
             admitted &= answer.status().is_none_or(|status| expect.status.contains(&status));
-            self.say("status", status(&expect.status, answer), Some(answer));
+            self.say(STATUS, status(&expect.status, answer), Some(answer));
         }
         if let Some(passed) = expect.passed_endpoint_picker {
-            let finding = self.passed_endpoint_picker(passed, answer, admitted);
-            self.say("passed-endpoint-picker", finding, Some(answer));
+            let finding = if !self.target.capabilities.contains(&Capability::EndpointPicker) {
+                let why = format!("it needs {}", Capability::EndpointPicker.words());
+                Finding::Skipped { why }
+            } else if !admitted {
+                not_admitted(answer)
+            } else if passed {
+                through_endpoint_picker(answer)
+            } else {
+                around_endpoint_picker(answer)
+            };
+            self.say(PASSED_ENDPOINT_PICKER, finding, Some(answer));
         }
         let no_ground = || {
             if admitted {
@@ -154,15 +168,15 @@ impl<'a> Judge<'a> {
         sound &= admitted;
         if !expect.answered_by.is_empty() {
             let finding = if sound {
-                answered_by(&expect.answered_by, self.ground.error_form, answer)
+                answered_by(&expect.answered_by, self.target.error_form, answer)
             } else {
                 no_ground()
             };
             if finding == Finding::Holds {
                 // Where several may answer, who did is worth saying.
-                self.reword("answered-by", format!("{} answers", who(answer)));
+                self.reword(ANSWERED_BY, format!("{} answers", who(answer)));
             }
-            self.say("answered-by", finding, Some(answer));
+            self.say(ANSWERED_BY, finding, Some(answer));
         }
         if !self.looks_inside() {
             return self.judged(latencies);
@@ -185,9 +199,9 @@ impl<'a> Judge<'a> {
         self.judged(latencies)
     }
 
-    fn judged(&mut self, latencies: Latencies) -> Judged {
+    fn judged(&mut self, latencies: Latencies) -> JudgedAnswer {
         let wrong = self.wrong.take();
-        Judged { wrong, latencies }
+        JudgedAnswer { wrong, latencies }
     }
 
     /// Whether anything is asked of answers that only expressions can tell.
@@ -203,33 +217,13 @@ impl<'a> Judge<'a> {
             Err(Unanswered::NotConnected(_) | Unanswered::NotSent(_))
         );
         match finding {
-            Finding::Broken(mut fault) if name == wire::CAME && self.ground.has_answered && is_reachable => {
+            Finding::Broken(mut fault) if name == CAME.name && self.target.has_answered && is_reachable => {
                 fault.cause.code = CauseCode::AnswerCutOff;
                 fault.actual.push_str("; other requests were answered");
                 Finding::Broken(fault)
             }
             finding => finding,
         }
-    }
-
-    fn passed_endpoint_picker(&self, wanted: bool, answer: &Answer, admitted: bool) -> Finding {
-        if !self.ground.capabilities.contains(&Capability::EndpointPicker) {
-            return Finding::Skipped {
-                why: format!("it needs {}", Capability::EndpointPicker.words()),
-            };
-        }
-        if !admitted {
-            return not_admitted(answer);
-        }
-        if answer.passed_endpoint_picker() == wanted {
-            return Finding::Holds;
-        }
-        if wanted {
-            let cause = Cause::new(CauseCode::EndpointPickerBypassed).because(answer.brief());
-            return Finding::broken("header x-went-into-resp-headers: true", "the header is absent", cause);
-        }
-        let cause = Cause::new(CauseCode::ExpectationNotMet).because(answer.brief());
-        Finding::broken("no header x-went-into-resp-headers", "the header is there", cause)
     }
 
     /// Whether an expectation holds of an answer.
@@ -280,38 +274,39 @@ impl<'a> Judge<'a> {
                     Cause::new(CauseCode::ExpectationNotMet),
                 )
             };
-            self.say("within", finding, None);
+            self.say(WITHIN, finding, None);
         }
         if !step.capture.is_empty() {
             let finding = self.capture(variables);
-            self.say("captured", finding, None);
+            self.say(CAPTURED, finding, None);
         }
         self.close_keys();
-        let came = self.tallies.iter_mut().find(|tally| tally.name == wire::CAME);
-        if let Some(came) = came.filter(|tally| tally.finding == Some(Finding::Holds)) {
+        let came = self.checks.iter_mut().find(|check| check.name == CAME.name);
+        if let Some(came) = came.filter(|check| check.finding == Some(Finding::Holds)) {
             came.exchange = self.first.take();
         }
-        self.tallies.sort_by_key(Tally::place);
+        self.checks.sort_by_key(StepCheck::place);
         // Of a load it is not known how many there will be, and of a step those that are missing are counted too.
         let requests = step.requests().max(self.answers);
         let scenario = self.scenario;
-        self.tallies
+        self.checks
             .into_iter()
-            .map(|tally| tally.decision(scenario, step, requests))
+            .map(|check| check.decision(scenario, step, requests))
             .collect()
     }
 
     /// A check that must decide and says that it does not apply has lost its ground to one that is broken; where none is,
     /// nobody looked, and that is no pass.
     fn close_keys(&mut self) {
-        let decides = |tally: &Tally| matches!(&tally.finding, Some(Finding::Broken(_) | Finding::Undecided { .. }));
-        if self.answers == 0 || self.tallies.iter().any(decides) {
+        let decides =
+            |check: &StepCheck| matches!(&check.finding, Some(Finding::Broken(_) | Finding::Undecided { .. }));
+        if self.answers == 0 || self.checks.iter().any(decides) {
             return;
         }
-        for tally in self.tallies.iter_mut().filter(|tally| tally.place() < usize::MAX) {
-            if let Some(Finding::Skipped { why }) = &tally.finding {
+        for check in self.checks.iter_mut().filter(|check| check.place() < usize::MAX) {
+            if let Some(Finding::Skipped { why }) = &check.finding {
                 let why = format!("it did not apply to any answer, and nothing else is wrong: {why}");
-                tally.finding = Some(Finding::Undecided { why });
+                check.finding = Some(Finding::Undecided { why });
             }
         }
     }

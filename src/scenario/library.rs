@@ -212,6 +212,42 @@ mod tests {
         }
     }
 
+    /// `says` is not among them: what a model says is known only of model servers that echo, and no guide deploys one.
+    #[test]
+    fn every_word_of_the_language_that_any_deployment_can_answer_to_stands_in_a_shipped_scenario() {
+        let library = Library::shipped().unwrap();
+        for word in [
+            "answer:",
+            "answered-by:",
+            "body:",
+            "capture:",
+            "cel:",
+            "concurrency:",
+            "for:",
+            "headers:",
+            "json:",
+            "load:",
+            "method:",
+            "passed-endpoint-picker:",
+            "rate:",
+            "repeat:",
+            "scale:",
+            "slo:",
+            "status:",
+            "vary:",
+            "with:",
+            "within:",
+        ] {
+            let uses = |scenario: &Scenario| {
+                scenario
+                    .text
+                    .lines()
+                    .any(|line| line.trim_start_matches([' ', '-']).starts_with(word))
+            };
+            assert!(library.scenarios.iter().any(uses), "no shipped scenario uses `{word}`");
+        }
+    }
+
     fn written(name: &str) -> String {
         format!("name: {name}\nproves: It holds.\nsteps:\n- request: {{path: /, expect: {{answer: success}}}}\n")
     }

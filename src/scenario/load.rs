@@ -3,15 +3,18 @@
 
 use std::{fmt, ops::ControlFlow, str::FromStr, time::Duration};
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer};
 use tokio::time::Instant;
 
-use super::{Ground, RequestStep, Scenario, Variables, judge};
+use super::{RequestStep, Scenario, Target, Variables, file::time, judge};
 use crate::{
     probe::{
         Probe,
-        load::{Extent, Load, Pace},
+        load::{Extent, Generated, Load, Pace},
     },
     record::{Decision, Event, Events, Stage, in_percent},
+    verdict::Finding,
 };
 
 mod figures;
@@ -24,12 +27,35 @@ const MOST_UNANSWERED: u64 = 5;
 /// How often it is said how far a load is.
 const TELLS_EVERY: Duration = Duration::from_millis(200);
 
+/// A check of a load beside those of its answers.
+pub(super) struct LoadCheck {
+    pub(super) name: &'static str,
+    /// What is true when it holds; `None` where the load asks for nothing of the kind.
+    sentence: fn(&LoadStep) -> Option<String>,
+    judge: fn(&Figures, &Generated) -> Finding,
+}
+
 /// The checks of a load beside those of its answers.
-pub(super) const CHECKS: [&str; 2] = [GOODPUT, RATE_KEPT];
-/// The check that enough answers are good.
-const GOODPUT: &str = "goodput";
-/// The check that an open loop kept its rate.
-const RATE_KEPT: &str = "rate-kept";
+pub(super) const CHECKS: &[LoadCheck] = &[
+    LoadCheck {
+        name: "goodput",
+        sentence: |step| {
+            Some(format!(
+                "{} of the requests have a good answer",
+                step.objective?.goodput
+            ))
+        },
+        judge: Figures::goodput,
+    },
+    LoadCheck {
+        name: "rate-kept",
+        sentence: |step| match step.load.pace {
+            Pace::Rate { rate, .. } => Some(format!("{rate} are sent, each when it is due")),
+            Pace::Workers(_) => None,
+        },
+        judge: Figures::rate_kept,
+    },
+];
 
 /// A request that is sent over and over.
 #[derive(Debug, Clone)]
@@ -42,17 +68,25 @@ pub struct LoadStep {
     pub objective: Option<ServiceLevel>,
 }
 
-/// What must be true of enough answers (a service level objective). A limit that is `None` is not set. Times count from when
-/// the request was due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What is asked of the answers to a load together: how many must be good, and what is good beside being right. Times count
+/// from when a request was due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ServiceLevel {
-    /// The longest time to the first token of a stream.
+    /// The longest time to the first token of a stream, such as `500ms`.
+    #[serde(default, deserialize_with = "time")]
+    #[schemars(with = "Option<String>")]
     pub time_to_first_token: Option<Duration>,
     /// The longest mean time between the tokens of a stream.
+    #[serde(default, deserialize_with = "time")]
+    #[schemars(with = "Option<String>")]
     pub inter_token_latency: Option<Duration>,
     /// The longest time to the last byte.
+    #[serde(default, deserialize_with = "time")]
+    #[schemars(with = "Option<String>")]
     pub end_to_end: Option<Duration>,
-    /// The part of the requests that must have an answer that is right and within the limits.
+    /// The part of all requests that must have a good answer, such as `99%`.
+    #[schemars(with = "String", regex(pattern = r"^[0-9]{1,3}(\.[0-9]{1,2})?%$"))]
     pub goodput: Share,
 }
 
@@ -69,6 +103,13 @@ impl Share {
     /// How many of so many are this part of them, rounded up.
     fn of(self, whole: u64) -> u64 {
         u64::try_from((u128::from(whole) * u128::from(self.0)).div_ceil(10_000)).unwrap_or(u64::MAX)
+    }
+}
+
+impl<'de> Deserialize<'de> for Share {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -100,16 +141,9 @@ impl fmt::Display for Share {
 
 impl LoadStep {
     /// The names and sentences of the checks that it decides beside those of its answers.
-    pub(super) fn checks(&self) -> Vec<(String, String)> {
-        let mut checks = Vec::new();
-        if let Some(objective) = &self.objective {
-            let sentence = format!("{} of the requests have a good answer", objective.goodput);
-            checks.push((GOODPUT.to_owned(), sentence));
-        }
-        if let Pace::Rate { rate, .. } = self.load.pace {
-            checks.push((RATE_KEPT.to_owned(), format!("{rate} are sent, each when it is due")));
-        }
-        checks
+    pub(super) fn checks(&self) -> impl Iterator<Item = (String, String)> {
+        let asked = |check: &LoadCheck| Some((check.name.to_owned(), (check.sentence)(self)?));
+        CHECKS.iter().filter_map(asked)
     }
 
     /// What is asked, in words: `20/s for 30s, at most 256 under way`.
@@ -132,27 +166,24 @@ pub(super) async fn perform(
     scenario: &Scenario,
     step: &LoadStep,
     probe: &Probe,
-    ground: &Ground,
+    target: &Target,
     variables: &Variables,
     events: &Events,
 ) -> Result<Vec<Decision>, String> {
     let request = &step.request;
     // What differs from request to request is known; whatever can be filled once can be filled always.
-    let first = request.outgoing(ground, variables, 1)?;
-    let varies = request.varies(ground, variables);
-    let mut judge = judge::Judge::new(scenario, request, ground, &first);
+    let first = request.outgoing(target, variables, 1)?;
+    let varies = request.varies(target, variables);
+    let mut judge = judge::StepJudge::new(scenario, request, target, &first);
     let mut figures = Figures::new(step.objective);
-    let on = match &request.name {
-        Some(name) => format!("scenario {}, {name}", scenario.name),
-        None => format!("scenario {}", scenario.name),
-    };
+    let on = format!("scenario {}", scenario.words(request.name.as_deref()));
     events.waiting(Stage::Scenarios, on.as_str(), step.asked());
     let mut told = Instant::now();
     let send = |number: u64| {
         let outgoing = if varies {
             let number = usize::try_from(number).unwrap_or(usize::MAX);
             request
-                .outgoing(ground, variables, number)
+                .outgoing(target, variables, number)
                 .unwrap_or_else(|_| first.clone())
         } else {
             first.clone()
@@ -180,17 +211,17 @@ pub(super) async fn perform(
             format!("{on}: {unanswered} requests got no answer; the load was given up"),
         );
     }
-    let of = judge::of(scenario, request);
+    let of = scenario.path(request.name.as_deref());
     events.send(Event::Loaded {
-        figures: Box::new(figures.told(of, step, &done, ground.configured.clone())),
+        figures: Box::new(figures.told(of, step, &done, target.configured.clone())),
     });
     let mut decisions = judge.close(0, &mut variables.clone());
-    for (name, sentence) in step.checks() {
-        let finding = match name.as_str() {
-            GOODPUT => figures.goodput(&done),
-            _ => figures.rate_kept(&done),
+    for check in CHECKS {
+        let Some(sentence) = (check.sentence)(step) else {
+            continue;
         };
-        decisions.push(judge::decision(scenario, request, &name, &sentence, finding));
+        let finding = (check.judge)(&figures, &done);
+        decisions.push(scenario.decision(request.name.as_deref(), check.name, &sentence, finding));
     }
     Ok(decisions)
 }

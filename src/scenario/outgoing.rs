@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::{Body, Ground, RequestStep, Variables};
+use super::{Body, RequestStep, Target, Variables};
 use crate::probe::Outgoing;
 
-impl Ground {
+impl Target {
     /// The variables that every step knows.
     pub(super) fn variables(&self) -> Variables {
         let mut variables = Variables::new();
@@ -24,9 +24,9 @@ impl RequestStep {
     ///
     /// # Errors
     /// The name of a variable that has no value: an earlier step could not capture it.
-    pub(super) fn outgoing(&self, ground: &Ground, known: &Variables, number: usize) -> Result<Outgoing, String> {
+    pub(super) fn outgoing(&self, target: &Target, known: &Variables, number: usize) -> Result<Outgoing, String> {
         let variables = self.variables(known, number);
-        let mut headers: Vec<(String, String)> = ground
+        let mut headers: Vec<(String, String)> = target
             .headers
             .iter()
             .map(|(name, value)| (name.to_lowercase(), value.clone()))
@@ -45,15 +45,15 @@ impl RequestStep {
         }
         Ok(Outgoing {
             method: self.method.word().to_owned(),
-            url: format!("{}{}", ground.base, self.path.fill(&variables)?),
+            url: format!("{}{}", target.base, self.path.fill(&variables)?),
             headers,
             body,
         })
     }
 
     /// Whether its requests differ from one to the next, where these variables are known.
-    pub(super) fn varies(&self, ground: &Ground, known: &Variables) -> bool {
-        self.vary.len() > 1 || self.outgoing(ground, known, 1) != self.outgoing(ground, known, 2)
+    pub(super) fn varies(&self, target: &Target, known: &Variables) -> bool {
+        self.vary.len() > 1 || self.outgoing(target, known, 1) != self.outgoing(target, known, 2)
     }
 
     /// The variables of the request of this number: those that are known, its number, and what varies.
@@ -82,8 +82,8 @@ mod tests {
         *step
     }
 
-    fn ground() -> Ground {
-        Ground {
+    fn target() -> Target {
+        Target {
             base: "http://10.0.0.1:80".into(),
             model: "m".into(),
             prompt: "Say hi".into(),
@@ -91,7 +91,7 @@ mod tests {
                 ("Authorization".into(), "Bearer one".into()),
                 ("X-Own".into(), "theirs".into()),
             ],
-            ..Ground::default()
+            ..Target::default()
         }
     }
 
@@ -100,8 +100,8 @@ mod tests {
         let step = step(
             "path: '/v1/${model}', headers: {x-own: '${number}'}, json: {model: '${model}', prompt: '${number}. ${prompt}'}",
         );
-        let ground = ground();
-        let outgoing = step.outgoing(&ground, &ground.variables(), 7).unwrap();
+        let target = target();
+        let outgoing = step.outgoing(&target, &target.variables(), 7).unwrap();
         assert_eq!(
             (outgoing.method.as_str(), outgoing.url.as_str()),
             ("POST", "http://10.0.0.1:80/v1/m")
@@ -120,9 +120,9 @@ mod tests {
     #[test]
     fn several_requests_take_their_values_in_turn() {
         let step = step("path: '/${city}', vary: {city: [rome, oslo]}, repeat: 2");
-        let ground = ground();
+        let target = target();
         let urls: Vec<String> = (1..=step.requests())
-            .map(|number| step.outgoing(&ground, &ground.variables(), number).unwrap().url)
+            .map(|number| step.outgoing(&target, &target.variables(), number).unwrap().url)
             .collect();
         let wanted = ["rome", "oslo", "rome", "oslo"].map(|city| format!("http://10.0.0.1:80/{city}"));
         assert_eq!(urls, wanted);
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn a_get_has_no_body_and_no_type() {
         let outgoing = step("path: /v1/models")
-            .outgoing(&ground(), &Variables::new(), 1)
+            .outgoing(&target(), &Variables::new(), 1)
             .unwrap();
         assert_eq!((outgoing.method.as_str(), outgoing.body), ("GET", None));
         assert!(!outgoing.headers.iter().any(|(name, _)| name == "content-type"));
@@ -140,6 +140,6 @@ mod tests {
     #[test]
     fn a_variable_that_was_not_captured_is_named() {
         let step = step("path: '/v1/${model}'");
-        assert_eq!(step.outgoing(&ground(), &Variables::new(), 1), Err("model".to_owned()));
+        assert_eq!(step.outgoing(&target(), &Variables::new(), 1), Err("model".to_owned()));
     }
 }

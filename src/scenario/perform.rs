@@ -7,9 +7,10 @@ use std::{collections::BTreeSet, time::Instant};
 
 use futures::StreamExt as _;
 
-use super::{Changer, Ground, LoadStep, RequestStep, Scenario, Step, Variables, judge, load, wire};
+use super::{Changer, LoadStep, RequestStep, Scenario, Step, Target, Variables, judge, load};
 use crate::{
-    probe::{Answer, Probe},
+    check::wire,
+    probe::{Answer, Outgoing, Probe},
     record::{Decision, Events, Stage},
     verdict::{Finding, Weight},
 };
@@ -25,40 +26,40 @@ const MOST_ODDITIES: usize = 5;
 /// The names of the checks that performing a scenario decides, known before anything is sent. Of a scenario that is
 /// skipped it is its own name. Of an advisory scenario it is only that what it changes is taken back: the others decide
 /// nothing.
-pub fn expected(scenario: &Scenario, ground: &Ground) -> Vec<String> {
-    if ground.lacks(scenario).is_some() {
+pub fn expected(scenario: &Scenario, target: &Target) -> Vec<String> {
+    if target.lacks(scenario).is_some() {
         return match scenario.weight {
             Weight::Gate => vec![scenario.name.clone()],
             Weight::Advisory => Vec::new(),
         };
     }
     let gates = |decision: &Decision| decision.weight == Weight::Gate;
-    let decisions = unperformed(scenario, &scenario.steps, ground, "");
+    let decisions = unperformed(scenario, &scenario.steps, target, "");
     decisions.into_iter().filter(gates).map(|one| one.check).collect()
 }
 
 /// Performs a scenario and sends a decision for each of its checks. Returns why nothing more may be performed on this
-/// ground: a change could not be taken back, or what is under test does not serve any more. `None` where it is as before.
+/// target: a change could not be taken back, or what is under test does not serve any more. `None` where it is as before.
 ///
 /// What it needs and is not there skips it with the reason; a step that needs what an earlier one could not capture is
 /// skipped too. Never fails: what went wrong is in the decisions.
 pub async fn perform(
     scenario: &Scenario,
     probe: &Probe,
-    ground: &Ground,
+    target: &Target,
     changer: &impl Changer,
     events: &Events,
 ) -> Option<String> {
-    if let Some(why) = ground.lacks(scenario) {
+    if let Some(why) = target.lacks(scenario) {
         skip(scenario, why, events);
         return None;
     }
     let mut performing = Performing {
         scenario,
         probe,
-        ground,
+        target,
         events,
-        variables: ground.variables(),
+        variables: target.variables(),
         counts: Counts::default(),
     };
     let mut spoilt = None;
@@ -66,7 +67,7 @@ pub async fn perform(
         match step {
             _ if spoilt.is_some() => {
                 let why = spoilt.as_deref().unwrap_or_default();
-                performing.decide(unperformed(scenario, std::slice::from_ref(step), ground, why));
+                performing.decide(unperformed(scenario, std::slice::from_ref(step), target, why));
             }
             Step::Request(step) => performing.send(step).await,
             Step::Load(step) => performing.load(step).await,
@@ -84,7 +85,7 @@ pub async fn perform(
 struct Performing<'a> {
     scenario: &'a Scenario,
     probe: &'a Probe,
-    ground: &'a Ground,
+    target: &'a Target,
     events: &'a Events,
     variables: Variables,
     counts: Counts,
@@ -100,29 +101,70 @@ impl Performing<'_> {
 
     async fn send(&mut self, step: &RequestStep) {
         let began = Instant::now();
-        let decisions = send(
-            self.scenario,
-            step,
-            self.probe,
-            self.ground,
-            &mut self.variables,
-            self.events,
-        )
-        .await;
-        let took = began.elapsed();
-        self.decide(decisions.into_iter().map(|decision| decision.took(took)).collect());
+        let decisions = match step.outgoing(self.target, &self.variables, 1) {
+            Ok(first) => self.exchange(step, &first).await,
+            Err(unknown) => {
+                let checks = checks(step, self.target);
+                unperformed_checks(self.scenario, step, checks, &uncaptured(&unknown))
+            }
+        };
+        self.decide_after(began, decisions);
     }
 
     async fn load(&mut self, step: &LoadStep) {
         let began = Instant::now();
-        let (scenario, ground) = (self.scenario, self.ground);
-        let decisions = load::perform(scenario, step, self.probe, ground, &self.variables, self.events).await;
+        let (scenario, target) = (self.scenario, self.target);
+        let decisions = load::perform(scenario, step, self.probe, target, &self.variables, self.events).await;
         let decisions = decisions.unwrap_or_else(|unknown| {
-            let why = uncaptured(&unknown);
-            unperformed_checks(scenario, &step.request, checks_of_load(step, ground), &why)
+            let checks = checks_of_load(step, target);
+            unperformed_checks(scenario, &step.request, checks, &uncaptured(&unknown))
         });
+        self.decide_after(began, decisions);
+    }
+
+    fn decide_after(&mut self, began: Instant, decisions: Vec<Decision>) {
         let took = began.elapsed();
         self.decide(decisions.into_iter().map(|decision| decision.took(took)).collect());
+    }
+
+    /// Sends the requests of a step, the first of which is known, and judges each answer as it comes.
+    async fn exchange(&mut self, step: &RequestStep, first: &Outgoing) -> Vec<Decision> {
+        let (target, probe, events) = (self.target, self.probe, self.events);
+        let total = step.requests();
+        let mut judge = judge::StepJudge::new(self.scenario, step, target, first);
+        let (mut answered, mut unanswered) = (0, 0);
+        let mut odd = BTreeSet::new();
+        let known = self.variables.clone();
+        let requests = (1..=total).filter_map(|number| Some((number, step.outgoing(target, &known, number).ok()?)));
+        let sent = requests.map(|(number, request)| async move { (number, probe.send(request).await) });
+        let concurrency = usize::try_from(step.concurrency).unwrap_or(1).max(1);
+        let mut answers = std::pin::pin!(futures::stream::iter(sent).buffer_unordered(concurrency));
+        let on = format!("scenario {}", self.scenario.words(step.name.as_deref()));
+        events.waiting(Stage::Scenarios, on.as_str(), "");
+        let deadline = step.within.map(|within| tokio::time::Instant::now() + within);
+        while let Some((number, answer)) = next(&mut answers, deadline).await {
+            answered += 1;
+            judge.judge(&answer, number, &known);
+            if odd.len() < MOST_ODDITIES {
+                odd.extend(wire::oddities(&answer));
+            }
+            unanswered += usize::from(answer.outcome.is_err() && answer.partial.is_none());
+            if unanswered == MOST_UNANSWERED && answered < total {
+                let rest = total - answered;
+                events.note(
+                    Stage::Scenarios,
+                    format!("{on}: {unanswered} requests got no answer; the other {rest} were given up"),
+                );
+                break;
+            }
+            if total > 1 {
+                events.waiting(Stage::Scenarios, on.as_str(), format!("{answered} of {total}"));
+            }
+        }
+        for oddity in odd {
+            events.note(Stage::Scenarios, format!("{on}: {oddity}"));
+        }
+        judge.close(total - answered, &mut self.variables)
     }
 }
 
@@ -170,18 +212,15 @@ pub fn skip(scenario: &Scenario, why: String, events: &Events) {
         sentence,
         Finding::Skipped { why },
     );
-    events.decide(match scenario.weight {
-        Weight::Gate => decision,
-        Weight::Advisory => decision.advisory(),
-    });
+    events.decide(scenario.weighed(decision));
 }
 
 /// The checks that a step must decide. They are told from the first request that it sends, whatever stands for values
 /// that are not captured yet.
-fn checks(step: &RequestStep, ground: &Ground) -> Vec<(String, String)> {
-    let mut variables = ground.variables();
+fn checks(step: &RequestStep, target: &Target) -> Vec<(String, String)> {
+    let mut variables = target.variables();
     let request = loop {
-        match step.outgoing(ground, &variables, 1) {
+        match step.outgoing(target, &variables, 1) {
             Ok(request) => break request,
             // Each time round one more of the step's variables has a value, so that it ends.
             Err(unknown) => variables.insert(unknown, serde_json::Value::String(String::new())),
@@ -191,63 +230,10 @@ fn checks(step: &RequestStep, ground: &Ground) -> Vec<(String, String)> {
 }
 
 /// The checks that a load must decide.
-fn checks_of_load(step: &LoadStep, ground: &Ground) -> Vec<(String, String)> {
-    let mut checks = checks(&step.request, ground);
+fn checks_of_load(step: &LoadStep, target: &Target) -> Vec<(String, String)> {
+    let mut checks = checks(&step.request, target);
     checks.extend(step.checks());
     checks
-}
-
-/// Sends the requests of a step and judges each answer as it comes.
-async fn send(
-    scenario: &Scenario,
-    step: &RequestStep,
-    probe: &Probe,
-    ground: &Ground,
-    variables: &mut Variables,
-    events: &Events,
-) -> Vec<Decision> {
-    let total = step.requests();
-    let first = match step.outgoing(ground, variables, 1) {
-        Ok(first) => first,
-        Err(unknown) => return unperformed_checks(scenario, step, checks(step, ground), &uncaptured(&unknown)),
-    };
-    let mut judge = judge::Judge::new(scenario, step, ground, &first);
-    let (mut answered, mut unanswered) = (0, 0);
-    let mut odd = BTreeSet::new();
-    let known = variables.clone();
-    let requests = (1..=total).filter_map(|number| Some((number, step.outgoing(ground, &known, number).ok()?)));
-    let sent = requests.map(|(number, request)| async move { (number, probe.send(request).await) });
-    let concurrency = usize::try_from(step.concurrency).unwrap_or(1).max(1);
-    let mut answers = std::pin::pin!(futures::stream::iter(sent).buffer_unordered(concurrency));
-    let on = match &step.name {
-        Some(name) => format!("scenario {}, {name}", scenario.name),
-        None => format!("scenario {}", scenario.name),
-    };
-    events.waiting(Stage::Scenarios, on.as_str(), "");
-    let deadline = step.within.map(|within| tokio::time::Instant::now() + within);
-    while let Some((number, answer)) = next(&mut answers, deadline).await {
-        answered += 1;
-        judge.judge(&answer, number, &known);
-        if odd.len() < MOST_ODDITIES {
-            odd.extend(wire::oddities(&answer));
-        }
-        unanswered += usize::from(answer.outcome.is_err() && answer.partial.is_none());
-        if unanswered == MOST_UNANSWERED && answered < total {
-            let rest = total - answered;
-            events.note(
-                Stage::Scenarios,
-                format!("{on}: {unanswered} requests got no answer; the other {rest} were given up"),
-            );
-            break;
-        }
-        if total > 1 {
-            events.waiting(Stage::Scenarios, on.as_str(), format!("{answered} of {total}"));
-        }
-    }
-    for oddity in odd {
-        events.note(Stage::Scenarios, format!("{on}: {oddity}"));
-    }
-    judge.close(total - answered, variables)
 }
 
 /// The next answer; `None` after the last, and where none came before the deadline.
@@ -267,22 +253,22 @@ fn uncaptured(unknown: &str) -> String {
 }
 
 /// Decides that a scenario was not performed, for this reason, check by check, as they were expected.
-pub fn leave_out(scenario: &Scenario, ground: &Ground, why: &str, events: &Events) {
-    if let Some(why) = ground.lacks(scenario) {
+pub fn leave_out(scenario: &Scenario, target: &Target, why: &str, events: &Events) {
+    if let Some(why) = target.lacks(scenario) {
         skip(scenario, why, events);
         return;
     }
-    for decision in unperformed(scenario, &scenario.steps, ground, why) {
+    for decision in unperformed(scenario, &scenario.steps, target, why) {
         events.decide(decision);
     }
 }
 
 /// A decision for each check of steps that are not performed, for this reason.
-fn unperformed(scenario: &Scenario, steps: &[Step], ground: &Ground, why: &str) -> Vec<Decision> {
+fn unperformed(scenario: &Scenario, steps: &[Step], target: &Target, why: &str) -> Vec<Decision> {
     let of_step = |step: &Step| match step {
-        Step::Request(step) => unperformed_checks(scenario, step, checks(step, ground), why),
-        Step::Load(step) => unperformed_checks(scenario, &step.request, checks_of_load(step, ground), why),
-        Step::With(step) => with::unperformed(scenario, step, ground, why),
+        Step::Request(step) => unperformed_checks(scenario, step, checks(step, target), why),
+        Step::Load(step) => unperformed_checks(scenario, &step.request, checks_of_load(step, target), why),
+        Step::With(step) => with::unperformed(scenario, step, target, why),
     };
     steps.iter().flat_map(of_step).collect()
 }
@@ -295,7 +281,7 @@ fn unperformed_checks(
 ) -> Vec<Decision> {
     let skipped = |(name, sentence): (String, String)| {
         let finding = Finding::Skipped { why: why.to_owned() };
-        judge::decision(scenario, step, &name, &sentence, finding)
+        scenario.decision(step.name.as_deref(), &name, &sentence, finding)
     };
     checks.into_iter().map(skipped).collect()
 }

@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_saphyr::Error as YamlError;
 
 use super::{
-    Body, Capability, CelExpectation, Change, Expect, Expression, Method, Needs, RequestStep, Scenario, Template,
-    Wanted,
+    Body, Capability, CelExpectation, Change, Expect, Expression, Method, RequestStep, Scenario, Template, Wanted,
     file::{ExpectFile, RequestFile, ScenarioFile},
-    suggest,
+    judge, suggest,
     template::{self, JsonTemplate},
 };
 use crate::manifest::{Position, excerpt, locate};
@@ -18,7 +17,7 @@ mod steps;
 mod words;
 
 use steps::Naming;
-use words::{Fault, GIVEN, SEEN, check_name, check_sentence, check_variable, fault, varied};
+use words::{GIVEN, Mistake, SEEN, check_name, check_sentence, check_variable, mistake, varied};
 
 /// The most bytes of one scenario that are read.
 const MOST_BYTES: usize = 256 << 10;
@@ -26,18 +25,6 @@ const MOST_BYTES: usize = 256 << 10;
 const MOST_REQUESTS: usize = 10_000;
 /// The most requests of one step that are under way at the same time.
 const MOST_CONCURRENT: u32 = 256;
-
-/// Names of checks that are ours; no expectation in CEL may bear one.
-pub(super) const CHECKS: &[&str] = &[
-    "answered-by",
-    "captured",
-    "changed",
-    "passed-endpoint-picker",
-    "recovered",
-    "restored",
-    "status",
-    "within",
-];
 
 /// Why a file is no scenario.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -112,18 +99,18 @@ pub fn read(file: &str, bytes: &[u8]) -> Result<Scenario, ScenarioError> {
         });
         wrong(at, yaml_words(&error))
     })?;
-    meant(written, file, text).map_err(|fault| wrong(place(text, &fault), fault.why))
+    meant(written, file, text).map_err(|mistake| wrong(place(text, &mistake), mistake.why))
 }
 
-/// Where a fault stands: at its word where that stands in the line, else where the pointer leads.
-fn place(text: &str, fault: &Fault) -> Position {
-    let at = locate(text, &fault.pointer).unwrap_or(Position { line: 1, column: 1 });
+/// Where a mistake stands: at its word where that stands in the line, else where the pointer leads.
+fn place(text: &str, mistake: &Mistake) -> Position {
+    let at = locate(text, &mistake.pointer).unwrap_or(Position { line: 1, column: 1 });
     let before = usize::try_from(at.column.saturating_sub(1)).unwrap_or(usize::MAX);
     let row = usize::try_from(at.line.saturating_sub(1)).unwrap_or(usize::MAX);
     let rest: String = text.lines().nth(row).unwrap_or_default().chars().skip(before).collect();
     let into = rest
-        .find(&fault.word)
-        .filter(|_| !fault.word.is_empty())
+        .find(&mistake.word)
+        .filter(|_| !mistake.word.is_empty())
         .map_or(0, |byte| rest[..byte].chars().count());
     Position {
         line: at.line,
@@ -151,14 +138,14 @@ fn yaml_words(error: &YamlError) -> String {
     }
 }
 
-fn meant(written: ScenarioFile, file: &str, text: &str) -> Result<Scenario, Fault> {
+fn meant(written: ScenarioFile, file: &str, text: &str) -> Result<Scenario, Mistake> {
     check_name("/name", &written.name)?;
     check_sentence("/proves", &written.proves)?;
     if let (Some(from), Some(before)) = (&written.releases.from, &written.releases.before)
         && from.numbers() >= before.numbers()
     {
         let why = format!("no release is from {from} on and before {before}");
-        return Err(fault("/releases/before", "", why));
+        return Err(mistake("/releases/before", "", why));
     }
     let capabilities = &written.needs.capabilities;
     let mut reader = Reader {
@@ -174,11 +161,7 @@ fn meant(written: ScenarioFile, file: &str, text: &str) -> Result<Scenario, Faul
         name: written.name,
         proves: written.proves,
         releases: written.releases,
-        needs: Needs {
-            variants: written.needs.variants,
-            providers: written.needs.providers,
-            capabilities: written.needs.capabilities,
-        },
+        needs: written.needs,
         weight: written.weight,
         when: written.when,
         steps,
@@ -202,7 +185,7 @@ struct Reader {
 }
 
 impl Reader {
-    fn request(&mut self, at: &str, written: RequestFile) -> Result<RequestStep, Fault> {
+    fn request(&mut self, at: &str, written: RequestFile) -> Result<RequestStep, Mistake> {
         let vary = varied(at, &written.vary)?;
         let known: Vec<&str> = GIVEN
             .iter()
@@ -213,7 +196,7 @@ impl Reader {
         let template = |pointer: &str, text: &str| self.template(&format!("{at}/{pointer}"), text, &known);
         let path = template("path", &written.path)?;
         if !written.path.starts_with('/') {
-            return Err(fault(format!("{at}/path"), "", "the path does not begin with `/`"));
+            return Err(mistake(format!("{at}/path"), "", "the path does not begin with `/`"));
         }
         let mut headers = Vec::new();
         for (name, value) in &written.headers {
@@ -221,13 +204,13 @@ impl Reader {
             let token = name.replace('~', "~0").replace('/', "~1");
             if name.is_empty() || !name.bytes().all(is_token) {
                 let why = format!("`{name}` is no name of a header");
-                return Err(fault(format!("{at}/headers/{token}"), "", why));
+                return Err(mistake(format!("{at}/headers/{token}"), "", why));
             }
             headers.push((name.to_lowercase(), template(&format!("headers/{token}"), value)?));
         }
         let body = match (written.json, &written.body) {
             (Some(_), Some(_)) => {
-                return Err(fault(
+                return Err(mistake(
                     format!("{at}/body"),
                     "",
                     "`json` and `body` are both the body; keep one",
@@ -239,7 +222,7 @@ impl Reader {
                 for (pointer, text) in texts {
                     template(&pointer, text)?;
                 }
-                Body::Json(JsonTemplate::read(&json).map_err(|why| fault(format!("{at}/json"), "", why))?)
+                Body::Json(JsonTemplate::read(&json).map_err(|why| mistake(format!("{at}/json"), "", why))?)
             }
             (None, Some(text)) => Body::Text(template("body", text)?),
             (None, None) => Body::None,
@@ -251,11 +234,11 @@ impl Reader {
             .saturating_mul(vary.len().max(1));
         if requests == 0 || requests > MOST_REQUESTS {
             let why = format!("a step sends 1 to {MOST_REQUESTS} requests, this {requests}");
-            return Err(fault(format!("{at}/repeat"), "", why));
+            return Err(mistake(format!("{at}/repeat"), "", why));
         }
         if !(1..=MOST_CONCURRENT).contains(&written.concurrency) {
             let why = format!("1 to {MOST_CONCURRENT} requests are under way at the same time");
-            return Err(fault(format!("{at}/concurrency"), "", why));
+            return Err(mistake(format!("{at}/concurrency"), "", why));
         }
         Ok(RequestStep {
             capture: self.capture(at, &written.capture)?,
@@ -267,41 +250,41 @@ impl Reader {
             vary,
             repeat: written.repeat,
             concurrency: written.concurrency,
-            within: written.within.map(|within| within.0),
+            within: written.within,
             under: self.under,
             expect,
         })
     }
 
-    fn template(&self, pointer: &str, text: &str, known: &[&str]) -> Result<Template, Fault> {
-        let template = Template::read(text).map_err(|why| fault(pointer, "${", why))?;
+    fn template(&self, pointer: &str, text: &str, known: &[&str]) -> Result<Template, Mistake> {
+        let template = Template::read(text).map_err(|why| mistake(pointer, "${", why))?;
         for name in template.variables() {
             let word = format!("${{{name}}}");
             if !known.contains(&name) {
                 let why = format!("no variable is called `{name}`{}", suggest::instead_of(name, known));
-                return Err(fault(pointer, &word, why));
+                return Err(mistake(pointer, &word, why));
             }
             if name == "adapter" && !self.has_adapter {
-                return Err(fault(pointer, &word, NO_ADAPTER));
+                return Err(mistake(pointer, &word, NO_ADAPTER));
             }
         }
         Ok(template)
     }
 
-    fn expression(&self, pointer: &str, text: &str) -> Result<Expression, Fault> {
+    fn expression(&self, pointer: &str, text: &str) -> Result<Expression, Mistake> {
         let known: Vec<&str> = SEEN
             .iter()
             .copied()
             .chain(self.captured.iter().map(String::as_str))
             .collect();
-        let expression = Expression::compile(text, &known).map_err(|why| fault(pointer, "", why))?;
+        let expression = Expression::compile(text, &known).map_err(|why| mistake(pointer, "", why))?;
         if expression.uses("adapter") && !self.has_adapter {
-            return Err(fault(pointer, "adapter", NO_ADAPTER));
+            return Err(mistake(pointer, "adapter", NO_ADAPTER));
         }
         Ok(expression)
     }
 
-    fn expect(&self, at: &str, written: &ExpectFile, known: &[&str]) -> Result<Expect, Fault> {
+    fn expect(&self, at: &str, written: &ExpectFile, known: &[&str]) -> Result<Expect, Mistake> {
         let at = format!("{at}/expect");
         let nothing = written.answer.is_none()
             && written.status.is_empty()
@@ -310,27 +293,27 @@ impl Reader {
             && written.cel.is_empty();
         if nothing {
             let why = "nothing is expected, so that nothing could be proven; write at least `answer: success`";
-            return Err(fault(at, "", why));
+            return Err(mistake(at, "", why));
         }
         if let Some(index) = written.status.iter().position(|status| !(100..=599).contains(status)) {
             let why = format!("{} is no status code", written.status[index]);
-            return Err(fault(format!("{at}/status/{index}"), "", why));
+            return Err(mistake(format!("{at}/status/{index}"), "", why));
         }
         match written.answer {
             Some(Wanted::Success) if !written.status.is_empty() => {
                 let why = "a success is a 200; leave `status` out, or `answer`";
-                return Err(fault(format!("{at}/status"), "", why));
+                return Err(mistake(format!("{at}/status"), "", why));
             }
             Some(Wanted::Error) if written.status.is_empty() || written.status.iter().any(|status| *status < 400) => {
                 let why = "`answer: error` needs the status codes that it may have, such as `status: [404]`";
-                return Err(fault(format!("{at}/answer"), "", why));
+                return Err(mistake(format!("{at}/answer"), "", why));
             }
             _ => {}
         }
         let says = match &written.says {
             Some(_) if written.answer != Some(Wanted::Success) => {
                 let why = "what an answer says is judged only with `answer: success`";
-                return Err(fault(format!("{at}/says"), "", why));
+                return Err(mistake(format!("{at}/says"), "", why));
             }
             Some(text) => Some(self.template(&format!("{at}/says"), text, known)?),
             None => None,
@@ -342,15 +325,12 @@ impl Reader {
             let name = &expectation.name;
             check_name(&format!("{at}/name"), name)?;
             check_sentence(&format!("{at}/sentence"), &expectation.sentence)?;
-            if CHECKS.contains(&name.as_str())
-                || super::load::CHECKS.contains(&name.as_str())
-                || super::wire::names().any(|check| check == name)
-            {
+            if judge::is_ours(name) {
                 let why = format!("`{name}` is the name of a check of ours; choose another");
-                return Err(fault(format!("{at}/name"), "", why));
+                return Err(mistake(format!("{at}/name"), "", why));
             }
             if !names.insert(name) {
-                return Err(fault(
+                return Err(mistake(
                     format!("{at}/name"),
                     "",
                     format!("another expectation is called `{name}`"),
@@ -372,7 +352,7 @@ impl Reader {
         })
     }
 
-    fn capture(&mut self, at: &str, written: &BTreeMap<String, String>) -> Result<Vec<(String, Expression)>, Fault> {
+    fn capture(&mut self, at: &str, written: &BTreeMap<String, String>) -> Result<Vec<(String, Expression)>, Mistake> {
         let mut captures = Vec::new();
         for (name, text) in written {
             let pointer = format!("{at}/capture/{name}");

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use quickproof::{
     probe::Probe,
     record::{Events, RunRecord},
-    scenario::{self, Ground, NoChanger},
+    scenario::{self, NoChanger, Target},
     verdict::Finding,
 };
 
@@ -42,14 +42,14 @@ async fn loaded(ask: Ask, server: &Served, bound: Duration) -> RunRecord {
     }
     let text = json!({"name": "a", "proves": "It holds.", "steps": [{"load": step}]}).to_string();
     let scenario = scenario::read("a.yaml", text.as_bytes()).unwrap();
-    let ground = Ground {
+    let target = Target {
         base: server.url(""),
         model: MODEL.into(),
         has_answered: true,
-        ..Ground::default()
+        ..Target::default()
     };
     let (events, mut heard) = Events::channel();
-    scenario::perform(&scenario, &Probe::new(bound).unwrap(), &ground, &NoChanger, &events).await;
+    scenario::perform(&scenario, &Probe::new(bound).unwrap(), &target, &NoChanger, &events).await;
     drop(events);
     let mut record = RunRecord::default();
     while let Some(event) = heard.recv().await {

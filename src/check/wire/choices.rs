@@ -1,11 +1,10 @@
-//! The choices of a generated answer: all of them, each once, each with a text or a message.
+//! Reading the choices of a generated answer: those that came at once, and those that came piece by piece.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Endpoint, Judged, Seen, WireCheck, quoted};
-use crate::verdict::CauseCode;
+use super::{Endpoint, quoted};
 
 /// Fields of a message beside `content` in which a model may have said something. Source: OpenAI API reference
 /// (`tool_calls`, `function_call`, `refusal`, `audio`); vLLM (`reasoning_content`, `reasoning`).
@@ -161,50 +160,5 @@ pub(super) fn piece_fault(piece: &Value, endpoint: Endpoint) -> Option<String> {
             Some("a delta has a content that is no text".into())
         }
         _ => None,
-    }
-}
-
-/// Every choice is there once and has a text or a message.
-pub(super) struct Choices;
-
-impl WireCheck for Choices {
-    fn name(&self) -> &'static str {
-        "answer-choices"
-    }
-
-    fn sentence(&self) -> &'static str {
-        "every choice asked for is there once, with its index and its text or message"
-    }
-
-    fn cause(&self, _: &Seen<'_>) -> CauseCode {
-        CauseCode::AnswerMalformed
-    }
-
-    fn judge(&self, seen: &Seen<'_>) -> Judged {
-        if !seen.is_stream() {
-            let (_, faults) = read(seen.completion()?, seen.expected.endpoint);
-            if !faults.is_empty() {
-                return Ok(faults);
-            }
-        }
-        let choices = seen.choices()?;
-        let mut times: BTreeMap<u64, usize> = BTreeMap::new();
-        for choice in choices {
-            *times.entry(choice.index).or_default() += 1;
-        }
-        let wanted = seen.expected.choices;
-        let mut faults = Vec::new();
-        if u64::try_from(choices.len()).ok() != Some(wanted) {
-            faults.push(format!("there are {} choices and not {wanted}", choices.len()));
-        }
-        for (index, times) in times {
-            if times > 1 {
-                faults.push(format!("the index {index} stands {times} times"));
-            }
-            if index >= wanted {
-                faults.push(format!("there is an index {index} of {wanted} choices"));
-            }
-        }
-        Ok(faults)
     }
 }

@@ -4,32 +4,22 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Endpoint, Expected, Judged, Seen, Unjudged, WireCheck, quoted};
+use super::{AnswerKind, Endpoint, Expected, Unjudged, WireCheck, quoted};
 use crate::verdict::CauseCode;
 
 /// The list of embeddings and the model that made them.
-pub(super) struct Embeddings;
-
-impl WireCheck for Embeddings {
-    fn name(&self) -> &'static str {
-        "embeddings"
-    }
-
-    fn sentence(&self) -> &'static str {
-        "there is one embedding for each input, in the form and of the length asked for"
-    }
-
-    fn cause(&self, _: &Seen<'_>) -> CauseCode {
-        CauseCode::AnswerMalformed
-    }
-
-    fn judge(&self, seen: &Seen<'_>) -> Judged {
+pub(super) const EMBEDDINGS: WireCheck = WireCheck {
+    name: "embeddings",
+    sentence: "there is one embedding for each input, in the form and of the length asked for",
+    cause: |_| CauseCode::AnswerMalformed,
+    decides: &[AnswerKind::Embeddings],
+    judge: |seen| {
         if seen.expected.endpoint != Endpoint::Embeddings {
             return Err(Unjudged::because("the answer is no list of embeddings"));
         }
         Ok(faults(seen.success()?, seen.expected))
-    }
-}
+    },
+};
 
 fn faults(body: &Value, expected: &Expected) -> Vec<String> {
     let Some(list) = body["data"].as_array() else {

@@ -1,40 +1,11 @@
-//! What every generated answer has around its choices: `object`, `id`, `created`.
+//! What is around the choices of every generated answer, and of every chunk of a stream: `object`, `id`, `created`.
 
 use serde_json::Value;
 
-use super::{Endpoint, Judged, Seen, WireCheck, quoted};
-use crate::verdict::CauseCode;
+use super::quoted;
 
 /// A time in seconds that lies beyond this one (the year 5138) was meant in milliseconds.
 const LATEST: u64 = 100_000_000_000;
-
-/// `object`, `id`, `created`.
-pub(super) struct Envelope;
-
-impl WireCheck for Envelope {
-    fn name(&self) -> &'static str {
-        "answer-envelope"
-    }
-
-    fn sentence(&self) -> &'static str {
-        "the answer says what it is, and has an id and a time"
-    }
-
-    fn cause(&self, _: &Seen<'_>) -> CauseCode {
-        CauseCode::AnswerMalformed
-    }
-
-    fn judge(&self, seen: &Seen<'_>) -> Judged {
-        let object = match seen.expected.endpoint {
-            Endpoint::Chat => "chat.completion",
-            _ => "text_completion",
-        };
-        let body = seen.completion()?;
-        let mut faults = faults(body, object);
-        faults.extend(created_fault(&body["created"]));
-        Ok(faults)
-    }
-}
 
 /// What is wrong with `object` and `id` of a whole answer or a chunk.
 pub(super) fn faults(body: &Value, object: &str) -> Vec<String> {

@@ -61,6 +61,40 @@ impl StatusWanted {
     }
 }
 
+/// Kinds of answers, by what must be decided of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerKind {
+    /// Whatever comes.
+    Any,
+    /// An error.
+    Error,
+    /// A generated answer that comes at once.
+    Completion,
+    /// A generated answer that comes as a stream of events.
+    Stream,
+    /// A list of models.
+    Models,
+    /// Embeddings.
+    Embeddings,
+    /// A success of an endpoint that nothing is known of.
+    Other,
+}
+
+impl AnswerKind {
+    /// Every kind.
+    pub(super) const ALL: &'static [Self] = &[
+        Self::Any,
+        Self::Error,
+        Self::Completion,
+        Self::Stream,
+        Self::Models,
+        Self::Embeddings,
+        Self::Other,
+    ];
+    /// The kinds of which more is asked than that something came.
+    pub(super) const ASKED: &'static [Self] = Self::ALL.split_at(1).1;
+}
+
 /// The forms in which an error may be told, by who stands in the path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ErrorForm {
@@ -144,6 +178,18 @@ impl Expected {
             status: StatusWanted::Success,
             error_form: ErrorForm::default(),
             echo: None,
+        }
+    }
+
+    /// The kind of answer that must come.
+    pub fn kind(&self) -> AnswerKind {
+        match (&self.status, self.endpoint) {
+            (StatusWanted::Error(_), _) => AnswerKind::Error,
+            (StatusWanted::Success, Endpoint::Completions | Endpoint::Chat) if self.stream => AnswerKind::Stream,
+            (StatusWanted::Success, Endpoint::Completions | Endpoint::Chat) => AnswerKind::Completion,
+            (StatusWanted::Success, Endpoint::Models) => AnswerKind::Models,
+            (StatusWanted::Success, Endpoint::Embeddings) => AnswerKind::Embeddings,
+            (StatusWanted::Success, Endpoint::Other) => AnswerKind::Other,
         }
     }
 

@@ -4,10 +4,51 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Endpoint, Judged, Seen, Unjudged, WireCheck, envelope::created_fault, quoted};
+use super::{AnswerKind, Endpoint, ParsedAnswer, Unjudged, WireCheck, envelope::created_fault, quoted};
 use crate::verdict::CauseCode;
 
-fn list<'a>(seen: &'a Seen<'_>) -> Result<&'a Value, Unjudged> {
+/// The list is one.
+pub(super) const LIST: WireCheck = WireCheck {
+    name: "models-list",
+    sentence: "the models are listed, each once, each with its id",
+    cause: |_| CauseCode::AnswerMalformed,
+    decides: &[AnswerKind::Models],
+    judge: |seen| Ok(faults(list(seen)?)),
+};
+
+/// The model is in it.
+pub(super) const NAMED: WireCheck = WireCheck {
+    name: "models-name",
+    sentence: "the model is among those that are listed",
+    cause: |_| CauseCode::ModelNotServed,
+    decides: &[AnswerKind::Models],
+    judge: |seen| {
+        let body = list(seen)?;
+        let Some(asked) = &seen.expected.model else {
+            return Err(Unjudged::because("no model is asked for"));
+        };
+        if !faults(body).is_empty() {
+            return Err(Unjudged::because("the list is malformed"));
+        }
+        let listed: Vec<&str> = body["data"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|model| model["id"].as_str())
+            .collect();
+        let wanted = |id: &&str| id == asked || seen.expected.served_as.iter().any(|other| other == id);
+        if listed.iter().any(wanted) {
+            return Ok(Vec::new());
+        }
+        Ok(vec![format!(
+            "`{}` is not among the models listed: {}",
+            quoted(asked),
+            quoted(&listed.join(", "))
+        )])
+    },
+};
+
+fn list<'a>(seen: &'a ParsedAnswer<'_>) -> Result<&'a Value, Unjudged> {
     match seen.expected.endpoint {
         Endpoint::Models => seen.success(),
         _ => Err(Unjudged::because("the answer is no list of models")),
@@ -50,67 +91,4 @@ fn faults(body: &Value) -> Vec<String> {
         }
     }
     faults
-}
-
-/// The list is one.
-pub(super) struct ModelsList;
-
-impl WireCheck for ModelsList {
-    fn name(&self) -> &'static str {
-        "models-list"
-    }
-
-    fn sentence(&self) -> &'static str {
-        "the models are listed, each once, each with its id"
-    }
-
-    fn cause(&self, _: &Seen<'_>) -> CauseCode {
-        CauseCode::AnswerMalformed
-    }
-
-    fn judge(&self, seen: &Seen<'_>) -> Judged {
-        Ok(faults(list(seen)?))
-    }
-}
-
-/// The model is in it.
-pub(super) struct ModelNamed;
-
-impl WireCheck for ModelNamed {
-    fn name(&self) -> &'static str {
-        "models-name"
-    }
-
-    fn sentence(&self) -> &'static str {
-        "the model is among those that are listed"
-    }
-
-    fn cause(&self, _: &Seen<'_>) -> CauseCode {
-        CauseCode::ModelNotServed
-    }
-
-    fn judge(&self, seen: &Seen<'_>) -> Judged {
-        let body = list(seen)?;
-        let Some(asked) = &seen.expected.model else {
-            return Err(Unjudged::because("no model is asked for"));
-        };
-        if !faults(body).is_empty() {
-            return Err(Unjudged::because("the list is malformed"));
-        }
-        let listed: Vec<&str> = body["data"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|model| model["id"].as_str())
-            .collect();
-        let wanted = |id: &&str| id == asked || seen.expected.served_as.iter().any(|other| other == id);
-        if listed.iter().any(wanted) {
-            return Ok(Vec::new());
-        }
-        Ok(vec![format!(
-            "`{}` is not among the models listed: {}",
-            quoted(asked),
-            quoted(&listed.join(", "))
-        )])
-    }
 }

@@ -1,130 +1,189 @@
-//! A stream of events, read once: which event is a chunk, which an error, which the end.
-//!
-//! Source: OpenAI API reference, "Streaming"; framing is `probe::sse`'s.
+//! What must be true of a stream beside what it says.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Endpoint, Unjudged, strict};
-use crate::probe::{
-    Received,
-    latency::Latencies,
-    openai,
-    sse::{Stream, StreamEvent},
+use super::{
+    AnswerKind, Endpoint, Unjudged, WireCheck,
+    events::{Events, Item, is_timeless},
+    quoted,
+};
+use crate::verdict::CauseCode;
+
+/// Framing as the HTML standard has it, and nothing left over.
+pub(super) const FRAMING: WireCheck = WireCheck {
+    name: "stream-framing",
+    sentence: "the stream is made of whole events, and of nothing else",
+    cause: |_| CauseCode::StreamMalformed,
+    decides: &[AnswerKind::Stream],
+    judge: |seen| Ok(seen.events()?.framing.clone()),
 };
 
-pub(super) mod chunks;
-pub(super) mod constant;
-pub(super) mod done;
-pub(super) mod error;
-pub(super) mod finish;
-pub(super) mod framing;
-pub(super) mod role;
-pub(super) mod usage;
+/// JSON, `object`, `id`, `created`, and choices with their text or delta.
+pub(super) const CHUNKS: WireCheck = WireCheck {
+    name: "stream-chunks",
+    sentence: "every event is a chunk of the answer: strict JSON with what it is, an id, a time and choices",
+    cause: |_| CauseCode::StreamMalformed,
+    decides: &[AnswerKind::Stream],
+    judge: |seen| {
+        let events = seen.events()?;
+        events.framed()?;
+        Ok(events.chunks.clone())
+    },
+};
 
-/// The data of the event that ends a stream.
-const DONE: &str = "[DONE]";
+/// An event that tells an error: named `error`, or with one in its data.
+pub(super) const ERROR: WireCheck = WireCheck {
+    name: "stream-error",
+    sentence: "no event of the stream tells an error",
+    cause: |_| CauseCode::StreamError,
+    decides: &[],
+    judge: |seen| {
+        let items = seen.events()?.framed()?;
+        let error = |(item, number): (&Item, usize)| match item {
+            Item::Error(words) => Some(format!("event {number} tells an error: {}", quoted(words))),
+            Item::Chunk(_) | Item::Done => None,
+        };
+        Ok(items.iter().zip(1_usize..).filter_map(error).collect())
+    },
+};
 
-/// Whether a chunk has no choice and the time 0: the simulator gives the chunk that counts the tokens no time where
-/// there are several choices (seen with v0.10.2), and no client reads it there.
-fn is_timeless(chunk: &Value) -> bool {
-    chunk["created"] == 0 && chunk["choices"].as_array().is_some_and(Vec::is_empty)
-}
-
-/// What an event of the stream is.
-#[derive(Debug)]
-pub(super) enum Item {
-    /// A piece of the answer; or what is wrong with it as JSON.
-    Chunk(Result<Value, Vec<String>>),
-    /// An error, in the words of its event.
-    Error(String),
-    /// `[DONE]`.
-    Done,
-}
-
-impl Item {
-    fn of(event: &StreamEvent) -> Self {
-        if event.data.trim() == DONE {
-            return Self::Done;
+/// `[DONE]`.
+pub(super) const DONE: WireCheck = WireCheck {
+    name: "stream-done",
+    sentence: "`[DONE]` comes once, and last",
+    cause: |seen| {
+        let ends = |items: &[Item]| items.iter().any(|item| matches!(item, Item::Done));
+        match seen.events().and_then(Events::framed).map(ends) {
+            Ok(true) => CauseCode::StreamMalformed,
+            Ok(false) | Err(_) => CauseCode::StreamTruncated,
         }
-        let read = strict::read_object(event.data.as_bytes());
-        let tells_error = read
-            .as_ref()
-            .is_ok_and(|chunk| chunk.get("error").is_some_and(|error| !error.is_null()) || chunk["object"] == "error");
-        if tells_error || event.name.as_deref() == Some("error") {
-            return Self::Error(event.data.clone());
-        }
-        Self::Chunk(read)
-    }
-}
+    },
+    decides: &[AnswerKind::Stream],
+    judge: |seen| {
+        let events = seen.events()?;
+        events.undisturbed()?;
+        Ok(events.end.clone())
+    },
+};
 
-/// A stream as its events tell it, and what is wrong with the ground that other checks stand on.
-#[derive(Debug)]
-pub(super) struct Events {
-    items: Vec<Item>,
-    /// When each of them came, counted from sending.
-    times: Vec<Duration>,
-    framing: Vec<String>,
-    chunks: Vec<String>,
-    done: Vec<String>,
-}
-
-impl Events {
-    /// The stream that is the body of a response.
-    pub(super) fn read(received: &Received, endpoint: Endpoint) -> Self {
-        let stream = Stream::read(received);
-        let items: Vec<Item> = stream.events.iter().map(Item::of).collect();
-        Self {
-            framing: framing::faults(&stream, &received.body),
-            chunks: chunks::faults(&items, endpoint),
-            done: done::faults(&items),
-            items,
-            times: stream.events.iter().map(|event| event.at).collect(),
+/// `id` does not change from chunk to chunk, and `created` does not go back: vLLM says the time of the request in all of
+/// them, `SGLang` the time of each (its `serving_chat.py`).
+pub(super) const CONSTANT: WireCheck = WireCheck {
+    name: "stream-constant",
+    sentence: "all chunks have the same id, and their time does not go back",
+    cause: |_| CauseCode::StreamMalformed,
+    decides: &[],
+    judge: |seen| {
+        let chunks = seen.events()?.ended()?;
+        // To some servers several prompts are several requests: then what must not change is that of each choice.
+        let of = |chunk: &Value| match chunk["choices"][0]["index"].as_u64() {
+            index @ Some(_) if seen.expected.several_prompts => index,
+            _ => None,
+        };
+        let mut faults = Vec::new();
+        for field in ["id", "created"] {
+            let mut last: BTreeMap<Option<u64>, &Value> = BTreeMap::new();
+            let told = chunks
+                .iter()
+                .zip(1_usize..)
+                .filter(|(chunk, _)| field != "created" || !is_timeless(chunk));
+            for (chunk, number) in told {
+                let value = &chunk[field];
+                let known = last.entry(of(chunk)).or_insert(value);
+                let goes_on = field == "created" && value.as_u64() >= known.as_u64();
+                if *known != value && !goes_on {
+                    let (known, value) = (quoted(known), quoted(value));
+                    faults.push(format!("`{field}` was {known} and is {value} in chunk {number}"));
+                    break;
+                }
+                *known = value;
+            }
         }
-    }
+        Ok(faults)
+    },
+};
 
-    /// When the tokens came.
-    pub(super) fn latencies(&self) -> Latencies {
-        let carries_text = |item: &Item| matches!(item, Item::Chunk(Ok(chunk)) if openai::chunk_carries_text(chunk));
-        let with_text = self
-            .items
-            .iter()
-            .zip(&self.times)
-            .filter(|(item, _)| carries_text(item));
-        Latencies::at(with_text.map(|(_, at)| *at))
-    }
+/// The first delta of each choice of a chat has `role`.
+pub(super) const ROLE: WireCheck = WireCheck {
+    name: "stream-role",
+    sentence: "the first delta of every choice says that the assistant speaks, and no other says otherwise",
+    cause: |_| CauseCode::StreamMalformed,
+    decides: &[],
+    judge: |seen| {
+        let chunks = seen.events()?.ended()?;
+        if seen.expected.endpoint != Endpoint::Chat {
+            return Err(Unjudged::because("the answer is no chat"));
+        }
+        let mut roles: BTreeMap<u64, &Value> = BTreeMap::new();
+        let mut faults = Vec::new();
+        for piece in chunks.iter().filter_map(|chunk| chunk["choices"].as_array()).flatten() {
+            let index = piece["index"].as_u64().unwrap_or_default();
+            let role = &piece["delta"]["role"];
+            let first = !roles.contains_key(&index);
+            roles.entry(index).or_insert(role);
+            if first && role != "assistant" {
+                faults.push(format!(
+                    "the first delta of choice {index} has the role {}",
+                    quoted(role)
+                ));
+            } else if !first && !role.is_null() && role != "assistant" {
+                faults.push(format!("a later delta of choice {index} has the role {}", quoted(role)));
+            }
+        }
+        Ok(faults)
+    },
+};
 
-    /// The events, where they are framed as they must be.
-    fn framed(&self) -> Result<&[Item], Unjudged> {
-        if self.framing.is_empty() {
-            return Ok(&self.items);
+/// `finish_reason` once for each choice.
+pub(super) const FINISH: WireCheck = WireCheck {
+    name: "stream-finish",
+    sentence: "every choice says once why it ended, and nothing after that",
+    cause: |_| CauseCode::StreamMalformed,
+    decides: &[],
+    judge: |seen| {
+        if !seen.is_stream() {
+            return Err(Unjudged::because("the answer is not a stream"));
         }
-        Err(Unjudged::because("the stream is not framed as it must be"))
-    }
+        let mut faults = Vec::new();
+        for choice in seen.choices()? {
+            let index = choice.index;
+            match choice.finished.len() {
+                0 => faults.push(format!("choice {index} has no finish_reason")),
+                1 if choice.finished.iter().all(String::is_empty) => {
+                    faults.push(format!("the finish_reason of choice {index} is empty"));
+                }
+                1 => {}
+                times => faults.push(format!("choice {index} has {times} finish_reasons")),
+            }
+            if choice.late > 0 {
+                faults.push(format!("choice {index} goes on after its finish_reason"));
+            }
+        }
+        Ok(faults)
+    },
+};
 
-    /// The same, where none of them tells an error.
-    fn undisturbed(&self) -> Result<&[Item], Unjudged> {
-        let items = self.framed()?;
-        if items.iter().any(|item| matches!(item, Item::Error(_))) {
-            return Err(Unjudged::because("the stream broke off with an error"));
+/// A chunk with `usage`, after every piece of the choices. That its counts add up is another check.
+pub(super) const USAGE: WireCheck = WireCheck {
+    name: "stream-usage",
+    sentence: "the token counts that were asked for come at the end of the stream",
+    cause: |_| CauseCode::StreamMalformed,
+    decides: &[],
+    judge: |seen| {
+        let chunks = seen.events()?.ended()?;
+        if !seen.expected.usage_asked {
+            return Err(Unjudged::because("the request does not ask for token counts"));
         }
-        Ok(items)
-    }
-
-    /// The chunks, where each is well formed and the stream came to its end.
-    pub(super) fn ended(&self) -> Result<Vec<&Value>, Unjudged> {
-        let items = self.undisturbed()?;
-        if !self.chunks.is_empty() {
-            return Err(Unjudged::because("the stream has malformed chunks"));
+        let counts = |chunk: &&Value| chunk.get("usage").is_some_and(|usage| !usage.is_null());
+        let speaks = |chunk: &Value| chunk["choices"].as_array().is_some_and(|choices| !choices.is_empty());
+        let Some(last) = chunks.iter().rposition(counts) else {
+            return Ok(vec!["no chunk has `usage`, which `stream_options` asked for".into()]);
+        };
+        if chunks[last + 1..].iter().any(|chunk| speaks(chunk)) {
+            return Ok(vec!["the choices go on after the chunk with `usage`".into()]);
         }
-        if !self.done.is_empty() {
-            return Err(Unjudged::because("the stream did not end as it must"));
-        }
-        let chunks = items.iter().filter_map(|item| match item {
-            Item::Chunk(chunk) => chunk.as_ref().ok(),
-            Item::Error(_) | Item::Done => None,
-        });
-        Ok(chunks.collect())
-    }
-}
+        Ok(Vec::new())
+    },
+};

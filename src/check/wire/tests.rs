@@ -77,11 +77,11 @@ fn streamed(body: &[u8]) -> Answer {
 
 #[test]
 fn names_are_unique_and_sentences_are_fragments() {
-    let names: BTreeSet<_> = WIRE_CHECKS.iter().map(|check| check.name()).collect();
+    let names: BTreeSet<_> = WIRE_CHECKS.iter().map(|check| check.name).collect();
     assert_eq!(names.len(), WIRE_CHECKS.len());
     for check in WIRE_CHECKS {
-        assert_eq!(named(check.name()).map(WireCheck::name), Some(check.name()));
-        assert!(!check.sentence().ends_with('.'), "{}", check.name());
+        assert_eq!(named(check.name).map(|check| check.name), Some(check.name));
+        assert!(!check.sentence.ends_with('.'), "{}", check.name);
     }
     assert!(named("no-such-check").is_none());
 }
@@ -92,13 +92,13 @@ fn good_answers_hold_and_what_does_not_apply_says_why() {
         (chat(GOOD.as_bytes()), "json"),
         (streamed(&events("\n")), "stream-done"),
     ] {
-        let findings = judge(&Seen::of(&Expected::of(&answer.request), &answer));
+        let findings = judge(&ParsedAnswer::of(&Expected::of(&answer.request), &answer));
         assert_eq!(findings.len(), WIRE_CHECKS.len());
         for (check, finding) in findings {
             match finding {
                 Finding::Holds => {}
-                Finding::Skipped { why } => assert!(!why.is_empty() && check.name() != applies, "{}", check.name()),
-                other => panic!("{}: {other:?}", check.name()),
+                Finding::Skipped { why } => assert!(!why.is_empty() && check.name != applies, "{}", check.name),
+                other => panic!("{}: {other:?}", check.name),
             }
         }
     }
@@ -134,7 +134,7 @@ fn a_body_of_which_too_little_was_kept_is_not_decided_and_no_pass() {
         if let Ok(received) = &mut answer.outcome {
             received.body_bytes += 1;
         }
-        let findings = judge(&Seen::of(&Expected::of(&answer.request), &answer));
+        let findings = judge(&ParsedAnswer::of(&Expected::of(&answer.request), &answer));
         assert!(
             findings
                 .iter()
@@ -215,7 +215,7 @@ proptest! {
         }
         for request in [CHAT, STREAMED, "{"] {
             let answer = answer(path, request, content_type, &body);
-            prop_assert_eq!(judge(&Seen::of(&Expected::of(&answer.request), &answer)).len(), WIRE_CHECKS.len());
+            prop_assert_eq!(judge(&ParsedAnswer::of(&Expected::of(&answer.request), &answer)).len(), WIRE_CHECKS.len());
         }
     }
 }

@@ -1,37 +1,52 @@
 //! The checks of a step: what they are called, what they say, and how they are decided.
 
-use super::{expectations::or, wire};
+use super::expectations::or;
 use crate::{
+    check::wire::named,
     probe::Outgoing,
-    record::{Decision, Stage},
-    scenario::{RequestStep, Scenario},
-    verdict::{Finding, Weight},
+    scenario::{RequestStep, change, load, wire},
 };
+
+/// The check of a status that is asked for without asking for a success or an error.
+pub(super) const STATUS: &str = "status";
+/// The check of who answered.
+pub(super) const ANSWERED_BY: &str = "answered-by";
+/// The check of the way that an answer took.
+pub(super) const PASSED_ENDPOINT_PICKER: &str = "passed-endpoint-picker";
+/// The check that all answers are there in time.
+pub(super) const WITHIN: &str = "within";
+/// The check that later steps have their variables.
+pub(super) const CAPTURED: &str = "captured";
+
+/// Whether a check of ours has this name, so that no expectation in CEL may bear it.
+pub(in super::super) fn is_ours(name: &str) -> bool {
+    [STATUS, ANSWERED_BY, PASSED_ENDPOINT_PICKER, WITHIN, CAPTURED].contains(&name)
+        || change::CHECKS.iter().any(|check| check.name == name)
+        || load::CHECKS.iter().any(|check| check.name == name)
+        || named(name).is_some()
+}
 
 /// Names and sentences of the checks that a step must decide; names without the scenario's.
 pub(in super::super) fn checks(step: &RequestStep, request: &Outgoing) -> Vec<(String, String)> {
     let expect = &step.expect;
     let mut checks: Vec<(String, String)> = wire::keys(expect, request)
-        .into_iter()
-        .map(|name| (name.to_owned(), wire::sentence(name).to_owned()))
+        .map(|check| (check.name.to_owned(), check.sentence.to_owned()))
         .collect();
     let mut own = |name: &str, sentence: String| checks.push((name.to_owned(), sentence));
     if expect.answer.is_none() && !expect.status.is_empty() {
-        own("status", format!("the status is {}", or(expect.status.iter())));
+        own(STATUS, format!("the status is {}", or(expect.status.iter())));
     }
     if !expect.answered_by.is_empty() {
-        own(
-            "answered-by",
-            format!("{} answers", or(expect.answered_by.iter().map(|by| by.words()))),
-        );
+        let wanted = or(expect.answered_by.iter().map(|by| by.words()));
+        own(ANSWERED_BY, format!("{wanted} answers"));
     }
     match expect.passed_endpoint_picker {
         Some(true) => own(
-            "passed-endpoint-picker",
+            PASSED_ENDPOINT_PICKER,
             "the answer passed through the endpoint picker".to_owned(),
         ),
         Some(false) => own(
-            "passed-endpoint-picker",
+            PASSED_ENDPOINT_PICKER,
             "the answer did not pass through the endpoint picker".to_owned(),
         ),
         None => {}
@@ -41,52 +56,11 @@ pub(in super::super) fn checks(step: &RequestStep, request: &Outgoing) -> Vec<(S
     }
     if let Some(within) = step.within {
         let count = step.requests();
-        own("within", format!("all answers ({count}) are there within {within:?}"));
+        own(WITHIN, format!("all answers ({count}) are there within {within:?}"));
     }
     if !step.capture.is_empty() {
         let names: Vec<String> = step.capture.iter().map(|(name, _)| format!("`{name}`")).collect();
-        own("captured", format!("{} can be read from the answer", names.join(", ")));
+        own(CAPTURED, format!("{} can be read from the answer", names.join(", ")));
     }
     checks
-}
-
-/// A check's name in a run: `SCENARIO/CHECK`, or `SCENARIO/STEP/CHECK` where the step has a name.
-fn full_name(scenario: &Scenario, step: &RequestStep, check: &str) -> String {
-    format!("{}/{check}", of(scenario, step))
-}
-
-/// What a step is called in a run: `SCENARIO`, or `SCENARIO/STEP` where the step has a name.
-pub(in super::super) fn of(scenario: &Scenario, step: &RequestStep) -> String {
-    match &step.name {
-        Some(step) => format!("{}/{step}", scenario.name),
-        None => scenario.name.clone(),
-    }
-}
-
-/// What is said of a check: its sentence, behind the scenario and the step that it belongs to.
-fn full_sentence(scenario: &Scenario, step: &RequestStep, sentence: &str) -> String {
-    match &step.name {
-        Some(step) => format!("{}, {step}: {sentence}", scenario.name),
-        None => format!("{}: {sentence}", scenario.name),
-    }
-}
-
-/// A decision about a step, with the scenario's weight.
-pub(in super::super) fn decision(
-    scenario: &Scenario,
-    step: &RequestStep,
-    check: &str,
-    sentence: &str,
-    finding: Finding,
-) -> Decision {
-    let decision = Decision::new(
-        Stage::Scenarios,
-        full_name(scenario, step, check),
-        full_sentence(scenario, step, sentence),
-        finding,
-    );
-    match scenario.weight {
-        Weight::Gate => decision,
-        Weight::Advisory => decision.advisory(),
-    }
 }

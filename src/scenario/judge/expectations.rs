@@ -56,6 +56,24 @@ fn answerer(answer: &Answer) -> Option<AnsweredBy> {
     }
 }
 
+/// Whether an answer passed through the endpoint picker, by the mark that it puts on answers.
+pub(super) fn through_endpoint_picker(answer: &Answer) -> Finding {
+    if answer.passed_endpoint_picker() {
+        return Finding::Holds;
+    }
+    let cause = Cause::new(CauseCode::EndpointPickerBypassed).because(answer.brief());
+    Finding::broken("header x-went-into-resp-headers: true", "the header is absent", cause)
+}
+
+/// Whether an answer came without passing through the endpoint picker.
+pub(super) fn around_endpoint_picker(answer: &Answer) -> Finding {
+    if !answer.passed_endpoint_picker() {
+        return Finding::Holds;
+    }
+    let cause = Cause::new(CauseCode::ExpectationNotMet).because(answer.brief());
+    Finding::broken("no header x-went-into-resp-headers", "the header is there", cause)
+}
+
 /// Whether one of the components wanted answered. Where endpoint pickers leave the bodies of their errors empty, such an
 /// error may be the gateway's as well, and nothing tells.
 pub(super) fn answered_by(wanted: &[AnsweredBy], form: ErrorForm, answer: &Answer) -> Finding {

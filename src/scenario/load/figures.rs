@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{LoadStep, ServiceLevel, judge::Judged};
+use super::{LoadStep, ServiceLevel, judge::JudgedAnswer};
 use crate::{
     probe::{
         Answer,
@@ -91,7 +91,7 @@ impl Figures {
     }
 
     /// Takes an answer and what became of it.
-    pub(super) fn take(&mut self, paced: &Paced<Answer>, judged: Judged) {
+    pub(super) fn take(&mut self, paced: &Paced<Answer>, judged: JudgedAnswer) {
         let (answer, late) = (&paced.answer, paced.late());
         self.late.note(late);
         if answer.received().is_some() {
@@ -102,7 +102,7 @@ impl Figures {
         if let Some(pod) = answer.serving_pod() {
             count(&mut self.pods, pod);
         }
-        let Judged { wrong, latencies } = judged;
+        let JudgedAnswer { wrong, latencies } = judged;
         if let Some(check) = wrong {
             count(&mut self.wrong, &class(answer, &check));
             return;

@@ -5,7 +5,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::method};
 
-use super::{figures::Figures, judge::Judged, *};
+use super::{figures::Figures, judge::JudgedAnswer, *};
 use crate::{
     probe::{
         Answer, Chunk, Outgoing, Received, Times, Unanswered,
@@ -90,18 +90,18 @@ fn answer(outcome: Result<Received, Unanswered>, took: u64) -> Answer {
 }
 
 /// What becomes of a right answer.
-fn right(answer: &Answer) -> Judged {
-    Judged {
+fn right(answer: &Answer) -> JudgedAnswer {
+    JudgedAnswer {
         wrong: None,
         latencies: Latencies::of(answer, openai::carries_text),
     }
 }
 
 /// What becomes of an answer that breaks this check.
-fn wrong(check: &str) -> Judged {
-    Judged {
+fn wrong(check: &str) -> JudgedAnswer {
+    JudgedAnswer {
         wrong: Some(check.to_owned()),
-        ..Judged::default()
+        ..JudgedAnswer::default()
     }
 }
 
@@ -310,20 +310,20 @@ fn scenario(fields: &str) -> Scenario {
 }
 
 async fn performed(scenario: &Scenario, base: String) -> RunRecord {
-    let ground = Ground {
+    let target = Target {
         base,
         model: "m".into(),
         prompt: "Say hi".into(),
         has_answered: true,
-        ..Ground::default()
+        ..Target::default()
     };
     let probe = Probe::new(Duration::from_secs(30)).unwrap();
     let (events, mut heard) = Events::channel();
     let mut record = RunRecord::default();
     record.fold(&Event::Expected {
-        checks: expected(scenario, &ground),
+        checks: expected(scenario, &target),
     });
-    perform_scenario(scenario, &probe, &ground, &NoChanger, &events).await;
+    perform_scenario(scenario, &probe, &target, &NoChanger, &events).await;
     drop(events);
     while let Some(event) = heard.recv().await {
         record.fold(&event);

@@ -54,25 +54,25 @@ async fn model_server() -> MockServer {
     server
 }
 
-fn ground(server: &MockServer) -> Ground {
-    Ground {
+fn target(server: &MockServer) -> Target {
+    Target {
         base: server.uri(),
         model: "m".into(),
         prompt: "Say hi".into(),
         has_answered: true,
-        ..Ground::default()
+        ..Target::default()
     }
 }
 
 /// Performs a scenario and returns what it came to; the names that were expected are among them.
-async fn performed(scenario: &Scenario, ground: &Ground) -> RunRecord {
+async fn performed(scenario: &Scenario, target: &Target) -> RunRecord {
     let probe = Probe::new(Duration::from_secs(5)).unwrap();
     let (events, mut heard) = Events::channel();
     let mut record = RunRecord::default();
     record.fold(&Event::Expected {
-        checks: expected(scenario, ground),
+        checks: expected(scenario, target),
     });
-    perform(scenario, &probe, ground, &NoChanger, &events).await;
+    perform(scenario, &probe, target, &NoChanger, &events).await;
     drop(events);
     while let Some(event) = heard.recv().await {
         record.fold(&event);
@@ -122,7 +122,7 @@ fn scenario(steps: &str) -> Scenario {
 #[tokio::test]
 async fn a_shipped_scenario_holds_against_a_good_model_server(#[case] name: &str) {
     let server = model_server().await;
-    let record = performed(&shipped(name), &ground(&server)).await;
+    let record = performed(&shipped(name), &target(&server)).await;
     assert_eq!(broken(&record), Vec::<&str>::new(), "{record:#?}");
     assert_eq!(record.never_decided(), Vec::<&str>::new());
     let parts: Vec<_> = record
@@ -136,7 +136,7 @@ async fn a_shipped_scenario_holds_against_a_good_model_server(#[case] name: &str
 #[tokio::test]
 async fn each_request_is_sent_as_often_as_the_step_says_and_each_with_its_own_prompt() {
     let server = model_server().await;
-    performed(&shipped("completions"), &ground(&server)).await;
+    performed(&shipped("completions"), &target(&server)).await;
     let mut prompts: Vec<String> = server
         .received_requests()
         .await
@@ -173,7 +173,7 @@ async fn one_wrong_answer_among_good_ones_is_told_with_its_exchange() {
             .replace("[a]", "['1', '2', '3']")
             .as_str(),
     );
-    let record = performed(&scenario, &ground(&server)).await;
+    let record = performed(&scenario, &target(&server)).await;
     assert_eq!(broken(&record), ["a/answer-model"]);
     let decision = record
         .decisions
@@ -191,7 +191,7 @@ async fn one_wrong_answer_among_good_ones_is_told_with_its_exchange() {
 #[tokio::test]
 async fn the_first_request_of_each_step_is_shown_where_all_is_well() {
     let server = model_server().await;
-    let record = performed(&shipped("errors"), &ground(&server)).await;
+    let record = performed(&shipped("errors"), &target(&server)).await;
     let shown: Vec<(&str, &str, u32)> = record
         .decisions
         .iter()
@@ -223,7 +223,7 @@ async fn a_finish_reason_of_the_model_servers_own_is_noted_and_no_fault() {
         })
         .mount(&server)
         .await;
-    let record = performed(&shipped("completions"), &ground(&server)).await;
+    let record = performed(&shipped("completions"), &target(&server)).await;
     assert_eq!(broken(&record), Vec::<&str>::new());
     let noted = |(_, note): &&(Stage, String)| note.contains("cache_threshold");
     assert_eq!(record.notes.iter().filter(noted).count(), 1, "{:?}", record.notes);
@@ -245,7 +245,7 @@ const CAPTURES: &str = "\
 #[tokio::test]
 async fn what_a_step_captures_a_later_one_sends() {
     let server = model_server().await;
-    let record = performed(&scenario(CAPTURES), &ground(&server)).await;
+    let record = performed(&scenario(CAPTURES), &target(&server)).await;
     assert_eq!(broken(&record), Vec::<&str>::new());
     let told: Vec<&str> = record.notes.iter().map(|(_, sentence)| sentence.as_str()).collect();
     assert!(
@@ -260,7 +260,7 @@ async fn what_a_step_captures_a_later_one_sends() {
 async fn what_cannot_be_captured_breaks_its_step_and_skips_the_later_one() {
     let server = model_server().await;
     let text = CAPTURES.replace("data[0].id", "date[0].id");
-    let record = performed(&scenario(&text), &ground(&server)).await;
+    let record = performed(&scenario(&text), &target(&server)).await;
     assert_eq!(broken(&record), ["a/list/captured"]);
     let skipped = findings(&record)["a/ask/answer-model"];
     assert!(
@@ -273,7 +273,7 @@ async fn what_cannot_be_captured_breaks_its_step_and_skips_the_later_one() {
 #[tokio::test]
 async fn what_a_scenario_needs_and_is_not_there_skips_it_with_the_reason() {
     let server = model_server().await;
-    let record = performed(&shipped("lora-adapter"), &ground(&server)).await;
+    let record = performed(&shipped("lora-adapter"), &target(&server)).await;
     assert_eq!(record.decisions.len(), 1);
     let skipped = findings(&record)["lora-adapter"];
     assert!(
@@ -302,11 +302,11 @@ async fn whether_an_answer_passed_the_endpoint_picker_is_decided_where_there_is_
         answer
     };
     Mock::given(method("POST")).respond_with(answer).mount(&server).await;
-    let mut ground = ground(&server);
+    let mut target = target(&server);
     if there {
-        ground.capabilities.insert(Capability::EndpointPicker);
+        target.capabilities.insert(Capability::EndpointPicker);
     }
-    let record = performed(&shipped("completions"), &ground).await;
+    let record = performed(&shipped("completions"), &target).await;
     let finding = findings(&record)["completions/passed-endpoint-picker"];
     match holds {
         None => assert!(matches!(finding, Finding::Skipped { .. }), "{finding:?}"),
@@ -328,7 +328,7 @@ async fn answers_that_are_not_there_in_time_are_counted_and_not_waited_for() {
     let scenario = scenario(
         "- request: {path: /v1/completions, json: {model: m}, repeat: 3, within: 50ms, expect: {answer: success}}\n",
     );
-    let record = performed(&scenario, &ground(&server)).await;
+    let record = performed(&scenario, &target(&server)).await;
     assert_eq!(broken(&record), ["a/within"]);
     let Finding::Broken(Fault { actual, .. }) = findings(&record)["a/within"] else {
         panic!("it is broken");
@@ -344,12 +344,12 @@ async fn a_step_gives_up_where_nothing_comes_back() {
         .unwrap()
         .local_addr()
         .unwrap();
-    let ground = Ground {
+    let target = Target {
         base: format!("http://{gone}"),
-        ..Ground::default()
+        ..Target::default()
     };
     let scenario = scenario("- request: {path: /v1/models, repeat: 10000, expect: {answer: success}}\n");
-    let record = performed(&scenario, &ground).await;
+    let record = performed(&scenario, &target).await;
     assert_eq!(broken(&record), ["a/answer-came"]);
     let Finding::Broken(Fault { actual, .. }) = findings(&record)["a/answer-came"] else {
         panic!("it is broken");
@@ -367,7 +367,7 @@ async fn an_advisory_scenario_is_shown_and_expected_of_nobody() {
     let server = MockServer::start().await;
     let text = "name: a\nproves: It holds.\nweight: advisory\nsteps:\n- request: {path: /x, expect: {status: [200]}}\n";
     let scenario = read("a.yaml", text.as_bytes()).unwrap();
-    let record = performed(&scenario, &ground(&server)).await;
+    let record = performed(&scenario, &target(&server)).await;
     assert!(record.expected.is_empty());
     assert_eq!(broken(&record), ["a/status"]);
     assert!(
@@ -388,14 +388,14 @@ async fn silence_is_the_endpoints_own_where_it_answered_before(#[case] before: b
         .respond_with(ResponseTemplate::new(200).set_delay(Duration::from_mins(10)))
         .mount(&server)
         .await;
-    let ground = Ground {
+    let target = Target {
         has_answered: before,
-        ..ground(&server)
+        ..target(&server)
     };
     let scenario = scenario("- request: {path: /v1/models, expect: {answer: success}}\n");
     let probe = Probe::new(Duration::from_millis(50)).unwrap();
     let (events, mut heard) = Events::channel();
-    perform(&scenario, &probe, &ground, &NoChanger, &events).await;
+    perform(&scenario, &probe, &target, &NoChanger, &events).await;
     drop(events);
     let mut record = RunRecord::default();
     while let Some(event) = heard.recv().await {

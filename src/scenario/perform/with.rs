@@ -4,17 +4,13 @@ use std::time::Instant;
 
 use super::Performing;
 use crate::{
-    record::{Decision, Stage},
-    scenario::{Changed, Changer, Ground, Scenario, Step, WithStep},
+    record::Decision,
+    scenario::{
+        Changed, Changer, Scenario, Step, Target, WithStep,
+        change::{CHANGED, ChangeCheck, RECOVERED, RESTORED},
+    },
     verdict::{Finding, Weight},
 };
-
-/// The check that the change stands.
-const CHANGED: &str = "changed";
-/// The check that every object is as it was.
-const RESTORED: &str = "restored";
-/// The check that what is under test serves again.
-const RECOVERED: &str = "recovered";
 
 impl Performing<'_> {
     /// Makes the change, performs the steps, takes it back. Returns why nothing more may be performed, where that is so.
@@ -22,7 +18,7 @@ impl Performing<'_> {
         let began = Instant::now();
         let came = changer.make(step.change).await;
         let stands = came.finding == Finding::Holds;
-        self.decide_changed(step, CHANGED, came, began);
+        self.decide_changed(step, &CHANGED, came, began);
         if stands {
             for inner in &step.steps {
                 match inner {
@@ -31,13 +27,13 @@ impl Performing<'_> {
                     // Reading refuses it.
                     Step::With(within) => {
                         let why = "it stands inside of another change";
-                        self.decide(unperformed(self.scenario, within, self.ground, why));
+                        self.decide(unperformed(self.scenario, within, self.target, why));
                     }
                 }
             }
         } else {
             let why = format!("the change does not stand: {}", step.change.words());
-            let left_out = super::unperformed(self.scenario, &step.steps, self.ground, &why);
+            let left_out = super::unperformed(self.scenario, &step.steps, self.target, &why);
             self.decide(left_out);
         }
         self.take_back(step, changer).await
@@ -47,15 +43,15 @@ impl Performing<'_> {
         let began = Instant::now();
         let came = changer.take_back(step.change).await;
         let is_back = came.finding == Finding::Holds;
-        self.decide_changed(step, RESTORED, came, began);
+        self.decide_changed(step, &RESTORED, came, began);
         if !is_back {
             let why = "what was changed could not be put back as it was";
             let skipped = Finding::Skipped { why: why.to_owned() };
             self.decide(vec![decision(
                 self.scenario,
                 step,
-                RECOVERED,
-                &sentence(RECOVERED),
+                &RECOVERED,
+                RECOVERED.sentence,
                 skipped,
             )]);
             return Some(self.spoilt(why));
@@ -63,7 +59,7 @@ impl Performing<'_> {
         let began = Instant::now();
         let came = changer.recover(step.change).await;
         let serves = came.finding == Finding::Holds;
-        self.decide_changed(step, RECOVERED, came, began);
+        self.decide_changed(step, &RECOVERED, came, began);
         (!serves).then(|| self.spoilt("requests are not answered as before"))
     }
 
@@ -71,51 +67,31 @@ impl Performing<'_> {
         format!("after the scenario {} {why}", self.scenario.name)
     }
 
-    fn decide_changed(&mut self, step: &WithStep, check: &str, came: Changed, began: Instant) {
+    fn decide_changed(&mut self, step: &WithStep, check: &ChangeCheck, came: Changed, began: Instant) {
         let decision = decision(self.scenario, step, check, &came.sentence, came.finding);
         self.decide(vec![decision.took(began.elapsed())]);
     }
 }
 
-/// What a check says where nothing more is known.
-fn sentence(check: &str) -> String {
-    match check {
-        CHANGED => "the change stands",
-        RESTORED => "what was changed is as it was",
-        _ => "requests are answered as before the change",
-    }
-    .to_owned()
-}
-
 /// A decision for each check of a step that is not performed, and of the steps inside.
-pub(super) fn unperformed(scenario: &Scenario, step: &WithStep, ground: &Ground, why: &str) -> Vec<Decision> {
-    let skipped = |check: &str| {
+pub(super) fn unperformed(scenario: &Scenario, step: &WithStep, target: &Target, why: &str) -> Vec<Decision> {
+    let skipped = |check: &ChangeCheck| {
         let finding = Finding::Skipped { why: why.to_owned() };
-        decision(scenario, step, check, &sentence(check), finding)
+        decision(scenario, step, check, check.sentence, finding)
     };
-    let inside = super::unperformed(scenario, &step.steps, ground, why);
-    std::iter::once(skipped(CHANGED))
+    let inside = super::unperformed(scenario, &step.steps, target, why);
+    std::iter::once(skipped(&CHANGED))
         .chain(inside)
-        .chain([RESTORED, RECOVERED].map(skipped))
+        .chain([RESTORED, RECOVERED].iter().map(skipped))
         .collect()
 }
 
 /// A decision about a change. That what was changed is as it was decides the verdict also where the scenario does not: it is
 /// about us, not about what is under test.
-fn decision(scenario: &Scenario, step: &WithStep, check: &str, sentence: &str, finding: Finding) -> Decision {
-    let (name, sentence) = match &step.name {
-        Some(step) => (
-            format!("{}/{step}/{check}", scenario.name),
-            format!("{}, {step}: {sentence}", scenario.name),
-        ),
-        None => (
-            format!("{}/{check}", scenario.name),
-            format!("{}: {sentence}", scenario.name),
-        ),
-    };
-    let decision = Decision::new(Stage::Scenarios, name, sentence, finding);
-    match scenario.weight {
-        Weight::Advisory if check != RESTORED => decision.advisory(),
-        Weight::Gate | Weight::Advisory => decision,
+fn decision(scenario: &Scenario, step: &WithStep, check: &ChangeCheck, sentence: &str, finding: Finding) -> Decision {
+    let mut decision = scenario.decision(step.name.as_deref(), check.name, sentence, finding);
+    if check.name == RESTORED.name {
+        decision.weight = Weight::Gate;
     }
+    decision
 }

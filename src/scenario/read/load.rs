@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Fault, MOST_CONCURRENT, Reader, fault};
+use super::{MOST_CONCURRENT, Mistake, Reader, mistake};
 use crate::{
     probe::load::{Extent, Load, Pace},
     scenario::{
-        LoadStep, ServiceLevel,
-        file::{LoadFile, RequestFile, SloFile, Within, Written},
+        LoadStep,
+        file::{LoadFile, RequestFile},
     },
 };
 
@@ -21,7 +21,7 @@ const LONGEST: Duration = Duration::from_hours(1);
 const MOST_REQUESTS: u64 = 10_000_000;
 
 impl Reader {
-    pub(super) fn load(&mut self, at: &str, written: LoadFile) -> Result<LoadStep, Fault> {
+    pub(super) fn load(&mut self, at: &str, written: LoadFile) -> Result<LoadStep, Mistake> {
         let load = Load {
             pace: pace(at, &written)?,
             extent: extent(at, &written)?,
@@ -55,23 +55,23 @@ impl Reader {
         let request = self.request(at, request)?;
         if let Some(index) = request.expect.cel.iter().position(|one| !one.holds.uses("answer")) {
             let why = "a load keeps none of its answers; an expectation is about one `answer`";
-            return Err(fault(format!("{at}/expect/cel/{index}/holds"), "", why));
+            return Err(mistake(format!("{at}/expect/cel/{index}/holds"), "", why));
         }
         Ok(LoadStep {
             request,
             load,
-            objective: slo.as_ref().map(objective),
+            objective: slo,
         })
     }
 }
 
-fn pace(at: &str, written: &LoadFile) -> Result<Pace, Fault> {
+fn pace(at: &str, written: &LoadFile) -> Result<Pace, Mistake> {
     match (written.rate, written.workers) {
-        (Some(Written(rate)), None) => {
+        (Some(rate), None) => {
             let most = written.most_under_way.unwrap_or(UNDER_WAY);
             if !(1..=MOST_UNDER_WAY).contains(&most) {
                 let why = format!("1 to {MOST_UNDER_WAY} requests are under way at the same time");
-                return Err(fault(format!("{at}/most-under-way"), "", why));
+                return Err(mistake(format!("{at}/most-under-way"), "", why));
             }
             let most_under_way = usize::try_from(most).unwrap_or(usize::MAX);
             Ok(Pace::Rate { rate, most_under_way })
@@ -79,20 +79,20 @@ fn pace(at: &str, written: &LoadFile) -> Result<Pace, Fault> {
         (None, Some(workers)) => {
             if !(1..=MOST_CONCURRENT).contains(&workers) {
                 let why = format!("there are 1 to {MOST_CONCURRENT} workers");
-                return Err(fault(format!("{at}/workers"), "", why));
+                return Err(mistake(format!("{at}/workers"), "", why));
             }
             if written.most_under_way.is_some() {
                 let why = "`most-under-way` is for a `rate`; of workers each has one request under way";
-                return Err(fault(format!("{at}/most-under-way"), "", why));
+                return Err(mistake(format!("{at}/most-under-way"), "", why));
             }
             Ok(Pace::Workers(usize::try_from(workers).unwrap_or(usize::MAX)))
         }
-        (Some(_), Some(_)) => Err(fault(
+        (Some(_), Some(_)) => Err(mistake(
             format!("{at}/workers"),
             "",
             "a load has a `rate` or `workers`, not both",
         )),
-        (None, None) => Err(fault(
+        (None, None) => Err(mistake(
             at,
             "",
             "`rate` is missing, such as `20/s`; or `workers`, such as `4`",
@@ -100,10 +100,10 @@ fn pace(at: &str, written: &LoadFile) -> Result<Pace, Fault> {
     }
 }
 
-fn extent(at: &str, written: &LoadFile) -> Result<Extent, Fault> {
+fn extent(at: &str, written: &LoadFile) -> Result<Extent, Mistake> {
     match (written.time, written.requests) {
-        (Some(Within(time)), None) if time <= LONGEST => Ok(Extent::For(time)),
-        (Some(_), None) => Err(fault(
+        (Some(time), None) if time <= LONGEST => Ok(Extent::For(time)),
+        (Some(_), None) => Err(mistake(
             format!("{at}/for"),
             "",
             format!("a load lasts at most {LONGEST:?}"),
@@ -111,28 +111,18 @@ fn extent(at: &str, written: &LoadFile) -> Result<Extent, Fault> {
         (None, Some(requests @ 1..=MOST_REQUESTS)) => Ok(Extent::Requests(requests)),
         (None, Some(requests)) => {
             let why = format!("a load has 1 to {MOST_REQUESTS} requests, this {requests}");
-            Err(fault(format!("{at}/requests"), "", why))
+            Err(mistake(format!("{at}/requests"), "", why))
         }
-        (Some(_), Some(_)) => Err(fault(
+        (Some(_), Some(_)) => Err(mistake(
             format!("{at}/requests"),
             "",
             "a load has `for` or `requests`, not both",
         )),
-        (None, None) => Err(fault(
+        (None, None) => Err(mistake(
             at,
             "",
             "`for` is missing, such as `30s`; or `requests`, such as `600`",
         )),
-    }
-}
-
-fn objective(written: &SloFile) -> ServiceLevel {
-    let limit = |within: Option<Within>| within.map(|within| within.0);
-    ServiceLevel {
-        time_to_first_token: limit(written.time_to_first_token),
-        inter_token_latency: limit(written.inter_token_latency),
-        end_to_end: limit(written.end_to_end),
-        goodput: written.goodput.0,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Reader,
-    words::{Fault, check_name, fault},
+    words::{Mistake, check_name, mistake},
 };
 use crate::scenario::{
     Change, Step, WithStep,
@@ -25,12 +25,12 @@ pub(super) enum Naming {
 
 impl Reader {
     /// The steps that stand at a place.
-    pub(super) fn steps(&mut self, at: &str, written: Vec<StepFile>, naming: Naming) -> Result<Vec<Step>, Fault> {
+    pub(super) fn steps(&mut self, at: &str, written: Vec<StepFile>, naming: Naming) -> Result<Vec<Step>, Mistake> {
         let count = written.len();
         self.count += count;
         if count == 0 || self.count > MOST_STEPS {
             let why = format!("a scenario has 1 to {MOST_STEPS} steps, this has {}", self.count);
-            return Err(fault(at, "", why));
+            return Err(mistake(at, "", why));
         }
         let naming = if count > 1 { Naming::Needed } else { naming };
         let mut steps = Vec::new();
@@ -53,37 +53,37 @@ impl Reader {
         Ok(steps)
     }
 
-    fn name(&mut self, at: &str, name: Option<&str>, naming: Naming) -> Result<(), Fault> {
+    fn name(&mut self, at: &str, name: Option<&str>, naming: Naming) -> Result<(), Mistake> {
         match name {
             Some(name) => {
                 check_name(&format!("{at}/name"), name)?;
                 if !self.names.insert(name.to_owned()) {
                     let why = format!("another step is called `{name}`");
-                    return Err(fault(format!("{at}/name"), "", why));
+                    return Err(mistake(format!("{at}/name"), "", why));
                 }
                 Ok(())
             }
             None if naming == Naming::Needed => {
                 let why = "`name` is missing; where there are several steps each has one";
-                Err(fault(at, "", why))
+                Err(mistake(at, "", why))
             }
             None => Ok(()),
         }
     }
 
-    fn with(&mut self, at: &str, written: WithFile, naming: Naming) -> Result<WithStep, Fault> {
+    fn with(&mut self, at: &str, written: WithFile, naming: Naming) -> Result<WithStep, Mistake> {
         if !self.has_cluster {
             let why = "a step that changes the cluster needs `needs: {capabilities: [cluster]}`";
-            return Err(fault(at, "", why));
+            return Err(mistake(at, "", why));
         }
         if self.under.is_some() {
             let why = "a change stands inside of another; write one after the other";
-            return Err(fault(at, "", why));
+            return Err(mistake(at, "", why));
         }
         self.name(at, written.name.as_deref(), naming)?;
         let to = u16::try_from(written.scale.to).ok().filter(|to| *to <= MOST_PODS);
         let to = to.ok_or_else(|| {
-            fault(
+            mistake(
                 format!("{at}/scale/to"),
                 "",
                 format!("0 to {MOST_PODS} pods are possible"),

@@ -10,16 +10,16 @@ pub(super) const GIVEN: &[&str] = &["adapter", "model", "number", "prompt"];
 pub(super) const SEEN: &[&str] = &["adapter", "answer", "answers", "model", "prompt"];
 
 /// What is wrong at a place that a JSON pointer (RFC 6901) names.
-pub(super) struct Fault {
+pub(super) struct Mistake {
     pub(super) pointer: String,
     /// The text that is wrong, to point at inside what the pointer names; may be empty.
     pub(super) word: String,
     pub(super) why: String,
 }
 
-/// A fault at a place.
-pub(super) fn fault(pointer: impl Into<String>, word: &str, why: impl Into<String>) -> Fault {
-    Fault {
+/// A mistake at a place.
+pub(super) fn mistake(pointer: impl Into<String>, word: &str, why: impl Into<String>) -> Mistake {
+    Mistake {
         pointer: pointer.into(),
         word: word.to_owned(),
         why: why.into(),
@@ -30,7 +30,7 @@ pub(super) fn fault(pointer: impl Into<String>, word: &str, why: impl Into<Strin
 pub(super) fn varied(
     at: &str,
     written: &BTreeMap<String, Vec<String>>,
-) -> Result<Vec<BTreeMap<String, String>>, Fault> {
+) -> Result<Vec<BTreeMap<String, String>>, Mistake> {
     let mut length = None;
     for (name, values) in written {
         let pointer = format!("{at}/vary/{name}");
@@ -42,7 +42,7 @@ pub(super) fn varied(
                 "`{name}` has {} values; each variable has as many as the others",
                 values.len()
             );
-            return Err(fault(pointer, "", why));
+            return Err(mistake(pointer, "", why));
         }
         length = Some(values.len());
     }
@@ -56,13 +56,13 @@ pub(super) fn varied(
 }
 
 /// Refuses what cannot name a variable, or names one of ours.
-pub(super) fn check_variable(pointer: &str, name: &str) -> Result<(), Fault> {
+pub(super) fn check_variable(pointer: &str, name: &str) -> Result<(), Mistake> {
     if !template::is_name(name) {
         let why = format!("`{name}` cannot name a variable: letters, digits and `_` are expected");
-        return Err(fault(pointer, "", why));
+        return Err(mistake(pointer, "", why));
     }
     if GIVEN.contains(&name) || SEEN.contains(&name) {
-        return Err(fault(
+        return Err(mistake(
             pointer,
             "",
             format!("`{name}` is a variable of ours; choose another name"),
@@ -72,7 +72,7 @@ pub(super) fn check_variable(pointer: &str, name: &str) -> Result<(), Fault> {
 }
 
 /// Refuses what is no name of a scenario, a step or a check.
-pub(super) fn check_name(pointer: &str, name: &str) -> Result<(), Fault> {
+pub(super) fn check_name(pointer: &str, name: &str) -> Result<(), Mistake> {
     let is_word = |word: &str| {
         !word.is_empty()
             && word
@@ -84,13 +84,13 @@ pub(super) fn check_name(pointer: &str, name: &str) -> Result<(), Fault> {
     }
     let name: String = name.chars().take(60).collect();
     let why = format!("`{name}` is no name: small letters, digits and `-` between them are expected");
-    Err(fault(pointer, "", why))
+    Err(mistake(pointer, "", why))
 }
 
 /// Refuses what is no sentence.
-pub(super) fn check_sentence(pointer: &str, sentence: &str) -> Result<(), Fault> {
+pub(super) fn check_sentence(pointer: &str, sentence: &str) -> Result<(), Mistake> {
     if sentence.trim().is_empty() || sentence.len() > 400 || sentence.contains('\n') {
-        return Err(fault(pointer, "", "one sentence is expected here"));
+        return Err(mistake(pointer, "", "one sentence is expected here"));
     }
     Ok(())
 }

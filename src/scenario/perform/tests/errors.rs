@@ -16,12 +16,12 @@ async fn an_error_without_a_body_is_one_where_the_release_answers_so(
         .respond_with(ResponseTemplate::new(400))
         .mount(&server)
         .await;
-    let ground = Ground {
+    let target = Target {
         error_form,
         capabilities: [Capability::EndpointPicker].into(),
-        ..ground(&server)
+        ..target(&server)
     };
-    let record = performed(&shipped("missing-model"), &ground).await;
+    let record = performed(&shipped("missing-model"), &target).await;
     let findings = findings(&record);
     assert_eq!(
         *findings["missing-model/error-body"] == Finding::Holds,
@@ -48,7 +48,7 @@ async fn a_success_where_an_error_is_expected_is_refused() {
         .respond_with(ResponseTemplate::new(200).set_body_json(completion(&json!({"model": "m", "prompt": "x"}))))
         .mount(&server)
         .await;
-    let record = performed(&shipped("errors"), &ground(&server)).await;
+    let record = performed(&shipped("errors"), &target(&server)).await;
     let broken = broken(&record);
     assert_eq!(
         broken,

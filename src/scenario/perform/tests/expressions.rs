@@ -14,7 +14,7 @@ async fn expressions_decide_over_each_answer_or_all(#[case] holds: &str, #[case]
     let text = format!(
         "- request:\n    path: /v1/completions\n    json: {{model: '${{model}}', prompt: a}}\n    repeat: 2\n    expect: {{answer: success, cel: [{{name: it, sentence: it is so, holds: \"{holds}\"}}]}}\n"
     );
-    let record = performed(&scenario(&text), &ground(&server)).await;
+    let record = performed(&scenario(&text), &target(&server)).await;
     let finding = findings(&record)["a/it"];
     match otherwise {
         None => assert_eq!(*finding, Finding::Holds),
@@ -37,7 +37,7 @@ async fn an_expression_that_runs_for_ages_is_given_up_once_and_decides_nothing()
         "- request:\n    path: /v1/completions\n    json: {{model: '${{model}}', prompt: a}}\n    repeat: 50\n    expect: {{answer: success, cel: [{{name: it, sentence: it is so, holds: \"{FOR_AGES}\"}}]}}\n"
     );
     let began = Instant::now();
-    let record = performed(&scenario(&text), &ground(&server)).await;
+    let record = performed(&scenario(&text), &target(&server)).await;
     let finding = findings(&record)["a/it"];
     assert!(
         matches!(finding, Finding::Undecided { why } if why.contains("given up")),

@@ -80,22 +80,22 @@ steps:
 - request: {name: after, path: /v1/models, expect: {answer: success}}
 ";
 
-fn on_a_cluster(server: &MockServer) -> Ground {
-    Ground {
+fn on_a_cluster(server: &MockServer) -> Target {
+    Target {
         capabilities: BTreeSet::from([Capability::Cluster]),
-        ..ground(server)
+        ..target(server)
     }
 }
 
-async fn performed_with(text: &str, ground: &Ground, changer: &Noting) -> (RunRecord, Option<String>) {
+async fn performed_with(text: &str, target: &Target, changer: &Noting) -> (RunRecord, Option<String>) {
     let scenario = read("a.yaml", text.as_bytes()).unwrap();
     let (events, mut heard) = Events::channel();
     let mut record = RunRecord::default();
     record.fold(&Event::Expected {
-        checks: expected(&scenario, ground),
+        checks: expected(&scenario, target),
     });
     let probe = Probe::new(Duration::from_millis(500)).unwrap();
-    let spoilt = perform(&scenario, &probe, ground, changer, &events).await;
+    let spoilt = perform(&scenario, &probe, target, changer, &events).await;
     drop(events);
     while let Some(event) = heard.recv().await {
         record.fold(&event);
@@ -212,8 +212,8 @@ async fn where_it_is_not_as_before_nothing_more_is_performed(
 ) {
     let server = empty_pool().await;
     let changer = Noting::new(fails);
-    let ground = on_a_cluster(&server);
-    let (record, spoilt) = performed_with(UNDER, &ground, &changer).await;
+    let target = on_a_cluster(&server);
+    let (record, spoilt) = performed_with(UNDER, &target, &changer).await;
     assert_eq!(broken(&record), [check]);
     let skipped = findings(&record)["a/after/models-list"];
     assert!(
@@ -221,16 +221,16 @@ async fn where_it_is_not_as_before_nothing_more_is_performed(
         "{skipped:?}"
     );
     assert_eq!(record.never_decided(), Vec::<&str>::new());
-    let spoilt = spoilt.expect("the ground is spoilt");
+    let spoilt = spoilt.expect("the target is spoilt");
     assert!(spoilt.contains("the scenario a") && spoilt.contains(said), "{spoilt}");
     // The next scenario is left out check by check, as it was expected.
     let next = shipped("models");
     let (events, mut heard) = Events::channel();
-    leave_out(&next, &ground, &spoilt, &events);
+    leave_out(&next, &target, &spoilt, &events);
     drop(events);
     let mut record = RunRecord::default();
     record.fold(&Event::Expected {
-        checks: expected(&next, &ground),
+        checks: expected(&next, &target),
     });
     while let Some(event) = heard.recv().await {
         record.fold(&event);
@@ -243,10 +243,10 @@ async fn where_it_is_not_as_before_nothing_more_is_performed(
 async fn of_an_advisory_scenario_only_that_the_change_is_taken_back_decides() {
     let server = model_server().await;
     let text = UNDER.replace("steps:\n- with", "weight: advisory\nsteps:\n- with");
-    let ground = on_a_cluster(&server);
+    let target = on_a_cluster(&server);
     let scenario = read("a.yaml", text.as_bytes()).unwrap();
-    assert_eq!(expected(&scenario, &ground), ["a/away/restored"]);
-    let (record, _) = performed_with(&text, &ground, &Noting::new(Fails::Never)).await;
+    assert_eq!(expected(&scenario, &target), ["a/away/restored"]);
+    let (record, _) = performed_with(&text, &target, &Noting::new(Fails::Never)).await;
     let gates: Vec<&str> = record
         .decisions
         .iter()
@@ -271,12 +271,12 @@ async fn what_may_not_be_changed_is_not_touched(
 ) {
     let server = model_server().await;
     let changer = Noting::new(Fails::Never);
-    let ground = Ground {
+    let target = Target {
         capabilities,
         unchangeable,
-        ..ground(&server)
+        ..target(&server)
     };
-    let (record, spoilt) = performed_with(UNDER, &ground, &changer).await;
+    let (record, spoilt) = performed_with(UNDER, &target, &changer).await;
     assert_eq!((changer.asked(), spoilt), (Vec::new(), None));
     let skipped = findings(&record)["a"];
     assert!(

@@ -1,41 +1,30 @@
-//! An error says what is wrong, in a form that clients read.
-//!
-//! Sources: OpenAI API reference, "Error codes" (`{"error": {"message", "type", "param", "code"}}`); vLLM before v0.10
-//! has the same fields without the object around them; the endpoint picker answers `inference error: <Code> -
-//! <message>` in plain text, before v1.5.0 `inference gateway: …`; the oldest answer with an empty body.
+//! The body is JSON, strictly, and that of an error says what is wrong.
 
 use serde_json::Value;
 
-use super::{ErrorForm, Judged, Seen, WireCheck, quoted, seen::Form};
+use super::{AnswerKind, ErrorForm, WireCheck, form::Form, quoted};
 use crate::{check::diagnosis::words_of_picker, verdict::CauseCode};
 
-/// The endpoint picker's codes with the status that each goes with. Source: measured on v1.5.0; codes that are not
-/// here go with any status that is.
-const PICKERS_CODES: &[(&str, u16)] = &[
-    ("BadRequest", 400),
-    ("InferencePoolResourceExhausted", 429),
-    ("ResourceExhausted", 429),
-    ("Internal", 500),
-    ("ServiceUnavailable", 503),
-];
+/// One JSON object, in UTF-8, every key once, nothing before or after it.
+pub(super) const JSON: WireCheck = WireCheck {
+    name: "json",
+    sentence: "the body is one JSON object in UTF-8, with every key once and nothing around it",
+    cause: |_| CauseCode::AnswerMalformed,
+    decides: &[AnswerKind::Completion, AnswerKind::Models, AnswerKind::Embeddings],
+    judge: |seen| Ok(seen.read_json()?.as_ref().err().cloned().unwrap_or_default()),
+};
 
-/// The body of an error.
-pub(super) struct ErrorBody;
-
-impl WireCheck for ErrorBody {
-    fn name(&self) -> &'static str {
-        "error-body"
-    }
-
-    fn sentence(&self) -> &'static str {
-        "the error says what is wrong, in a form that clients read"
-    }
-
-    fn cause(&self, _: &Seen<'_>) -> CauseCode {
-        CauseCode::ErrorBodyMalformed
-    }
-
-    fn judge(&self, seen: &Seen<'_>) -> Judged {
+/// An error says what is wrong, in a form that clients read.
+///
+/// Sources: OpenAI API reference, "Error codes" (`{"error": {"message", "type", "param", "code"}}`); vLLM before v0.10 has
+/// the same fields without the object around them; the endpoint picker answers `inference error: <Code> - <message>` in
+/// plain text, before v1.5.0 `inference gateway: …`; the oldest answer with an empty body.
+pub(super) const ERROR_BODY: WireCheck = WireCheck {
+    name: "error-body",
+    sentence: "the error says what is wrong, in a form that clients read",
+    cause: |_| CauseCode::ErrorBodyMalformed,
+    decides: &[AnswerKind::Error],
+    judge: |seen| {
         let (received, admitted) = seen.error()?;
         match seen.form()? {
             Form::Empty if admitted == ErrorForm::JsonPickerOrEmpty => Ok(Vec::new()),
@@ -49,8 +38,18 @@ impl WireCheck for ErrorBody {
                 .collect()),
             _ => Ok(faults(seen.json()?, received.status)),
         }
-    }
-}
+    },
+};
+
+/// The endpoint picker's codes with the status that each goes with. Source: measured on v1.5.0; codes that are not
+/// here go with any status that is.
+const PICKERS_CODES: &[(&str, u16)] = &[
+    ("BadRequest", 400),
+    ("InferencePoolResourceExhausted", 429),
+    ("ResourceExhausted", 429),
+    ("Internal", 500),
+    ("ServiceUnavailable", 503),
+];
 
 fn pickers_fault(text: &str, status: u16) -> Option<String> {
     let words = words_of_picker(text).unwrap_or_default();

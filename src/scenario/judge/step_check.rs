@@ -1,15 +1,16 @@
 //! What one check says of all answers of a step, added up as they come.
 
 use crate::{
+    check::wire::WIRE_CHECKS,
     probe::Answer,
     record::{Decision, Exchange},
-    scenario::{RequestStep, Scenario, wire},
+    scenario::{RequestStep, Scenario},
     verdict::Finding,
 };
 
 /// What a check came to so far.
 #[derive(Debug)]
-pub(super) struct Tally {
+pub(super) struct StepCheck {
     /// The check's name without that of the scenario.
     pub(super) name: String,
     /// What is true when it holds.
@@ -32,7 +33,7 @@ fn rank(finding: &Finding) -> u8 {
     }
 }
 
-impl Tally {
+impl StepCheck {
     /// A check that has said nothing.
     pub(super) fn new(name: String, sentence: String) -> Self {
         Self {
@@ -56,7 +57,8 @@ impl Tally {
 
     /// Where it is shown: the checks of the wire first, in their order.
     pub(super) fn place(&self) -> usize {
-        wire::names().position(|name| name == self.name).unwrap_or(usize::MAX)
+        let of_the_wire = WIRE_CHECKS.iter().position(|check| check.name == self.name);
+        of_the_wire.unwrap_or(usize::MAX)
     }
 
     /// The decision that it comes to, of so many requests.
@@ -71,7 +73,7 @@ impl Tally {
             }
             Some(finding) => finding,
         };
-        let mut decision = super::decision(scenario, step, &self.name, &self.sentence, finding);
+        let mut decision = scenario.decision(step.name.as_deref(), &self.name, &self.sentence, finding);
         decision.exchange = self.exchange.map(Box::new);
         decision
     }

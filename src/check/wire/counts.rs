@@ -1,9 +1,8 @@
-//! Token counts are there and add up.
+//! Reading token counts.
 
 use serde_json::Value;
 
-use super::{Endpoint, Judged, Seen, Unjudged, WireCheck, quoted};
-use crate::verdict::CauseCode;
+use super::{Endpoint, quoted};
 
 /// Token counts, each as the answer has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,51 +55,5 @@ impl Counts {
         } else {
             Err(faults)
         }
-    }
-}
-
-impl Seen<'_> {
-    /// The token counts, where they are there and add up.
-    pub(super) fn counts(&self) -> Result<Counts, Unjudged> {
-        let usage = self
-            .usage()?
-            .ok_or_else(|| Unjudged::because("the answer counts no tokens"))?;
-        Counts::of(usage, self.expected.endpoint).map_err(|_| Unjudged::because("the token counts are wrong"))
-    }
-}
-
-/// `usage`.
-pub(super) struct Usage;
-
-impl WireCheck for Usage {
-    fn name(&self) -> &'static str {
-        "answer-usage"
-    }
-
-    fn sentence(&self) -> &'static str {
-        "the token counts are there, add up, and fit what was said"
-    }
-
-    fn cause(&self, _: &Seen<'_>) -> CauseCode {
-        CauseCode::TokenCountWrong
-    }
-
-    fn judge(&self, seen: &Seen<'_>) -> Judged {
-        let counts = match seen.usage()? {
-            Some(usage) => Counts::of(usage, seen.expected.endpoint),
-            None if seen.is_stream() => return Err(Unjudged::because("the stream counts no tokens")),
-            None => return Ok(vec!["`usage` is missing".into()]),
-        };
-        let counts = match counts {
-            Ok(counts) => counts,
-            Err(faults) => return Ok(faults),
-        };
-        let says = seen
-            .choices()
-            .is_ok_and(|choices| choices.iter().any(|choice| !choice.text.is_empty()));
-        if says && counts.completion == 0 {
-            return Ok(vec!["`usage.completion_tokens` is 0, and there is text".into()]);
-        }
-        Ok(Vec::new())
     }
 }

@@ -7,7 +7,7 @@ use crate::{check::wire::ErrorForm, record::ConfiguredLatencies, release::Tag};
 
 /// What a scenario is performed on.
 #[derive(Debug, Clone, Default)]
-pub struct Ground {
+pub struct Target {
     /// The address that paths are appended to, such as `http://10.0.0.1:80`, without a `/` at its end.
     pub base: String,
     /// The model that is asked for.
@@ -36,7 +36,7 @@ pub struct Ground {
     pub unchangeable: BTreeMap<Role, String>,
 }
 
-impl Ground {
+impl Target {
     /// Why a scenario cannot be performed here; `None` where it can.
     pub fn lacks(&self, scenario: &Scenario) -> Option<String> {
         let releases = &scenario.releases;
@@ -97,12 +97,12 @@ mod tests {
         super::super::read("a.yaml", text.as_bytes()).unwrap()
     }
 
-    fn ground(release: Option<&str>) -> Ground {
-        Ground {
+    fn target(release: Option<&str>) -> Target {
+        Target {
             release: release.map(|tag| tag.parse().unwrap()),
             variant: Some("sim".into()),
             capabilities: BTreeSet::from([Capability::Adapter]),
-            ..Ground::default()
+            ..Target::default()
         }
     }
 
@@ -124,7 +124,7 @@ mod tests {
         #[case] release: Option<&str>,
         #[case] said: Option<&str>,
     ) {
-        let lacks = ground(release).lacks(&scenario(needs));
+        let lacks = target(release).lacks(&scenario(needs));
         match said {
             None => assert_eq!(lacks, None),
             Some(said) => assert!(lacks.as_ref().is_some_and(|lacks| lacks.contains(said)), "{lacks:?}"),

@@ -1,30 +1,24 @@
-//! `content-type`, and no coding of the body that nobody asked for.
+//! The form that the body of an answer must have, and whether its headers say that it has it.
 
-use super::{Judged, Seen, WireCheck, quoted, seen::Form};
-use crate::{probe::Received, verdict::CauseCode};
+use super::quoted;
+use crate::probe::Received;
 
-/// The value of `content-type` tells the form that the body must have.
-pub(super) struct ContentType;
-
-impl WireCheck for ContentType {
-    fn name(&self) -> &'static str {
-        "content-type"
-    }
-
-    fn sentence(&self) -> &'static str {
-        "the body is of the type that the request must get, in UTF-8, and not packed"
-    }
-
-    fn cause(&self, _: &Seen<'_>) -> CauseCode {
-        CauseCode::AnswerMalformed
-    }
-
-    fn judge(&self, seen: &Seen<'_>) -> Judged {
-        Ok(faults(seen.wanted()?, seen.form()?))
-    }
+/// The form that the body of an answer must have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// One JSON text.
+    Json,
+    /// A stream of events.
+    Stream,
+    /// The endpoint picker's plain text.
+    PickersWords,
+    /// An error without a body.
+    Empty,
+    /// Whatever an endpoint that nothing is known of sends.
+    Unknown,
 }
 
-/// What is wrong with the type of a body that must have this form.
+/// What is wrong with the headers of a body that must have this form: its type, and a coding that nobody asked for.
 pub(super) fn faults(received: &Received, form: Form) -> Vec<String> {
     let wanted = match form {
         Form::Json => "application/json",

@@ -7,8 +7,9 @@ use serde_json::Value;
 use super::{
     Endpoint, ErrorForm, Expected, StatusWanted, Unjudged,
     choices::{self, Choice},
-    content_type,
-    stream::Events,
+    counts::Counts,
+    events::Events,
+    form::{self, Form},
     strict,
 };
 use crate::{
@@ -16,24 +17,9 @@ use crate::{
     probe::{Answer, Received, latency::Latencies},
 };
 
-/// The form that the body of an answer must have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    /// One JSON text.
-    Json,
-    /// A stream of events.
-    Stream,
-    /// The endpoint picker's plain text.
-    PickersWords,
-    /// An error without a body.
-    Empty,
-    /// Whatever an endpoint that nothing is known of sends.
-    Unknown,
-}
-
 /// An answer beside what it must be, its body read in the form that it must have.
 #[derive(Debug)]
-pub struct Seen<'a> {
+pub struct ParsedAnswer<'a> {
     /// What it must be.
     pub expected: &'a Expected,
     /// What came.
@@ -50,7 +36,7 @@ enum Body {
     Stream(Events),
 }
 
-impl<'a> Seen<'a> {
+impl<'a> ParsedAnswer<'a> {
     /// Reads an answer.
     pub fn of(expected: &'a Expected, answer: &'a Answer) -> Self {
         let body = Body::Unread(Unjudged::because("nothing of the body was read"));
@@ -67,7 +53,7 @@ impl<'a> Seen<'a> {
     fn read(&self) -> Result<Body, Unjudged> {
         let received = self.wanted()?;
         let form = self.form()?;
-        if !content_type::faults(received, form).is_empty() {
+        if !form::faults(received, form).is_empty() {
             return Err(Unjudged::because("the body is of another type than it must be"));
         }
         let kept = || {
@@ -223,5 +209,13 @@ impl<'a> Seen<'a> {
         let objects = self.objects()?;
         let usage = |object: &&'_ Value| object.get("usage").is_some_and(|usage| !usage.is_null());
         Ok(objects.into_iter().rfind(usage).and_then(|object| object.get("usage")))
+    }
+
+    /// The token counts, where they are there and add up.
+    pub(super) fn counts(&self) -> Result<Counts, Unjudged> {
+        let usage = self
+            .usage()?
+            .ok_or_else(|| Unjudged::because("the answer counts no tokens"))?;
+        Counts::of(usage, self.expected.endpoint).map_err(|_| Unjudged::because("the token counts are wrong"))
     }
 }
