@@ -122,7 +122,7 @@ const SECRETS: &[&str] = &["HF_TOKEN", "GITHUB_TOKEN", "HUGGING_FACE_HUB_TOKEN",
 impl Caller {
     /// What takes secrets out of everything that is said: it knows those of the environment.
     pub fn redactor(&self) -> Redactor {
-        let mut redactor = Redactor::new();
+        let redactor = Redactor::new();
         for secret in SECRETS.iter().filter_map(|name| self.host.variable(name)) {
             redactor.learn(secret);
         }

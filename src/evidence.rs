@@ -1,6 +1,6 @@
 //! What is written beside the reports for someone who must find out why: pods, events, logs.
 //!
-//! Every byte goes through the redaction sink. Secrets are not asked for.
+//! Every byte goes through the redactor. Secrets are not asked for.
 
 use std::{fs, io, path::Path};
 
@@ -11,7 +11,7 @@ use kube::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::record::Sink;
+use crate::redact::Redactor;
 
 /// Lines of each container's log that are kept.
 const LOG_LINES: i64 = 500;
@@ -21,12 +21,12 @@ const LOG_LINES: i64 = 500;
 ///
 /// # Errors
 /// A file cannot be written.
-pub async fn gather(client: &Client, namespace: &str, directory: &Path, sink: &Sink) -> io::Result<()> {
+pub async fn gather(client: &Client, namespace: &str, directory: &Path, redactor: &Redactor) -> io::Result<()> {
     fs::create_dir_all(directory)?;
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let events: Api<Event> = Api::namespaced(client.clone(), namespace);
-    list(&events, &directory.join("events.json"), sink).await?;
-    let Some(found) = list(&pods, &directory.join("pods.json"), sink).await? else {
+    list(&events, &directory.join("events.json"), redactor).await?;
+    let Some(found) = list(&pods, &directory.join("pods.json"), redactor).await? else {
         return Ok(());
     };
     for pod in found {
@@ -45,7 +45,7 @@ pub async fn gather(client: &Client, namespace: &str, directory: &Path, sink: &S
                     let suffix = if previous { ".previous" } else { "" };
                     fs::write(
                         directory.join(format!("{name}.{}{suffix}.log", container.name)),
-                        sink.redact(&log),
+                        redactor.redact(&log),
                     )?;
                 }
             }
@@ -54,7 +54,7 @@ pub async fn gather(client: &Client, namespace: &str, directory: &Path, sink: &S
     Ok(())
 }
 
-async fn list<K>(api: &Api<K>, path: &Path, sink: &Sink) -> io::Result<Option<Vec<K>>>
+async fn list<K>(api: &Api<K>, path: &Path, redactor: &Redactor) -> io::Result<Option<Vec<K>>>
 where
     K: Resource + Clone + DeserializeOwned + Serialize + std::fmt::Debug,
 {
@@ -62,6 +62,6 @@ where
         return Ok(None);
     };
     let text = serde_json::to_string_pretty(&found.items)?;
-    fs::write(path, sink.redact(&text))?;
+    fs::write(path, redactor.redact(&text))?;
     Ok(Some(found.items))
 }

@@ -21,13 +21,12 @@ mod fold;
 mod journal;
 mod load;
 mod outcome;
-mod sink;
+mod redacted;
 
 pub use fold::{Change, RunRecord};
 pub use journal::Journal;
 pub use load::{ConfiguredLatencies, Counted, LoadFigures, Objective, Quantiles, in_percent};
 pub use outcome::Tally;
-pub use sink::Sink;
 
 /// The version of the record's JSON form; raised when a field changes its meaning or goes away.
 pub const RECORD_VERSION: u32 = 1;

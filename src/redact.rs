@@ -1,9 +1,12 @@
-//! The one redaction sink: text that leaves the process goes through it.
+//! The one redactor: text that leaves the process goes through it.
 //!
 //! Redacts by value (secrets that were seen), and by pattern (tokens, keys, userinfo in URLs). It never shortens
 //! what it keeps: the placeholder has a fixed width, so that snapshots stay stable.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 /// What stands in for a secret.
 pub const PLACEHOLDER: &str = "[redacted]";
@@ -14,10 +17,10 @@ const TOKEN_PREFIXES: &[&str] = &["hf_", "sk-", "ghp_", "gho_", "ghs_", "github_
 /// Shortest run of token characters after a prefix that counts as a token; `sk-` alone is prose.
 const SHORTEST_TOKEN: usize = 8;
 
-/// Removes secrets from text.
+/// Removes secrets from text. Its clones share what they know: what one learns, all redact from then on.
 #[derive(Debug, Clone, Default)]
 pub struct Redactor {
-    values: BTreeSet<String>,
+    values: Arc<RwLock<BTreeSet<String>>>,
 }
 
 impl Redactor {
@@ -26,27 +29,34 @@ impl Redactor {
         Self::default()
     }
 
-    /// Remembers a secret by value. Values under 6 characters are ignored: they would redact prose.
-    pub fn learn(&mut self, secret: impl Into<String>) {
+    /// Remembers a secret by value, also as it stands in quotes, with `"` and `\` escaped. Values under 6 characters are
+    /// ignored: they would redact prose.
+    pub fn learn(&self, secret: impl Into<String>) {
         let secret = secret.into();
-        if secret.len() >= 6 {
-            self.values.insert(secret);
+        if secret.len() < 6 {
+            return;
         }
+        let mut values = self.values.write().unwrap_or_else(PoisonError::into_inner);
+        values.insert(secret.escape_debug().to_string());
+        values.insert(secret);
     }
 
     /// The text without secrets.
     pub fn redact(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        // Longest first: a secret may contain another.
-        let mut values: Vec<_> = self.values.iter().collect();
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        for value in values {
-            text = text.replace(value.as_str(), PLACEHOLDER);
-        }
+        let text = self.redact_values(text);
         let text = redact_private_keys(&text);
         let text = redact_after(&text, "Bearer ");
         let text = redact_userinfo(&text);
         redact_tokens(&text)
+    }
+
+    fn redact_values(&self, text: &str) -> String {
+        let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
+        // Longest first: a secret may contain another.
+        let mut found: Vec<&String> = values.iter().filter(|value| text.contains(value.as_str())).collect();
+        found.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        let replaced = |text: String, value: &String| text.replace(value.as_str(), PLACEHOLDER);
+        found.into_iter().fold(text.to_owned(), replaced)
     }
 }
 
@@ -177,17 +187,25 @@ mod tests {
 
     #[test]
     fn learned_values_go_the_longest_first() {
-        let mut redactor = Redactor::new();
+        let redactor = Redactor::new();
         redactor.learn("secret");
         redactor.learn("secret-and-more");
         redactor.learn("ab");
         assert_eq!(redactor.redact("secret-and-more ab secret"), "[redacted] ab [redacted]");
     }
 
+    #[test]
+    fn what_one_clone_learns_the_others_redact_also_where_it_stands_in_quotes() {
+        let redactor = Redactor::new();
+        redactor.clone().learn(r#"a"secret\"#);
+        assert_eq!(redactor.redact(r#"said a"secret\"#), "said [redacted]");
+        assert_eq!(redactor.redact(&format!("{:?}", r#"a"secret\"#)), r#""[redacted]""#);
+    }
+
     proptest! {
         #[test]
         fn redaction_neither_panics_nor_leaks_a_learned_value(text in ".{0,200}", secret in "[a-z]{6,12}") {
-            let mut redactor = Redactor::new();
+            let redactor = Redactor::new();
             redactor.learn(secret.clone());
             let redacted = redactor.redact(&format!("{text}{secret}{text}"));
             prop_assert!(!redacted.contains(&secret) || PLACEHOLDER.contains(&secret));

@@ -7,8 +7,6 @@ use std::path::PathBuf;
 
 use crate::record::Render;
 
-pub use crate::record::Sink;
-
 mod closing;
 mod json;
 mod junit;

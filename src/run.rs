@@ -13,8 +13,9 @@ use crate::{
     images::ImageSource,
     plan::{self, Plan},
     record::{Event, Events, Reporter, RunRecord},
+    redact::Redactor,
     release::{Access, Release, RemoteError, Source},
-    report::{Outputs, Sink},
+    report::Outputs,
     scenario::Selection,
 };
 
@@ -105,7 +106,7 @@ pub enum Strictness {
 /// use quickproof::{
 ///     host::Host,
 ///     redact::Redactor,
-///     report::{Outputs, Sink},
+///     report::Outputs,
 ///     run::{Run, endpoint::EndpointOrder},
 ///     scenario::Selection,
 ///     verdict::Outcome,
@@ -128,7 +129,7 @@ pub enum Strictness {
 ///     limit: Duration::from_secs(5),
 ///     command: "quickproof probe 127.0.0.1:9".to_owned(),
 /// };
-/// let run = Run::prepare_endpoint(Host::real(), order, Sink::new(Redactor::default())).await?;
+/// let run = Run::prepare_endpoint(Host::real(), order, Redactor::new()).await?;
 /// let directory = tempfile::tempdir()?;
 /// let outputs = Outputs::open(directory.path(), run.id(), None, None)?;
 /// let record = run.carry_out(outputs, Box::new(Silent)).await;
@@ -139,7 +140,7 @@ pub enum Strictness {
 /// ```
 pub struct Run {
     host: Host,
-    sink: Sink,
+    redactor: Redactor,
     beginning: Beginning,
     kind: Kind,
 }
@@ -199,7 +200,7 @@ impl Run {
     ///
     /// # Errors
     /// Something of the order is wrong or missing; each is a sentence with the way out.
-    pub async fn prepare(host: Host, mut order: Order, sink: Sink) -> Result<Self, OrderError> {
+    pub async fn prepare(host: Host, mut order: Order, redactor: Redactor) -> Result<Self, OrderError> {
         let mut release = order.source.open(&host).await?;
         let mut notes = Vec::new();
         let plan = draw_whole(&host, order.access, &release, &mut order.options, &mut notes).await?;
@@ -215,7 +216,7 @@ impl Run {
         };
         Ok(Self {
             host,
-            sink,
+            redactor,
             beginning,
             kind: Kind::Guide(Box::new((order, release, plan))),
         })
@@ -225,7 +226,7 @@ impl Run {
     ///
     /// # Errors
     /// It answers, and which model is meant cannot be told.
-    pub async fn prepare_endpoint(host: Host, order: EndpointOrder, sink: Sink) -> Result<Self, EndpointError> {
+    pub async fn prepare_endpoint(host: Host, order: EndpointOrder, redactor: Redactor) -> Result<Self, EndpointError> {
         let command = order.command.clone();
         let run = EndpointRun::prepare(order).await?;
         let beginning = Beginning {
@@ -236,7 +237,7 @@ impl Run {
         };
         Ok(Self {
             host,
-            sink,
+            redactor,
             beginning,
             kind: Kind::Endpoint(Box::new(run)),
         })
@@ -251,7 +252,7 @@ impl Run {
     pub async fn carry_out(self, outputs: Outputs, reporter: Box<dyn Reporter>) -> RunRecord {
         let Self {
             host,
-            sink,
+            redactor,
             beginning,
             kind,
         } = self;
@@ -259,14 +260,14 @@ impl Run {
         let hearers = Hearers {
             outputs,
             reporter,
-            sink: sink.clone(),
+            redactor: redactor.clone(),
         };
         let machine = host.clone();
         let told = telling::told(&machine, beginning, hearers, async move |events| match kind {
             Kind::Endpoint(run) => guarded(&events, run.perform(&events)).await,
             Kind::Guide(parts) => {
                 let (order, release, plan) = *parts;
-                let Ok(context) = Context::open(host, order, id, events, sink, evidence) else {
+                let Ok(context) = Context::open(host, order, id, events, redactor, evidence) else {
                     return;
                 };
                 let nouns = Box::pin(nouns_in_order(&context, &release, plan));

@@ -9,7 +9,6 @@ use crate::{
     cli::{Caller, Usage, block_on, reports::ReportArguments, scenario::SelectionArguments},
     record::RunRecord,
     redact::Redactor,
-    report::Sink,
     run::{
         Run,
         endpoint::{EndpointError, EndpointOrder},
@@ -79,8 +78,7 @@ pub fn run(arguments: &ProbeArguments, caller: &Caller, out: &mut dyn Write) -> 
         command: caller.command.clone(),
     };
     let record = block_on(async {
-        let sink = Sink::new(redactor.clone());
-        let run = match Run::prepare_endpoint(caller.host.clone(), order, sink).await {
+        let run = match Run::prepare_endpoint(caller.host.clone(), order, redactor.clone()).await {
             Ok(run) => run,
             Err(EndpointError::Probe(error)) => return Err(error.into()),
             Err(error) => return Err(Usage::new(anyhow::anyhow!("{}", redactor.redact(&error.to_string()))).into()),
@@ -111,7 +109,7 @@ impl ProbeArguments {
 
 /// The caller's redactor, which also knows what headers hold: the whole value, and each word of it but the first.
 fn redactor(caller: &Caller, headers: &[(String, String)]) -> Redactor {
-    let mut redactor = caller.redactor();
+    let redactor = caller.redactor();
     for (_, value) in headers {
         redactor.learn(value.clone());
         value.split_whitespace().skip(1).for_each(|word| redactor.learn(word));

@@ -16,7 +16,6 @@ use crate::{
     images::ImageSource,
     plan::{self, Phase},
     release,
-    report::Sink,
     run::{Keep, Order, Run, Strictness},
     scenario::duration,
     verdict::ExitCode,
@@ -112,7 +111,7 @@ Examples:
 pub fn run(arguments: &VerifyArguments, caller: &Caller) -> anyhow::Result<ExitCode> {
     let order = arguments.order(caller)?;
     block_on(async {
-        let prepared = Run::prepare(caller.host.clone(), order, Sink::new(caller.redactor())).await;
+        let prepared = Run::prepare(caller.host.clone(), order, caller.redactor()).await;
         let run = prepared.map_err(cannot_begin)?;
         let (outputs, live) = arguments.reports.open(run.id(), caller)?;
         let record = Box::pin(run.carry_out(outputs, Box::new(live))).await;

@@ -11,7 +11,8 @@ use std::{
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 
 use crate::{
-    record::{Change, Decision, Event, Reporter, RunRecord, Sink, Stage},
+    record::{Change, Decision, Event, Reporter, RunRecord, Stage},
+    redact::Redactor,
     report::{
         Outputs,
         outputs::{Draft, WriteError},
@@ -33,13 +34,13 @@ const RUN_ENDED: &str = "run-ended";
 
 /// Takes a run's events until [`Event::Ended`], or until nobody is left to send one, and returns what they add up to.
 ///
-/// Each event loses its secrets in `sink`, is appended to the journal, and only then heard of by `reporter` and by the
+/// Each event loses its secrets in `redactor`, is appended to the journal, and only then heard of by `reporter` and by the
 /// report files. The record returned is the one that the reports show: its outcome and its exit code are the run's.
 pub async fn write(
     mut receiver: mpsc::UnboundedReceiver<Event>,
     outputs: Outputs,
     reporter: Box<dyn Reporter>,
-    sink: Sink,
+    redactor: Redactor,
 ) -> RunRecord {
     let mut writer = Writer {
         outputs,
@@ -56,7 +57,7 @@ pub async fn write(
     loop {
         tokio::select! {
             biased;
-            event = receiver.recv() => match event.map(|event| sink.event(event)) {
+            event = receiver.recv() => match event.map(|event| redactor.event(event)) {
                 Some(ended @ Event::Ended { .. }) => {
                     last = Some(ended);
                     break;
@@ -253,7 +254,7 @@ mod tests {
         }
     }
 
-    async fn written(base: &Path, events: Vec<Event>, mut ear: Ear, sink: Sink) -> RunRecord {
+    async fn written(base: &Path, events: Vec<Event>, mut ear: Ear, redactor: Redactor) -> RunRecord {
         let outputs = Outputs::open(base, "7f3a", None, None).unwrap();
         ear.journal = base.join("7f3a").join(JOURNAL_FILE);
         let (sender, receiver) = Events::channel();
@@ -261,7 +262,7 @@ mod tests {
             sender.send(event);
         }
         drop(sender);
-        write(receiver, outputs, Box::new(ear), sink).await
+        write(receiver, outputs, Box::new(ear), redactor).await
     }
 
     fn outcome_on_disk(base: &Path) -> serde_json::Value {
@@ -274,7 +275,7 @@ mod tests {
     async fn the_journal_has_each_event_before_anybody_hears_of_it() {
         let base = tempfile::tempdir().unwrap();
         let ear = Ear::default();
-        let record = written(base.path(), vec![holds(), ended()], ear.clone(), Sink::default()).await;
+        let record = written(base.path(), vec![holds(), ended()], ear.clone(), Redactor::new()).await;
         assert_eq!(record.exit_code(), ExitCode::Passed);
         assert_eq!(ear.heard.lock().unwrap().len(), 3);
         assert_eq!(ear.heard.lock().unwrap().last().unwrap(), "closed");
@@ -284,7 +285,7 @@ mod tests {
     #[tokio::test]
     async fn a_run_that_falls_silent_is_errored_on_disk_too() {
         let base = tempfile::tempdir().unwrap();
-        let record = written(base.path(), vec![holds()], Ear::default(), Sink::default()).await;
+        let record = written(base.path(), vec![holds()], Ear::default(), Redactor::new()).await;
         assert_eq!(record.outcome(), Outcome::Errored);
         assert_eq!(outcome_on_disk(base.path()), "errored");
     }
@@ -296,20 +297,20 @@ mod tests {
             deaf: true,
             ..Ear::default()
         };
-        let record = written(base.path(), vec![holds(), ended()], ear, Sink::default()).await;
+        let record = written(base.path(), vec![holds(), ended()], ear, Redactor::new()).await;
         assert_eq!(record.exit_code(), ExitCode::Passed);
     }
 
     #[tokio::test]
     async fn a_secret_reaches_neither_journal_nor_reports() {
         let base = tempfile::tempdir().unwrap();
-        let sink = Sink::default();
-        sink.learn("correct-horse-battery");
+        let redactor = Redactor::new();
+        redactor.learn("correct-horse-battery");
         let note = Event::Noted {
             stage: Stage::Release,
             sentence: "token correct-horse-battery".into(),
         };
-        written(base.path(), vec![note, holds(), ended()], Ear::default(), sink).await;
+        written(base.path(), vec![note, holds(), ended()], Ear::default(), redactor).await;
         for file in fs::read_dir(base.path().join("7f3a")).unwrap() {
             let path = file.unwrap().path();
             let text = fs::read_to_string(&path).unwrap();
@@ -329,7 +330,7 @@ mod tests {
         for event in [holds(), ended()] {
             sender.send(event);
         }
-        let record = write(receiver, outputs, Box::new(Silent), Sink::default()).await;
+        let record = write(receiver, outputs, Box::new(Silent), Redactor::new()).await;
         assert_eq!(record.exit_code(), ExitCode::Errored);
         assert_eq!(outcome_on_disk(base.path()), "errored", "the others say so as well");
     }
@@ -351,7 +352,7 @@ mod tests {
             seen: seen.into(),
         };
         let events = vec![waiting("a"), waiting("b"), ended()];
-        written(base.path(), events, Ear::default(), Sink::default()).await;
+        written(base.path(), events, Ear::default(), Redactor::new()).await;
         let journal = Journal::read(&base.path().join("7f3a").join(JOURNAL_FILE)).unwrap();
         assert_eq!(journal.len(), 3);
     }

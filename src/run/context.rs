@@ -12,7 +12,7 @@ use crate::{
     deploy::Deployer,
     host::Host,
     record::{Event, Events, Stage},
-    report::Sink,
+    redact::Redactor,
 };
 
 /// What the parts of a run share, and what must outlive them for teardown.
@@ -22,7 +22,7 @@ pub(super) struct Context {
     /// The run's id.
     pub(super) id: String,
     pub(super) events: Events,
-    pub(super) sink: Sink,
+    pub(super) redactor: Redactor,
     pub(super) inventory: Inventory,
     /// The directory for evidence.
     pub(super) evidence: PathBuf,
@@ -50,7 +50,7 @@ impl Context {
         order: Order,
         id: String,
         events: Events,
-        sink: Sink,
+        redactor: Redactor,
         evidence: PathBuf,
     ) -> Result<Self, Stopped> {
         let unwritten =
@@ -62,7 +62,7 @@ impl Context {
             order,
             id,
             events,
-            sink,
+            redactor,
             inventory,
             evidence,
             scratch,

@@ -16,7 +16,7 @@ use crate::{
     host::poll,
     images::ImageRef,
     probe::{Answer, BODY_BOUND, Outgoing, Probe, Unanswered, metrics::Metrics},
-    report::Sink,
+    redact::Redactor,
 };
 
 /// The port of the endpoint picker's metrics, in every release.
@@ -138,7 +138,7 @@ impl Scraper {
     pub(super) async fn open(
         deployer: &Deployer,
         seen: &Observation,
-        sink: &Sink,
+        redactor: &Redactor,
         probe: Probe,
     ) -> Result<Self, String> {
         let pods = pods(deployer, seen);
@@ -156,7 +156,7 @@ impl Scraper {
             .grant_metrics_access(&namespace, &account)
             .await
             .map_err(|failed| format!("leave to read cannot be granted: {}", failed.actual))?;
-        sink.learn(access.token.clone());
+        redactor.learn(access.token.clone());
         let name = pod.metadata.name.clone().unwrap_or_default();
         let forward = forward(&deployer.site.client, &namespace, &name, METRICS_PORT)
             .await

@@ -66,7 +66,7 @@ async fn proof(quickstart: &Quickstart<'_>, outgoing: &Outgoing, seen: &Observat
     let images = picker::running_images(deployer, seen, &pickers, &quickstart.images.digests());
     events.waiting(Stage::Proof, "the endpoint picker's metrics", "reading");
     let for_metrics = probe(events, picker::SCRAPE_LIMIT)?;
-    let scraper = Scraper::open(deployer, seen, &context.sink, for_metrics).await;
+    let scraper = Scraper::open(deployer, seen, &context.redactor, for_metrics).await;
     let probe = probe(events, REQUEST_LIMIT)?;
 
     let before = picker::look(&scraper).await;

@@ -27,7 +27,7 @@ pub(super) async fn run(context: Context) {
             &deployer.site.client,
             &deployer.site.namespace,
             &context.evidence,
-            &context.sink,
+            &context.redactor,
         );
         if let Ok(Err(error)) = tokio::time::timeout(EVIDENCE_BUDGET, gathered).await {
             context

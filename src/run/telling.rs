@@ -6,7 +6,8 @@ use super::stopped::harness_failed;
 use crate::{
     host::Host,
     record::{Event, Events, Reporter, RunRecord, Stage, Subject},
-    report::{self, Outputs, Sink},
+    redact::Redactor,
+    report::{self, Outputs},
 };
 
 /// What is said of a run before anything of it happens.
@@ -28,7 +29,7 @@ pub(super) struct Hearers {
     /// The live reporter.
     pub(super) reporter: Box<dyn Reporter>,
     /// What takes secrets out before anybody hears anything.
-    pub(super) sink: Sink,
+    pub(super) redactor: Redactor,
 }
 
 /// Says that a run begins, lets its middle say what happens, says that it ended, and returns the record; never fails.
@@ -42,9 +43,9 @@ pub(super) async fn told<F: Future<Output = ()>>(
     let Hearers {
         outputs,
         reporter,
-        sink,
+        redactor,
     } = hearers;
-    let writer = tokio::spawn(report::write(receiver, outputs, reporter, sink));
+    let writer = tokio::spawn(report::write(receiver, outputs, reporter, redactor));
     let began = Instant::now();
     events.send(Event::Began {
         run: beginning.run,

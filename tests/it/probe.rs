@@ -16,7 +16,8 @@ use futures::StreamExt as _;
 use quickproof::{
     host::Host,
     record::{Decision, Event, Reporter, RunRecord},
-    report::{Outputs, Sink},
+    redact::Redactor,
+    report::Outputs,
     run::{Run, endpoint::EndpointOrder},
     scenario::{self, Scenario},
     verdict::{Finding, Outcome},
@@ -235,7 +236,7 @@ async fn performed(ask: Ask, server: &Served, limit: Duration) -> RunRecord {
         limit,
         command: String::new(),
     };
-    let run = Run::prepare_endpoint(Host::real(), order, Sink::default())
+    let run = Run::prepare_endpoint(Host::real(), order, Redactor::new())
         .await
         .unwrap();
     let outputs = Outputs::open(directory.path(), run.id(), None, None).unwrap();

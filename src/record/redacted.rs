@@ -3,8 +3,6 @@
 //! Each event is taken apart field by field, without `..`: a new field does not compile until somebody has said what
 //! becomes of it here.
 
-use std::sync::{Arc, PoisonError, RwLock};
-
 use super::{ConfiguredLatencies, Counted, Decision, Deviation, Event, Exchange, LoadFigures, Provenance, Subject};
 use crate::{
     redact::{PLACEHOLDER, Redactor},
@@ -21,36 +19,7 @@ const SECRET_HEADERS: &[&str] = &[
     "api-key",
 ];
 
-/// The redactor of a run, shared by all who may learn a secret.
-#[derive(Debug, Clone, Default)]
-pub struct Sink {
-    redactor: Arc<RwLock<Redactor>>,
-}
-
-impl Sink {
-    /// A sink that begins with what `redactor` knows.
-    pub fn new(redactor: Redactor) -> Self {
-        Self {
-            redactor: Arc::new(RwLock::new(redactor)),
-        }
-    }
-
-    /// Remembers a secret by value, from now on.
-    pub fn learn(&self, secret: impl Into<String>) {
-        self.redactor
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .learn(secret);
-    }
-
-    /// The text without secrets.
-    pub fn redact(&self, text: &str) -> String {
-        self.redactor
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .redact(text)
-    }
-
+impl Redactor {
     /// The event without secrets.
     pub fn event(&self, event: Event) -> Event {
         let text = |text: String| self.redact(&text);
@@ -317,8 +286,8 @@ mod tests {
 
     #[test]
     fn a_learned_secret_leaves_no_trace_in_any_field_of_a_decision() {
-        let sink = Sink::default();
-        sink.learn(SECRET);
+        let redactor = Redactor::new();
+        redactor.learn(SECRET);
         let mut decision = Decision::new(
             Stage::Request,
             format!("check {SECRET}"),
@@ -338,19 +307,19 @@ mod tests {
             took_ms: 1,
             failure: Some(SECRET.into()),
         }));
-        let json = serde_json::to_string(&sink.event(Event::Decided { decision })).unwrap();
+        let json = serde_json::to_string(&redactor.event(Event::Decided { decision })).unwrap();
         assert!(!json.contains(SECRET), "{json}");
         assert_eq!(json.matches(PLACEHOLDER).count(), 9);
     }
 
     #[test]
     fn a_secret_that_is_also_a_word_of_ours_does_not_break_the_event() {
-        let sink = Sink::default();
-        sink.learn("deployment");
+        let redactor = Redactor::new();
+        redactor.learn("deployment");
         let event = Event::Entered {
             stage: Stage::Deployment,
         };
-        assert_eq!(sink.event(event.clone()), event);
+        assert_eq!(redactor.event(event.clone()), event);
     }
 
     #[test]
@@ -362,7 +331,7 @@ mod tests {
             "after",
         ]
         .map(str::to_owned);
-        let kept = Sink::default().lines(&lines);
+        let kept = Redactor::new().lines(&lines);
         assert_eq!(kept, [PLACEHOLDER, "after"]);
     }
 
@@ -381,7 +350,7 @@ mod tests {
             took_ms: 0,
             failure: None,
         };
-        let headers = Sink::default().exchange(exchange).headers;
+        let headers = Redactor::new().exchange(exchange).headers;
         assert_eq!(headers[0].1, PLACEHOLDER);
         assert_eq!(headers[1].1, "envoy");
     }
