@@ -11,15 +11,16 @@ use std::{
     time::Duration,
 };
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use owo_colors::OwoColorize as _;
 use tokio::time::Instant;
 
 use crate::{
     host::{Host, shell_quoted},
+    log::{self, Kept, Log, OnStandardError},
     record::{Event, Events},
     redact::Redactor,
-    report::{Colours, Glyphs, Look, Medium, Verbosity},
+    report::{Colours, Console, Glyphs, Look, Medium, Verbosity},
     run::OrderError,
     verdict::ExitCode,
 };
@@ -80,9 +81,10 @@ pub struct Manner {
     /// When to use colours. `NO_COLOR` and `CLICOLOR_FORCE` are heeded by `auto`
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: When,
-    /// Show evidence, headers and bodies in full
-    #[arg(short, long, global = true, conflicts_with = "quiet")]
-    verbose: bool,
+    /// Show evidence, headers and bodies in full; given twice (`-vv`), also what is done when, as `run.log` has it.
+    /// `QUICKPROOF_LOG` says what of it: `debug`, `quickproof::host=trace`
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    verbose: u8,
     /// Show only what does not hold, and the last block
     #[arg(short, long, global = true)]
     quiet: bool,
@@ -109,6 +111,11 @@ pub struct Caller {
     pub manner: Manner,
     /// The command line as one would type it again; not redacted yet.
     pub command: String,
+    /// Standard error, for what is told while a run goes on.
+    pub console: Console,
+    /// The log, which a run writes into its directory.
+    pub log: Log,
+    redactor: Redactor,
 }
 
 /// An error in what was typed, or in an input that it names: exit code 2, and nothing was made.
@@ -120,13 +127,41 @@ pub struct Usage(anyhow::Error);
 const SECRETS: &[&str] = &["HF_TOKEN", "GITHUB_TOKEN", "HUGGING_FACE_HUB_TOKEN", probe::API_KEY];
 
 impl Caller {
-    /// What takes secrets out of everything that is said: it knows those of the environment.
-    pub fn redactor(&self) -> Redactor {
+    /// Begins the log, as it is asked for.
+    ///
+    /// # Errors
+    /// The filter of [`log::VARIABLE`] cannot be read.
+    fn new(host: Host, manner: Manner, command: String, kept: Kept) -> Result<Self, Usage> {
         let redactor = Redactor::new();
-        for secret in SECRETS.iter().filter_map(|name| self.host.variable(name)) {
+        for secret in SECRETS.iter().filter_map(|name| host.variable(name)) {
             redactor.learn(secret);
         }
-        redactor
+        let on_standard_error = match host.variable(log::VARIABLE) {
+            Some(filter) => OnStandardError::Filtered(filter),
+            None if manner.verbose > 1 => OnStandardError::Usual,
+            None => OnStandardError::Nothing,
+        };
+        let console = Console::new(io::stderr());
+        let told = console.clone();
+        let tell = move |line: &str| {
+            // Whoever closed standard error does not want to read it.
+            let _ = told.print(&format!("{line}\n"));
+        };
+        let log = log::begin(on_standard_error, kept, &redactor, tell).map_err(Usage::new)?;
+        Ok(Self {
+            host,
+            manner,
+            command,
+            console,
+            log,
+            redactor,
+        })
+    }
+
+    /// What takes secrets out of everything that is said: it knows those of the environment, and what it learns the log
+    /// knows too.
+    pub fn redactor(&self) -> Redactor {
+        self.redactor.clone()
     }
 
     /// Tells an error that does not end the program, as the one that does is told.
@@ -168,6 +203,14 @@ fn cannot_begin(error: OrderError) -> anyhow::Error {
 }
 
 impl Command {
+    /// Whether it is a run, which has a directory.
+    fn keeps_log(&self) -> Kept {
+        match self {
+            Self::Verify(_) | Self::Probe(_) => Kept::InFile,
+            _ => Kept::Nowhere,
+        }
+    }
+
     fn run(self, caller: &Caller) -> anyhow::Result<ExitCode> {
         match self {
             Self::Verify(arguments) => verify::run(&arguments, caller),
@@ -254,12 +297,17 @@ pub fn main() -> std::process::ExitCode {
             .into();
         }
     };
-    let caller = Caller {
-        host: Host::real(),
-        manner: arguments.manner,
-        command: command_line(&typed),
-    };
     let command = arguments.command;
+    let caller = Caller::new(
+        Host::real(),
+        arguments.manner,
+        command_line(&typed),
+        command.keeps_log(),
+    );
+    let caller = match caller {
+        Ok(caller) => caller,
+        Err(error) => return exit_code_of(&error.into(), &Redactor::new(), &mut io::stderr().lock()).into(),
+    };
     // A panic has said what it is on standard error; what remains is to end with a code that is in the table.
     catch_unwind(AssertUnwindSafe(|| command.run(&caller)))
         .map_or(ExitCode::Errored, |result| {
@@ -321,8 +369,8 @@ impl Manner {
     pub fn verbosity(self) -> Verbosity {
         match (self.quiet, self.verbose) {
             (true, _) => Verbosity::Quiet,
-            (false, true) => Verbosity::Verbose,
-            (false, false) => Verbosity::Normal,
+            (false, 1..) => Verbosity::Verbose,
+            (false, 0) => Verbosity::Normal,
         }
     }
 
@@ -416,7 +464,7 @@ mod tests {
         };
         let manner = Manner {
             color,
-            verbose: false,
+            verbose: 0,
             quiet: false,
         };
         assert_eq!(manner.colours(&host, medium), colours);

@@ -7,6 +7,7 @@ use std::{path::PathBuf, time::Duration};
 use kube::Client;
 
 pub mod address;
+mod calls;
 pub mod capacity;
 pub mod configuration;
 mod error;

@@ -287,6 +287,7 @@ impl Host {
     ///
     /// # Errors
     /// As [`Host::run`].
+    #[tracing::instrument(name = "child", level = "debug", skip_all, fields(command = %call.line(), exit), err(level = "debug"))]
     pub async fn run_with(&self, call: &Call, on_line: &mut (dyn FnMut(&str) + Send)) -> Result<Ended, HostError> {
         let program = self
             .find_program(&call.program)
@@ -354,7 +355,7 @@ impl Host {
                 stderr: stderr?,
             })
         };
-        match call.time_limit {
+        let ended = match call.time_limit {
             None => talk.await.map_err(start),
             Some(limit) => match tokio::time::timeout(limit, talk).await {
                 Ok(ended) => ended.map_err(start),
@@ -363,7 +364,9 @@ impl Host {
                     seconds: limit.as_secs(),
                 }),
             },
-        }
+        }?;
+        tracing::Span::current().record("exit", tracing::field::display(ended.status));
+        Ok(ended)
     }
 
     /// Runs a child process that must succeed.

@@ -12,6 +12,7 @@ pub mod guide;
 pub mod host;
 pub mod images;
 pub mod lint;
+pub mod log;
 pub mod manifest;
 pub mod plan;
 pub mod probe;

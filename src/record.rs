@@ -20,6 +20,7 @@ use crate::verdict::{Finding, Weight};
 mod fold;
 mod journal;
 mod load;
+mod logged;
 mod outcome;
 mod redacted;
 
@@ -72,6 +73,11 @@ impl Stage {
             Self::Scenarios => "scenarios",
             Self::Cleanup => "cleanup",
         }
+    }
+
+    /// Its span in the log.
+    pub fn span(self) -> tracing::Span {
+        tracing::info_span!("stage", name = self.word())
     }
 }
 
@@ -353,6 +359,7 @@ pub struct Events {
     sender: mpsc::UnboundedSender<Event>,
     deviations: Arc<AtomicUsize>,
     stage: Arc<Mutex<Stage>>,
+    waits: Arc<logged::Waits>,
 }
 
 impl Events {
@@ -363,6 +370,7 @@ impl Events {
             sender,
             deviations: Arc::default(),
             stage: Arc::new(Mutex::new(Stage::Release)),
+            waits: Arc::default(),
         };
         (events, receiver)
     }
@@ -372,11 +380,12 @@ impl Events {
         Self::channel().0
     }
 
-    /// Sends one event. The writer lives as long as the run does; once it is gone nobody is left to tell.
+    /// Logs one event and sends it. The writer lives as long as the run does; once it is gone nobody is left to tell.
     pub fn send(&self, event: Event) {
         if let Event::Entered { stage } = event {
             *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
         }
+        logged::log(&event, &self.waits);
         let _ = self.sender.send(event);
     }
 

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use crate::record::Render;
 
 mod closing;
+mod console;
 mod json;
 mod junit;
 mod load;
@@ -18,6 +19,7 @@ mod terminal;
 mod text;
 mod writer;
 
+pub use console::Console;
 pub use json::Json;
 pub use junit::Junit;
 pub use outputs::{Outputs, OutputsError};

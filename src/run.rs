@@ -6,13 +6,14 @@
 use std::{path::PathBuf, time::Duration};
 
 use futures::FutureExt as _;
+use tracing::Instrument as _;
 
 use crate::{
     cluster::ExistingCluster,
     host::{Host, docker},
     images::ImageSource,
     plan::{self, Plan},
-    record::{Event, Events, Reporter, RunRecord},
+    record::{Event, Events, Reporter, RunRecord, Stage},
     redact::Redactor,
     release::{Access, Release, RemoteError, Source},
     report::Outputs,
@@ -264,7 +265,7 @@ impl Run {
         };
         let machine = host.clone();
         let told = telling::told(&machine, beginning, hearers, async move |events| match kind {
-            Kind::Endpoint(run) => guarded(&events, run.perform(&events)).await,
+            Kind::Endpoint(run) => guarded(&events, run.perform(&events).instrument(Stage::Scenarios.span())).await,
             Kind::Guide(parts) => {
                 let (order, release, plan) = *parts;
                 let Ok(context) = Context::open(host, order, id, events, redactor, evidence) else {
@@ -273,7 +274,7 @@ impl Run {
                 let nouns = Box::pin(nouns_in_order(&context, &release, plan));
                 guarded(&context.events, nouns).await;
                 guide::judge_strictness(&context);
-                teardown::run(context).await;
+                teardown::run(context).instrument(Stage::Cleanup.span()).await;
             }
         });
         Box::pin(told).await
@@ -285,16 +286,25 @@ impl Run {
 async fn nouns_in_order(context: &Context, release: &Release, plan: Plan) -> Result<(), Stopped> {
     guide::present(context, release, &plan);
     // Whether the nodes of somebody's cluster ask our registry decides how images are had, so it is opened first.
-    let existing = ground::open_existing(context).await?;
-    let images = ground::provide_images(context, &plan, existing.as_ref()).await?;
+    let existing = ground::open_existing(context);
+    let existing = existing.instrument(Stage::Cluster.span()).await?;
+    let images = ground::provide_images(context, &plan, existing.as_ref());
+    let images = images.instrument(Stage::Images.span()).await?;
     let plan = guide::complete(context, plan, &images).await?;
-    let cluster = ground::ready_cluster(context, existing, &images).await?;
-    let quickstart = deployment::deploy(context, release, &plan, cluster, images).await?;
-    let seen = judging::await_ready(&quickstart).await?;
-    quickstart.read_values().await?;
-    let asked = request::ask(&quickstart, seen).await?;
-    let proven = proof::prove(&quickstart, asked).await?;
-    scenarios::perform_selected(&quickstart, &proven).await
+    let cluster = ground::ready_cluster(context, existing, &images);
+    let cluster = cluster.instrument(Stage::Cluster.span()).await?;
+    let quickstart = deployment::deploy(context, release, &plan, cluster, images);
+    let quickstart = quickstart.instrument(Stage::Deployment.span()).await?;
+    let seen = judging::await_ready(&quickstart);
+    let seen = seen.instrument(Stage::Conditions.span()).await?;
+    let read = quickstart.read_values();
+    read.instrument(Stage::Deployment.span()).await?;
+    let asked = request::ask(&quickstart, seen);
+    let asked = asked.instrument(Stage::Request.span()).await?;
+    let proven = proof::prove(&quickstart, asked);
+    let proven = proven.instrument(Stage::Proof.span()).await?;
+    let performed = scenarios::perform_selected(&quickstart, &proven);
+    performed.instrument(Stage::Scenarios.span()).await
 }
 
 /// A part of a run, up to its end, a signal, or a panic.

@@ -5,12 +5,15 @@ use std::{path::PathBuf, time::Instant};
 use clap::Args;
 
 use super::{Caller, Usage};
-use crate::report::{Live, Outputs, Terminal};
+use crate::{
+    log,
+    report::{Live, Outputs, Terminal},
+};
 
 /// Where a run's reports go.
 #[derive(Debug, Clone, Args)]
 pub struct ReportArguments {
-    /// Where each run gets a directory of its own: journal, text, JUnit and JSON reports
+    /// Where each run gets a directory of its own: log, journal, text, JUnit and JSON reports
     #[arg(
         long,
         value_name = "DIR",
@@ -34,6 +37,7 @@ impl ReportArguments {
     pub fn open(&self, id: &str, caller: &Caller) -> Result<(Outputs, Terminal), Usage> {
         let (junit, json) = (self.junit_file.as_deref(), self.json_file.as_deref());
         let outputs = Outputs::open(&self.output_dir, id, junit, json).map_err(Usage::new)?;
+        caller.log.write_to(&outputs.directory().join(log::FILE_NAME));
         let live = Live {
             look: caller.manner.look(&caller.host),
             medium: caller.manner.medium(&caller.host),
@@ -42,7 +46,7 @@ impl ReportArguments {
         };
         let started = Instant::now();
         let clock = Box::new(move || started.elapsed());
-        let terminal = Terminal::new(Box::new(std::io::stderr()), live, clock);
+        let terminal = Terminal::new(caller.console.clone(), live, clock);
         Ok((outputs, terminal))
     }
 }

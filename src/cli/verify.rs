@@ -181,7 +181,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::{cli::Manner, host::Host, release::Source};
+    use crate::{cli::Manner, host::Host, log::Kept, release::Source};
 
     #[derive(Parser)]
     struct Alone {
@@ -195,11 +195,8 @@ mod tests {
     }
 
     fn order(words: &[&str]) -> Result<Order, Usage> {
-        let caller = Caller {
-            host: Host::with_variables([]),
-            manner: Manner::default(),
-            command: "quickproof verify".into(),
-        };
+        let (host, command) = (Host::with_variables([]), "quickproof verify".into());
+        let caller = Caller::new(host, Manner::default(), command, Kept::Nowhere)?;
         typed(words).unwrap().order(&caller)
     }
 

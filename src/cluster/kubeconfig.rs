@@ -7,10 +7,12 @@ use std::{
 
 use kube::{
     Client,
+    client::ClientBuilder,
     config::{Config, KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
+use tower::layer::layer_fn;
 
-use super::ClusterError;
+use super::{ClusterError, calls::Logged};
 use crate::host::Host;
 
 /// Where the kubeconfig of a cluster of ours is, by kind's name for it.
@@ -38,7 +40,9 @@ pub(super) async fn connect(path: &Path, config: Kubeconfig, context: &str) -> R
     if matches!(config.cluster_url.host(), Some("127.0.0.1" | "localhost" | "[::1]")) {
         config.proxy_url = None;
     }
-    Client::try_from(config).map_err(|source| ClusterError::api(format!("context `{context}`"), source))
+    let builder = ClientBuilder::try_from(config);
+    let builder = builder.map_err(|source| ClusterError::api(format!("context `{context}`"), source))?;
+    Ok(builder.with_layer(&layer_fn(Logged)).build())
 }
 
 pub(super) fn read(path: &Path) -> Result<Kubeconfig, ClusterError> {

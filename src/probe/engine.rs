@@ -5,6 +5,7 @@ use std::{future::Future, time::Duration};
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, timeout_at};
 use tower::util::MapFutureLayer;
+use tracing::{Instrument as _, Span, field::Empty};
 
 use super::{Answer, BODY_BOUND, Chunk, Outgoing, Received, Unanswered, clock, digest, failure};
 
@@ -59,6 +60,16 @@ impl Bounds {
 pub struct Probe {
     client: reqwest::Client,
     bounds: Bounds,
+    purpose: Purpose,
+}
+
+/// What requests are sent for, which decides how loudly the log speaks of each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// To look at each answer.
+    Proof,
+    /// To make load.
+    Load,
 }
 
 impl Probe {
@@ -89,13 +100,42 @@ impl Probe {
             Protocol::Negotiated => builder,
         };
         let client = builder.build()?;
-        Ok(Self { client, bounds })
+        Ok(Self {
+            client,
+            bounds,
+            purpose: Purpose::Proof,
+        })
+    }
+
+    /// The same probe, whose requests are too many for the log to speak of each.
+    #[must_use]
+    pub fn for_load(&self) -> Self {
+        Self {
+            purpose: Purpose::Load,
+            ..self.clone()
+        }
     }
 
     /// Sends one request and reads the answer to its end. Never fails: what went wrong is in the answer.
     ///
     /// All times are noted when a piece comes off the connection, before anything in it is read.
     pub async fn send(&self, request: Outgoing) -> Answer {
+        let span = self.span(&request);
+        let answer = self.exchange(request).instrument(span.clone()).await;
+        span.record("status", answer.received().map(|received| received.status));
+        span.record("failure", answer.outcome.as_ref().err().map(Unanswered::kind));
+        answer
+    }
+
+    fn span(&self, request: &Outgoing) -> Span {
+        let Outgoing { method, url, .. } = request;
+        match self.purpose {
+            Purpose::Proof => tracing::debug_span!("request", %method, %url, status = Empty, failure = Empty),
+            Purpose::Load => tracing::trace_span!("request", %method, %url, status = Empty, failure = Empty),
+        }
+    }
+
+    async fn exchange(&self, request: Outgoing) -> Answer {
         let began = Instant::now();
         clock::with_notes(began, async {
             let limits = Limits {

@@ -205,6 +205,7 @@ impl Web {
             match self.send_once(request).await {
                 Err(error @ (WebError::Unreachable { .. } | WebError::ServerBroken { .. })) => {
                     let note = format!("asked again after a failure: {}", in_words(&error));
+                    tracing::info!(?pause, "{note}");
                     self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
                     tokio::time::sleep(pause).await;
                 }
@@ -219,6 +220,7 @@ impl Web {
         std::mem::take(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    #[tracing::instrument(name = "fetch", level = "debug", skip_all, fields(url = %request.url, status, bytes), err(level = "debug"))]
     async fn send_once(&self, request: &WebRequest) -> Result<WebResponse, WebError> {
         let unreachable = |error: reqwest::Error| WebError::Unreachable {
             url: request.url.to_string(),
@@ -240,6 +242,8 @@ impl Web {
         };
         let answer = sending.send().await.map_err(unreachable)?;
         let status = answer.status();
+        let span = tracing::Span::current();
+        span.record("status", status.as_u16());
         if status.is_server_error() {
             return Err(WebError::ServerBroken {
                 url: request.url.to_string(),

@@ -4,16 +4,12 @@
 //! same is said at most every ten seconds, and only when nothing else was: a reader, or a CI system with an idle
 //! limit, must be able to tell slow from stuck.
 
-use std::{
-    collections::BTreeMap,
-    io::{self, Write},
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt::Write as _, io, time::Duration};
 
 use crate::{
     record::{Change, Decision, DeviationKind, Event, Reporter, RunRecord, Stage},
     report::{
-        Look, Medium, ReportPaths, Verbosity,
+        Console, Look, Medium, ReportPaths, Verbosity,
         closing::closing,
         load, page,
         paint::{Line, Tone},
@@ -26,9 +22,6 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// Frames of the spinner; one a tick.
 const FRAMES: [&str; 8] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧"];
-
-/// Puts the cursor at the beginning of the row and clears it.
-const CLEAR_ROW: &str = "\r\u{1b}[2K";
 
 /// How the live report is printed.
 #[derive(Debug, Clone)]
@@ -45,7 +38,7 @@ pub struct Live {
 
 /// The live report.
 pub struct Terminal {
-    out: Box<dyn Write + Send>,
+    console: Console,
     live: Live,
     /// Time since the process started.
     clock: Box<dyn Fn() -> Duration + Send>,
@@ -58,7 +51,6 @@ pub struct Terminal {
     waiting: Option<Waiting>,
     waiting_since: BTreeMap<String, Duration>,
     printed_at: Duration,
-    row_is_drawn: bool,
     frame: usize,
 }
 
@@ -77,11 +69,11 @@ impl std::fmt::Debug for Terminal {
 }
 
 impl Terminal {
-    /// A live report on `out`. `clock` says how long the process has run.
-    pub fn new(out: Box<dyn Write + Send>, live: Live, clock: Box<dyn Fn() -> Duration + Send>) -> Self {
+    /// A live report on `console`. `clock` says how long the process has run.
+    pub fn new(console: Console, live: Live, clock: Box<dyn Fn() -> Duration + Send>) -> Self {
         let now = clock();
         Self {
-            out,
+            console,
             live,
             clock,
             record: RunRecord::default(),
@@ -92,7 +84,6 @@ impl Terminal {
             waiting: None,
             waiting_since: BTreeMap::new(),
             printed_at: now,
-            row_is_drawn: false,
             frame: 0,
         }
     }
@@ -101,28 +92,21 @@ impl Terminal {
         self.live.verbosity == Verbosity::Quiet
     }
 
-    fn clear_row(&mut self) -> io::Result<()> {
-        if self.row_is_drawn {
-            self.row_is_drawn = false;
-            self.out.write_all(CLEAR_ROW.as_bytes())?;
-        }
-        Ok(())
-    }
-
     /// Prints lines, with seconds in front where it is a log.
     fn print(&mut self, lines: &[Line]) -> io::Result<()> {
-        self.clear_row()?;
         let now = (self.clock)();
+        let mut text = String::new();
         for line in lines {
             for row in self.live.look.paint(line).lines() {
-                match self.live.medium {
-                    Medium::Terminal => writeln!(self.out, "{row}")?,
-                    Medium::Log => writeln!(self.out, "{:>6.1} s  {row}", now.as_secs_f64())?,
-                }
+                // A string takes everything.
+                let _ = match self.live.medium {
+                    Medium::Terminal => writeln!(text, "{row}"),
+                    Medium::Log => writeln!(text, "{:>6.1} s  {row}", now.as_secs_f64()),
+                };
             }
         }
         self.printed_at = now;
-        self.out.flush()
+        self.console.print(&text)
     }
 
     /// Prints lines of a stage, under its heading.
@@ -220,9 +204,7 @@ impl Terminal {
         };
         let spinner = Line::indented(0).with(Tone::Dim, format!("{} ", FRAMES[self.frame % FRAMES.len()]));
         let row = self.live.look.paint_row(&spinner.followed_by(pulse));
-        write!(self.out, "{CLEAR_ROW}{row}")?;
-        self.row_is_drawn = true;
-        self.out.flush()
+        self.console.draw_row(&row)
     }
 }
 
@@ -233,7 +215,7 @@ impl Reporter for Terminal {
             Event::Began { version, subject, .. } if !self.quiet() => {
                 self.print(&[page::header(version, subject)])?;
                 if self.live.medium == Medium::Terminal {
-                    writeln!(self.out)?;
+                    self.console.print("\n")?;
                 }
             }
             Event::Entered { stage } => {
@@ -299,26 +281,29 @@ impl Reporter for Terminal {
 
     fn on_close(&mut self) -> io::Result<()> {
         self.print_built()?;
-        self.clear_row()?;
-        writeln!(self.out)?;
+        let mut text = String::from("\n");
         for line in closing(&self.record, &self.live.reports) {
-            writeln!(self.out, "{}", self.live.look.paint(&line))?;
+            text.push_str(&self.live.look.paint(&line));
+            text.push('\n');
         }
-        self.out.flush()
+        self.console.print(&text)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+    use std::{
+        io::Write,
+        sync::{
+            Arc, Mutex,
+            atomic::{AtomicU64, Ordering},
+        },
     };
 
     use super::*;
     use crate::{
         record::Deviation,
-        report::{Colours, Glyphs},
+        report::{Colours, Glyphs, console::CLEAR_ROW},
         verdict::{Cause, CauseCode},
     };
 
@@ -357,7 +342,7 @@ mod tests {
             reports: Vec::new(),
         };
         let clock = Box::new(move || Duration::from_secs(clock.load(Ordering::Relaxed)));
-        (Terminal::new(Box::new(paper.clone()), live, clock), paper, seconds)
+        (Terminal::new(Console::new(paper.clone()), live, clock), paper, seconds)
     }
 
     fn waiting(seen: &str) -> Event {

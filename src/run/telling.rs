@@ -2,6 +2,8 @@
 
 use std::{future::Future, time::Instant};
 
+use tracing::Instrument as _;
+
 use super::stopped::harness_failed;
 use crate::{
     host::Host,
@@ -34,6 +36,16 @@ pub(super) struct Hearers {
 
 /// Says that a run begins, lets its middle say what happens, says that it ended, and returns the record; never fails.
 pub(super) async fn told<F: Future<Output = ()>>(
+    host: &Host,
+    beginning: Beginning,
+    hearers: Hearers,
+    middle: impl FnOnce(Events) -> F,
+) -> RunRecord {
+    let span = tracing::info_span!("run", id = %beginning.run);
+    tell(host, beginning, hearers, middle).instrument(span).await
+}
+
+async fn tell<F: Future<Output = ()>>(
     host: &Host,
     beginning: Beginning,
     hearers: Hearers,

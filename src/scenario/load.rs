@@ -174,6 +174,7 @@ pub(super) async fn perform(
     // What differs from request to request is known; whatever can be filled once can be filled always.
     let first = request.outgoing(target, variables, 1)?;
     let varies = request.varies(target, variables);
+    let probe = probe.for_load();
     let mut judge = judge::StepJudge::new(scenario, request, target, &first);
     let mut figures = Figures::new(step.objective);
     let on = format!("scenario {}", scenario.words(request.name.as_deref()));

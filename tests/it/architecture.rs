@@ -9,7 +9,7 @@ use std::{
 /// The rooms, floor by floor from the ground up. A room may use every room of a lower floor.
 const FLOORS: &[&[&str]] = &[
     &["verdict", "redact"],
-    &["host", "record"],
+    &["host", "record", "log"],
     &["release", "manifest"],
     &["guide"],
     &["probe", "plan", "cluster"],

@@ -11,6 +11,7 @@ mod commands;
 mod lies;
 mod lint;
 mod load;
+mod log;
 mod matrix;
 mod plan;
 mod probe;

@@ -10,7 +10,7 @@ use std::{
 
 use quickproof::{
     record::{Event, Journal, Render, Reporter, RunRecord},
-    report::{Colours, FORMATS, Glyphs, Json, Junit, Live, Look, Medium, Terminal, Text, Verbosity},
+    report::{Colours, Console, FORMATS, Glyphs, Json, Junit, Live, Look, Medium, Terminal, Text, Verbosity},
     verdict::{Finding, Outcome, Weight},
 };
 
@@ -77,7 +77,7 @@ fn live(events: &[Event], look: Look, medium: Medium) -> String {
         *seconds += 1;
         Duration::from_secs(*seconds)
     });
-    let mut terminal = Terminal::new(Box::new(paper.clone()), live, clock);
+    let mut terminal = Terminal::new(Console::new(paper.clone()), live, clock);
     for event in events {
         terminal.on_event(event).unwrap();
     }

@@ -1,0 +1,100 @@
+//! Standard error as the live report and the log share it.
+
+use std::{
+    fmt,
+    io::{self, Write},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// Puts the cursor at the beginning of the row and clears it.
+pub(super) const CLEAR_ROW: &str = "\r\u{1b}[2K";
+
+/// Where live lines go; its clones are the same place. The row at the bottom, which is drawn again and again, gives way to
+/// every line, so that no line is torn.
+#[derive(Clone)]
+pub struct Console {
+    shown: Arc<Mutex<Shown>>,
+}
+
+struct Shown {
+    out: Box<dyn Write + Send>,
+    row_is_drawn: bool,
+}
+
+impl fmt::Debug for Console {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Console").finish_non_exhaustive()
+    }
+}
+
+impl Console {
+    /// A console on this stream.
+    pub fn new(out: impl Write + Send + 'static) -> Self {
+        let shown = Shown {
+            out: Box::new(out),
+            row_is_drawn: false,
+        };
+        Self {
+            shown: Arc::new(Mutex::new(shown)),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Prints whole lines in place of the row, which comes again when it is drawn the next time.
+    ///
+    /// # Errors
+    /// The stream is broken.
+    pub fn print(&self, lines: &str) -> io::Result<()> {
+        let mut shown = self.lock();
+        if std::mem::take(&mut shown.row_is_drawn) {
+            shown.out.write_all(CLEAR_ROW.as_bytes())?;
+        }
+        shown.out.write_all(lines.as_bytes())?;
+        shown.out.flush()
+    }
+
+    /// Draws the row at the bottom anew.
+    ///
+    /// # Errors
+    /// The stream is broken.
+    pub fn draw_row(&self, row: &str) -> io::Result<()> {
+        let mut shown = self.lock();
+        write!(shown.out, "{CLEAR_ROW}{row}")?;
+        shown.row_is_drawn = true;
+        shown.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_takes_the_place_of_the_row_and_the_next_one_stands_below_it() {
+        let paper = Paper::default();
+        let report = Console::new(paper.clone());
+        let log = report.clone();
+        report.draw_row("waiting").unwrap();
+        log.print("a line\n").unwrap();
+        report.print("another\n").unwrap();
+        let text = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text, format!("{CLEAR_ROW}waiting{CLEAR_ROW}a line\nanother\n"));
+    }
+}
