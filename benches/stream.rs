@@ -12,12 +12,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use quickproof::probe::{Probe, latency::Latencies, openai};
+use quickproof::probe::{Outgoing, Probe, latency::Latencies, openai};
 
 /// Streams that are sent, one after the other.
 const STREAMS: usize = 50;
 /// Tokens of each.
 const TOKENS: usize = 40;
+/// What is asked for.
+const CHAT: &str = r#"{"model":"model","messages":[{"role":"user","content":"count"}],"max_tokens":40,"stream":true}"#;
 /// Between two tokens.
 const PACE: Duration = Duration::from_millis(5);
 /// Longer than a stream takes.
@@ -35,11 +37,16 @@ fn main() -> io::Result<()> {
     });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let probe = Probe::new(LIMIT).map_err(io::Error::other)?;
-    let endpoint = openai::OpenAi::at(&base);
+    let request = Outgoing {
+        method: "POST".into(),
+        url: format!("{base}/v1/chat/completions"),
+        headers: vec![("content-type".into(), "application/json".into())],
+        body: Some(CHAT.into()),
+    };
     let (mut first, mut between) = (Vec::new(), Vec::new());
     for _ in 0..STREAMS {
         let began = Instant::now();
-        let answer = runtime.block_on(probe.send(endpoint.chat_stream("model", "count", 40)));
+        let answer = runtime.block_on(probe.send(request.clone()));
         let noted = Latencies::of(&answer, openai::carries_text);
         let sent: Vec<Instant> = sent.recv_timeout(LIMIT).map_err(io::Error::other)?;
         let (Some(noted_first), Some(sent_first)) = (noted.time_to_first_token, sent.first()) else {

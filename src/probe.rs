@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     host::shell_quoted,
-    record::{Exchange, WholeBody},
+    record::{Exchange, WholeBody, milliseconds},
 };
 
 mod clock;
@@ -330,11 +330,6 @@ impl Received {
 
 /// Most bytes of a body that the record keeps as evidence.
 const EVIDENCE_BOUND: usize = 16 * 1024;
-
-/// A duration in whole milliseconds, as reports have it.
-pub(crate) fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
 
 /// A digest as it is written.
 fn digest(hash: Sha256) -> String {

@@ -14,6 +14,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
+use tracing::{Instrument as _, instrument::Instrumented};
 
 use crate::verdict::{Finding, Weight};
 
@@ -75,9 +76,9 @@ impl Stage {
         }
     }
 
-    /// Its span in the log.
-    pub fn span(self) -> tracing::Span {
-        tracing::info_span!("stage", name = self.word())
+    /// Work of this stage, as a span of the log.
+    pub fn traced<W: Future>(self, work: W) -> Instrumented<W> {
+        work.instrument(tracing::info_span!("stage", name = self.word()))
     }
 }
 
@@ -453,7 +454,7 @@ impl Decision {
     /// With the time it took.
     #[must_use]
     pub fn took(mut self, took: std::time::Duration) -> Self {
-        self.took_ms = Some(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        self.took_ms = Some(milliseconds(took));
         self
     }
 
@@ -470,6 +471,11 @@ impl Decision {
         self.exchange = Some(Box::new(exchange));
         self
     }
+}
+
+/// A duration in whole milliseconds, as events have it.
+pub fn milliseconds(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Shown while the run goes on.

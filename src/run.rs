@@ -6,7 +6,6 @@
 use std::{path::PathBuf, time::Duration};
 
 use futures::FutureExt as _;
-use tracing::Instrument as _;
 
 use crate::{
     cluster::ExistingCluster,
@@ -265,7 +264,7 @@ impl Run {
         };
         let machine = host.clone();
         let told = telling::told(&machine, beginning, hearers, async move |events| match kind {
-            Kind::Endpoint(run) => guarded(&events, run.perform(&events).instrument(Stage::Scenarios.span())).await,
+            Kind::Endpoint(run) => guarded(&events, Stage::Scenarios.traced(run.perform(&events))).await,
             Kind::Guide(parts) => {
                 let (order, release, plan) = *parts;
                 let Ok(context) = Context::open(host, order, id, events, redactor, evidence) else {
@@ -274,7 +273,7 @@ impl Run {
                 let nouns = Box::pin(nouns_in_order(&context, &release, plan));
                 guarded(&context.events, nouns).await;
                 guide::judge_strictness(&context);
-                teardown::run(context).instrument(Stage::Cleanup.span()).await;
+                Stage::Cleanup.traced(teardown::run(context)).await;
             }
         });
         Box::pin(told).await
@@ -286,25 +285,20 @@ impl Run {
 async fn nouns_in_order(context: &Context, release: &Release, plan: Plan) -> Result<(), Stopped> {
     guide::present(context, release, &plan);
     // Whether the nodes of somebody's cluster ask our registry decides how images are had, so it is opened first.
-    let existing = ground::open_existing(context);
-    let existing = existing.instrument(Stage::Cluster.span()).await?;
+    let existing = Stage::Cluster.traced(ground::open_existing(context)).await?;
     let images = ground::provide_images(context, &plan, existing.as_ref());
-    let images = images.instrument(Stage::Images.span()).await?;
+    let images = Stage::Images.traced(images).await?;
     let plan = guide::complete(context, plan, &images).await?;
     let cluster = ground::ready_cluster(context, existing, &images);
-    let cluster = cluster.instrument(Stage::Cluster.span()).await?;
+    let cluster = Stage::Cluster.traced(cluster).await?;
     let quickstart = deployment::deploy(context, release, &plan, cluster, images);
-    let quickstart = quickstart.instrument(Stage::Deployment.span()).await?;
-    let seen = judging::await_ready(&quickstart);
-    let seen = seen.instrument(Stage::Conditions.span()).await?;
-    let read = quickstart.read_values();
-    read.instrument(Stage::Deployment.span()).await?;
-    let asked = request::ask(&quickstart, seen);
-    let asked = asked.instrument(Stage::Request.span()).await?;
-    let proven = proof::prove(&quickstart, asked);
-    let proven = proven.instrument(Stage::Proof.span()).await?;
+    let quickstart = Stage::Deployment.traced(quickstart).await?;
+    let seen = Stage::Conditions.traced(judging::await_ready(&quickstart)).await?;
+    Stage::Deployment.traced(quickstart.read_values()).await?;
+    let asked = Stage::Request.traced(request::ask(&quickstart, seen)).await?;
+    let proven = Stage::Proof.traced(proof::prove(&quickstart, asked)).await?;
     let performed = scenarios::perform_selected(&quickstart, &proven);
-    performed.instrument(Stage::Scenarios.span()).await
+    Stage::Scenarios.traced(performed).await
 }
 
 /// A part of a run, up to its end, a signal, or a panic.

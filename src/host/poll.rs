@@ -28,6 +28,7 @@ use tokio::time::{Instant, sleep};
 ///
 /// # Errors
 /// What the last look saw.
+#[tracing::instrument(level = "debug", skip_all, fields(looks))]
 pub async fn poll<T, S>(
     limit: Duration,
     between: Duration,
@@ -35,17 +36,17 @@ pub async fn poll<T, S>(
 ) -> Result<T, S> {
     let began = Instant::now();
     let mut number = 1;
-    loop {
-        let seen = match look(number).await {
-            Ok(found) => return Ok(found),
-            Err(seen) => seen,
-        };
-        if began.elapsed() >= limit {
-            return Err(seen);
+    let last = loop {
+        let seen = look(number).await;
+        if seen.is_ok() || began.elapsed() >= limit {
+            break seen;
         }
+        tracing::trace!(number, "not yet");
         sleep(between).await;
         number += 1;
-    }
+    };
+    tracing::Span::current().record("looks", number);
+    last
 }
 
 #[cfg(test)]

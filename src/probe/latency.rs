@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use super::{Answer, milliseconds, sse::Stream};
-use crate::record::Spread;
+use super::{Answer, sse::Stream};
+use crate::record::{Spread, milliseconds};
 
 /// When the tokens of one stream came.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -11,7 +11,7 @@ use crate::{
     cluster::{Cluster, inventory::Inventory, scale::Scaled},
     deploy::Deployer,
     host::Host,
-    record::{Event, Events, Stage},
+    record::{Event, Events, Stage, milliseconds},
     redact::Redactor,
 };
 
@@ -85,7 +85,7 @@ impl Context {
     pub(super) fn spent(&self, stage: Stage, since: Instant) {
         self.events.send(Event::Spent {
             stage,
-            took_ms: u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),
+            took_ms: milliseconds(since.elapsed()),
         });
     }
 }

@@ -7,7 +7,7 @@ use tracing::Instrument as _;
 use super::stopped::harness_failed;
 use crate::{
     host::Host,
-    record::{Event, Events, Reporter, RunRecord, Stage, Subject},
+    record::{Event, Events, Reporter, RunRecord, Stage, Subject, milliseconds},
     redact::Redactor,
     report::{self, Outputs},
 };
@@ -72,7 +72,7 @@ async fn tell<F: Future<Output = ()>>(
     middle(events.clone()).await;
     events.send(Event::Ended {
         at: host.now(),
-        took_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        took_ms: milliseconds(began.elapsed()),
     });
     drop(events);
     // The writer catches its own failures; it can only be missing when it panicked.

@@ -7,7 +7,8 @@ use crate::{
         diagnosis::{self, Answerer},
         wire::ErrorForm,
     },
-    probe::{Answer, latency::Latencies, milliseconds, openai::carries_text},
+    probe::{Answer, latency::Latencies, openai::carries_text},
+    record::milliseconds,
     scenario::{
         AnsweredBy, Expression, Variables,
         expression::{EVALUATES_WITHIN, NoValue, Scope},

@@ -9,7 +9,7 @@ use crate::{
         latency::Latencies,
         load::{Distribution, Generated, Pace, Paced},
     },
-    record::{ConfiguredLatencies, Counted, LoadFigures, Objective},
+    record::{ConfiguredLatencies, Counted, LoadFigures, Objective, milliseconds},
     verdict::{Cause, CauseCode, Finding},
 };
 
@@ -221,7 +221,7 @@ impl Figures {
             most_under_way: u64::try_from(done.most_under_way).unwrap_or(u64::MAX),
             right: self.right,
             good: self.good,
-            took_ms: u64::try_from(done.took.max(done.sending).as_millis()).unwrap_or(u64::MAX),
+            took_ms: milliseconds(done.took.max(done.sending)),
             objective: self.objective.as_ref().map(objective),
             late,
             time_to_first_token: self.time_to_first_token.quantiles(),
