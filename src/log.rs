@@ -213,10 +213,13 @@ impl Log {
     /// Writes to a new file from now on, and what was logged until now before it.
     pub fn write_to(&self, path: &Path) {
         let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        let Place::Memory { lines, .. } = &mut *place else {
+        let Place::Memory { lines, bytes } = &mut *place else {
             return;
         };
-        let lines = std::mem::take(lines);
+        let mut lines = std::mem::take(lines);
+        if *bytes > MOST_HELD {
+            lines.push("… what follows until the file was there is left out".to_owned());
+        }
         let file = fs::OpenOptions::new()
             .read(true)
             .write(true)
@@ -282,6 +285,24 @@ mod tests {
         log.keep("after");
         assert_eq!(fs::read_to_string(path).unwrap(), "before\nafter\n");
         assert!(told.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_logged_before_there_is_a_file_is_bounded_and_says_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(FILE_NAME);
+        let (log, _) = log();
+        let line = "x".repeat(MOST_HELD / 2);
+        for _ in 0..4 {
+            log.keep(&line);
+        }
+        log.write_to(&path);
+        let text = fs::read_to_string(path).unwrap();
+        assert!(
+            text.ends_with("left out\n") && text.len() < MOST_HELD + 100,
+            "{}",
+            text.len()
+        );
     }
 
     #[test]

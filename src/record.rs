@@ -266,6 +266,15 @@ pub struct Decision {
 }
 
 /// What a run says. Each event is one line of the journal.
+///
+/// ```
+/// use quickproof::record::{Event, Stage};
+///
+/// let line = r#"{"event":"noted","stage":"images","sentence":"all images are there"}"#;
+/// let event: Event = serde_json::from_str(line)?;
+/// assert!(matches!(event, Event::Noted { stage: Stage::Images, .. }));
+/// # Ok::<_, serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
@@ -355,6 +364,14 @@ pub enum Event {
 }
 
 /// The sending end of a run's events; cheap to clone.
+///
+/// ```
+/// use quickproof::record::{Event, Events, Stage};
+///
+/// let (events, mut receiver) = Events::channel();
+/// events.note(Stage::Cluster, "the cluster has 2 nodes");
+/// assert!(matches!(receiver.try_recv(), Ok(Event::Noted { stage: Stage::Cluster, .. })));
+/// ```
 #[derive(Debug, Clone)]
 pub struct Events {
     sender: mpsc::UnboundedSender<Event>,

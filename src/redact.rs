@@ -18,6 +18,15 @@ const TOKEN_PREFIXES: &[&str] = &["hf_", "sk-", "ghp_", "gho_", "ghs_", "github_
 const SHORTEST_TOKEN: usize = 8;
 
 /// Removes secrets from text. Its clones share what they know: what one learns, all redact from then on.
+///
+/// ```
+/// use quickproof::redact::Redactor;
+///
+/// let redactor = Redactor::new();
+/// redactor.clone().learn("correct-horse");
+/// assert_eq!(redactor.redact("token correct-horse"), "token [redacted]");
+/// assert_eq!(redactor.redact("https://user:pw@host/"), "https://[redacted]@host/");
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Redactor {
     values: Arc<RwLock<BTreeSet<String>>>,

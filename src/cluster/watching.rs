@@ -28,6 +28,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::record::milliseconds;
+
 mod object;
 
 pub(crate) use object::until_object;
@@ -69,7 +71,7 @@ pub enum WaitError<N> {
 impl<N> WaitError<N> {
     fn timed_out(limit: Duration, seen: String) -> Self {
         Self::TimedOut {
-            after_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
+            after_ms: milliseconds(limit),
             seen,
         }
     }
@@ -269,6 +271,7 @@ impl Watches {
     ///
     /// # Errors
     /// The answer is never, time is up, or the API server is away.
+    #[tracing::instrument(name = "wait", level = "debug", skip_all)]
     pub async fn until<T, N>(
         &self,
         limit: Duration,

@@ -168,6 +168,7 @@ impl<'a> Maker<'a> {
             .map(drop)
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(name = %recipe.name))]
     async fn image(&self, recipe: &'a Recipe) -> Result<PackedImage, ImagesError> {
         if let Some(made) = self.made(recipe)? {
             return Ok(made);
@@ -182,6 +183,7 @@ impl<'a> Maker<'a> {
         Ok(image)
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(name = %recipe.name))]
     async fn layer(&self, recipe: &'a Recipe) -> Result<Option<PackedLayer>, ImagesError> {
         let Some(key) = self.layer_key(recipe)? else {
             return Ok(None);

@@ -62,6 +62,7 @@ impl RegistryClient {
     }
 
     /// Puts an image under a name; blobs that the registry has are not sent again.
+    #[tracing::instrument(level = "debug", skip_all, fields(image = %name))]
     pub(super) async fn push(&self, store: &Store, name: &ImageRef, image: &PackedImage) -> Result<(), ImagesError> {
         let layers = image.layers.iter().map(|layer| (&layer.digest, layer.size));
         for (digest, size) in layers.chain([(&image.config.0, image.config.1)]) {

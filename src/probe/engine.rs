@@ -123,7 +123,9 @@ impl Probe {
         let span = self.span(&request);
         let answer = self.exchange(request).instrument(span.clone()).await;
         span.record("status", answer.received().map(|received| received.status));
-        span.record("failure", answer.outcome.as_ref().err().map(Unanswered::kind));
+        if let Err(unanswered) = &answer.outcome {
+            span.record("failure", unanswered.kind());
+        }
         answer
     }
 
@@ -146,10 +148,10 @@ impl Probe {
             let (outcome, partial) = match self.head(&request, &limits).await {
                 Err(unanswered) => (Err(unanswered), None),
                 Ok(response) => {
-                    let mut coming = Coming::new(&response);
-                    match body(response, &limits, &mut coming).await {
-                        Ok(()) => (Ok(coming.end()), None),
-                        Err(unanswered) => (Err(unanswered), Some(Box::new(coming.end()))),
+                    let mut received = PartialResponse::new(&response);
+                    match body(response, &limits, &mut received).await {
+                        Ok(()) => (Ok(received.end()), None),
+                        Err(unanswered) => (Err(unanswered), Some(Box::new(received.end()))),
                     }
                 }
             };
@@ -197,8 +199,12 @@ impl Probe {
     }
 }
 
-/// Reads the body to its end, into `coming`, where what came stays when it has none.
-async fn body(mut response: reqwest::Response, limits: &Limits, coming: &mut Coming) -> Result<(), Unanswered> {
+/// Reads the body to its end, into `received`, where what came stays when it has none.
+async fn body(
+    mut response: reqwest::Response,
+    limits: &Limits,
+    received: &mut PartialResponse,
+) -> Result<(), Unanswered> {
     let mut last = Instant::now();
     while let Some(piece) = limits.next(last, response.chunk()).await? {
         // An empty piece ends no silence.
@@ -206,9 +212,9 @@ async fn body(mut response: reqwest::Response, limits: &Limits, coming: &mut Com
             continue;
         }
         last = Instant::now();
-        coming.take(&piece, last - limits.began);
+        received.take(&piece, last - limits.began);
         let most = limits.bounds.body_bytes;
-        if coming.received.body_bytes > most {
+        if received.so_far.body_bytes > most {
             return Err(Unanswered::Endless(format!("more than {most} bytes of body came")));
         }
     }
@@ -247,18 +253,18 @@ impl Limits {
     }
 }
 
-/// A response that is being read.
-struct Coming {
-    received: Received,
+/// A response as far as it was read.
+struct PartialResponse {
+    so_far: Received,
     /// The digest of what came, from when more came than is kept.
     digest: Option<Sha256>,
 }
 
-impl Coming {
+impl PartialResponse {
     fn new(response: &reqwest::Response) -> Self {
         let text = |value: &reqwest::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let headers = response.headers().iter();
-        let received = Received {
+        let so_far = Received {
             version: match response.version() {
                 // What `curl -i` prints, without a minor version.
                 reqwest::Version::HTTP_2 => "HTTP/2".to_owned(),
@@ -268,7 +274,7 @@ impl Coming {
             headers: headers.map(|(name, value)| (name.to_string(), text(value))).collect(),
             ..Received::default()
         };
-        Self { received, digest: None }
+        Self { so_far, digest: None }
     }
 
     fn take(&mut self, piece: &[u8], at: Duration) {
@@ -277,7 +283,7 @@ impl Coming {
             body_bytes,
             chunks,
             ..
-        } = &mut self.received;
+        } = &mut self.so_far;
         *body_bytes = body_bytes.saturating_add(piece.len());
         let (kept, beyond) = piece.split_at(piece.len().min(BODY_BOUND - body.len()));
         if !kept.is_empty() {
@@ -306,7 +312,7 @@ impl Coming {
     fn end(self) -> Received {
         Received {
             digest: self.digest.map(digest),
-            ..self.received
+            ..self.so_far
         }
     }
 }

@@ -7,6 +7,22 @@ use serde::{Deserialize, Serialize};
 use super::{Decision, Deviation, Event, LoadFigures, RECORD_VERSION, Stage, Subject};
 
 /// A run, as far as it got. Every report is a pure function of it.
+///
+/// ```
+/// use quickproof::{
+///     record::{Decision, Event, RunRecord, Stage},
+///     verdict::Finding,
+/// };
+///
+/// let mut record = RunRecord::default();
+/// record.fold(&Event::Expected {
+///     checks: vec!["request-status".to_owned(), "endpoint-picker".to_owned()],
+/// });
+/// record.fold(&Event::Decided {
+///     decision: Decision::new(Stage::Request, "request-status", "the request is answered with 200", Finding::Holds),
+/// });
+/// assert_eq!(record.never_decided(), ["endpoint-picker"]);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRecord {
     /// Version of this form: [`RECORD_VERSION`].

@@ -29,15 +29,16 @@ impl Render for Junit {
         stages.sort_unstable();
         stages.dedup();
         let suites: Vec<TestSuite> = stages.into_iter().map(|stage| stage_suite(record, stage)).collect();
-        let told = suites.iter().any(|suite| suite.failures + suite.errors > 0);
-        report.add_test_suite(run_suite(record, told));
+        report.add_test_suite(run_suite(record, &suites));
         report.add_test_suites(suites);
         report.serialize(out)?;
         Ok(())
     }
 }
 
-fn run_suite(record: &RunRecord, told: bool) -> TestSuite {
+/// The suite of the run itself, beside those of its stages.
+fn run_suite(record: &RunRecord, stages: &[TestSuite]) -> TestSuite {
+    let told = stages.iter().any(|suite| suite.failures + suite.errors > 0);
     let mut suite = TestSuite::new("run");
     for (name, value) in properties(record) {
         suite.add_property(Property::new(name, printable(&value)));

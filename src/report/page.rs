@@ -11,7 +11,7 @@ use crate::{
         Verbosity,
         paint::{Line, Tone},
     },
-    verdict::{Cause, Fault, Finding, Weight},
+    verdict::{Fault, Finding, Weight},
 };
 
 /// Columns before the text of a finding's details.
@@ -140,21 +140,25 @@ pub(super) fn decision(decision: &Decision, ledger: &[Deviation], verbosity: Ver
             lines.extend(decision.exchange.iter().flat_map(|exchange| sent(exchange)));
         }
         Finding::Holds => {}
-        Finding::Broken(Fault {
-            expected,
-            actual,
-            cause,
-        }) => {
-            lines.extend(because(expected, actual, cause, decision.exchange.is_some(), verbosity));
-            if let Some(exchange) = &decision.exchange {
-                lines.extend(exchanged(exchange, cause.evidence.is_empty(), verbosity));
-            }
+        Finding::Broken(fault) => {
+            let exchange = decision.exchange.as_deref();
+            lines.extend(because(fault, exchange, verbosity));
+            let body = if fault.cause.evidence.is_empty() {
+                Body::Excerpt
+            } else {
+                Body::LeftOut
+            };
+            lines.extend(
+                exchange
+                    .into_iter()
+                    .flat_map(|exchange| exchanged(exchange, body, verbosity)),
+            );
         }
         Finding::Undecided { why } => {
             let word = if advisory { "undecided, advisory" } else { "undecided" };
             lines.extend(why_not(word, why));
             if let Some(exchange) = &decision.exchange {
-                lines.extend(exchanged(exchange, true, verbosity));
+                lines.extend(exchanged(exchange, Body::Excerpt, verbosity));
             }
         }
         Finding::Skipped { why } if why.trim().is_empty() => lines.extend(why_not("skipped", "no reason was given")),
@@ -163,7 +167,13 @@ pub(super) fn decision(decision: &Decision, ledger: &[Deviation], verbosity: Ver
     lines
 }
 
-fn because(expected: &str, actual: &str, cause: &Cause, sent: bool, verbosity: Verbosity) -> Vec<Line> {
+/// What was expected, what was seen in its place, the evidence, and what to do.
+fn because(fault: &Fault, exchange: Option<&Exchange>, verbosity: Verbosity) -> Vec<Line> {
+    let Fault {
+        expected,
+        actual,
+        cause,
+    } = fault;
     let mut lines = Vec::new();
     for (word, text) in [("expected ", expected), ("actual   ", actual)] {
         for (index, part) in text.trim().lines().enumerate() {
@@ -188,7 +198,7 @@ fn because(expected: &str, actual: &str, cause: &Cause, sent: bool, verbosity: V
         let more = evidence.len() - shown;
         lines.push(Line::indented(DETAIL + 2).with(Tone::Dim, format!("… {more} more lines in the reports")));
     }
-    if expected.is_empty() && actual.is_empty() && evidence.is_empty() && !sent {
+    if expected.is_empty() && actual.is_empty() && evidence.is_empty() && exchange.is_none() {
         lines.push(Line::indented(DETAIL).with(Tone::Plain, cause.code.sentence()));
     }
     lines.push(
@@ -223,7 +233,16 @@ fn sent(exchange: &Exchange) -> Vec<Line> {
     lines
 }
 
-fn exchanged(exchange: &Exchange, body_is_news: bool, verbosity: Verbosity) -> Vec<Line> {
+/// What is shown of a body where not all of it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Body {
+    /// Its beginning.
+    Excerpt,
+    /// Nothing: the evidence tells what is in it.
+    LeftOut,
+}
+
+fn exchanged(exchange: &Exchange, shown: Body, verbosity: Verbosity) -> Vec<Line> {
     let mut lines = sent(exchange);
     let body = exchange.body.trim();
     if verbosity == Verbosity::Verbose {
@@ -238,7 +257,7 @@ fn exchanged(exchange: &Exchange, body_is_news: bool, verbosity: Verbosity) -> V
             let more = format!("… {} bytes in all, {}", whole.bytes, whole.digest);
             lines.push(Line::indented(DETAIL + 2).with(Tone::Dim, more));
         }
-    } else if body_is_news && !body.is_empty() {
+    } else if shown == Body::Excerpt && !body.is_empty() {
         let mut excerpt: String = body.chars().take(BODY_CHARACTERS).collect();
         if excerpt.len() < body.len() {
             excerpt.push('…');

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
 use super::{Context, address, ground::Images, stopped::Stopped};
 use crate::{
@@ -91,18 +92,20 @@ pub(super) async fn deploy<'run>(
     let deployer = Arc::new(Deployer::new(site(context, &cluster, &images)));
     context.hold(|held| held.deployer = Some(Arc::clone(&deployer)));
     write_charts(context, release, plan)?;
-    let addresses = AbortOnDropHandle::new(tokio::spawn(address::assign_addresses(
+    let addresses = address::assign_addresses(
         context.host.clone(),
         cluster.clone(),
         Arc::clone(&deployer.site.watches),
         context.events.clone(),
         context.inventory.clone(),
         plan.gateway_label.clone(),
-    )));
+    );
+    let addresses = AbortOnDropHandle::new(tokio::spawn(addresses.in_current_span()));
     // CoreDNS comes up while the first steps are carried out; only what talks inside the cluster needs it.
     let dns = (cluster.origin == Origin::Made).then(|| {
         let events = context.events.clone();
-        AbortOnDropHandle::new(tokio::spawn(async move { cluster::dns_ready(&cluster, &events).await }))
+        let ready = async move { cluster::dns_ready(&cluster, &events).await };
+        AbortOnDropHandle::new(tokio::spawn(ready.in_current_span()))
     });
     let began = context.enter(Stage::Deployment);
     prepare_cluster(context, &deployer, plan).await?;
