@@ -1,10 +1,14 @@
-//! The house of DESIGN.md §3 held by a scan of `src/`: who may use whom, and what a file may look like.
+//! The house of CONTRIBUTING.md held by reading `src/`: who may use whom, and what a file may look like.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
+
+mod paths;
+
+use paths::{CratePath, Named, module_of};
 
 /// The rooms, floor by floor from the ground up. A room may use every room of a lower floor.
 const FLOORS: &[&[&str]] = &[
@@ -15,7 +19,7 @@ const FLOORS: &[&[&str]] = &[
     &["probe", "plan", "cluster"],
     &["check", "deploy", "lint", "images"],
     &["scenario", "evidence"],
-    &["run", "selftest", "matrix"],
+    &["run"],
     &["cli"],
 ];
 
@@ -33,10 +37,58 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("#[allow", "say `#[expect(.., reason)]`"),
     ("#![allow", "say `#[expect(.., reason)]`"),
     ("todo!(", "write it, or leave it out"),
+    ("#[path", "put the file where its module's name says"),
+    ("include!(", "make it a module: nobody sees what such text uses"),
 ];
 
-/// What is wrong with a source file of the room that it belongs to.
-fn faults(path: &Path, text: &str) -> Vec<String> {
+/// What is wrong with the source files, by file.
+fn faults(files: &BTreeMap<PathBuf, String>) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut named = BTreeMap::new();
+    for (path, text) in files {
+        let mut fault = |fault: String| faults.push(format!("src/{}: {fault}", path.display()));
+        looks(path, text).into_iter().for_each(&mut fault);
+        match paths::read(module_of(path), text) {
+            Ok(read) => drop(named.insert(path, read)),
+            Err(error) => fault(format!("is no Rust: {error}")),
+        }
+    }
+    let leads = leads(named.values());
+    let for_tests: BTreeSet<&CratePath> = named.values().flat_map(|named| &named.only_tests).collect();
+    for (path, named) in &named {
+        let module = module_of(path);
+        let Some(room) = module.first() else { continue };
+        if (1..=module.len()).any(|length| for_tests.contains(&module[..length].to_vec())) {
+            continue;
+        }
+        let mut found: Vec<String> = rooms_used(named, &leads)
+            .iter()
+            .filter_map(|used| may_use(room, used).err())
+            .collect();
+        found.extend(
+            named
+                .extern_crates
+                .iter()
+                .map(|name| format!("says `extern crate {name}`, and a crate by another name is not seen here")),
+        );
+        found.extend(
+            named
+                .whole
+                .iter()
+                .filter(|(_, taken)| taken.first() != Some(room))
+                .map(|(_, taken)| format!("takes in all of `{}`: name what it uses", taken.join("::"))),
+        );
+        faults.extend(
+            found
+                .into_iter()
+                .map(|fault| format!("src/{}: {fault}", path.display())),
+        );
+    }
+    faults
+}
+
+/// What is wrong with the look of a source file.
+fn looks(path: &Path, text: &str) -> Vec<String> {
     let mut faults = Vec::new();
     if path.ends_with("mod.rs") {
         faults.push("is a mod.rs: name it after its module, beside its directory".to_owned());
@@ -50,14 +102,30 @@ fn faults(path: &Path, text: &str) -> Vec<String> {
             faults.push(format!("holds `{forbidden}`: {instead}"));
         }
     }
-    if let Some(room) = room_of(path) {
-        for used in rooms_used(&code.join("\n")) {
-            if let Err(reason) = may_use(&room, &used) {
-                faults.push(reason);
-            }
+    faults
+}
+
+/// Where names lead that a module takes in from somewhere else, so that a re-export hides nothing.
+fn leads<'a>(files: impl Iterator<Item = &'a Named>) -> BTreeMap<CratePath, CratePath> {
+    files.flat_map(|named| named.brought.iter().cloned()).collect()
+}
+
+/// The rooms that a file uses: those that its paths name, and those that they lead to.
+fn rooms_used(named: &Named, leads: &BTreeMap<CratePath, CratePath>) -> BTreeSet<String> {
+    let mut rooms = BTreeSet::new();
+    for path in &named.paths {
+        let mut path = path.clone();
+        // Each turn goes one re-export further; nobody stacks more of them.
+        for _ in 0..8 {
+            rooms.extend(path.first().cloned());
+            let Some((length, to)) = (1..=path.len()).find_map(|length| Some((length, leads.get(&path[..length])?)))
+            else {
+                break;
+            };
+            path = [to.as_slice(), &path[length..]].concat();
         }
     }
-    faults
+    rooms
 }
 
 /// The lines of code: no comments, no blanks, nothing from the tests on.
@@ -69,53 +137,6 @@ fn code_of(text: &str) -> Vec<&str> {
             !line.is_empty() && !line.starts_with("//")
         })
         .collect()
-}
-
-/// The room of a file under `src/`; `None` for `lib.rs` and `main.rs`, which may use all.
-fn room_of(path: &Path) -> Option<String> {
-    let first = path.iter().next()?.to_str()?;
-    let room = first.strip_suffix(".rs").unwrap_or(first);
-    (!matches!(room, "lib" | "main")).then(|| room.to_owned())
-}
-
-/// The rooms named by `crate::…` paths, one by one or in braces.
-fn rooms_used(code: &str) -> BTreeSet<String> {
-    let word = |text: &str| -> String {
-        text.trim_start()
-            .chars()
-            .take_while(|c| c.is_alphanumeric() || *c == '_')
-            .collect()
-    };
-    let mut rooms = BTreeSet::new();
-    for (at, found) in code.match_indices("crate::") {
-        let before = code[..at].chars().next_back();
-        if before.is_some_and(|c| c.is_alphanumeric() || c == '_') {
-            continue;
-        }
-        let rest = &code[at + found.len()..];
-        let Some(braced) = rest.trim_start().strip_prefix('{') else {
-            rooms.insert(word(rest));
-            continue;
-        };
-        let (mut depth, mut begin) = (0, 0);
-        for (index, character) in braced.char_indices() {
-            match character {
-                '{' => depth += 1,
-                '}' if depth > 0 => depth -= 1,
-                ',' | '}' if depth == 0 => {
-                    rooms.insert(word(&braced[begin..index]));
-                    begin = index + 1;
-                    if character == '}' {
-                        break;
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-    rooms.remove("");
-    // A macro of the crate is named `crate::name!`; the rooms export none.
-    rooms
 }
 
 fn may_use(room: &str, used: &str) -> Result<(), String> {
@@ -165,15 +186,42 @@ fn source_files() -> BTreeMap<PathBuf, String> {
 fn the_house_stands() {
     let files = source_files();
     assert!(files.len() > 10, "the scan found no house");
-    let faults: Vec<String> = files
-        .iter()
-        .flat_map(|(path, text)| {
-            faults(path, text)
-                .into_iter()
-                .map(move |fault| format!("src/{}: {fault}", path.display()))
-        })
-        .collect();
+    let faults = faults(&files);
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn the_table_knows_the_rooms_that_there_are_and_no_others() {
+    let root = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
+    let modules = syn::parse_file(&root)
+        .unwrap()
+        .items
+        .into_iter()
+        .filter_map(|item| match item {
+            syn::Item::Mod(module) => Some(module.ident.to_string()),
+            _ => None,
+        });
+    let there: BTreeSet<String> = modules.collect();
+    let apart = ONLY.iter().map(|(room, _)| *room);
+    let known: BTreeSet<String> = FLOORS
+        .iter()
+        .copied()
+        .flatten()
+        .copied()
+        .chain(apart)
+        .map(Into::into)
+        .collect();
+    assert_eq!(known, there);
+}
+
+/// The faults of a house of these files.
+fn faults_of(files: &[(&str, &str)]) -> Vec<String> {
+    faults(
+        &files
+            .iter()
+            .map(|(path, text)| (path.into(), (*text).to_owned()))
+            .collect(),
+    )
 }
 
 #[test]
@@ -183,10 +231,41 @@ fn the_scan_sees_an_upward_arrow_however_it_is_written() {
         "use crate::{\n    record::{self, Event},\n    run,\n};",
         "fn f() { crate::run::verify() }",
         "pub(crate) use crate::run as walk;",
+        "use super::super::run::Run;",
+        "fn f() { super::super::run::verify() }",
+        "mod inner { use super::super::super::run::Run; }",
+        "use super::super as top;\nfn f() { top::run::verify() }",
+        "use crate as top;\nfn f(_: top::run::Run) {}",
+        "fn f(_: impl Into<crate::run::Run>) {}",
+        "fn f() { println!(\"{}\", crate::run::id()) }",
+        "fn f() { vec![super::super::run::id()]; }",
+        "macro_rules! go { () => { $crate::run::verify() } }",
+        "macro_rules! go { () => { use $crate::{record::Event, run::Run}; } }",
+        "#[derive(Debug)]\n#[serde(with = \"crate::run::form\")]\nstruct A;",
     ] {
-        let found = faults(Path::new("plan/draw.rs"), code);
-        assert_eq!(found, ["`plan` uses `run`, which does not stand below it"], "{code}");
+        let found = faults_of(&[("plan/draw.rs", code)]);
+        assert_eq!(
+            found,
+            ["src/plan/draw.rs: `plan` uses `run`, which does not stand below it"],
+            "{code}"
+        );
     }
+}
+
+#[test]
+fn the_scan_follows_names_that_are_handed_on() {
+    let hands_on = ("record.rs", "pub use crate::host::Host as Machine;");
+    for code in ["use crate::record::Machine;", "fn f(_: crate::record::Machine) {}"] {
+        let found = faults_of(&[hands_on, ("report/json.rs", code)]);
+        assert!(
+            found[1].starts_with("src/report/json.rs: `report` uses `host`"),
+            "{found:?}"
+        );
+    }
+    let found = faults_of(&[("plan.rs", "use crate::record::*;")]);
+    assert_eq!(found, ["src/plan.rs: takes in all of `record`: name what it uses"]);
+    let found = faults_of(&[("plan.rs", "extern crate self as quick;")]);
+    assert_eq!(found.len(), 1, "{found:?}");
 }
 
 #[test]
@@ -206,36 +285,42 @@ fn the_scan_lets_downward_arrows_be() {
         ("plan.rs", "// use crate::run::Run;"),
         ("plan.rs", "#[cfg(test)]\nmod tests { use crate::run::Run; }"),
         ("plan.rs", "use othercrate::run::Run;"),
+        ("plan.rs", "fn f() { println!(\"crate::run is above\") }"),
+        ("plan/draw.rs", "use super::*;"),
     ] {
-        assert_eq!(faults(Path::new(path), code), Vec::<String>::new(), "{path}: {code}");
+        assert_eq!(faults_of(&[(path, code)]), Vec::<String>::new(), "{path}: {code}");
     }
+    let tests = [
+        ("plan.rs", "#[cfg(test)]\nmod tests;"),
+        ("plan/tests.rs", "use crate::run::Run;"),
+    ];
+    assert_eq!(faults_of(&tests), Vec::<String>::new());
 }
 
 #[test]
 fn the_scan_holds_report_to_its_promise_and_keeps_the_rooms_below_from_it() {
-    assert_eq!(faults(Path::new("report/json.rs"), "use crate::host::Host;").len(), 1);
-    assert_eq!(
-        faults(Path::new("check/status.rs"), "use crate::report::write;").len(),
-        1
-    );
-    assert_eq!(
-        faults(Path::new("probe/stream.rs"), "use crate::cluster::Connection;").len(),
-        1
-    );
-    assert_eq!(faults(Path::new("attic.rs"), "use crate::host::Host;").len(), 1);
+    for (path, code) in [
+        ("report/json.rs", "use crate::host::Host;"),
+        ("check/status.rs", "use crate::report::write;"),
+        ("probe/stream.rs", "use crate::cluster::Connection;"),
+        ("attic.rs", "use crate::host::Host;"),
+    ] {
+        assert_eq!(faults_of(&[(path, code)]).len(), 1, "{path}: {code}");
+    }
 }
 
 #[test]
 fn the_scan_sees_what_a_file_may_not_be() {
-    let long = "x();\n".repeat(LONGEST_FILE + 1);
-    assert!(faults(Path::new("plan.rs"), &long)[0].contains("401 lines"));
+    let long = "x!();\n".repeat(LONGEST_FILE + 1);
+    assert!(faults_of(&[("plan.rs", &long)])[0].contains("401 lines"));
     let commented = "// why\n".repeat(LONGEST_FILE + 1);
-    assert!(faults(Path::new("plan.rs"), &commented).is_empty());
-    let tested = format!("#[cfg(test)]\n{long}");
-    assert!(faults(Path::new("plan.rs"), &tested).is_empty());
-    assert_eq!(faults(Path::new("plan/mod.rs"), "").len(), 1);
+    assert!(faults_of(&[("plan.rs", &commented)]).is_empty());
+    let tested = format!("#[cfg(test)]\nmod tests {{ {long} }}");
+    assert!(faults_of(&[("plan.rs", &tested)]).is_empty());
+    assert_eq!(faults_of(&[("plan/mod.rs", "")]).len(), 1);
+    assert_eq!(faults_of(&[("plan.rs", "no rust")]).len(), 1);
     for (forbidden, _) in FORBIDDEN {
-        assert_eq!(faults(Path::new("plan.rs"), forbidden).len(), 1, "{forbidden}");
+        assert_eq!(looks(Path::new("plan.rs"), forbidden).len(), 1, "{forbidden}");
     }
 }
 
