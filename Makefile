@@ -24,8 +24,12 @@ verify: setup
 	cargo build --release --locked
 	$(TARGET)/release/quickproof verify $(ARGS)
 
-test: setup
-	@trap '.ci/setup engine-down --for make-$$$$' EXIT
+test:
+	@echo 'make test: about 25 minutes on two idle cores: the offline tests and lints take 5, real clusters the rest.'
+	echo 'The first time it is an hour, since dependencies are compiled, and images too where no image registry answers.'
+	echo 'What needs neither network nor container engine takes minutes: make test-offline'
+	.ci/setup
+	trap '.ci/setup engine-down --for make-$$$$' EXIT
 	.ci/setup engine-up --for make-$$$$
 	$(MAKE) --no-print-directory lint test-offline images test-cluster
 
@@ -58,11 +62,12 @@ images:
 	$(TARGET)/debug/quickproof images build $(ASKED_FOR)
 	{ echo "== images: $$SECONDS s"; } 2>/dev/null
 
-# The real thing: cluster, endpoint picker, simulator, gateway. One after another, since they share the machine.
+# The real thing: cluster, endpoint picker, simulator, gateway. Two at a time: most of each is waiting. Those that must be
+# alone say so (`alone` in tests/cluster/bench.rs).
 test-cluster:
 	@trap '$(TARGET)/debug/quickproof cluster down quickproof-tests 2>/dev/null || true' EXIT    # what the tests share
 	set -x
-	cargo test --locked --test cluster -- --test-threads=1
+	cargo test --locked --test cluster -- --test-threads=2
 	{ echo "== test-cluster: $$SECONDS s"; } 2>/dev/null
 
 # The readers of hostile input under a fuzzer, each for FUZZ_S seconds; what breaks one, takes it longer than 10 s or more
