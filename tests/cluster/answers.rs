@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    bench::{copied, output, replace, repository},
+    bench::{beside_others, copied, output, replace, repository},
     existing::{Existing, cluster},
 };
 
@@ -32,6 +32,7 @@ const IMPOSTOR: &str = r#"{"static_resources": {"listeners": [{
 
 #[test]
 fn pods_that_answer_with_another_model() {
+    let _turn = beside_others();
     let tree = copied(&repository().join("manifests/quickstart"));
     let file = tree.path().join("model-server.yaml");
     replace(
@@ -106,6 +107,7 @@ fn serving_container(cluster: &Existing, namespace: &str) -> Option<String> {
 
 #[test]
 fn a_stream_whose_pod_is_killed_is_truncated() {
+    let _turn = beside_others();
     let tree = copied(&repository().join("manifests/quickstart"));
     replace(
         &tree.path().join("model-server.yaml"),

@@ -1,9 +1,11 @@
 //! What the tests stand on: the built binary, a directory of its own, its reports read back.
 
 use std::{
+    cell::Cell,
     fs,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::{Duration, Instant},
 };
 
@@ -30,8 +32,41 @@ pub(crate) struct Ran {
     pub(crate) took: Duration,
 }
 
+static TURNS: RwLock<()> = RwLock::new(());
+
+thread_local! {
+    static HAS_TURN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The right to use the machine, until it is dropped. Each test takes one first.
+pub(crate) struct Turn<Guard>(#[expect(dead_code, reason = "held, never read")] Guard);
+
+impl<Guard> Turn<Guard> {
+    fn of(guard: Guard) -> Self {
+        HAS_TURN.set(true);
+        Self(guard)
+    }
+}
+
+impl<Guard> Drop for Turn<Guard> {
+    fn drop(&mut self) {
+        HAS_TURN.set(false);
+    }
+}
+
+/// For a test that minds its own cluster, or its own namespace of the shared one.
+pub(crate) fn beside_others() -> Turn<RwLockReadGuard<'static, ()>> {
+    Turn::of(TURNS.read().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// For a test that looks at all that the engine or a shared node has, disturbs the shared cluster, or measures.
+pub(crate) fn alone() -> Turn<RwLockWriteGuard<'static, ()>> {
+    Turn::of(TURNS.write().unwrap_or_else(PoisonError::into_inner))
+}
+
 /// The binary, with its reports in `directory`.
 pub(crate) fn quickproof(directory: &Path) -> Command {
+    assert!(HAS_TURN.get(), "a test begins with `alone()` or `beside_others()`");
     #[expect(clippy::disallowed_methods, reason = "tests start the binary under test")]
     let mut command = Command::new(env!("CARGO_BIN_EXE_quickproof"));
     command.current_dir(directory).stdin(Stdio::null());

@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    bench::{Ran, copied, output, quickproof, replace, repository, verify},
+    bench::{Ran, beside_others, copied, output, quickproof, replace, repository, verify},
     existing::cluster,
     release::{mend_request, tree_of},
 };
@@ -61,6 +61,7 @@ fn all_hold(ran: &Ran, scenario: &str, checks: &[&str]) {
 
 #[test]
 fn an_empty_pool_and_an_endpoint_picker_that_is_down_are_shown_and_put_back() {
+    let _turn = beside_others();
     let ran = kept("changes", |_| {});
     ran.expect(0, "passed", None);
     all_hold(
@@ -88,6 +89,7 @@ fn an_empty_pool_and_an_endpoint_picker_that_is_down_are_shown_and_put_back() {
 
 #[test]
 fn a_pool_that_fails_closed_is_answered_with_errors_while_its_endpoint_picker_is_down() {
+    let _turn = beside_others();
     let ran = kept("closed", |tree| {
         replace(
             &tree.join("pool.yaml"),
@@ -140,6 +142,7 @@ spec:
 
 #[test]
 fn a_gateway_that_fails_open_although_the_pool_says_otherwise_is_red_and_put_back() {
+    let _turn = beside_others();
     let ran = kept("turned-round", |tree| {
         let pool = tree.join("pool.yaml");
         replace(&pool, "failureMode: FailOpen", "failureMode: FailClose");
@@ -167,6 +170,7 @@ fn a_gateway_that_fails_open_although_the_pool_says_otherwise_is_red_and_put_bac
 /// Envoy AI Gateway v1.0.0 fails closed whatever the pool says.
 #[test]
 fn a_provider_that_does_not_know_the_failure_mode_is_red_where_the_pool_fails_open() {
+    let _turn = beside_others();
     let Some(tree) = tree_of("v1.5.0") else { return };
     let mended = copied(&tree);
     mend_request(mended.path());
@@ -237,6 +241,7 @@ fn in_the_middle(
 
 #[test]
 fn a_run_that_is_interrupted_while_the_pool_is_empty_brings_a_kept_pool_back() {
+    let _turn = beside_others();
     let directory = tempfile::tempdir().unwrap();
     let (mut run, said) = in_the_middle(directory.path(), &["-n", "interrupted", "--keep"]);
     output("kill", &["-INT", &run.id().to_string()]);
@@ -259,6 +264,7 @@ fn a_run_that_is_interrupted_while_the_pool_is_empty_brings_a_kept_pool_back() {
 
 #[test]
 fn what_a_killed_run_had_scaled_is_known_to_reap() {
+    let _turn = beside_others();
     let directory = tempfile::tempdir().unwrap();
     let (mut run, _said) = in_the_middle(directory.path(), &["-n", "killed"]);
     run.kill().unwrap();

@@ -5,7 +5,7 @@ use std::{path::Path, sync::OnceLock};
 
 use serde_json::Value;
 
-use crate::bench::{Ran, ended, output, quickproof, verify};
+use crate::bench::{Ran, alone, ended, output, quickproof, verify};
 
 /// A cluster with CRDs and gateway provider installed, for all tests of this process. `make test-cluster` deletes it when
 /// they are done; the next run of the tests does so too.
@@ -90,6 +90,7 @@ fn listed(cluster: &Existing, kind: &str, namespace: &str) -> Vec<String> {
 
 #[test]
 fn another_users_deployment_of_the_same_name_stays_untouched() {
+    let _turn = alone();
     let cluster = cluster();
     cluster.kubectl(&["create", "namespace", "theirs"]);
     cluster.kubectl(&[

@@ -6,7 +6,7 @@ use std::{fs, path::Path, time::Duration};
 use serde_json::Value;
 
 use crate::{
-    bench::{Ran, copied, output, quickproof, replace, repository, verify},
+    bench::{Ran, alone, beside_others, copied, output, quickproof, replace, repository, verify},
     existing::cluster,
 };
 
@@ -41,6 +41,7 @@ fn was_quick(ran: &Ran) {
 
 #[test]
 fn an_endpoint_picker_image_that_does_not_exist() {
+    let _turn = beside_others();
     let ran = with("no-image", |tree| {
         replace(&tree.join("endpoint-picker.yaml"), "epp:v1.5.0", "epp:v9.9.9");
     });
@@ -51,6 +52,7 @@ fn an_endpoint_picker_image_that_does_not_exist() {
 
 #[test]
 fn an_image_that_nothing_here_gives_is_not_the_releases_failure() {
+    let _turn = beside_others();
     let ran = with("no-recipe", |tree| {
         let file = tree.join("model-server.yaml");
         replace(
@@ -66,6 +68,7 @@ fn an_image_that_nothing_here_gives_is_not_the_releases_failure() {
 
 #[test]
 fn a_simulator_flag_that_it_does_not_know() {
+    let _turn = beside_others();
     let ran = with("no-flag", |tree| {
         replace(
             &tree.join("model-server.yaml"),
@@ -81,6 +84,7 @@ fn a_simulator_flag_that_it_does_not_know() {
 /// The API server answers a server-side apply of it with 500, as if the cluster were at fault.
 #[test]
 fn a_field_that_a_deployment_does_not_have() {
+    let _turn = beside_others();
     let ran = with("no-field", |tree| {
         replace(&tree.join("model-server.yaml"), "  replicas: 3\n", "  replicaz: 3\n");
     });
@@ -91,6 +95,7 @@ fn a_field_that_a_deployment_does_not_have() {
 
 #[test]
 fn lint_asks_the_api_server_and_stores_nothing() {
+    let _turn = beside_others();
     let cluster = cluster();
     let tree = copied(&repository().join("tests/data/trees/lint"));
     let lint = |field: &str| {
@@ -117,6 +122,7 @@ fn lint_asks_the_api_server_and_stores_nothing() {
 
 #[test]
 fn a_pool_selector_that_matches_nothing() {
+    let _turn = beside_others();
     let ran = with("no-match", |tree| {
         let file = tree.join("pool.yaml");
         let text = fs::read_to_string(&file).unwrap();
@@ -131,6 +137,7 @@ fn a_pool_selector_that_matches_nothing() {
 
 #[test]
 fn a_route_to_a_wrong_api_group() {
+    let _turn = beside_others();
     let ran = with("wrong-group", |tree| {
         replace(
             &tree.join("pool.yaml"),
@@ -144,6 +151,7 @@ fn a_route_to_a_wrong_api_group() {
 
 #[test]
 fn an_endpoint_picker_that_asks_for_64_cpus_is_pending_while_the_pool_fails_open() {
+    let _turn = beside_others();
     let ran = with("too-large", |tree| {
         replace(&tree.join("endpoint-picker.yaml"), "cpu: 100m", "cpu: \"64\"");
     });
@@ -164,6 +172,7 @@ fn an_endpoint_picker_that_asks_for_64_cpus_is_pending_while_the_pool_fails_open
 
 #[test]
 fn an_endpoint_picker_scaled_to_zero_while_the_pool_fails_open() {
+    let _turn = beside_others();
     let ran = with("scaled-zero", |tree| {
         replace(&tree.join("endpoint-picker.yaml"), "replicas: 1", "replicas: 0");
     });
@@ -176,6 +185,7 @@ fn an_endpoint_picker_scaled_to_zero_while_the_pool_fails_open() {
 
 #[test]
 fn a_missing_destination_rule() {
+    let _turn = beside_others();
     let ran = with("no-rule", |tree| {
         let guide = tree.join("guide.md");
         let text = fs::read_to_string(&guide).unwrap();
@@ -191,6 +201,7 @@ fn a_missing_destination_rule() {
 
 #[test]
 fn an_include_that_is_missing_fails_the_run_and_does_not_end_it() {
+    let _turn = beside_others();
     let ran = with("no-include", |tree| {
         let guide = tree.join("guide.md");
         let text = fs::read_to_string(&guide).unwrap();
@@ -204,6 +215,7 @@ fn an_include_that_is_missing_fails_the_run_and_does_not_end_it() {
 
 #[test]
 fn a_guide_that_sends_no_request_is_no_pass() {
+    let _turn = beside_others();
     let ran = with("no-request", |tree| {
         let guide = tree.join("guide.md");
         let text = fs::read_to_string(&guide).unwrap();
@@ -220,6 +232,7 @@ fn a_guide_that_sends_no_request_is_no_pass() {
 
 #[test]
 fn an_api_server_paused_for_20_seconds_is_never_the_releases_failure() {
+    let _turn = alone();
     let cluster = cluster();
     let node = format!("{}-control-plane", cluster.name);
     let container = output(

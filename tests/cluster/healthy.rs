@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    bench::{Ran, copied, replace, repository, verify},
+    bench::{Ran, alone, beside_others, copied, replace, repository, verify},
     existing::cluster,
 };
 
@@ -21,6 +21,7 @@ fn findings(ran: &Ran) -> BTreeMap<String, String> {
 
 #[test]
 fn a_healthy_quickstart_passes_twenty_times_in_a_row_with_the_same_findings() {
+    let _turn = beside_others();
     let cluster = cluster();
     let quickstart = repository().join("manifests/quickstart");
     let mut first = BTreeMap::new();
@@ -39,6 +40,7 @@ fn a_healthy_quickstart_passes_twenty_times_in_a_row_with_the_same_findings() {
 
 #[test]
 fn a_healthy_quickstart_is_as_fast_under_load_as_its_simulator_is_told_to_be() {
+    let _turn = alone();
     let tree = copied(&repository().join("manifests/quickstart"));
     replace(
         &tree.path().join("model-server.yaml"),

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::bench::{left_in_the_engine, nothing_is_left, output, quickproof};
+use crate::bench::{alone, left_in_the_engine, nothing_is_left, output, quickproof};
 
 /// Reads what a run says until it is in the middle of the deployment: the cluster is there, something was decided, nothing
 /// has passed. Returns what it goes on to say.
@@ -25,6 +25,7 @@ fn in_the_middle(run: &mut Child) -> Lines<BufReader<ChildStderr>> {
 
 #[test]
 fn a_killed_run_leaves_true_reports_and_reap_leaves_nothing() {
+    let _turn = alone();
     let before = left_in_the_engine();
     let directory = tempfile::tempdir().unwrap();
     let state = directory.path().join("state");
@@ -63,6 +64,7 @@ fn a_killed_run_leaves_true_reports_and_reap_leaves_nothing() {
 
 #[test]
 fn an_interrupted_run_takes_everything_away_and_says_so() {
+    let _turn = alone();
     let before = left_in_the_engine();
     let directory = tempfile::tempdir().unwrap();
     let mut run = quickproof(directory.path())

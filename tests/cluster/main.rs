@@ -1,6 +1,6 @@
 //! The real thing: kind, the real endpoint picker, the real simulator, a real gateway.
 //!
-//! These need a container engine and fail without one. They run one after another (`--test-threads=1`).
+//! These need a container engine and fail without one. Each takes its turn (`bench`): beside others, or alone.
 
 // Lints then know that all of it is tests, helpers too.
 #![cfg(test)]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    bench::{Ran, copied, output, verify_with},
+    bench::{Ran, beside_others, copied, output, verify_with},
     existing::cluster,
     github::{REPOSITORY, Ready, Server, archive},
     release::{fails_at_the_variable_in_single_quotes, mend_request, passes_but_for_the_removed_flag, tree_of},
@@ -139,6 +139,7 @@ fn was_read_from_the_web(ran: &Ran, server: &Server) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn v1_5_0_as_it_is_published_fails_at_the_variable_in_single_quotes() {
+    let _turn = beside_others();
     let Some(tree) = tree_of(TAG) else { return };
     let server = publish(&tree).await;
     // In the cluster that has CRDs and gateway already.
@@ -149,6 +150,7 @@ async fn v1_5_0_as_it_is_published_fails_at_the_variable_in_single_quotes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn v1_5_0_published_with_its_request_mended_passes() {
+    let _turn = beside_others();
     let Some(tree) = tree_of(TAG) else { return };
     let mended = copied(&tree);
     mend_request(mended.path());

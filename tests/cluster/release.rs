@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    bench::{OF_SCENARIOS, Ran, copied, replace, verify},
+    bench::{OF_SCENARIOS, Ran, beside_others, copied, replace, verify},
     upstream::{self, GIE},
 };
 
@@ -73,12 +73,14 @@ pub(crate) fn passes_but_for_the_removed_flag(ran: &Ran) {
 
 #[test]
 fn v1_5_0_fails_at_the_variable_in_single_quotes() {
+    let _turn = beside_others();
     let Some(tree) = tree() else { return };
     fails_at_the_variable_in_single_quotes(&quickstart("v1.5.0", &tree, "istio"));
 }
 
 #[test]
 fn v1_5_0_with_its_request_mended_passes() {
+    let _turn = beside_others();
     let Some(tree) = tree() else { return };
     let mended = copied(&tree);
     mend_request(mended.path());
@@ -90,12 +92,14 @@ const WITHOUT_TAB: &str = "envoy-ai-gateway";
 
 #[test]
 fn v1_5_0_fails_in_the_same_way_on_a_provider_without_a_tab() {
+    let _turn = beside_others();
     let Some(tree) = tree() else { return };
     fails_at_the_variable_in_single_quotes(&quickstart("v1.5.0", &tree, WITHOUT_TAB));
 }
 
 #[test]
 fn v1_5_0_with_its_request_mended_passes_on_a_provider_without_a_tab() {
+    let _turn = beside_others();
     let Some(tree) = tree() else { return };
     let mended = copied(&tree);
     mend_request(mended.path());
@@ -114,6 +118,7 @@ fn v1_5_0_with_its_request_mended_passes_on_a_provider_without_a_tab() {
 /// What v1.0.0 was shipped with, in the order in which a reader meets it, each mended once it was found.
 #[test]
 fn v1_0_0_fails_for_one_thing_after_the_other_until_all_are_mended() {
+    let _turn = beside_others();
     let Some(tree) = tree_of("v1.0.0") else { return };
     let copy = copied(&tree);
     let guide = copy.path().join("site-src/guides/index.md");
@@ -163,6 +168,7 @@ fn v1_2_0(tree: &Path) -> Ran {
 
 #[test]
 fn v1_2_0_works_and_fails_at_the_page_that_lacks_an_include() {
+    let _turn = beside_others();
     let Some(tree) = tree_of("v1.2.0") else { return };
     let ran = v1_2_0(&tree);
     ran.expect(1, "failed", Some("guide-reference-missing"));
@@ -175,6 +181,7 @@ fn v1_2_0_works_and_fails_at_the_page_that_lacks_an_include() {
 
 #[test]
 fn v1_2_0_with_its_include_passes() {
+    let _turn = beside_others();
     let Some(tree) = tree_of("v1.2.0") else { return };
     let mended = copied(&tree);
     let include = mended.path().join("site-src/_includes/model-server-intro.md");
@@ -190,6 +197,7 @@ const STANDALONE: [&str; 6] = ["--release", "v1.5.0", "--layout", "standalone", 
 
 #[test]
 fn v1_5_0_standalone_fails_at_the_service_that_does_not_exist() {
+    let _turn = beside_others();
     let Some(tree) = tree() else { return };
     let ran = verify(&[&STANDALONE[..], &["--tree", tree.to_str().unwrap()]].concat());
     ran.expect(1, "failed", Some("guide-reference-missing"));
@@ -206,6 +214,7 @@ fn v1_5_0_standalone_fails_at_the_service_that_does_not_exist() {
 
 #[test]
 fn v1_5_0_standalone_with_its_service_named_rightly_passes() {
+    let _turn = beside_others();
     let Some(tree) = tree() else { return };
     let mended = copied(&tree);
     let page = mended.path().join("site-src/guides/standalone.md");

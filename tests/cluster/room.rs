@@ -19,11 +19,14 @@ use quickproof::{
 };
 use serde_json::json;
 
+use crate::bench::beside_others;
+
 /// Where CoreDNS, which every cluster has, serves its metrics.
 const METRICS: u16 = 9153;
 
 #[tokio::test]
 async fn a_cluster_is_made_and_reached_and_leaves_nothing_behind() {
+    let _turn = beside_others();
     let (host, events) = (Host::real(), Events::unheard());
     let id = format!("t{}", std::process::id());
     let inventory = Inventory::open(&host, &id).unwrap();

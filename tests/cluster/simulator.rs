@@ -14,7 +14,7 @@ use testcontainers::{
     runners::AsyncRunner as _,
 };
 
-use crate::bench::{output, quickproof};
+use crate::bench::{beside_others, output, quickproof};
 
 const MODEL: &str = "quickproof/contract";
 
@@ -76,6 +76,7 @@ async fn ask(base: &str, body: &str) -> Answer {
 
 #[tokio::test]
 async fn the_simulator_answers_as_the_checks_expect() {
+    let _turn = beside_others();
     let (_container, base) = simulator(&[]).await;
 
     let good = ask(
@@ -113,6 +114,7 @@ async fn the_simulator_answers_as_the_checks_expect() {
 
 #[tokio::test]
 async fn a_probe_of_the_simulator_alone_passes_and_says_what_it_did_not_prove() {
+    let _turn = beside_others();
     let adapter = r#"{"name":"food-review"}"#;
     let (container, base) = simulator(&["--mode", "echo", "--lora-modules", adapter]).await;
     let up = ask(&base, &json!({"model": MODEL, "prompt": "a"}).to_string()).await;
@@ -205,6 +207,7 @@ steps:
 
 #[tokio::test]
 async fn the_simulator_says_the_same_streamed_and_at_once() {
+    let _turn = beside_others();
     let (_container, base) = simulator(&["--mode", "echo"]).await;
     let up = ask(&base, &json!({"model": MODEL, "prompt": "a"}).to_string()).await;
     assert_eq!(up.status(), Some(200), "{}", up.brief());
@@ -247,6 +250,7 @@ async fn the_simulator_says_the_same_streamed_and_at_once() {
 
 #[tokio::test]
 async fn the_container_of_a_test_that_fails_is_gone_too() {
+    let _turn = beside_others();
     let (container, _) = simulator(&[]).await;
     let id = container.id().to_owned();
     assert!(is_there(&id));

@@ -1,7 +1,7 @@
 //! What somebody else has in the namespace, and what gets between the quickstart and its proof.
 
 use crate::{
-    bench::{Ran, repository},
+    bench::{Ran, beside_others, repository},
     existing::cluster,
 };
 
@@ -18,12 +18,14 @@ fn beside(file: &str, namespace: &str) -> Ran {
 
 #[test]
 fn a_pool_that_also_selects_a_pod_of_somebody_else() {
+    let _turn = beside_others();
     let ran = beside("pod.yaml", "foreign-pod");
     ran.expect(1, "failed", Some("pool-selects-foreign-pod"));
 }
 
 #[test]
 fn an_answer_of_a_pod_of_a_second_pool() {
+    let _turn = beside_others();
     let ran = beside("pool.yaml", "second-pool");
     ran.expect(1, "failed", Some("answer-from-outside-pool"));
     // The endpoint picker was in the path, and its pick went nowhere.

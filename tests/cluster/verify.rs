@@ -1,6 +1,6 @@
 //! The embedded quickstart, in a cluster of its own.
 
-use crate::bench::{OF_SCENARIOS, left_in_the_engine, nothing_is_left, verify};
+use crate::bench::{OF_SCENARIOS, alone, beside_others, left_in_the_engine, nothing_is_left, verify};
 
 /// Checks that must have been decided, and hold, for the embedded quickstart to have passed.
 const MUST_HOLD: &[&str] = &[
@@ -29,6 +29,7 @@ const MUST_HOLD: &[&str] = &[
 
 #[test]
 fn the_embedded_quickstart_passes_and_leaves_nothing() {
+    let _turn = alone();
     let before = left_in_the_engine();
     let ran = verify(&[]);
     ran.expect(0, "passed", None);
@@ -49,6 +50,7 @@ fn the_embedded_quickstart_passes_and_leaves_nothing() {
 
 #[test]
 fn strict_allows_no_deviation_and_makes_no_cluster_for_it() {
+    let _turn = beside_others();
     let ran = verify(&["--strict"]);
     ran.expect(4, "inconclusive", None);
     let strict = ran.decision("strict").unwrap();
