@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    bench::{ended, output, quickproof},
+    bench::{beside_others, ended, output, quickproof},
     release::tree_of,
 };
 
@@ -108,6 +108,7 @@ impl Drop for Foreign {
 
 #[test]
 fn what_helm_and_the_provider_installed_for_a_killed_run_is_taken_away_by_reap() {
+    let _turn = beside_others();
     let Some(tree) = tree_of("v1.5.0") else { return };
     let foreign = Foreign::up();
     let before = foreign.everything();
