@@ -25,6 +25,9 @@ use super::{
 };
 use crate::host::{Host, docker};
 
+/// How often an address is chosen anew that another run has put on the node in the meantime.
+const MOST_TRIES: u32 = 5;
+
 /// A range of IPv4 addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Subnet {
@@ -95,17 +98,33 @@ pub async fn assign(
     let subnet = network
         .subnet()
         .ok_or_else(|| refused("the engine's network has no IPv4 range with a free high end"))?;
-    let taken = network.taken(host).await?;
-    let address = subnet
-        .choose(&taken, seed(&cluster.name))
-        .ok_or_else(|| refused("every address at the high end of the engine's network is taken"))?;
-    if cluster.origin == Origin::Existing {
-        inventory.add(Made::Address {
+    let seed = seed(&format!("{} {named}", cluster.name));
+    let mut tries = 0;
+    let address = loop {
+        let taken = network.taken(host).await?;
+        let address = subnet
+            .choose(&taken, seed)
+            .ok_or_else(|| refused("every address at the high end of the engine's network is taken"))?;
+        let made = Made::Address {
             node: node.clone(),
             address: address.into(),
-        })?;
-    }
-    on_interface(host, &node, "add", address.into()).await?;
+        };
+        if cluster.origin == Origin::Existing {
+            inventory.add(made.clone())?;
+        }
+        let Err(error) = on_interface(host, &node, "add", address.into()).await else {
+            break address;
+        };
+        // Another run was faster. The address is its own: nothing of ours, and not ours to take off.
+        tries += 1;
+        let is_theirs = addresses_of(host, &node).await?.contains(&address);
+        if is_theirs {
+            inventory.remove(&made)?;
+        }
+        if !is_theirs || tries == MOST_TRIES {
+            return Err(error);
+        }
+    };
     let status = json!({"status": {"loadBalancer": {"ingress": [{"ip": address.to_string(), "ipMode": "VIP"}]}}});
     services
         .patch_status(service, &PatchParams::default(), &Patch::Merge(status))

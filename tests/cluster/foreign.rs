@@ -53,8 +53,8 @@ impl Foreign {
         let of_all = ["get", kind, "--all-namespaces", "--no-headers", "--output", columns];
         let said = output("kubectl", &[&["--kubeconfig", &self.kubeconfig], &of_all[..]].concat());
         let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
-        // istiod puts this ConfigMap into every namespace, and its program leaves it there.
-        let others = ["kube-", "local-path", " default", "istio-ca-root-cert"];
+        // istiod puts these ConfigMaps into every namespace, and its program leaves them there.
+        let others = ["kube-", "local-path", " default", "istio-ca-root-cert", "istio-ca-crl"];
         let of_others = |line: &String| others.iter().any(|other| line.contains(other));
         said.lines().map(words).filter(|line| !of_others(line)).collect()
     }

@@ -82,7 +82,7 @@ impl Reader {
     }
 
     /// The path from the root of the crate, or `None` where it leads elsewhere or nowhere yet.
-    fn from_root(&self, segments: &[String]) -> Option<CratePath> {
+    fn rooted(&self, segments: &[String]) -> Option<CratePath> {
         let (first, rest) = segments.split_first()?;
         let mut at = match first.as_str() {
             "crate" => Vec::new(),
@@ -102,7 +102,7 @@ impl Reader {
 
     fn name(&mut self, segments: &[String]) {
         if self.looks == Looks::Paths
-            && let Some(path) = self.from_root(segments)
+            && let Some(path) = self.rooted(segments)
         {
             self.named.paths.push(path);
         }
@@ -124,7 +124,7 @@ impl Reader {
             }
             UseTree::Rename(rename) => self.bind(&with(rename.ident.to_string()), rename.rename.to_string()),
             UseTree::Glob(_) => {
-                if let Some(path) = self.from_root(before) {
+                if let Some(path) = self.rooted(before) {
                     self.named.whole.push((self.module.clone(), path.clone()));
                     self.named.paths.push(path);
                 }
@@ -133,7 +133,7 @@ impl Reader {
     }
 
     fn bind(&mut self, segments: &[String], local: String) {
-        if let Some(path) = self.from_root(segments) {
+        if let Some(path) = self.rooted(segments) {
             let outside = [self.module.clone(), vec![local.clone()]].concat();
             self.named.brought.push((outside, path.clone()));
             self.named.paths.push(path.clone());
