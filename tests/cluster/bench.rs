@@ -39,7 +39,7 @@ thread_local! {
 }
 
 /// The right to use the machine, until it is dropped. Each test takes one first.
-pub(crate) struct Turn<Guard>(#[expect(dead_code, reason = "held, never read")] Guard);
+pub(crate) struct Turn<Guard>(Guard);
 
 impl<Guard> Turn<Guard> {
     fn of(guard: Guard) -> Self {
