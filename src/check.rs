@@ -14,7 +14,7 @@ use crate::{
 
 mod build_ref;
 mod completion;
-pub mod conditions;
+pub(crate) mod conditions;
 mod counter;
 pub mod diagnosis;
 mod image_id;
@@ -22,93 +22,93 @@ mod pick;
 mod pool_pods;
 mod ready_pods;
 mod request;
-pub mod rewrite;
+pub(crate) mod rewrite;
 mod spread;
 mod steering;
 pub mod wire;
 
-pub use completion::faults;
-pub use ready_pods::{READY_PODS, ready_pods_agree};
-pub use request::REQUEST_STATUS;
+pub(crate) use completion::faults;
+pub(crate) use ready_pods::{READY_PODS, ready_pods_agree};
+pub(crate) use request::REQUEST_STATUS;
 
 /// A pod that the InferencePool selects.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PoolPod {
+pub(crate) struct PoolPod {
     /// Its namespace.
-    pub namespace: String,
+    pub(crate) namespace: String,
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Whether it was Ready when looked at.
-    pub ready: bool,
+    pub(crate) ready: bool,
     /// What of the plan it belongs to, such as `Deployment vllm-qwen3-32b`; `None` where nothing that the plan made is its
     /// owner.
-    pub workload: Option<String>,
+    pub(crate) workload: Option<String>,
 }
 
 /// A container as it runs, and the image that it was meant to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunningImage {
+pub(crate) struct RunningImage {
     /// Its pod.
-    pub pod: String,
+    pub(crate) pod: String,
     /// Its image, as asked for.
-    pub image: String,
+    pub(crate) image: String,
     /// The image's digest, as the node says: `sha256:…`; `None` where the node has the image from no registry.
-    pub running: Option<String>,
+    pub(crate) running: Option<String>,
     /// The digest that was had for this name before the run; `None` where it is not known.
-    pub meant: Option<String>,
+    pub(crate) meant: Option<String>,
 }
 
 /// What was seen of the endpoint picker.
 #[derive(Debug, Clone, Default)]
-pub struct EndpointPickerSeen {
+pub(crate) struct EndpointPickerSeen {
     /// The image its pod runs, as asked for; `None` where it has no pod.
-    pub image: Option<String>,
+    pub(crate) image: Option<String>,
     /// Its metrics before the requests, or why they could not be read.
-    pub before: Option<Result<Metrics, String>>,
+    pub(crate) before: Option<Result<Metrics, String>>,
     /// Its metrics after them, or why they could not be read.
-    pub after: Option<Result<Metrics, String>>,
+    pub(crate) after: Option<Result<Metrics, String>>,
     /// Its metrics after the requests that it was to send to one pod; `None` where none were sent.
-    pub steered: Option<Result<Metrics, String>>,
+    pub(crate) steered: Option<Result<Metrics, String>>,
     /// Its gauge of ready pods as last read, once it had time to be refreshed; `None` where it has none.
-    pub ready_pods: Option<f64>,
+    pub(crate) ready_pods: Option<f64>,
 }
 
 /// Everything that was seen of a deployment under test.
 #[derive(Debug, Clone, Default)]
-pub struct Observation {
+pub(crate) struct Observation {
     /// Gateways that the plan made, as last seen.
-    pub gateways: Vec<Value>,
+    pub(crate) gateways: Vec<Value>,
     /// HTTPRoutes that the plan made, as last seen.
-    pub http_routes: Vec<Value>,
+    pub(crate) http_routes: Vec<Value>,
     /// InferencePools that the plan made, as last seen.
-    pub inference_pools: Vec<Value>,
+    pub(crate) inference_pools: Vec<Value>,
     /// Pods that the pools select.
-    pub pool_pods: Vec<PoolPod>,
+    pub(crate) pool_pods: Vec<PoolPod>,
     /// The answer to the guide's own request, and to how many tries of it that was the last.
-    pub guide_answer: Option<Answer>,
+    pub(crate) guide_answer: Option<Answer>,
     /// Objects of the plan that put one model's name in place of another's; of the kinds [`rewrite::KINDS`].
-    pub rewrites: Vec<Value>,
+    pub(crate) rewrites: Vec<Value>,
     /// Variables of the guide that its request names inside single quotes.
-    pub unexpanded: Vec<String>,
+    pub(crate) unexpanded: Vec<String>,
     /// Answers to the requests of the proof; empty while they were not sent.
-    pub proof: Vec<Answer>,
+    pub(crate) proof: Vec<Answer>,
     /// Answers to requests that the endpoint picker must all send to one pod, in order; empty where none were sent.
-    pub steered: Vec<Answer>,
+    pub(crate) steered: Vec<Answer>,
     /// The images of the endpoint picker's and the pool's containers.
-    pub images: Vec<RunningImage>,
+    pub(crate) images: Vec<RunningImage>,
     /// The least number of pods that must have served them.
-    pub pods_wanted: usize,
+    pub(crate) pods_wanted: usize,
     /// The endpoint picker.
-    pub endpoint_picker: EndpointPickerSeen,
+    pub(crate) endpoint_picker: EndpointPickerSeen,
     /// The metrics that the release's endpoint picker has, by name; `None` where no layout says.
-    pub picker_metrics: Option<Vec<String>>,
+    pub(crate) picker_metrics: Option<Vec<String>>,
     /// The tag that the running endpoint picker must have been built from; `None`: the tag of its image.
-    pub build_ref: Option<String>,
+    pub(crate) build_ref: Option<String>,
 }
 
 impl Observation {
     /// Names of the pool's Ready pods.
-    pub fn ready_pods(&self) -> BTreeSet<&str> {
+    pub(crate) fn ready_pods(&self) -> BTreeSet<&str> {
         self.pool_pods
             .iter()
             .filter(|pod| pod.ready)
@@ -119,9 +119,9 @@ impl Observation {
 
 /// One thing that must be true of what was seen.
 #[derive(Debug)]
-pub struct Check {
+pub(crate) struct Check {
     /// Its stable name.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// What is true when it holds, with what was seen put in.
     sentence: fn(&Observation) -> String,
     /// What it looks at, and what it comes to.
@@ -144,7 +144,7 @@ enum JudgeFn {
 
 impl Check {
     /// The part of the run that it belongs to.
-    pub fn stage(&self) -> Stage {
+    pub(crate) fn stage(&self) -> Stage {
         match self.judge {
             JudgeFn::Deployment(_) => Stage::Conditions,
             JudgeFn::Answer(_) => Stage::Request,
@@ -153,12 +153,12 @@ impl Check {
     }
 
     /// What is true when it holds, with what was seen put in.
-    pub fn sentence(&self, seen: &Observation) -> String {
+    pub(crate) fn sentence(&self, seen: &Observation) -> String {
         (self.sentence)(seen)
     }
 
     /// What it comes to.
-    pub fn judge(&self, seen: &Observation) -> Finding {
+    pub(crate) fn judge(&self, seen: &Observation) -> Finding {
         match (&self.judge, &seen.guide_answer) {
             (JudgeFn::Deployment(judge), _) => judge(seen),
             (JudgeFn::Answer(judge), Some(answer)) => judge(answer, seen),
@@ -173,12 +173,12 @@ impl Check {
     }
 
     /// The answer to show beside its finding; `None` where no answer shows it.
-    pub fn shown_by<'a>(&self, seen: &'a Observation, finding: &Finding) -> Option<&'a Answer> {
+    pub(crate) fn shown_by<'a>(&self, seen: &'a Observation, finding: &Finding) -> Option<&'a Answer> {
         (self.shown_by)(seen, finding)
     }
 
     /// A decision under its name, for whoever says more exactly than [`Self::sentence`] what is the case.
-    pub fn decision(&self, sentence: impl Into<String>, finding: Finding) -> Decision {
+    pub(crate) fn decision(&self, sentence: impl Into<String>, finding: Finding) -> Decision {
         Decision::new(self.stage(), self.name, sentence, finding)
     }
 }
@@ -189,7 +189,7 @@ fn guide_answer_where_wrong<'a>(seen: &'a Observation, finding: &Finding) -> Opt
 }
 
 /// Every check, in the order in which it is judged and shown.
-pub static CHECKS: &[Check] = &[
+pub(crate) static CHECKS: &[Check] = &[
     conditions::GATEWAY_PROGRAMMED,
     conditions::HTTP_ROUTE_RESOLVED,
     conditions::INFERENCE_POOL_ACCEPTED,
@@ -211,7 +211,7 @@ pub static CHECKS: &[Check] = &[
 ];
 
 /// The checks of one part of the run.
-pub fn of_stage(stage: Stage) -> impl Iterator<Item = &'static Check> {
+pub(crate) fn of_stage(stage: Stage) -> impl Iterator<Item = &'static Check> {
     CHECKS.iter().filter(move |check| check.stage() == stage)
 }
 

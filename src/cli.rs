@@ -25,20 +25,20 @@ use crate::{
     verdict::ExitCode,
 };
 
-pub mod cluster;
-pub mod diff;
-pub mod explain;
-pub mod guide;
-pub mod images;
-pub mod lint;
+pub(crate) mod cluster;
+pub(crate) mod diff;
+pub(crate) mod explain;
+pub(crate) mod guide;
+pub(crate) mod images;
+pub(crate) mod lint;
 pub mod plan;
-pub mod probe;
-pub mod reap;
-pub mod reports;
-pub mod scenario;
-pub mod source;
-pub mod verify;
-pub mod version;
+pub(crate) mod probe;
+pub(crate) mod reap;
+pub(crate) mod reports;
+pub(crate) mod scenario;
+pub(crate) mod source;
+pub(crate) mod verify;
+pub(crate) mod version;
 
 /// Carries out a release's own quickstart guide on a real cluster and says pass or fail.
 ///
@@ -47,7 +47,7 @@ pub mod version;
 /// release, and trouble of the machine it ran on are three different things, and have three different exit codes.
 #[derive(Debug, Parser)]
 #[command(name = "quickproof", version, arg_required_else_help = true, max_term_width = 110)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
@@ -77,7 +77,7 @@ enum Command {
 /// How output looks, whatever the subcommand.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 #[command(next_help_heading = "Output")]
-pub struct Manner {
+pub(crate) struct Manner {
     /// When to use colours. `NO_COLOR` and `CLICOLOR_FORCE` are heeded by `auto`
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: When,
@@ -104,24 +104,24 @@ enum When {
 
 /// Who called, from where, and how they want to be answered: what every subcommand is given.
 #[derive(Debug, Clone)]
-pub struct Caller {
+pub(crate) struct Caller {
     /// The machine.
-    pub host: Host,
+    pub(crate) host: Host,
     /// How output looks.
-    pub manner: Manner,
+    pub(crate) manner: Manner,
     /// The command line as one would type it again; not redacted yet.
-    pub command: String,
+    pub(crate) command: String,
     /// Standard error, for what is told while a run goes on.
-    pub console: Console,
+    pub(crate) console: Console,
     /// The log, which a run writes into its directory.
-    pub log: Log,
+    pub(crate) log: Log,
     redactor: Redactor,
 }
 
 /// An error in what was typed, or in an input that it names: exit code 2, and nothing was made.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:#}")]
-pub struct Usage(anyhow::Error);
+pub(crate) struct Usage(anyhow::Error);
 
 /// Environment variables whose values are secrets that must appear nowhere.
 const SECRETS: &[&str] = &["HF_TOKEN", "GITHUB_TOKEN", "HUGGING_FACE_HUB_TOKEN", probe::API_KEY];
@@ -160,7 +160,7 @@ impl Caller {
 
     /// What takes secrets out of everything that is said: it knows those of the environment, and what it learns the log
     /// knows too.
-    pub fn redactor(&self) -> Redactor {
+    pub(crate) fn redactor(&self) -> Redactor {
         self.redactor.clone()
     }
 
@@ -189,7 +189,7 @@ impl Caller {
 
 impl Usage {
     /// A usage error; its message ends with the way out.
-    pub fn new(error: impl Into<anyhow::Error>) -> Self {
+    pub(crate) fn new(error: impl Into<anyhow::Error>) -> Self {
         Self(error.into())
     }
 }
@@ -366,7 +366,7 @@ fn command_line(words: &[OsString]) -> String {
 
 impl Manner {
     /// How much is printed.
-    pub fn verbosity(self) -> Verbosity {
+    pub(crate) fn verbosity(self) -> Verbosity {
         match (self.quiet, self.verbose) {
             (true, _) => Verbosity::Quiet,
             (false, 1..) => Verbosity::Verbose,
@@ -375,7 +375,7 @@ impl Manner {
     }
 
     /// Where live lines go: they go to standard error.
-    pub fn medium(self, host: &Host) -> Medium {
+    pub(crate) fn medium(host: &Host) -> Medium {
         if host.stderr_is_terminal() {
             Medium::Terminal
         } else {
@@ -384,8 +384,8 @@ impl Manner {
     }
 
     /// How lines on standard error look.
-    pub fn look(self, host: &Host) -> Look {
-        let medium = self.medium(host);
+    pub(crate) fn look(self, host: &Host) -> Look {
+        let medium = Self::medium(host);
         Look {
             colours: self.colours(host, medium),
             glyphs: if host.speaks_utf8() {
@@ -401,7 +401,7 @@ impl Manner {
     }
 
     /// How lines on standard output look.
-    pub fn look_of_output(self, host: &Host) -> Look {
+    pub(crate) fn look_of_output(self, host: &Host) -> Look {
         let medium = if host.stdout_is_terminal() {
             Medium::Terminal
         } else {

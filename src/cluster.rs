@@ -9,7 +9,7 @@ use kube::Client;
 pub mod address;
 mod calls;
 pub mod capacity;
-pub mod configuration;
+pub(crate) mod configuration;
 mod error;
 mod existing;
 pub mod forward;
@@ -17,17 +17,17 @@ mod freezer;
 pub mod inventory;
 mod kind;
 mod kubeconfig;
-pub mod programs;
+pub(crate) mod programs;
 pub(crate) mod ready;
-pub mod reap;
-pub mod resources;
-pub mod scale;
+pub(crate) mod reap;
+pub(crate) mod resources;
+pub(crate) mod scale;
 pub mod teardown;
-pub mod unrecoverable;
-pub mod watching;
+pub(crate) mod unrecoverable;
+pub(crate) mod watching;
 
 pub use capacity::{Capacity, capacity};
-pub use error::ClusterError;
+pub(crate) use error::ClusterError;
 pub use existing::{ExistingCluster, open};
 pub use kind::{Listed, cluster_name, create, delete, list};
 pub use ready::dns_ready;
@@ -50,9 +50,9 @@ pub struct Cluster {
     /// kind's name of a cluster of ours, else the context's name.
     pub name: String,
     /// The file its kubeconfig is in: ours alone for [`Origin::Made`].
-    pub kubeconfig: PathBuf,
+    pub(crate) kubeconfig: PathBuf,
     /// The context in that file.
-    pub context: String,
+    pub(crate) context: String,
     /// The client. Its read timeout counts from each request on.
     pub client: Client,
     /// Where it comes from.
@@ -68,7 +68,7 @@ impl Cluster {
     }
 
     /// How it is reached again by another process.
-    pub fn reach(&self) -> inventory::Reach {
+    pub(crate) fn reach(&self) -> inventory::Reach {
         inventory::Reach {
             kubeconfig: self.kubeconfig.clone(),
             context: self.context.clone(),

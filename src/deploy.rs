@@ -30,11 +30,11 @@ use crate::{
 mod apply;
 mod change;
 mod failure;
-pub mod helm;
-pub mod metrics_access;
+pub(crate) mod helm;
+pub(crate) mod metrics_access;
 mod noting;
 mod provider;
-pub mod rehearse;
+pub(crate) mod rehearse;
 mod scale;
 mod steps;
 
@@ -43,7 +43,7 @@ const FIELD_MANAGER: &str = "quickproof";
 
 /// Whose cluster it is, which decides how careful we are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ownership {
+pub(crate) enum Ownership {
     /// Made by this run: everything in it is ours and goes with it.
     Ours,
     /// Somebody else's: what exists stays untouched, and only what we made is deleted.
@@ -51,67 +51,67 @@ pub enum Ownership {
 }
 
 /// Where and with what the plan is carried out.
-pub struct Site {
+pub(crate) struct Site {
     /// The machine.
-    pub host: Host,
+    pub(crate) host: Host,
     /// The connection.
-    pub client: Client,
+    pub(crate) client: Client,
     /// The namespace for objects that name none.
-    pub namespace: String,
+    pub(crate) namespace: String,
     /// Whose cluster it is.
-    pub ownership: Ownership,
+    pub(crate) ownership: Ownership,
     /// The run's id, in names of what we add.
-    pub run: String,
+    pub(crate) run: String,
     /// The run's watches.
-    pub watches: Arc<Watches>,
+    pub(crate) watches: Arc<Watches>,
     /// The run's events.
-    pub events: Events,
+    pub(crate) events: Events,
     /// Where what is made in somebody else's cluster is written down before.
-    pub inventory: Inventory,
+    pub(crate) inventory: Inventory,
     /// How the cluster is reached by programs, and again by another process.
-    pub reach: Reach,
+    pub(crate) reach: Reach,
     /// Programs that are not on PATH, by name: `helm`, `istioctl`.
-    pub programs: std::collections::BTreeMap<String, PathBuf>,
+    pub(crate) programs: std::collections::BTreeMap<String, PathBuf>,
     /// How long one step may take.
-    pub step_limit: Duration,
+    pub(crate) step_limit: Duration,
     /// A directory for charts and other files of this run; removed with it.
-    pub scratch: PathBuf,
+    pub(crate) scratch: PathBuf,
 }
 
 /// What the plan left running so far.
 #[derive(Debug, Default)]
-pub struct Deployed {
+pub(crate) struct Deployed {
     /// Every object that the release's steps put there, charts included, as sent.
-    pub objects: Vec<Object>,
+    pub(crate) objects: Vec<Object>,
     /// Variables that steps have read.
-    pub variables: Variables,
+    pub(crate) variables: Variables,
 }
 
 impl Deployed {
     /// The objects of a kind.
-    pub fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Object> {
+    pub(crate) fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Object> {
         self.objects.iter().filter(move |object| object.kind() == kind)
     }
 }
 
 /// A step that was carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Carried {
+pub(crate) struct Carried {
     /// What is true now, as one sentence; `None` for the plan's own sentence.
-    pub sentence: Option<String>,
+    pub(crate) sentence: Option<String>,
 }
 
 /// Carries out steps one after another and remembers what they made.
-pub struct Deployer {
+pub(crate) struct Deployer {
     /// Where.
-    pub site: Site,
+    pub(crate) site: Site,
     resources: Resources,
     deployed: Mutex<Deployed>,
 }
 
 impl Deployer {
     /// A deployer for a site.
-    pub fn new(site: Site) -> Self {
+    pub(crate) fn new(site: Site) -> Self {
         Self {
             resources: Resources::new(site.client.clone()),
             site,
@@ -120,12 +120,12 @@ impl Deployer {
     }
 
     /// Looks at, or changes, what was deployed so far.
-    pub fn deployed<R>(&self, look: impl FnOnce(&mut Deployed) -> R) -> R {
+    pub(crate) fn deployed<R>(&self, look: impl FnOnce(&mut Deployed) -> R) -> R {
         look(&mut self.deployed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What is known of the cluster's kinds.
-    pub fn resources(&self) -> &Resources {
+    pub(crate) fn resources(&self) -> &Resources {
         &self.resources
     }
 

@@ -21,7 +21,7 @@ const LOG_LINES: i64 = 500;
 ///
 /// # Errors
 /// A file cannot be written.
-pub async fn gather(client: &Client, namespace: &str, directory: &Path, redactor: &Redactor) -> io::Result<()> {
+pub(crate) async fn gather(client: &Client, namespace: &str, directory: &Path, redactor: &Redactor) -> io::Result<()> {
     fs::create_dir_all(directory)?;
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let events: Api<Event> = Api::namespaced(client.clone(), namespace);

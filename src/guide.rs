@@ -21,7 +21,7 @@ pub use arguments::{Argument, Arguments};
 pub use book::GuideBook;
 pub use duration::duration;
 pub use session::{Assignment, Named, Program, Reading, Session};
-pub use shell::{Body, Pipeline, ShellPiece, ShellWord, Simple};
+pub(crate) use shell::{Body, Pipeline, ShellPiece, ShellWord, Simple};
 pub use template::{Piece, Template, Variables};
 
 #[cfg(test)]
@@ -59,35 +59,35 @@ pub struct Choice<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Guide {
     /// Its file.
-    pub file: RepoPath,
+    pub(crate) file: RepoPath,
     /// The shell blocks of the chosen tabs and of the text outside tabs, in order.
     pub blocks: Vec<Block>,
     /// What a reader could not follow.
-    pub problems: Vec<Problem>,
+    pub(crate) problems: Vec<Problem>,
 }
 
 /// One block of shell commands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Block {
     /// Its number among all blocks of the page, those of other tabs included, from 0.
-    pub number: usize,
+    pub(crate) number: usize,
     /// Its first line, the fence not counted.
-    pub at: Provenance,
+    pub(crate) at: Provenance,
     /// The titles of the tabs it stands in, outermost first.
-    pub tabs: Vec<String>,
+    pub(crate) tabs: Vec<String>,
     /// What its section is for.
-    pub role: Role,
+    pub(crate) role: Role,
     /// Why the layout leaves it out, or `None`.
-    pub left_out: Option<String>,
+    pub(crate) left_out: Option<String>,
     /// Placeholders that were replaced in it, and where.
-    pub filled: Vec<(Provenance, Placeholder)>,
+    pub(crate) filled: Vec<(Provenance, Placeholder)>,
     /// Its commands. Expected output that a prompt block shows is not among them.
     pub commands: Vec<Command>,
 }
 
 /// What a section is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub(crate) enum Role {
     /// A step of the quickstart.
     Step,
     /// A step that a reader may leave; it is carried out as any other.
@@ -106,35 +106,35 @@ pub struct Command {
     /// The command as written, joined to one line.
     pub raw: String,
     /// What bash reads in it.
-    pub body: Body,
+    pub(crate) body: Body,
     /// Why the layout leaves it out of its block, or `None`.
-    pub left_out: Option<Box<LeftOut>>,
+    pub(crate) left_out: Option<Box<LeftOut>>,
 }
 
 /// A command that the layout leaves out of its block.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeftOut {
+pub(crate) struct LeftOut {
     /// The comment it stands below.
-    pub comment: String,
+    pub(crate) comment: String,
     /// The reason.
-    pub why: String,
+    pub(crate) why: String,
 }
 
 /// Something in the guide that no reader can follow.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub(crate) struct Problem {
     /// Where.
-    pub at: Provenance,
+    pub(crate) at: Provenance,
     /// The line as written.
-    pub raw: String,
+    pub(crate) raw: String,
     /// What is wrong.
-    pub kind: ProblemKind,
+    pub(crate) kind: ProblemKind,
 }
 
 /// The kind of a [`Problem`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum ProblemKind {
+pub(crate) enum ProblemKind {
     /// An included file does not exist; the published page silently lacks it.
     IncludeMissing {
         /// The file as named.

@@ -19,7 +19,7 @@ use tokio::{
 mod docker;
 mod poll;
 
-pub use docker::docker;
+pub(crate) use docker::docker;
 pub use poll::poll;
 
 /// What the program may know of its machine: variables, directories, programs, the clock.
@@ -30,7 +30,7 @@ pub struct Host {
 
 /// A child process to run: program, arguments, and what it is given.
 #[derive(Debug, Clone, Default)]
-pub struct Call {
+pub(crate) struct Call {
     program: String,
     arguments: Vec<String>,
     directory: Option<PathBuf>,
@@ -41,13 +41,13 @@ pub struct Call {
 
 /// How a child process ended, whatever its exit status.
 #[derive(Debug, Clone)]
-pub struct Ended {
+pub(crate) struct Ended {
     /// Its exit status; zero is not required.
-    pub status: ExitStatus,
+    pub(crate) status: ExitStatus,
     /// Everything it wrote to standard output.
-    pub stdout: Vec<u8>,
+    pub(crate) stdout: Vec<u8>,
     /// Everything it wrote to standard error.
-    pub stderr: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
 }
 
 /// Why a child process gave no result.
@@ -91,7 +91,7 @@ pub enum HostError {
 
 impl Call {
     /// Starts a call of `program`, by name (found on PATH) or by path.
-    pub fn new(program: impl Into<String>) -> Self {
+    pub(crate) fn new(program: impl Into<String>) -> Self {
         Self {
             program: program.into(),
             ..Self::default()
@@ -100,48 +100,48 @@ impl Call {
 
     /// Adds one argument.
     #[must_use]
-    pub fn arg(mut self, argument: impl Into<String>) -> Self {
+    pub(crate) fn arg(mut self, argument: impl Into<String>) -> Self {
         self.arguments.push(argument.into());
         self
     }
 
     /// Adds several arguments.
     #[must_use]
-    pub fn args<I: IntoIterator<Item = S>, S: Into<String>>(mut self, arguments: I) -> Self {
+    pub(crate) fn args<I: IntoIterator<Item = S>, S: Into<String>>(mut self, arguments: I) -> Self {
         self.arguments.extend(arguments.into_iter().map(Into::into));
         self
     }
 
     /// Runs it in `directory`.
     #[must_use]
-    pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
+    pub(crate) fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = Some(directory.into());
         self
     }
 
     /// Sets a variable of its environment, beside the inherited ones.
     #[must_use]
-    pub fn variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+    pub(crate) fn variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.variables.push((name.into(), value.into()));
         self
     }
 
     /// Gives it bytes on standard input. Without, standard input is closed.
     #[must_use]
-    pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.input = Some(bytes.into());
         self
     }
 
     /// Ends it after `limit`.
     #[must_use]
-    pub fn time_limit(mut self, limit: Duration) -> Self {
+    pub(crate) fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = Some(limit);
         self
     }
 
     /// The command line, for a person to read; not quoted for a shell.
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let mut line = self.program.clone();
         for argument in &self.arguments {
             line.push(' ');
@@ -153,12 +153,12 @@ impl Call {
 
 impl Ended {
     /// Standard output as text, invalid UTF-8 replaced, ends trimmed.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).trim().to_owned()
     }
 
     /// The last lines of standard error, or of standard output where standard error is empty.
-    pub fn last_words(&self) -> String {
+    pub(crate) fn last_words(&self) -> String {
         let bytes = if self.stderr.iter().all(u8::is_ascii_whitespace) {
             &self.stdout
         } else {
@@ -197,7 +197,7 @@ impl Host {
     }
 
     /// The value of an environment variable; empty counts as unset.
-    pub fn variable(&self, name: &str) -> Option<&str> {
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
         self.variables
             .get(name)
             .map(String::as_str)
@@ -210,12 +210,12 @@ impl Host {
     }
 
     /// Where built images and downloads are kept: `$XDG_CACHE_HOME/quickproof`, else `~/.cache/quickproof`.
-    pub fn cache_directory(&self) -> PathBuf {
+    pub(crate) fn cache_directory(&self) -> PathBuf {
         self.base_directory("XDG_CACHE_HOME", ".cache")
     }
 
     /// Where inventories of running runs are kept: `$XDG_STATE_HOME/quickproof`, else `~/.local/state/quickproof`.
-    pub fn state_directory(&self) -> PathBuf {
+    pub(crate) fn state_directory(&self) -> PathBuf {
         self.base_directory("XDG_STATE_HOME", ".local/state")
     }
 
@@ -232,7 +232,7 @@ impl Host {
     }
 
     /// The full path of a program on PATH, or `None`.
-    pub fn find_program(&self, name: &str) -> Option<PathBuf> {
+    pub(crate) fn find_program(&self, name: &str) -> Option<PathBuf> {
         if name.contains('/') {
             return is_executable(Path::new(name)).then(|| PathBuf::from(name));
         }
@@ -242,27 +242,27 @@ impl Host {
     }
 
     /// Whether standard error is a terminal a person looks at.
-    pub fn stderr_is_terminal(&self) -> bool {
+    pub(crate) fn stderr_is_terminal(&self) -> bool {
         std::io::stderr().is_terminal() && self.variable("TERM") != Some("dumb")
     }
 
     /// Columns of the terminal behind standard error, as it is now; `None` where there is none.
-    pub fn stderr_columns() -> Option<usize> {
+    pub(crate) fn stderr_columns() -> Option<usize> {
         terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| usize::from(width.0))
     }
 
     /// Whether standard output is a terminal a person looks at.
-    pub fn stdout_is_terminal(&self) -> bool {
+    pub(crate) fn stdout_is_terminal(&self) -> bool {
         std::io::stdout().is_terminal() && self.variable("TERM") != Some("dumb")
     }
 
     /// Columns of the terminal behind standard output, as it is now; `None` where there is none.
-    pub fn stdout_columns() -> Option<usize> {
+    pub(crate) fn stdout_columns() -> Option<usize> {
         terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
     }
 
     /// Whether text outside ASCII may be printed: the locale says UTF-8.
-    pub fn speaks_utf8(&self) -> bool {
+    pub(crate) fn speaks_utf8(&self) -> bool {
         ["LC_ALL", "LC_CTYPE", "LANG"]
             .iter()
             .find_map(|name| self.variable(name))
@@ -279,7 +279,7 @@ impl Host {
     ///
     /// # Errors
     /// The program is missing, cannot be started, or runs over its time limit.
-    pub async fn run(&self, call: &Call) -> Result<Ended, HostError> {
+    pub(crate) async fn run(&self, call: &Call) -> Result<Ended, HostError> {
         self.run_with(call, &mut |_| ()).await
     }
 
@@ -288,7 +288,11 @@ impl Host {
     /// # Errors
     /// As [`Host::run`].
     #[tracing::instrument(name = "child", level = "debug", skip_all, fields(command = %call.line(), exit), err(level = "debug"))]
-    pub async fn run_with(&self, call: &Call, on_line: &mut (dyn FnMut(&str) + Send)) -> Result<Ended, HostError> {
+    pub(crate) async fn run_with(
+        &self,
+        call: &Call,
+        on_line: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<Ended, HostError> {
         let program = self
             .find_program(&call.program)
             .ok_or_else(|| HostError::ProgramMissing {
@@ -373,7 +377,7 @@ impl Host {
     ///
     /// # Errors
     /// As [`Host::run`], and when its exit status is not zero.
-    pub async fn run_ok(&self, call: &Call) -> Result<Ended, HostError> {
+    pub(crate) async fn run_ok(&self, call: &Call) -> Result<Ended, HostError> {
         let ended = self.run(call).await?;
         if ended.status.success() {
             return Ok(ended);
@@ -401,7 +405,7 @@ pub fn in_words(error: &dyn std::error::Error) -> String {
 }
 
 /// A word as a POSIX shell reads it back: as it is where that is enough, else in single quotes.
-pub fn shell_quoted(word: &str) -> String {
+pub(crate) fn shell_quoted(word: &str) -> String {
     let plain = |character: char| character.is_ascii_alphanumeric() || "-_./:=,@%+".contains(character);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();

@@ -27,17 +27,13 @@ mod state;
 mod store;
 
 pub use crate::manifest::{BadImageRef, ImageRef};
-pub use error::ImagesError;
-pub use load::load;
+pub(crate) use error::ImagesError;
+pub(crate) use load::load;
 pub use program::{found, program};
-pub use published::may_be_published;
-pub use recipe::{
-    Accepted, ArchiveLine, DataLine, DebianPackages, DebianSystem, DirectoryLine, FileLine, FoundOnPath, Go,
-    JoinedLine, Line, LinkLine, MadeWhen, Makes, Mode, Recipe, RecipeSource, RunConfig, TextLine, TreeLine, Version,
-    Wheel,
-};
-pub use registry::{REGISTRY_CONTAINER, Registry};
-pub use state::{RecipeState, states};
+pub(crate) use published::may_be_published;
+pub(crate) use recipe::{MadeWhen, Makes, Recipe, RecipeSource};
+pub(crate) use registry::{REGISTRY_CONTAINER, Registry};
+pub(crate) use state::states;
 
 use decide::{Decision, NodeImage};
 use engine::Engine;
@@ -64,35 +60,35 @@ pub enum ImageSource {
 #[derive(Debug, Clone)]
 pub struct Provided {
     /// Where images were had from; never [`ImageSource::Auto`].
-    pub source: ImageSource,
+    pub(crate) source: ImageSource,
     /// How the images are had, as one sentence without a full stop.
-    pub sentence: String,
+    pub(crate) sentence: String,
     /// The image of the cluster's node; `None` is the default of the tool that makes the cluster.
     pub node_image: Option<String>,
     /// The images that are here. Where the node's image is ours it is among them, since it too stands in for another.
-    pub images: Vec<ProvidedImage>,
+    pub(crate) images: Vec<ProvidedImage>,
     /// Wanted images that are not here and that no recipe makes: the cluster will say what comes of them.
-    pub missing: Vec<ImageRef>,
+    pub(crate) missing: Vec<ImageRef>,
     /// The local registry that nodes ask; `None` where they ask the registries that names name.
-    pub registry: Option<Registry>,
+    pub(crate) registry: Option<Registry>,
     /// Images that have to be put into the cluster's nodes once they run, by [`load`].
-    pub load: Vec<ImageRef>,
+    pub(crate) load: Vec<ImageRef>,
 }
 
 /// An image that is here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProvidedImage {
+pub(crate) struct ProvidedImage {
     /// Its upstream name.
-    pub image: ImageRef,
+    pub(crate) image: ImageRef,
     /// The digest of what the name leads to here, `sha256:…`.
-    pub digest: String,
+    pub(crate) digest: String,
     /// How it came here.
-    pub origin: ImageOrigin,
+    pub(crate) origin: ImageOrigin,
 }
 
 /// How an image came to this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ImageOrigin {
+pub(crate) enum ImageOrigin {
     /// From the registry that its name names.
     Pulled,
     /// It was in the engine already.
@@ -164,6 +160,6 @@ pub async fn provide(
 ///
 /// # Errors
 /// One of them is not a recipe, or names another that is not there.
-pub fn recipes() -> Result<Vec<Recipe>, ImagesError> {
+pub(crate) fn recipes() -> Result<Vec<Recipe>, ImagesError> {
     Ok(recipe::read_all()?.into_values().collect())
 }

@@ -46,16 +46,18 @@ mod suppress;
 mod templates;
 mod world;
 
-pub use charts::rendered;
+pub(crate) use charts::rendered;
 pub use examine::{draw, examine};
-pub use files::{ChartFiles, Files};
-pub use finding::{Diagnostic, Findings, Place, Undecided};
-pub use github::annotations;
-pub use json::json;
+pub(crate) use files::{ChartFiles, Files};
+#[cfg(test)]
+pub(crate) use finding::Undecided;
+pub(crate) use finding::{Diagnostic, Findings, Place};
+pub(crate) use github::annotations;
+pub(crate) use json::json;
 pub use rule::{Change, Examples, Family, Rule, Severity};
-pub use sarif::sarif;
-pub use server::{Applied, DryRun, applied};
-pub use suppress::{Suppressed, Suppression, SuppressionError, Suppressions};
+pub(crate) use sarif::sarif;
+pub(crate) use server::{Applied, DryRun, applied};
+pub(crate) use suppress::{Suppressed, Suppressions};
 
 /// Every family of rules: one line each.
 pub static FAMILIES: &[Family] = &[
@@ -91,29 +93,29 @@ pub enum NotRendered {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ChartUse {
     /// The chart's directory in the tree.
-    pub directory: RepoPath,
+    pub(crate) directory: RepoPath,
     /// The helm release's name.
-    pub release: String,
+    pub(crate) release: String,
     /// Its version.
-    pub version: Option<String>,
+    pub(crate) version: Option<String>,
     /// Values of `--set`, in order.
-    pub set: Vec<String>,
+    pub(crate) set: Vec<String>,
     /// The namespace, where one is named.
-    pub namespace: Option<String>,
+    pub(crate) namespace: Option<String>,
 }
 
 /// The plan of one combination of variant and provider.
 #[derive(Debug)]
 pub struct Combination {
     /// Which.
-    pub offer: Offer,
+    pub(crate) offer: Offer,
     /// Its plan, or why none can be drawn.
     pub plan: Result<Plan, PlanError>,
 }
 
 impl ChartUse {
     /// What a step installs, where that is a chart of the tree.
-    pub fn of(action: &Action) -> Option<Self> {
+    pub(crate) fn of(action: &Action) -> Option<Self> {
         let Action::Helm {
             release,
             chart: Chart::Tree { directory },
@@ -137,7 +139,7 @@ impl ChartUse {
 
 impl Combination {
     /// The charts of the tree that its plan installs, in order.
-    pub fn charts(&self) -> Vec<ChartUse> {
+    pub(crate) fn charts(&self) -> Vec<ChartUse> {
         let steps = self.plan.iter().flat_map(|plan| &plan.steps);
         steps.filter_map(|step| ChartUse::of(&step.action)).collect()
     }
@@ -145,17 +147,17 @@ impl Combination {
 
 /// What rules look at.
 #[derive(Debug)]
-pub struct Examined<'a> {
+pub(crate) struct Examined<'a> {
     /// The release.
-    pub release: &'a Release,
+    pub(crate) release: &'a Release,
     /// Its layout.
-    pub layout: &'a Layout,
+    pub(crate) layout: &'a Layout,
     /// The plan of every combination that the guide offers.
-    pub combinations: &'a [Combination],
+    pub(crate) combinations: &'a [Combination],
     /// Charts that were rendered.
-    pub rendered: &'a Rendered,
+    pub(crate) rendered: &'a Rendered,
     /// The files of the release.
-    pub files: Files,
+    pub(crate) files: Files,
     /// What a reader of each combination types.
     readers: Vec<reader::Reader>,
     /// The release's own guide with all its tabs; `None` where it has none that can be read.
@@ -166,7 +168,7 @@ pub struct Examined<'a> {
 
 impl Examined<'_> {
     /// Where a field of an object stands, by JSON pointer; see [`Files::place`].
-    pub fn place(&self, object: &Object, pointer: &str) -> Place {
+    pub(crate) fn place(&self, object: &Object, pointer: &str) -> Place {
         self.files.place(self.release, object, pointer)
     }
 }
@@ -177,7 +179,7 @@ pub fn rule(code: &str) -> Option<&'static Rule> {
 }
 
 /// Every rule there is: those of the families, what nobody looked at, what an API server says, and those about suppressions.
-pub fn known_rules() -> impl Iterator<Item = &'static Rule> {
+pub(crate) fn known_rules() -> impl Iterator<Item = &'static Rule> {
     rules().chain([
         &guide::NOT_UNDERSTOOD,
         &guide::TAB_UNKNOWN,
@@ -187,7 +189,7 @@ pub fn known_rules() -> impl Iterator<Item = &'static Rule> {
 }
 
 /// Every rule, family by family.
-pub fn rules() -> impl Iterator<Item = &'static Rule> {
+pub(crate) fn rules() -> impl Iterator<Item = &'static Rule> {
     FAMILIES.iter().flat_map(|family| family.rules).copied()
 }
 

@@ -27,10 +27,10 @@ mod bounded;
 use bounded::Bounded;
 
 /// The log's file in the run's directory.
-pub const FILE_NAME: &str = "run.log";
+pub(crate) const FILE_NAME: &str = "run.log";
 
 /// The environment variable that says what is logged on standard error, and in the file beside what it holds anyway.
-pub const VARIABLE: &str = "QUICKPROOF_LOG";
+pub(crate) const VARIABLE: &str = "QUICKPROOF_LOG";
 
 /// What the targets of our own spans and events begin with.
 const OURS: &str = "quickproof";
@@ -46,7 +46,7 @@ type Only = Box<dyn Filter<Registry> + Send + Sync>;
 
 /// What is logged on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnStandardError<'a> {
+pub(crate) enum OnStandardError<'a> {
     /// Nothing.
     Nothing,
     /// What the file holds.
@@ -57,7 +57,7 @@ pub enum OnStandardError<'a> {
 
 /// Whether the log is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
+pub(crate) enum Kept {
     /// In a file, once [`Log::write_to`] says where.
     InFile,
     /// It is not: there is no run.
@@ -67,7 +67,7 @@ pub enum Kept {
 /// The filter of [`VARIABLE`] cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("`{VARIABLE}`: `{filter}` is no filter; expected one such as `debug` or `quickproof::host=trace`")]
-pub struct FilterError {
+pub(crate) struct FilterError {
     filter: String,
     #[source]
     source: ParseError,
@@ -75,7 +75,7 @@ pub struct FilterError {
 
 /// The log that [`begin`] began; cheap to clone.
 #[derive(Clone)]
-pub struct Log {
+pub(crate) struct Log {
     place: Arc<Mutex<Place>>,
     tell: Arc<dyn Fn(&str) + Send + Sync>,
 }
@@ -100,7 +100,7 @@ impl fmt::Debug for Log {
 ///
 /// # Errors
 /// The filter cannot be read.
-pub fn begin(
+pub(crate) fn begin(
     on_standard_error: OnStandardError<'_>,
     kept: Kept,
     redactor: &Redactor,
@@ -211,7 +211,7 @@ fn one_line(text: &str) -> String {
 
 impl Log {
     /// Writes to a new file from now on, and what was logged until now before it.
-    pub fn write_to(&self, path: &Path) {
+    pub(crate) fn write_to(&self, path: &Path) {
         let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
         let Place::Memory { lines, bytes } = &mut *place else {
             return;

@@ -12,11 +12,11 @@ mod locate;
 mod read;
 mod requests;
 
-pub use excerpt::excerpt;
+pub(crate) use excerpt::excerpt;
 pub use image::{BadImageRef, ImageRef};
 pub use locate::{Position, locate};
 pub use read::{ManifestError, document, read};
-pub use requests::{amounts, is_gpu, requested, thousandths};
+pub(crate) use requests::{amounts, is_gpu, requested, thousandths};
 
 /// One object of a manifest, and where it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,7 +56,7 @@ impl Object {
     }
 
     /// `Kind name`, as reports print it.
-    pub fn title(&self) -> String {
+    pub(crate) fn title(&self) -> String {
         format!("{} {}", self.kind(), self.name())
     }
 

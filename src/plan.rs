@@ -38,7 +38,7 @@ pub use draw::{draw, draw_all};
 pub use offers::{Offer, offers, preferred};
 pub use provider::{BorrowedTab, Installer, Manifests, Profile, Provider, Witness};
 pub(crate) use reference::{Reference, classify, own_chart};
-pub use resources::Resources;
+pub(crate) use resources::Resources;
 pub(crate) use tools::flag_gone;
 
 /// One command of the guide, as a typed action.
@@ -60,20 +60,20 @@ pub struct Step {
     /// and its action may be empty.
     pub known: Option<Fault>,
     /// Which command of the guide it is of; `None` for what no command stands for, such as an include that is missing.
-    pub origin: Option<Origin>,
+    pub(crate) origin: Option<Origin>,
     /// The programs that bash runs for it, in order; none where bash reads no command in it.
-    pub programs: Vec<Program>,
+    pub(crate) programs: Vec<Program>,
     /// What it asks of the cluster; `None` where that is not known without rendering a chart or running a program.
-    pub resources: Option<Resources>,
+    pub(crate) resources: Option<Resources>,
 }
 
 /// Where in a [`crate::guide::GuideBook`] a step's command stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Origin {
+pub(crate) struct Origin {
     /// The number of its block.
-    pub block: usize,
+    pub(crate) block: usize,
     /// Its number among the block's commands, from 0.
-    pub command: usize,
+    pub(crate) command: usize,
 }
 
 /// What will be done, in order, and where that deviates from the guide.
@@ -111,7 +111,7 @@ pub struct Plan {
     pub wanted: Vec<Address>,
     /// Objects that no command of the guide makes but that it requires (Gateway API CRDs); applied first, in the ledger.
     /// Empty until [`Plan::supply`].
-    pub requirements: Vec<Object>,
+    pub(crate) requirements: Vec<Object>,
     /// CRDs to be had before the run begins, for `requirements` and for steps.
     pub schemas: Vec<Schema>,
     /// Images that the objects and the provider ask for, where they are known without rendering a chart.
@@ -122,7 +122,7 @@ pub struct Plan {
     /// its endpoint picker reports none.
     pub build_ref: Option<String>,
     /// What the endpoint picker of this release is like; `None` where the layout does not say.
-    pub picker: Option<PickerFacts>,
+    pub(crate) picker: Option<PickerFacts>,
     /// What [`Plan::with_built_images`] adds.
     when_built: Vec<WhenBuilt>,
 }
@@ -142,17 +142,17 @@ struct WhenBuilt {
 
 /// What the layout says of the endpoint picker of one release.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct PickerFacts {
+pub(crate) struct PickerFacts {
     /// How its flags are written.
-    pub flags: FlagDialect,
+    pub(crate) flags: FlagDialect,
     /// The kinds of inference objects that it watches, each `GROUP/VERSION KIND`.
-    pub kinds: Vec<String>,
+    pub(crate) kinds: Vec<String>,
     /// The metrics by which it is judged.
-    pub metrics: Vec<String>,
+    pub(crate) metrics: Vec<String>,
     /// The headers by which it is judged.
-    pub headers: Vec<String>,
+    pub(crate) headers: Vec<String>,
     /// What stands in the body of its errors.
-    pub error_body: ErrorBody,
+    pub(crate) error_body: ErrorBody,
 }
 
 impl Plan {
@@ -160,7 +160,7 @@ impl Plan {
     ///
     /// # Errors
     /// Something is.
-    pub fn whole(self) -> Result<Self, PlanError> {
+    pub(crate) fn whole(self) -> Result<Self, PlanError> {
         match self.wanted.first() {
             None => Ok(self),
             Some(first) => Err(PlanError::NotWhole {
@@ -173,7 +173,7 @@ impl Plan {
     /// The plan where images are built from packages, which is known only once they are had: the provider's program is
     /// given more then, and the ledger says so.
     #[must_use]
-    pub fn with_built_images(mut self) -> Self {
+    pub(crate) fn with_built_images(mut self) -> Self {
         let drawn = self.ledger.len();
         for added in std::mem::take(&mut self.when_built) {
             let step = self.steps.iter_mut().find(|step| step.check == added.check);
@@ -194,7 +194,7 @@ impl Plan {
 
     /// Puts the objects of [`Plan::schemas`] where they belong: required ones into `requirements`, others into the step
     /// that applies them.
-    pub fn supply(&mut self, objects: Vec<Object>) {
+    pub(crate) fn supply(&mut self, objects: Vec<Object>) {
         for object in objects {
             let schema = self
                 .schemas
@@ -229,7 +229,7 @@ pub enum Phase {
 
 impl Phase {
     /// Its name on the command line.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::BeforePublish => "before-publish",
             Self::AfterPublish => "after-publish",

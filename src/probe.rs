@@ -17,8 +17,8 @@ mod clock;
 mod engine;
 mod failure;
 pub mod latency;
-pub mod load;
-pub mod metrics;
+pub(crate) mod load;
+pub(crate) mod metrics;
 pub mod openai;
 pub mod sse;
 
@@ -39,12 +39,8 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// The request as a `curl` command line to copy into a shell. A stream that is asked for is shown as it comes.
-    pub fn curl(&self) -> String {
-        self.curl_in(None)
-    }
-
-    /// The same in the protocol in which the answer came, where `curl` must be told so.
+    /// The request as a `curl` command line to copy into a shell, in the protocol in which the answer came, where `curl`
+    /// must be told so. A stream that is asked for is shown as it comes.
     fn curl_in(&self, received: Option<&Received>) -> String {
         let mut line = String::from("curl -i ");
         let is_http2 = received.is_some_and(|received| received.version == "HTTP/2");
@@ -78,13 +74,13 @@ impl Outgoing {
     }
 
     /// Whether a stream is asked for: the body is JSON with `"stream": true`.
-    pub fn asks_for_stream(&self) -> bool {
+    pub(crate) fn asks_for_stream(&self) -> bool {
         self.json()
             .is_some_and(|body| body.get("stream").and_then(Value::as_bool) == Some(true))
     }
 
     /// The model asked for, where the body is JSON and names one.
-    pub fn model(&self) -> Option<String> {
+    pub(crate) fn model(&self) -> Option<String> {
         Some(self.json()?.get("model")?.as_str()?.to_owned())
     }
 }
@@ -93,66 +89,66 @@ impl Outgoing {
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// What was sent.
-    pub request: Outgoing,
+    pub(crate) request: Outgoing,
     /// Which try of this request it was, counted from 1.
-    pub attempt: u32,
+    pub(crate) attempt: u32,
     /// What came back, or why no whole answer did.
-    pub outcome: Result<Received, Unanswered>,
+    pub(crate) outcome: Result<Received, Unanswered>,
     /// What had come when the answer failed; `None` for whole answers, and where not even the headers came.
-    pub partial: Option<Box<Received>>,
+    pub(crate) partial: Option<Box<Received>>,
     /// When what happened, counted from sending.
-    pub times: Times,
+    pub(crate) times: Times,
     /// From sending to the last byte, or to the failure.
-    pub took: Duration,
+    pub(crate) took: Duration,
 }
 
 /// When a request's first steps were done, each counted from sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Times {
+pub(crate) struct Times {
     /// The host's name was resolved; `None` for an address, and where a connection was used again.
-    pub resolved: Option<Duration>,
+    pub(crate) resolved: Option<Duration>,
     /// The connection stood; `None` where one was used again, and where none came to be.
-    pub connected: Option<Duration>,
+    pub(crate) connected: Option<Duration>,
     /// The response's headers were there; `None` without a response.
-    pub head: Option<Duration>,
+    pub(crate) head: Option<Duration>,
 }
 
 /// A piece of a body as it came off the connection, noted before anything was read in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Chunk {
+pub(crate) struct Chunk {
     /// When it came, counted from sending.
-    pub at: Duration,
+    pub(crate) at: Duration,
     /// How many bytes it has.
-    pub bytes: usize,
+    pub(crate) bytes: usize,
 }
 
 /// A response, read to its end or to where it failed.
 #[derive(Debug, Clone, Default)]
-pub struct Received {
+pub(crate) struct Received {
     /// The protocol that it came in: `HTTP/1.1`, `HTTP/1.0` or `HTTP/2`.
-    pub version: String,
+    pub(crate) version: String,
     /// Status code.
-    pub status: u16,
+    pub(crate) status: u16,
     /// Headers as received: duplicates kept, in the order in which their names came first.
     ///
     /// What is lost: upper case in names, white space around values, and of a name that came again after other names
     /// its place among them. Bytes of a value that are not UTF-8 are replaced.
-    pub headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
     /// The body, up to [`BODY_BOUND`].
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
     /// How many bytes of body came, also where `body` was cut.
-    pub body_bytes: usize,
+    pub(crate) body_bytes: usize,
     /// `sha256:` and the hexadecimal digest of all bytes of body that came, where `body` was cut; otherwise `None`.
-    pub digest: Option<String>,
+    pub(crate) digest: Option<String>,
     /// The pieces in which the body came, in order. What came beyond [`BODY_BOUND`] counts as one piece, at the time of
     /// its last byte.
-    pub chunks: Vec<Chunk>,
+    pub(crate) chunks: Vec<Chunk>,
 }
 
 /// Why a request got no complete response. Told apart by the types of errors, never by their words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Unanswered {
+pub(crate) enum Unanswered {
     /// The request is none that can be sent: its method, its URL or a header is malformed.
     NotSent(String),
     /// No connection: refused, unreachable, name not found, no TLS.
@@ -172,11 +168,11 @@ pub enum Unanswered {
 }
 
 /// Most of a body that is kept, in bytes.
-pub const BODY_BOUND: usize = 1 << 20;
+pub(crate) const BODY_BOUND: usize = 1 << 20;
 
 impl Unanswered {
     /// The kind of failure in a few words, without what is of this one answer.
-    pub fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::NotSent(_) => "cannot be sent",
             Self::NotConnected(_) => "no connection",
@@ -190,7 +186,7 @@ impl Unanswered {
     }
 
     /// The failure in words.
-    pub fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         match self {
             Self::NotSent(why) => format!("the request cannot be sent: {why}"),
             Self::NotConnected(why) => format!("no connection: {why}"),
@@ -207,13 +203,13 @@ impl Unanswered {
 impl Answer {
     /// The same answer, of this try of its request, counted from 1.
     #[must_use]
-    pub fn on_attempt(self, attempt: u32) -> Self {
+    pub(crate) fn on_attempt(self, attempt: u32) -> Self {
         Self { attempt, ..self }
     }
 
     /// What came, whether or not it came to a clean end; `None` where not even the headers came. For showing and for
     /// measuring: what is proven is proven by `outcome`.
-    pub fn received(&self) -> Option<&Received> {
+    pub(crate) fn received(&self) -> Option<&Received> {
         self.outcome.as_ref().ok().or(self.partial.as_deref())
     }
 
@@ -223,7 +219,7 @@ impl Answer {
     }
 
     /// The first header of this name (given in lower case).
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let received = self.outcome.as_ref().ok()?;
         received
             .headers
@@ -290,7 +286,7 @@ impl Answer {
     }
 
     /// The exchange as evidence for the record: also of a response that failed, what came of it.
-    pub fn exchange(&self) -> Exchange {
+    pub(crate) fn exchange(&self) -> Exchange {
         let received = self.received();
         let latencies = Latencies::of(self, openai::carries_text);
         let (body, whole_body) = received.map(Received::evidence).unwrap_or_default();
@@ -371,7 +367,7 @@ mod tests {
     fn the_curl_line_reads_back_in_a_shell() {
         let request = completion("172.18.0.9:80/v1/completions".into());
         assert_eq!(
-            request.curl(),
+            request.curl_in(None),
             r#"curl -i 172.18.0.9:80/v1/completions -H 'Content-Type: application/json' -d '{"model": "it'\''s"}'"#
         );
         assert_eq!(request.model().as_deref(), Some("it's"));
@@ -382,9 +378,9 @@ mod tests {
         let mut request = completion("http://g/".into());
         request.headers.clear();
         request.body = Some(r#"{"stream":true}"#.into());
-        assert_eq!(request.curl(), r#"curl -i -N http://g/ -d '{"stream":true}'"#);
+        assert_eq!(request.curl_in(None), r#"curl -i -N http://g/ -d '{"stream":true}'"#);
         request.body = Some("@file".into());
-        assert_eq!(request.curl(), "curl -i http://g/ --data-raw @file");
+        assert_eq!(request.curl_in(None), "curl -i http://g/ --data-raw @file");
     }
 
     fn answer(outcome: Result<Received, Unanswered>, partial: Option<Received>) -> Answer {

@@ -28,10 +28,9 @@ mod redacted;
 pub use fold::{Change, RunRecord};
 pub use journal::Journal;
 pub use load::{ConfiguredLatencies, Counted, LoadFigures, Objective, Quantiles, in_percent};
-pub use outcome::Tally;
 
 /// The version of the record's JSON form; raised when a field changes its meaning or goes away.
-pub const RECORD_VERSION: u32 = 1;
+pub(crate) const RECORD_VERSION: u32 = 1;
 
 /// The part of a run that an event belongs to, in the order in which a run goes through them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -61,7 +60,7 @@ pub enum Stage {
 
 impl Stage {
     /// Its heading.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Release => "release",
             Self::Preflight => "preflight",
@@ -77,7 +76,7 @@ impl Stage {
     }
 
     /// Work of this stage, as a span of the log.
-    pub fn traced<W: Future>(self, work: W) -> Instrumented<W> {
+    pub(crate) fn traced<W: Future>(self, work: W) -> Instrumented<W> {
         work.instrument(tracing::info_span!("stage", name = self.word()))
     }
 }
@@ -90,7 +89,7 @@ pub struct Provenance {
     /// Line in that file, counted from 1.
     pub line: u32,
     /// The nearest heading above it; empty where there is none.
-    pub section: String,
+    pub(crate) section: String,
 }
 
 impl fmt::Display for Provenance {
@@ -117,7 +116,7 @@ pub enum DeviationKind {
 
 impl DeviationKind {
     /// Its word for a person: `left out`.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Substituted => "substituted",
             Self::Added => "added",
@@ -138,38 +137,38 @@ pub struct Deviation {
     /// What was done, in place of what, as one sentence.
     pub what: String,
     /// Why.
-    pub why: String,
+    pub(crate) why: String,
     /// The line of the guide it concerns, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<Provenance>,
+    pub(crate) from: Option<Provenance>,
 }
 
 /// What the run is about; printed in the first line and in every report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
     /// The repository or `embedded quickstart`.
-    pub repository: String,
+    pub(crate) repository: String,
     /// The tag, or `None` when no release is tested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tag: Option<String>,
+    pub(crate) tag: Option<String>,
     /// The commit, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub commit: Option<String>,
+    pub(crate) commit: Option<String>,
     /// Model-server variant, such as `sim`.
-    pub variant: String,
+    pub(crate) variant: String,
     /// Gateway provider, such as `istio`; `standalone` where there is no gateway.
     pub provider: String,
     /// `before-publish` or `after-publish`.
-    pub phase: String,
+    pub(crate) phase: String,
     /// How far the run goes, where that is less than a quickstart: what alone is tested and what is not, as the end of a
     /// sentence. Then variant, provider and phase say nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub extent: Option<String>,
+    pub(crate) extent: Option<String>,
 }
 
 impl Subject {
     /// The subject in a few words: `v1.5.0 on istio with sim` or `embedded quickstart (no release was tested)`.
-    pub fn sentence(&self) -> String {
+    pub(crate) fn sentence(&self) -> String {
         match (&self.tag, &self.extent) {
             (_, Some(extent)) => format!("{}: {extent}", self.repository),
             (Some(tag), None) => format!("{tag} on {} with {}", self.provider, self.variant),
@@ -182,53 +181,53 @@ impl Subject {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exchange {
     /// The request as a `curl` command line to copy.
-    pub curl: String,
+    pub(crate) curl: String,
     /// Which try of this request it was, counted from 1.
     #[serde(default = "first", skip_serializing_if = "is_first")]
-    pub attempt: u32,
+    pub(crate) attempt: u32,
     /// Status code, or `None` when nothing answered. Where there is also a `failure`, the answer began and did not end.
-    pub status: Option<u16>,
+    pub(crate) status: Option<u16>,
     /// Response headers in the order received, duplicates kept.
-    pub headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
     /// The body as text, cut at 16 KiB.
-    pub body: String,
+    pub(crate) body: String,
     /// What the whole body was, where `body` was cut; `None` where it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub whole_body: Option<WholeBody>,
+    pub(crate) whole_body: Option<WholeBody>,
     /// Milliseconds from sending to the response's headers, or `None` where they never came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub head_ms: Option<u64>,
+    pub(crate) head_ms: Option<u64>,
     /// Milliseconds from sending to the first event of a stream that carries text; `None` where none does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time_to_first_token_ms: Option<u64>,
+    pub(crate) time_to_first_token_ms: Option<u64>,
     /// Milliseconds between each such event and the one before it; `None` where there are not two.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub inter_token_ms: Option<Spread>,
+    pub(crate) inter_token_ms: Option<Spread>,
     /// Milliseconds from sending to the last byte.
-    pub took_ms: u64,
+    pub(crate) took_ms: u64,
     /// Why there was no whole answer, where there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failure: Option<String>,
+    pub(crate) failure: Option<String>,
 }
 
 /// What many values of one kind come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Spread {
+pub(crate) struct Spread {
     /// How many there are, at least one.
-    pub count: u64,
+    pub(crate) count: u64,
     /// The one in the middle of them in order; of an even number the higher of the two.
-    pub median: u64,
+    pub(crate) median: u64,
     /// The highest.
-    pub longest: u64,
+    pub(crate) longest: u64,
 }
 
 /// A body of which only the beginning was kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WholeBody {
+pub(crate) struct WholeBody {
     /// How many bytes of it came.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// `sha256:` and their hexadecimal digest.
-    pub digest: String,
+    pub(crate) digest: String,
 }
 
 fn first() -> u32 {
@@ -244,21 +243,21 @@ fn is_first(attempt: &u32) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
     /// The part of the run.
-    pub stage: Stage,
+    pub(crate) stage: Stage,
     /// The stable name of the check, unique in a run, such as `request-status` or `apply:site-src/guides/index.md:60`.
     pub check: String,
     /// What is true when it holds, as one sentence without a full stop; what is the case when it is broken.
-    pub sentence: String,
+    pub(crate) sentence: String,
     /// What it came to.
     pub finding: Finding,
     /// Whether it decides the verdict.
     pub weight: Weight,
     /// The line of the release that it concerns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<Provenance>,
+    pub(crate) from: Option<Provenance>,
     /// Milliseconds it took, where that says something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub took_ms: Option<u64>,
+    pub(crate) took_ms: Option<u64>,
     /// The request and answer that show it; of those that hold, only where it is the first of its kind, so that every kind
     /// of request that was sent can be sent again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -399,7 +398,7 @@ impl Events {
     }
 
     /// Logs one event and sends it. The writer lives as long as the run does; once it is gone nobody is left to tell.
-    pub fn send(&self, event: Event) {
+    pub(crate) fn send(&self, event: Event) {
         if let Event::Entered { stage } = event {
             *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
         }
@@ -416,7 +415,7 @@ impl Events {
     }
 
     /// Says what is waited for.
-    pub fn waiting(&self, stage: Stage, on: impl Into<String>, seen: impl Into<String>) {
+    pub(crate) fn waiting(&self, stage: Stage, on: impl Into<String>, seen: impl Into<String>) {
         self.send(Event::Waiting {
             stage,
             on: on.into(),
@@ -425,23 +424,23 @@ impl Events {
     }
 
     /// Adds a deviation to the ledger.
-    pub fn deviate(&self, deviation: Deviation) {
+    pub(crate) fn deviate(&self, deviation: Deviation) {
         self.deviations.fetch_add(1, Ordering::Relaxed);
         self.send(Event::Deviated { deviation });
     }
 
     /// How many deviations were added so far, by any clone.
-    pub fn deviations(&self) -> usize {
+    pub(crate) fn deviations(&self) -> usize {
         self.deviations.load(Ordering::Relaxed)
     }
 
     /// The stage that was entered last, by any clone; [`Stage::Release`] before the first.
-    pub fn stage(&self) -> Stage {
+    pub(crate) fn stage(&self) -> Stage {
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends a decision.
-    pub fn decide(&self, decision: Decision) {
+    pub(crate) fn decide(&self, decision: Decision) {
         self.send(Event::Decided { decision });
     }
 }
@@ -463,35 +462,35 @@ impl Decision {
 
     /// With the line of the release that it concerns.
     #[must_use]
-    pub fn from_line(mut self, from: Provenance) -> Self {
+    pub(crate) fn at_line(mut self, from: Provenance) -> Self {
         self.from = Some(from);
         self
     }
 
     /// With the time it took.
     #[must_use]
-    pub fn took(mut self, took: std::time::Duration) -> Self {
+    pub(crate) fn took(mut self, took: std::time::Duration) -> Self {
         self.took_ms = Some(milliseconds(took));
         self
     }
 
     /// Shown, but deciding nothing.
     #[must_use]
-    pub fn advisory(mut self) -> Self {
+    pub(crate) fn advisory(mut self) -> Self {
         self.weight = Weight::Advisory;
         self
     }
 
     /// With the request and answer that show it.
     #[must_use]
-    pub fn shown_by(mut self, exchange: Exchange) -> Self {
+    pub(crate) fn shown_by(mut self, exchange: Exchange) -> Self {
         self.exchange = Some(Box::new(exchange));
         self
     }
 }
 
 /// A duration in whole milliseconds, as events have it.
-pub fn milliseconds(duration: std::time::Duration) -> u64 {
+pub(crate) fn milliseconds(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// What stands in for a secret.
-pub const PLACEHOLDER: &str = "[redacted]";
+pub(crate) const PLACEHOLDER: &str = "[redacted]";
 
 /// Prefixes that begin a token of a known kind; the rest of the word is the secret.
 const TOKEN_PREFIXES: &[&str] = &["hf_", "sk-", "ghp_", "gho_", "ghs_", "github_pat_", "eyJ"];

@@ -27,23 +27,18 @@ mod tag;
 mod tree;
 mod web;
 
-pub use archive::ArchiveError;
-pub use artifacts::artifacts;
-pub use crds::{BundleError, crd_bundle};
+pub(crate) use artifacts::artifacts;
+pub(crate) use crds::BundleError;
 pub use git::{CompanionTag, GitFacts, GitTag, OnBranch, Signature, TagKind, TagObject};
 pub use github::{PacketError, RemoteError};
-pub use layout::{
-    ErrorBody, FlagDialect, Layout, LayoutSchema, Picker, Placeholder, PublishedValue, Sections, Since, Skip,
-    StandsForTag, TabPattern,
-};
-pub use path::{PathError, RepoPath};
+pub use layout::{ErrorBody, FlagDialect, Layout, Picker, Placeholder, Since, TabPattern};
+pub(crate) use path::{PathError, RepoPath};
 pub use published::{Address, Fetcher, Found, Published};
 pub use remote::{Access, Remote, Revision};
-pub use repository::{Companion, Repository};
+pub(crate) use repository::Repository;
 pub use source::Source;
 pub use tag::{Tag, TagError};
 pub use tree::{DirectoryTree, EmbeddedTree, MemoryTree, Tree, TreeError};
-pub use web::WebError;
 
 use serde_json::Value;
 
@@ -226,7 +221,7 @@ impl Release {
     ///
     /// # Errors
     /// The file is missing or no manifest.
-    pub fn objects(&self, path: &RepoPath) -> Result<Arc<[Object]>, ReleaseError> {
+    pub(crate) fn objects(&self, path: &RepoPath) -> Result<Arc<[Object]>, ReleaseError> {
         let known = || self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(read) = known().get(path) {
             return Ok(read.clone()?);
@@ -240,7 +235,7 @@ impl Release {
     ///
     /// # Errors
     /// The file is missing or no YAML.
-    pub fn document(&self, path: &RepoPath) -> Result<Arc<Value>, ReleaseError> {
+    pub(crate) fn document(&self, path: &RepoPath) -> Result<Arc<Value>, ReleaseError> {
         let known = || self.documents.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(read) = known().get(path) {
             return Ok(read.clone()?);
@@ -250,11 +245,11 @@ impl Release {
         Ok(read?)
     }
 
-    /// The objects of the CRD bundle, as [`crd_bundle`] builds it; each file is read once.
+    /// The objects of the CRD bundle, as `kubectl kustomize config/crd` builds it; each file is read once.
     ///
     /// # Errors
-    /// As [`crd_bundle`].
-    pub fn crd_bundle(&self) -> Result<Vec<Object>, BundleError> {
+    /// A file is missing or broken, or the kustomization has a field that is not understood.
+    pub(crate) fn crd_bundle(&self) -> Result<Vec<Object>, BundleError> {
         let read = |file: &RepoPath| {
             self.objects(file).map_err(|error| match error {
                 ReleaseError::Tree(error) => BundleError::Tree(error),
@@ -263,7 +258,7 @@ impl Release {
                 _ => BundleError::Tree(TreeError::Missing { path: file.clone() }),
             })
         };
-        crds::bundle(self.tree.as_ref(), &read)
+        crds::crd_bundle(self.tree.as_ref(), &read)
     }
 
     /// The quickstart that is part of this program; no release is tested with it. Others are opened by [`Source::open`].

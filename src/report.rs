@@ -26,7 +26,7 @@ pub use outputs::{Outputs, OutputsError};
 pub use paint::{Colours, Glyphs, Line, Look, Tone};
 pub use terminal::{Live, Terminal};
 pub use text::Text;
-pub use writer::write;
+pub(crate) use writer::write;
 
 /// How much is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,7 +55,7 @@ pub struct Format {
     /// What it is called.
     pub name: &'static str,
     /// Its file in the run's directory.
-    pub file_name: &'static str,
+    pub(crate) file_name: &'static str,
     /// What writes it.
     pub render: &'static dyn Render,
 }
@@ -80,7 +80,7 @@ formats! {
 }
 
 /// The journal's file in the run's directory.
-pub const JOURNAL_FILE: &str = "journal.jsonl";
+pub(crate) const JOURNAL_FILE: &str = "journal.jsonl";
 
 /// Where a run's reports are, for the last block to say.
-pub type ReportPaths = Vec<PathBuf>;
+pub(crate) type ReportPaths = Vec<PathBuf>;

@@ -45,42 +45,42 @@ mod workloads;
 
 use context::Context;
 use endpoint::{EndpointError, EndpointOrder, EndpointRun};
-pub use published::draw_whole;
+pub(crate) use published::draw_whole;
 use stopped::Stopped;
 use telling::{Beginning, Hearers};
 
 /// What is asked for, checked for form but not yet against the release.
 #[derive(Debug, Clone)]
-pub struct Order {
+pub(crate) struct Order {
     /// What is tested.
-    pub source: Source,
+    pub(crate) source: Source,
     /// What the plan is drawn with, apart from how images are had.
-    pub options: plan::Options,
+    pub(crate) options: plan::Options,
     /// Whether what a published release has on the web may be fetched.
-    pub access: Access,
+    pub(crate) access: Access,
     /// How images are had.
-    pub images: ImageSource,
+    pub(crate) images: ImageSource,
     /// An existing cluster, or `None` for one of our own.
-    pub cluster: Option<ExistingCluster>,
+    pub(crate) cluster: Option<ExistingCluster>,
     /// The kubeconfig file of an existing cluster.
-    pub kubeconfig: Option<PathBuf>,
+    pub(crate) kubeconfig: Option<PathBuf>,
     /// Whether what was made stays.
-    pub keep: Keep,
+    pub(crate) keep: Keep,
     /// Whether deviations are allowed.
-    pub strictness: Strictness,
+    pub(crate) strictness: Strictness,
     /// How long one wait may take.
-    pub limit: Duration,
+    pub(crate) limit: Duration,
     /// Requests of the proof.
-    pub requests: usize,
+    pub(crate) requests: usize,
     /// What is proven beyond the guide's own request.
-    pub scenarios: Selection,
+    pub(crate) scenarios: Selection,
     /// The command line, to type again.
-    pub command: String,
+    pub(crate) command: String,
 }
 
 /// Whether what was made stays after the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
+pub(crate) enum Keep {
     /// It goes.
     No,
     /// It stays, and the report says how to look around.
@@ -89,7 +89,7 @@ pub enum Keep {
 
 /// Whether deviations from the guide are allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Strictness {
+pub(crate) enum Strictness {
     /// They are, and stand in the ledger.
     Ledger,
     /// None is: the first makes the verdict inconclusive.
@@ -165,7 +165,7 @@ impl std::fmt::Debug for Run {
 /// Why a run cannot begin. Nothing was made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum OrderError {
+pub(crate) enum OrderError {
     /// The release cannot be had.
     #[error(transparent)]
     Release(#[from] crate::release::ReleaseError),
@@ -185,7 +185,7 @@ pub enum OrderError {
 
 impl OrderError {
     /// The exit code: 3 where this machine or the network is at fault, else 2.
-    pub fn exit_code(&self) -> crate::verdict::ExitCode {
+    pub(crate) fn exit_code(&self) -> crate::verdict::ExitCode {
         match self {
             Self::Host { .. } => crate::verdict::ExitCode::Errored,
             Self::Release(error) if error.is_infrastructure() => crate::verdict::ExitCode::Errored,
@@ -200,7 +200,7 @@ impl Run {
     ///
     /// # Errors
     /// Something of the order is wrong or missing; each is a sentence with the way out.
-    pub async fn prepare(host: Host, mut order: Order, redactor: Redactor) -> Result<Self, OrderError> {
+    pub(crate) async fn prepare(host: Host, mut order: Order, redactor: Redactor) -> Result<Self, OrderError> {
         let mut release = order.source.open(&host).await?;
         let mut notes = Vec::new();
         let plan = draw_whole(&host, order.access, &release, &mut order.options, &mut notes).await?;

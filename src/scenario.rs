@@ -29,14 +29,14 @@ mod template;
 mod wire;
 
 pub use change::{Change, Changed, Changer, NoChanger, Role, WithStep};
-pub use expression::{Expression, NoValue, Scope};
-pub use library::{Library, LibraryError, Replaced, read_file};
-pub use load::{LoadStep, ServiceLevel, Share};
+pub(crate) use expression::{Expression, NoValue, Scope};
+pub(crate) use library::{Library, read_file};
+pub(crate) use load::{LoadStep, ServiceLevel};
 pub use perform::{expected, leave_out, perform, skip};
 pub use read::{ScenarioError, read};
 pub use select::{Pattern, SelectError, Selection, select, unknown};
 pub use target::Target;
-pub use template::{JsonTemplate, Template, Variables};
+pub(crate) use template::{JsonTemplate, Template, Variables};
 
 /// A scenario, read and checked.
 ///
@@ -65,56 +65,56 @@ pub struct Scenario {
     /// Its name, unique among those of a run.
     pub name: String,
     /// What it proves when it holds, one sentence.
-    pub proves: String,
+    pub(crate) proves: String,
     /// The releases that it is for.
-    pub releases: Releases,
+    pub(crate) releases: Releases,
     /// What must be there.
-    pub needs: Needs,
+    pub(crate) needs: Needs,
     /// Whether it decides the verdict.
-    pub weight: Weight,
+    pub(crate) weight: Weight,
     /// When it is performed.
-    pub when: When,
+    pub(crate) when: When,
     /// What is done, in order; at least one.
     pub steps: Vec<Step>,
     /// The file that it was read from, as a person would name it.
-    pub file: String,
+    pub(crate) file: String,
     /// The text of the file.
-    pub text: Arc<str>,
+    pub(crate) text: Arc<str>,
 }
 
 /// A range of releases, by their three numbers: candidates count as their release.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Releases {
+pub(crate) struct Releases {
     /// The first that it holds for, such as `v0.5.0`.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
-    pub from: Option<Tag>,
+    pub(crate) from: Option<Tag>,
     /// The first that it no longer holds for.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
-    pub before: Option<Tag>,
+    pub(crate) before: Option<Tag>,
 }
 
 /// What must be there for a scenario to be performed. Empty lists ask for nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Needs {
+pub(crate) struct Needs {
     /// One of these model-server variants, such as `sim`.
     #[serde(default)]
-    pub variants: Vec<String>,
+    pub(crate) variants: Vec<String>,
     /// One of these gateway providers, such as `istio`.
     #[serde(default)]
-    pub providers: Vec<String>,
+    pub(crate) providers: Vec<String>,
     /// All of these.
     #[serde(default)]
-    pub capabilities: Vec<Capability>,
+    pub(crate) capabilities: Vec<Capability>,
 }
 
 /// When a scenario is performed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum When {
+pub(crate) enum When {
     /// Wherever it is not left out.
     #[default]
     Always,
@@ -158,35 +158,35 @@ pub enum Step {
 #[derive(Debug, Clone)]
 pub struct RequestStep {
     /// Its name; `None` only where it is the scenario's one step.
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
     /// The method.
-    pub method: Method,
+    pub(crate) method: Method,
     /// The path with its leading `/`.
-    pub path: Template,
+    pub(crate) path: Template,
     /// Headers, names in lower case.
-    pub headers: Vec<(String, Template)>,
+    pub(crate) headers: Vec<(String, Template)>,
     /// The body.
-    pub body: Body,
+    pub(crate) body: Body,
     /// Values of variables, one set for each request; empty where nothing varies.
-    pub vary: Vec<BTreeMap<String, String>>,
+    pub(crate) vary: Vec<BTreeMap<String, String>>,
     /// How often each is sent, at least once.
-    pub repeat: u32,
+    pub(crate) repeat: u32,
     /// How many are under way at the same time, at least one.
-    pub concurrency: u32,
+    pub(crate) concurrency: u32,
     /// Within what time all answers must be there; `None` where only the limit of each request holds.
-    pub within: Option<Duration>,
+    pub(crate) within: Option<Duration>,
     /// The change that stands while it is performed; `None` where none does.
-    pub under: Option<Change>,
+    pub(crate) under: Option<Change>,
     /// What each answer must be.
-    pub expect: Expect,
+    pub(crate) expect: Expect,
     /// Variables for later steps, and what gives their values.
-    pub capture: Vec<(String, Expression)>,
+    pub(crate) capture: Vec<(String, Expression)>,
 }
 
 /// The methods of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum Method {
+pub(crate) enum Method {
     /// Asks for what is there.
     Get,
     /// Asks for something to be made.
@@ -205,7 +205,7 @@ pub enum Method {
 
 /// The body of a request.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Body {
+pub(crate) enum Body {
     /// None.
     None,
     /// JSON, in whose texts variables stand.
@@ -216,25 +216,25 @@ pub enum Body {
 
 /// What each answer of a step must be.
 #[derive(Debug, Clone, Default)]
-pub struct Expect {
+pub(crate) struct Expect {
     /// A success or an error, by every check of the wire that applies; `None` asks for neither.
-    pub answer: Option<Wanted>,
+    pub(crate) answer: Option<Wanted>,
     /// One of these status codes; empty: 200 for a success, any from 400 on for an error.
-    pub status: Vec<u16>,
+    pub(crate) status: Vec<u16>,
     /// The text that every choice must say; `None` where any will do.
-    pub says: Option<Template>,
+    pub(crate) says: Option<Template>,
     /// One of these answered; empty: whoever.
-    pub answered_by: Vec<AnsweredBy>,
+    pub(crate) answered_by: Vec<AnsweredBy>,
     /// Whether it passed through the endpoint picker; `None` where that is not asked.
-    pub passed_endpoint_picker: Option<bool>,
+    pub(crate) passed_endpoint_picker: Option<bool>,
     /// Further expectations.
-    pub cel: Vec<CelExpectation>,
+    pub(crate) cel: Vec<CelExpectation>,
 }
 
 /// What kind of answer is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Wanted {
+pub(crate) enum Wanted {
     /// What was asked for.
     Success,
     /// A refusal with a body that says why.
@@ -244,7 +244,7 @@ pub enum Wanted {
 /// A component that may answer a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum AnsweredBy {
+pub(crate) enum AnsweredBy {
     /// The model server, whether through the endpoint picker or not.
     ModelServer,
     /// The endpoint picker itself.
@@ -255,18 +255,18 @@ pub enum AnsweredBy {
 
 /// One expectation in CEL.
 #[derive(Debug, Clone)]
-pub struct CelExpectation {
+pub(crate) struct CelExpectation {
     /// The name of its check.
-    pub name: String,
+    pub(crate) name: String,
     /// What is true when it holds.
-    pub sentence: String,
+    pub(crate) sentence: String,
     /// The expression.
-    pub holds: Expression,
+    pub(crate) holds: Expression,
 }
 
 impl Releases {
     /// Whether a release falls in the range.
-    pub fn cover(&self, tag: &Tag) -> bool {
+    pub(crate) fn cover(&self, tag: &Tag) -> bool {
         let from = self.from.as_ref().is_none_or(|from| from.numbers() <= tag.numbers());
         from && self
             .before
@@ -288,7 +288,7 @@ impl std::fmt::Display for Releases {
 
 impl When {
     /// The word that stands in a scenario's file.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Always => "always",
             Self::Asked => "asked",
@@ -298,7 +298,7 @@ impl When {
 
 impl Capability {
     /// What is missing where it is not there, as the end of "it needs …".
-    pub fn words(self) -> &'static str {
+    pub(crate) fn words(self) -> &'static str {
         match self {
             Self::Cluster => "a cluster",
             Self::EndpointPicker => "an endpoint picker that is known to be in the path",
@@ -312,7 +312,7 @@ impl Capability {
 
 impl Method {
     /// The method as it stands in a request.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
@@ -327,7 +327,7 @@ impl Method {
 
 impl AnsweredBy {
     /// The component in words.
-    pub fn words(self) -> &'static str {
+    pub(crate) fn words(self) -> &'static str {
         match self {
             Self::ModelServer => "the model server",
             Self::EndpointPicker => "the endpoint picker",
@@ -338,7 +338,7 @@ impl AnsweredBy {
 
 impl RequestStep {
     /// How many requests are sent.
-    pub fn requests(&self) -> usize {
+    pub(crate) fn requests(&self) -> usize {
         usize::try_from(self.repeat)
             .unwrap_or(usize::MAX)
             .saturating_mul(self.vary.len().max(1))
@@ -346,7 +346,7 @@ impl RequestStep {
 }
 
 /// The JSON Schema of a scenario's file (draft 2020-12).
-pub fn schema() -> serde_json::Value {
+pub(crate) fn schema() -> serde_json::Value {
     schemars::schema_for!(file::ScenarioFile).to_value()
 }
 
@@ -354,7 +354,7 @@ pub fn schema() -> serde_json::Value {
 ///
 /// # Errors
 /// It is none, or not above zero.
-pub fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let read = guide::duration(text).ok().filter(|duration| !duration.is_zero());
     read.ok_or_else(|| "expected a duration above zero such as `90s`, `10m` or `1h30m`".to_owned())
 }

@@ -26,9 +26,9 @@ pub use cause::{Blame, Cause, CauseCode};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     /// What should have been seen.
-    pub expected: String,
+    pub(crate) expected: String,
     /// What was seen.
-    pub actual: String,
+    pub(crate) actual: String,
     /// Why, and who is to blame.
     pub cause: Cause,
 }
@@ -44,7 +44,7 @@ impl Fault {
     }
 
     /// A fault of which the first line of evidence says what was seen.
-    pub fn shown(expected: impl Into<String>, cause: Cause) -> Self {
+    pub(crate) fn shown(expected: impl Into<String>, cause: Cause) -> Self {
         let actual = cause.evidence.first().cloned().unwrap_or_default();
         Self::new(expected, actual, cause)
     }
@@ -122,7 +122,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// The word reports print, in capitals.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Passed => "PASSED",
             Self::Failed => "FAILED",
@@ -173,7 +173,7 @@ impl ExitCode {
     }
 
     /// What it says, as help and documentation print it.
-    pub fn sentence(self) -> &'static str {
+    pub(crate) fn sentence(self) -> &'static str {
         match self {
             Self::Passed => "passed: everything expected was checked and holds",
             Self::Failed => "failed: the product under test is broken, proven",
@@ -194,13 +194,13 @@ impl From<ExitCode> for std::process::ExitCode {
 }
 
 /// One part of a verdict: a finding and what it weighs.
-pub type Part<'a> = (&'a str, Weight, &'a Finding);
+pub(crate) type Part<'a> = (&'a str, Weight, &'a Finding);
 
 /// Adds findings up.
 ///
 /// `expected` names the checks drawn with the plan; each must have been decided. A proven product failure is never
 /// hidden by an error that came later; nothing decided is never a pass; neither is a skip without a reason.
-pub fn add_up<'a>(expected: impl IntoIterator<Item = &'a str>, parts: &[Part<'_>]) -> Outcome {
+pub(crate) fn add_up<'a>(expected: impl IntoIterator<Item = &'a str>, parts: &[Part<'_>]) -> Outcome {
     let broken = |blames_product: bool| {
         parts.iter().any(|(_, weight, finding)| {
             matches!(finding, Finding::Broken(fault)

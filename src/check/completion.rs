@@ -11,7 +11,7 @@ use crate::{
 
 /// What is wrong with an answer that must be a good one for its request: every wire check, with the names that rewrites
 /// of the plan may give the model.
-pub fn faults(answer: &Answer, seen: &Observation) -> Vec<Violation> {
+pub(crate) fn faults(answer: &Answer, seen: &Observation) -> Vec<Violation> {
     let mut expected = Expected::of(&answer.request);
     if let Some(asked) = &expected.model {
         expected.served_as = rewrite::names(&seen.rewrites, asked).map(str::to_owned).collect();

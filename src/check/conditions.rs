@@ -11,15 +11,15 @@ use crate::verdict::{Cause, CauseCode, Finding};
 
 /// Why an object is not as it should be, by its conditions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unmet {
+pub(crate) struct Unmet {
     /// The condition or the parent that is missing, with reason and message.
-    pub what: String,
+    pub(crate) what: String,
     /// The cause it would be, were it to stay so.
-    pub cause: CauseCode,
+    pub(crate) cause: CauseCode,
     /// Whether a controller has said no at the current generation, and not just nothing yet.
-    pub said_no: bool,
+    pub(crate) said_no: bool,
     /// The reason of the condition that is not True, where it speaks of the current generation; else empty.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 impl Unmet {
@@ -80,7 +80,7 @@ fn condition(conditions: &Value, type_: &str, generation: i64, cause: CauseCode)
 ///
 /// # Errors
 /// What stands in the way.
-pub fn gateway(object: &Value) -> Result<(), Unmet> {
+pub(crate) fn gateway(object: &Value) -> Result<(), Unmet> {
     let conditions = &object["status"]["conditions"];
     let generation = generation(object);
     condition(conditions, "Accepted", generation, CauseCode::GatewayClassMissing)?;
@@ -117,7 +117,7 @@ fn speaks_of(entry: &Value, parent: &Value, own_namespace: &str) -> bool {
 ///
 /// # Errors
 /// What stands in the way, for the first parent that is not satisfied.
-pub fn http_route(object: &Value) -> Result<(), Unmet> {
+pub(crate) fn http_route(object: &Value) -> Result<(), Unmet> {
     let generation = generation(object);
     let namespace = object
         .pointer("/metadata/namespace")
@@ -155,7 +155,7 @@ pub fn http_route(object: &Value) -> Result<(), Unmet> {
 ///
 /// # Errors
 /// What stands in the way.
-pub fn inference_pool(object: &Value) -> Result<(), Unmet> {
+pub(crate) fn inference_pool(object: &Value) -> Result<(), Unmet> {
     if pool_parents(object).next().is_none() {
         return Err(Unmet::yet("no parent has answered for it", CauseCode::PoolNotAccepted));
     }

@@ -30,7 +30,7 @@ pub enum Answerer {
 const PICKERS_BEGINNINGS: &[&str] = &["inference error:", "inference gateway:"];
 
 /// What the endpoint picker says in an error of its own, without the beginning; `None` for any other text.
-pub fn words_of_picker(text: &str) -> Option<&str> {
+pub(crate) fn words_of_picker(text: &str) -> Option<&str> {
     let mut beginnings = PICKERS_BEGINNINGS.iter();
     beginnings.find_map(|beginning| Some(text.strip_prefix(beginning)?.trim()))
 }
@@ -62,7 +62,7 @@ pub fn answerer(answer: &Answer) -> Answerer {
 }
 
 /// What befell an answer that did not come to its end.
-pub fn cut_off(answer: &Answer) -> CauseCode {
+pub(crate) fn cut_off(answer: &Answer) -> CauseCode {
     let streams = answer.received().is_some_and(|received| received.status == 200) && answer.request.asks_for_stream();
     if streams {
         CauseCode::StreamTruncated
@@ -73,7 +73,7 @@ pub fn cut_off(answer: &Answer) -> CauseCode {
 
 /// Whether an answer may still change by itself shortly after a deployment: conditions run ahead of the data plane. One
 /// that began and did not come to its end is an answer: asked again, it would hide what happened.
-pub fn may_settle(answer: &Answer) -> bool {
+pub(crate) fn may_settle(answer: &Answer) -> bool {
     match answerer(answer) {
         Answerer::Nobody if answer.partial.is_some() => false,
         Answerer::ModelServer => false,
@@ -83,7 +83,7 @@ pub fn may_settle(answer: &Answer) -> bool {
 }
 
 /// Why the guide's request was not answered with a 200 that passed the endpoint picker.
-pub fn diagnose(answer: &Answer, seen: &Observation) -> Cause {
+pub(crate) fn diagnose(answer: &Answer, seen: &Observation) -> Cause {
     let evidence = answer.brief();
     let code = match (answerer(answer), answer.status()) {
         (Answerer::Nobody, _) => match &answer.outcome {

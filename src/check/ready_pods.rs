@@ -4,11 +4,11 @@ use super::{Check, JudgeFn, Observation, unreadable};
 use crate::verdict::{Cause, CauseCode, Finding};
 
 /// The gauge, from v0.2.0 on. It is refreshed every few seconds.
-pub const READY_PODS: &str = "inference_pool_ready_pods";
+pub(crate) const READY_PODS: &str = "inference_pool_ready_pods";
 
 /// Whether the gauge agrees with Kubernetes. An endpoint picker of a pool with several ports counts each port of a pod
 /// (from v1.3.0 on, `targetPorts` of the pool's API).
-pub fn ready_pods_agree(seen: &Observation, counted: f64) -> bool {
+pub(crate) fn ready_pods_agree(seen: &Observation, counted: f64) -> bool {
     let ports = |pool: &serde_json::Value| pool["spec"]["targetPorts"].as_array().map_or(1, Vec::len);
     let ports = seen.inference_pools.iter().map(ports).max().unwrap_or(1);
     let ready = seen.ready_pods().len();

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// Status 200. Where the run itself knows that the request cannot be sent, it decides this check and no other.
-pub const REQUEST_STATUS: Check = Check {
+pub(crate) const REQUEST_STATUS: Check = Check {
     name: "request-status",
     sentence: |seen| {
         let answer = seen.guide_answer.as_ref();

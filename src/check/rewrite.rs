@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 /// The kinds of the objects that rewrite names of models.
-pub const KINDS: [&str; 2] = ["InferenceModel", "InferenceModelRewrite"];
+pub(crate) const KINDS: [&str; 2] = ["InferenceModel", "InferenceModelRewrite"];
 
 /// The names that these objects put in the place of the model asked for; the same name may come twice.
 pub(super) fn names<'a>(objects: &'a [Value], asked: &'a str) -> impl Iterator<Item = &'a str> {

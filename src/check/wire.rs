@@ -33,16 +33,16 @@ mod parsed;
 mod stream;
 mod strict;
 
-pub use arrival::{CAME, STATUS};
+pub(crate) use arrival::{CAME, STATUS};
 pub use expected::{AnswerKind, EmbeddingAsked, Endpoint, ErrorForm, Expected, StatusWanted};
-pub use parsed::ParsedAnswer;
+pub(crate) use parsed::ParsedAnswer;
 
 /// What a check came to over one answer: its faults, of which none means that it holds; or why it could not judge.
-pub type Judged = Result<Vec<String>, Unjudged>;
+pub(crate) type Judged = Result<Vec<String>, Unjudged>;
 
 /// Why a check has nothing to say about an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unjudged {
+pub(crate) enum Unjudged {
     /// It is about something else, or another check has already found its ground missing.
     NotApplicable(Cow<'static, str>),
     /// It would apply, and too little was kept of the answer to decide it.
@@ -62,7 +62,7 @@ pub struct WireCheck {
     /// Its stable name, such as `stream-done`.
     pub name: &'static str,
     /// What is true when it holds, one sentence without a full stop.
-    pub sentence: &'static str,
+    pub(crate) sentence: &'static str,
     /// The kind of cause when it is broken by this answer.
     cause: fn(&ParsedAnswer<'_>) -> CauseCode,
     /// The kinds of answers of which it must decide something, whatever comes: without it nothing was proven. Of others it
@@ -74,7 +74,7 @@ pub struct WireCheck {
 
 impl WireCheck {
     /// Whether it must decide something of every answer of this kind, whatever comes.
-    pub fn must_decide(&self, kind: AnswerKind) -> bool {
+    pub(crate) fn must_decide(&self, kind: AnswerKind) -> bool {
         self.decides.contains(&kind)
     }
 
@@ -136,13 +136,13 @@ pub struct Violation {
     /// What is wrong, as a fragment without a full stop.
     pub what: String,
     /// The kind of cause.
-    pub cause: CauseCode,
+    pub(crate) cause: CauseCode,
 }
 
 /// Every wire check with what it says of an answer, in the order of [`WIRE_CHECKS`].
 ///
 /// A check that does not apply is skipped with its reason.
-pub fn judge(seen: &ParsedAnswer<'_>) -> Vec<(&'static WireCheck, Finding)> {
+pub(crate) fn judge(seen: &ParsedAnswer<'_>) -> Vec<(&'static WireCheck, Finding)> {
     WIRE_CHECKS.iter().map(|check| (check, check.finding(seen))).collect()
 }
 
@@ -163,7 +163,7 @@ pub fn faults(expected: &Expected, answer: &Answer) -> Vec<Violation> {
 }
 
 /// What is odd about a good answer to its request, and no fault: each a sentence without a full stop.
-pub fn oddities(answer: &Answer) -> Vec<String> {
+pub(crate) fn oddities(answer: &Answer) -> Vec<String> {
     let expected = Expected::of(&answer.request);
     completion::oddities(&ParsedAnswer::of(&expected, answer))
 }

@@ -18,7 +18,7 @@ use crate::{
 
 /// What to do with clusters of our own.
 #[derive(Debug, Clone, Subcommand)]
-pub enum ClusterCommand {
+pub(crate) enum ClusterCommand {
     /// Makes a cluster and keeps it
     Up {
         /// Names it `quickproof-NAME`
@@ -42,7 +42,12 @@ pub enum ClusterCommand {
 ///
 /// # Errors
 /// No engine answers, kind fails, or `out` is broken.
-pub async fn run(host: &Host, command: &ClusterCommand, events: &Events, out: &mut dyn Write) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    host: &Host,
+    command: &ClusterCommand,
+    events: &Events,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
     match command {
         ClusterCommand::Up {
             id,

@@ -29,7 +29,7 @@ const RECORD: &str = "record.json";
 #[command(
     after_help = "Examples:\n  quickproof diff before/ after/\n  quickproof plan --tree a -o json > a.json\n  quickproof plan --tree b -o json > b.json\n  quickproof diff a.json b.json"
 )]
-pub struct DiffArguments {
+pub(crate) struct DiffArguments {
     /// A run's directory, its `record.json`, or a plan saved with `plan -o json`
     #[arg(value_name = "A")]
     left: PathBuf,
@@ -61,7 +61,7 @@ struct Difference {
 ///
 /// # Errors
 /// One of the two is not there, or neither run nor plan; `out` cannot be written.
-pub fn run(arguments: &DiffArguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: &DiffArguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let left = parts(&open(&arguments.left)?, &arguments.left)?;
     let right = parts(&open(&arguments.right)?, &arguments.right)?;
     let differences = compare(&left, &right);

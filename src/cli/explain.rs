@@ -18,7 +18,7 @@ use crate::{
 #[command(
     after_help = "Examples:\n  quickproof explain\n  quickproof explain pod-image-not-found\n  quickproof explain image-tag-floating"
 )]
-pub struct ExplainArguments {
+pub(crate) struct ExplainArguments {
     /// The code of a cause or of a rule, as reports and `lint` print it
     #[arg(value_name = "CODE")]
     code: Option<String>,
@@ -31,7 +31,7 @@ const ALIKE: f64 = 0.8;
 ///
 /// # Errors
 /// There is no such code, or `out` cannot be written.
-pub fn run(arguments: &ExplainArguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: &ExplainArguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     match &arguments.code {
         None => list(out)?,
         // What a run blames and what lint finds may bear one name: then both are meant.

@@ -25,7 +25,7 @@ const GUIDE_VERSION: u32 = 1;
 /// no step covers is counted.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  quickproof guide\n  quickproof guide --tree . --variant sim --provider istio")]
-pub struct GuideArguments {
+pub(crate) struct GuideArguments {
     #[command(flatten)]
     source: SourceArguments,
     #[command(flatten)]
@@ -122,7 +122,7 @@ struct Counts {
 ///
 /// # Errors
 /// Something that was typed does not exist, or `out` cannot be written.
-pub fn run(arguments: &GuideArguments, caller: &Caller, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: &GuideArguments, caller: &Caller, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let release = arguments.source.open(caller)?;
     let layout = release.layout(arguments.choice.layout.as_deref()).map_err(Usage::new)?;
     let offer = arguments.choice.choose(&release, &layout)?;

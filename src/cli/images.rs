@@ -18,7 +18,7 @@ const BETWEEN: Duration = Duration::from_secs(10);
 
 /// See, pull and build the images that clusters are given.
 #[derive(Debug, Args)]
-pub struct ImagesCommand {
+pub(crate) struct ImagesCommand {
     #[command(subcommand)]
     what: What,
 }
@@ -54,7 +54,7 @@ impl ImagesCommand {
     ///
     /// # Errors
     /// What was asked for cannot be had, or cannot be printed.
-    pub async fn run(self, host: &Host) -> anyhow::Result<()> {
+    pub(crate) async fn run(self, host: &Host) -> anyhow::Result<()> {
         match self.what {
             What::List => list(host).await,
             What::Pull { images } => pull(host, images).await,

@@ -29,7 +29,7 @@ mod text;
 #[command(
     after_help = "Examples:\n  quickproof lint --tree .\n  quickproof lint --tree . --release v1.5.0 --fail-on drift -o json\n  quickproof lint --tree . --server --cluster kind-demo\n  quickproof lint --rules"
 )]
-pub struct LintArguments {
+pub(crate) struct LintArguments {
     #[command(flatten)]
     source: SourceArguments,
     /// How the release lays its guide out; without it the tag says so
@@ -103,7 +103,7 @@ impl Threshold {
 ///
 /// # Errors
 /// The release or the file of suppressions cannot be read, the cluster cannot be asked, or `out` cannot be written.
-pub fn run(arguments: &LintArguments, caller: &Caller, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: &LintArguments, caller: &Caller, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     if arguments.rules {
         list(out)?;
         return Ok(ExitCode::Passed);

@@ -9,8 +9,7 @@ use clap::{Args, ValueEnum};
 
 mod json;
 
-pub use json::PLAN_VERSION;
-pub use json::PlanView;
+pub(crate) use json::PlanView;
 
 use crate::{
     cli::{Caller, Usage, block_on, cannot_begin, source::SourceArguments},
@@ -27,7 +26,7 @@ use crate::{
 #[command(
     after_help = "Examples:\n  quickproof plan\n  quickproof plan --tree . --release v1.5.0 --profile small\n  quickproof plan --tree . -o json > plan.json"
 )]
-pub struct PlanArguments {
+pub(crate) struct PlanArguments {
     #[command(flatten)]
     source: SourceArguments,
     #[command(flatten)]
@@ -57,21 +56,21 @@ pub struct PlanArguments {
 
 /// Which of the guide's tabs are meant.
 #[derive(Debug, Clone, Default, Args)]
-pub struct ChoiceArguments {
+pub(crate) struct ChoiceArguments {
     /// The model-server tab of the guide; without it the one that asks for least
     #[arg(long, value_name = "NAME")]
-    pub variant: Option<String>,
+    pub(crate) variant: Option<String>,
     /// The gateway-provider tab of the guide; without it istio, or the first where there is none for it
     #[arg(long, value_name = "NAME")]
-    pub provider: Option<String>,
+    pub(crate) provider: Option<String>,
     /// How the release lays its guide out; without it the tag says so
     #[arg(long, value_name = "NAME")]
-    pub layout: Option<String>,
+    pub(crate) layout: Option<String>,
 }
 
 /// How to say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Form {
+pub(crate) enum Form {
     /// For people
     Text,
     /// For scripts: one object
@@ -83,7 +82,7 @@ impl ChoiceArguments {
     ///
     /// # Errors
     /// The guide cannot be read, or does not offer what was asked for; then what it offers is named.
-    pub fn choose(&self, release: &Release, layout: &Layout) -> Result<Offer, Usage> {
+    pub(crate) fn choose(&self, release: &Release, layout: &Layout) -> Result<Offer, Usage> {
         let offers = plan::offers(release, layout).map_err(Usage::new)?;
         let (variant, provider) = (self.variant.as_deref(), self.provider.as_deref());
         if let Some(offer) = plan::preferred(&offers, variant, provider) {
@@ -112,7 +111,7 @@ impl ChoiceArguments {
 ///
 /// # Errors
 /// Something that was typed does not exist, or `out` cannot be written.
-pub fn run(arguments: PlanArguments, caller: &Caller, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: PlanArguments, caller: &Caller, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let release = arguments.source.open(caller)?;
     let layout = release.layout(arguments.choice.layout.as_deref()).map_err(Usage::new)?;
     let offer = arguments.choice.choose(&release, &layout)?;

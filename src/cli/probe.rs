@@ -26,7 +26,7 @@ use crate::{
 #[command(
     after_help = "Examples:\n  quickproof probe localhost:8000\n  quickproof probe http://10.0.0.1/v1 --model Qwen/Qwen3-32B -o json\n  quickproof probe https://gateway.example --scenario 'chat.*' --skip errors --header 'x-tenant: a'"
 )]
-pub struct ProbeArguments {
+pub(crate) struct ProbeArguments {
     /// The endpoint: an address with or without `http://`, with or without `/v1`
     #[arg(value_name = "URL", value_parser = base)]
     base: String,
@@ -64,7 +64,7 @@ enum Form {
 ///
 /// # Errors
 /// Something is wrong with what was typed, or it cannot be told which model is meant.
-pub fn run(arguments: &ProbeArguments, caller: &Caller, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: &ProbeArguments, caller: &Caller, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let scenarios = arguments.scenarios.selected(caller)?;
     let headers = arguments.headers(caller)?;
     let redactor = redactor(caller, &headers);

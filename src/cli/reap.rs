@@ -15,18 +15,18 @@ use crate::{
 
 /// What to remove.
 #[derive(Debug, Clone, Args)]
-pub struct ReapArguments {
+pub(crate) struct ReapArguments {
     /// Also what was kept on purpose, and the image registry that runs share
     #[arg(long)]
-    pub all: bool,
+    pub(crate) all: bool,
     /// Only say what would be removed
     #[arg(long)]
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
 }
 
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cleanness {
+pub(crate) enum Cleanness {
     /// Nothing is left.
     Clean,
     /// Something could not be removed.
@@ -37,7 +37,7 @@ pub enum Cleanness {
 ///
 /// # Errors
 /// The state directory cannot be read or written, or `out` is broken.
-pub async fn run(
+pub(crate) async fn run(
     host: &Host,
     arguments: &ReapArguments,
     events: &Events,

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Instant};
 
 use clap::Args;
 
-use super::{Caller, Usage};
+use super::{Caller, Manner, Usage};
 use crate::{
     log,
     report::{Live, Outputs, Terminal},
@@ -12,7 +12,7 @@ use crate::{
 
 /// Where a run's reports go.
 #[derive(Debug, Clone, Args)]
-pub struct ReportArguments {
+pub(crate) struct ReportArguments {
     /// Where each run gets a directory of its own: log, journal, text, JUnit and JSON reports
     #[arg(
         long,
@@ -20,13 +20,13 @@ pub struct ReportArguments {
         default_value = "quickproof-runs",
         help_heading = "Reports"
     )]
-    pub output_dir: PathBuf,
+    pub(crate) output_dir: PathBuf,
     /// Write the JUnit report there too; `-` is standard output
     #[arg(long, value_name = "FILE", help_heading = "Reports")]
-    pub junit_file: Option<PathBuf>,
+    pub(crate) junit_file: Option<PathBuf>,
     /// Write the JSON report there too; `-` is standard output
     #[arg(long, value_name = "FILE", help_heading = "Reports")]
-    pub json_file: Option<PathBuf>,
+    pub(crate) json_file: Option<PathBuf>,
 }
 
 impl ReportArguments {
@@ -34,13 +34,13 @@ impl ReportArguments {
     ///
     /// # Errors
     /// A path is not writable: a usage error that names its flag.
-    pub fn open(&self, id: &str, caller: &Caller) -> Result<(Outputs, Terminal), Usage> {
+    pub(crate) fn open(&self, id: &str, caller: &Caller) -> Result<(Outputs, Terminal), Usage> {
         let (junit, json) = (self.junit_file.as_deref(), self.json_file.as_deref());
         let outputs = Outputs::open(&self.output_dir, id, junit, json).map_err(Usage::new)?;
         caller.log.write_to(&outputs.directory().join(log::FILE_NAME));
         let live = Live {
             look: caller.manner.look(&caller.host),
-            medium: caller.manner.medium(&caller.host),
+            medium: Manner::medium(&caller.host),
             verbosity: caller.manner.verbosity(),
             reports: outputs.paths(),
         };

@@ -12,7 +12,7 @@ use crate::{
 
 /// See, check and write scenarios: what is proven beyond the guide's own request.
 #[derive(Debug, Args)]
-pub struct ScenarioCommand {
+pub(crate) struct ScenarioCommand {
     #[command(subcommand)]
     what: What,
 }
@@ -46,7 +46,7 @@ enum What {
 
 /// Where scenarios are looked for beside those that come with quickproof.
 #[derive(Debug, Clone, Default, Args)]
-pub struct FromArguments {
+pub(crate) struct FromArguments {
     /// A directory with scenarios of your own; one of the same name stands in for a shipped one
     #[arg(long = "scenarios", value_name = "DIR")]
     directory: Option<PathBuf>,
@@ -54,7 +54,7 @@ pub struct FromArguments {
 
 /// Which scenarios are performed.
 #[derive(Debug, Clone, Default, Args)]
-pub struct SelectionArguments {
+pub(crate) struct SelectionArguments {
     /// Perform only these scenarios: a name, a regular expression for whole names, or `!` and what to leave out; may be
     /// given again. Some are performed only when they are named here: `quickproof scenario list` says which
     #[arg(long = "scenario", value_name = "PATTERN")]
@@ -71,7 +71,7 @@ impl SelectionArguments {
     ///
     /// # Errors
     /// A pattern is wrong or matches nothing, or the directory or a file in it is wrong.
-    pub fn selected(&self, caller: &Caller) -> Result<Selection, Usage> {
+    pub(crate) fn selected(&self, caller: &Caller) -> Result<Selection, Usage> {
         let chosen = self.chosen.iter().map(|text| Pattern::read(text));
         let skipped = self.skipped.iter().map(|text| Pattern::skip(text));
         let patterns: Vec<Pattern> = chosen.chain(skipped).collect::<Result<_, _>>().map_err(Usage::new)?;
@@ -94,7 +94,7 @@ impl FromArguments {
     ///
     /// # Errors
     /// The directory or a file in it is wrong.
-    pub fn library(&self, caller: &Caller) -> Result<Library, Usage> {
+    pub(crate) fn library(&self, caller: &Caller) -> Result<Library, Usage> {
         let mut library = Library::shipped().map_err(Usage::new)?;
         if let Some(directory) = &self.directory {
             library = library.with_directory(directory).map_err(Usage::new)?;
@@ -109,7 +109,7 @@ impl FromArguments {
 ///
 /// # Errors
 /// A file or a name is wrong, or `out` cannot be written.
-pub fn run(command: &ScenarioCommand, caller: &Caller, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(command: &ScenarioCommand, caller: &Caller, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     match &command.what {
         What::List { from, output } => list(&from.library(caller)?.scenarios, *output, out)?,
         What::Check { files } => return check(files, caller, out),

@@ -9,28 +9,28 @@ use crate::release::{Access, REPOSITORY, Release, Remote, Revision, Source, Tag,
 
 /// Which release is meant. Without any of these it is the quickstart that comes with quickproof.
 #[derive(Debug, Clone, Default, Args)]
-pub struct SourceArguments {
+pub(crate) struct SourceArguments {
     /// The release's tag, such as `v1.5.0` or `v1.5.0-rc.2`; without it git, the files or the name of `--tree` say which it is
     #[arg(long, value_name = "TAG", help_heading = "What is tested")]
-    pub release: Option<String>,
+    pub(crate) release: Option<String>,
     /// A checkout of the release's repository at that tag, or its files alone, or a quickstart of your own in the form of
     /// the embedded one
     #[arg(long, value_name = "DIR", help_heading = "What is tested")]
-    pub tree: Option<PathBuf>,
+    pub(crate) tree: Option<PathBuf>,
     /// The tip of a branch, such as `main` for a nightly run: pinned to its commit first, and read as the newest release or
     /// as what `--release` says
     #[arg(long, value_name = "NAME", conflicts_with_all = ["tree", "commit"], help_heading = "What is tested")]
-    pub branch: Option<String>,
+    pub(crate) branch: Option<String>,
     /// A commit, by all of its digits: read as its tag, as the newest release, or as what `--release` says
     #[arg(long, value_name = "SHA", conflicts_with = "tree", help_heading = "What is tested")]
-    pub commit: Option<String>,
+    pub(crate) commit: Option<String>,
     /// The repository that it is a release of; without it the files of `--tree` say so, and what is fetched is of
     /// `kubernetes-sigs/gateway-api-inference-extension`
     #[arg(long, value_name = "OWNER/NAME", help_heading = "What is tested")]
-    pub repository: Option<String>,
+    pub(crate) repository: Option<String>,
     /// Fetch nothing: use only what was fetched before
     #[arg(long, help_heading = "What is tested")]
-    pub offline: bool,
+    pub(crate) offline: bool,
 }
 
 impl SourceArguments {
@@ -38,7 +38,7 @@ impl SourceArguments {
     ///
     /// # Errors
     /// They contradict each other, or name no tag.
-    pub fn meant(&self) -> Result<Source, Usage> {
+    pub(crate) fn meant(&self) -> Result<Source, Usage> {
         let tag = self.release.as_deref().map(tag).transpose()?;
         if let Some(directory) = &self.tree {
             return Ok(Source::Directory {
@@ -62,7 +62,7 @@ impl SourceArguments {
     }
 
     /// Whether the network may be used.
-    pub fn access(&self) -> Access {
+    pub(crate) fn access(&self) -> Access {
         if self.offline { Access::Offline } else { Access::Online }
     }
 
@@ -81,7 +81,7 @@ impl SourceArguments {
     ///
     /// # Errors
     /// It does not exist, cannot be told, or cannot be had.
-    pub fn open(&self, caller: &Caller) -> anyhow::Result<Release> {
+    pub(crate) fn open(&self, caller: &Caller) -> anyhow::Result<Release> {
         let source = self.meant()?;
         let opened = match source.open_at_hand(&caller.host) {
             Some(opened) => opened,

@@ -26,7 +26,7 @@ use crate::{
 /// Without `--release` the quickstart that comes with quickproof is carried out: that shows the whole in one command,
 /// and tests no release. A kind cluster is made for the run and taken away after it, unless `--cluster` names one.
 #[derive(Debug, Clone, Args)]
-pub struct VerifyArguments {
+pub(crate) struct VerifyArguments {
     #[command(flatten)]
     source: SourceArguments,
     /// The model-server tab of the guide
@@ -108,7 +108,7 @@ Examples:
 ///
 /// # Errors
 /// Something is wrong with what was typed, or the run could not begin; nothing was made.
-pub fn run(arguments: &VerifyArguments, caller: &Caller) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: &VerifyArguments, caller: &Caller) -> anyhow::Result<ExitCode> {
     let order = arguments.order(caller)?;
     block_on(async {
         let prepared = Run::prepare(caller.host.clone(), order, caller.redactor()).await;

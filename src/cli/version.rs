@@ -8,7 +8,7 @@ use crate::{record::RECORD_VERSION, verdict::ExitCode};
 
 /// Say which version this is.
 #[derive(Debug, Args)]
-pub struct VersionArguments {
+pub(crate) struct VersionArguments {
     /// How to say it
     #[arg(short, long, value_name = "FORM", default_value = "text")]
     output: Form,
@@ -26,7 +26,7 @@ enum Form {
 ///
 /// # Errors
 /// `out` cannot be written.
-pub fn run(arguments: &VersionArguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: &VersionArguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let version = env!("CARGO_PKG_VERSION");
     match arguments.output {
         Form::Text => writeln!(out, "quickproof {version}")?,

@@ -21,17 +21,17 @@ pub struct Capacity {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NodeCapacity {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Such as `amd64`.
-    pub architecture: String,
+    pub(crate) architecture: String,
     /// Thousandths of a core.
-    pub cpu_millis: u64,
+    pub(crate) cpu_millis: u64,
     /// Bytes of memory.
-    pub memory_bytes: u64,
+    pub(crate) memory_bytes: u64,
     /// Pods.
-    pub pods: u64,
+    pub(crate) pods: u64,
     /// GPUs, by resource name, such as `nvidia.com/gpu`.
-    pub gpus: BTreeMap<String, u64>,
+    pub(crate) gpus: BTreeMap<String, u64>,
 }
 
 impl Capacity {
@@ -46,7 +46,7 @@ impl Capacity {
     }
 
     /// Free GPUs of every kind, over all nodes.
-    pub fn gpus(&self) -> u64 {
+    pub(crate) fn gpus(&self) -> u64 {
         self.nodes.iter().flat_map(|node| node.gpus.values()).sum()
     }
 }

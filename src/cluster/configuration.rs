@@ -14,7 +14,7 @@ const OWN_NODE: &str = include_str!("../../manifests/cluster/kind-own-node.yaml"
 
 /// The control-group hierarchy that containers run in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cgroup {
+pub(crate) enum Cgroup {
     /// Version 1, or hybrid.
     V1,
     /// Version 2, unified.
@@ -23,7 +23,7 @@ pub enum Cgroup {
 
 /// Where the node's image comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NodeImage {
+pub(crate) enum NodeImage {
     /// The one this kind release pulls by default.
     Default,
     /// One we made; its network and proxy mode are ours.
@@ -35,7 +35,7 @@ impl Cgroup {
     ///
     /// # Errors
     /// No container engine answers.
-    pub async fn of_engine(host: &Host) -> Result<Self, ClusterError> {
+    pub(crate) async fn of_engine(host: &Host) -> Result<Self, ClusterError> {
         let call = docker(["info", "--format", "{{.CgroupVersion}}"]);
         let ended = host.run(&call.time_limit(super::SHORT)).await?;
         // With no engine, `docker info` prints an empty version, and in some releases exits with 0.
@@ -53,7 +53,7 @@ impl Cgroup {
 ///
 /// # Errors
 /// One of the embedded files is not YAML.
-pub fn render(name: &str, cgroup: Cgroup, image: &NodeImage) -> Result<String, ClusterError> {
+pub(crate) fn render(name: &str, cgroup: Cgroup, image: &NodeImage) -> Result<String, ClusterError> {
     let mut configuration = read(BASE)?;
     if cgroup == Cgroup::V1 {
         lay_over(&mut configuration, read(CGROUP_V1)?);

@@ -21,9 +21,9 @@ use crate::host::Host;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Reach {
     /// The kubeconfig file.
-    pub kubeconfig: PathBuf,
+    pub(crate) kubeconfig: PathBuf,
     /// The context in it.
-    pub context: String,
+    pub(crate) context: String,
 }
 
 /// Something that a run makes or changes outside of its own process.
@@ -71,39 +71,39 @@ pub enum Made {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MadeObject {
     /// The cluster it is in.
-    pub cluster: Reach,
+    pub(crate) cluster: Reach,
     /// Such as `apps/v1`.
-    pub api_version: String,
+    pub(crate) api_version: String,
     /// Such as `Deployment`.
     #[serde(rename = "object-kind")]
-    pub object_kind: String,
+    pub(crate) object_kind: String,
     /// `None` where its kind has none.
-    pub namespace: Option<String>,
+    pub(crate) namespace: Option<String>,
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its uid, once it is made. Without one it cannot be proven to be ours, and is never deleted.
-    pub uid: Option<String>,
+    pub(crate) uid: Option<String>,
 }
 
 /// A helm release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HelmRelease {
     /// The cluster it is in.
-    pub cluster: Reach,
+    pub(crate) cluster: Reach,
     /// The `helm` that installed it: a path, or a name to be found on PATH.
-    pub program: PathBuf,
+    pub(crate) program: PathBuf,
     /// Its namespace.
-    pub namespace: String,
+    pub(crate) namespace: String,
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// The uid of the Secret that helm keeps it in ([`HelmRelease::record`]), once that is there.
-    pub uid: Option<String>,
+    pub(crate) uid: Option<String>,
 }
 
 impl HelmRelease {
     /// The name of the Secret in which helm keeps the first revision of a release. Source: helm v3,
     /// `pkg/storage/storage.go`, `makeKey`.
-    pub fn record(&self) -> String {
+    pub(crate) fn record(&self) -> String {
         format!("sh.helm.release.v1.{}.v1", self.name)
     }
 }
@@ -112,23 +112,23 @@ impl HelmRelease {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderInstallation {
     /// The cluster it is in.
-    pub cluster: Reach,
+    pub(crate) cluster: Reach,
     /// The program: a path, or a name to be found on PATH.
-    pub program: PathBuf,
+    pub(crate) program: PathBuf,
     /// The arguments with which it takes everything away again.
-    pub uninstall: Vec<String>,
+    pub(crate) uninstall: Vec<String>,
     /// The namespace of the Deployment that says whether the provider is there.
-    pub namespace: String,
+    pub(crate) namespace: String,
     /// The name of that Deployment.
-    pub deployment: String,
+    pub(crate) deployment: String,
     /// The uid of that Deployment, once it is there.
-    pub uid: Option<String>,
+    pub(crate) uid: Option<String>,
 }
 
 impl Made {
     /// The same, now that its uid is known. What has none stays as it is.
     #[must_use]
-    pub fn with_uid(mut self, uid: Option<String>) -> Self {
+    pub(crate) fn with_uid(mut self, uid: Option<String>) -> Self {
         match &mut self {
             Self::Object(MadeObject { uid: own, .. })
             | Self::HelmRelease(HelmRelease { uid: own, .. })
@@ -148,7 +148,7 @@ impl Made {
     }
 
     /// The cluster it is in; `None` for what is in none.
-    pub fn cluster(&self) -> Option<&Reach> {
+    pub(crate) fn cluster(&self) -> Option<&Reach> {
         match self {
             Self::Object(MadeObject { cluster, .. })
             | Self::HelmRelease(HelmRelease { cluster, .. })
@@ -196,18 +196,18 @@ pub(super) fn name_of(program: &Path) -> String {
 
 /// A process, named for good: its id is used again after it ends, its start time is not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProcessName {
+pub(crate) struct ProcessName {
     /// Process id.
-    pub pid: u32,
+    pub(crate) pid: u32,
     /// Field 22 of `/proc/PID/stat`: clock ticks from boot to its start (proc(5)).
-    pub started: u64,
+    pub(crate) started: u64,
     /// `/proc/sys/kernel/random/boot_id`: the same pid and ticks can come again after a reboot.
-    pub boot: String,
+    pub(crate) boot: String,
 }
 
 impl ProcessName {
     /// This process. Where there is no `/proc`, start time and boot are empty and only the pid is compared.
-    pub fn own() -> Self {
+    pub(crate) fn own() -> Self {
         let pid = std::process::id();
         Self {
             pid,
@@ -217,7 +217,7 @@ impl ProcessName {
     }
 
     /// Whether it still runs.
-    pub fn is_alive(&self) -> bool {
+    pub(crate) fn is_alive(&self) -> bool {
         self.boot == boot() && start_time(self.pid) == Some(self.started)
     }
 }
@@ -237,16 +237,16 @@ fn start_time(pid: u32) -> Option<u64> {
 
 /// What an inventory file says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listing {
+pub(crate) struct Listing {
     /// The run's id.
-    pub run: String,
+    pub(crate) run: String,
     /// The process that wrote it.
-    pub process: ProcessName,
+    pub(crate) process: ProcessName,
     /// Kept on purpose: reaped only when everything is.
     #[serde(default)]
-    pub kept: bool,
+    pub(crate) kept: bool,
     /// What was made, oldest first.
-    pub made: Vec<Made>,
+    pub(crate) made: Vec<Made>,
 }
 
 impl Listing {
@@ -255,7 +255,7 @@ impl Listing {
     ///
     /// # Errors
     /// The directory cannot be read.
-    pub fn all(host: &Host) -> Result<Vec<(PathBuf, Self)>, ClusterError> {
+    pub(crate) fn all(host: &Host) -> Result<Vec<(PathBuf, Self)>, ClusterError> {
         let directory = directory(host);
         let entries = match fs::read_dir(&directory) {
             Ok(entries) => entries,
@@ -277,7 +277,7 @@ impl Listing {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn write(&self, path: &Path) -> Result<(), ClusterError> {
+    pub(crate) fn write(&self, path: &Path) -> Result<(), ClusterError> {
         let write = || -> io::Result<()> {
             let directory = path.parent().unwrap_or(Path::new("."));
             let mut file = tempfile::NamedTempFile::new_in(directory)?;
@@ -344,7 +344,7 @@ impl Inventory {
     ///
     /// # Errors
     /// The file cannot be written; then nothing may be made.
-    pub fn add(&self, made: Made) -> Result<(), ClusterError> {
+    pub(crate) fn add(&self, made: Made) -> Result<(), ClusterError> {
         let mut listing = self.lock();
         match listing.made.iter_mut().find(|earlier| earlier.is_same(&made)) {
             Some(earlier) if earlier.uid().is_some() && made.uid().is_none() => {}
@@ -358,25 +358,25 @@ impl Inventory {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn remove(&self, made: &Made) -> Result<(), ClusterError> {
+    pub(crate) fn remove(&self, made: &Made) -> Result<(), ClusterError> {
         let mut listing = self.lock();
         listing.made.retain(|other| !other.is_same(made));
         listing.write(&self.path)
     }
 
     /// Whether this is noted, whatever is known of its uid.
-    pub fn has(&self, made: &Made) -> bool {
+    pub(crate) fn has(&self, made: &Made) -> bool {
         self.lock().made.iter().any(|other| other.is_same(made))
     }
 
     /// Whether an object with this uid is noted. An empty one is nobody's.
-    pub fn has_object(&self, wanted: &str) -> bool {
+    pub(crate) fn has_object(&self, wanted: &str) -> bool {
         let is_it = |made: &Made| matches!(made, Made::Object(object) if object.uid.as_deref() == Some(wanted));
         !wanted.is_empty() && self.lock().made.iter().any(is_it)
     }
 
     /// What is there, oldest first.
-    pub fn made(&self) -> Vec<Made> {
+    pub(crate) fn made(&self) -> Vec<Made> {
         self.lock().made.clone()
     }
 
@@ -384,7 +384,7 @@ impl Inventory {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn keep(&self) -> Result<(), ClusterError> {
+    pub(crate) fn keep(&self) -> Result<(), ClusterError> {
         let mut listing = self.lock();
         listing.kept = true;
         listing.write(&self.path)

@@ -32,13 +32,13 @@ pub struct Listed {
     /// kind's name for it.
     pub name: String,
     /// The run that noted it; `None` where no inventory does, and then `reap` leaves it alone.
-    pub run: Option<String>,
+    pub(crate) run: Option<String>,
     /// Whether that run's process still runs.
-    pub alive: bool,
+    pub(crate) alive: bool,
     /// Whether it was kept on purpose.
-    pub kept: bool,
+    pub(crate) kept: bool,
     /// Its kubeconfig file, where it is there.
-    pub kubeconfig: Option<PathBuf>,
+    pub(crate) kubeconfig: Option<PathBuf>,
 }
 
 /// The name of the cluster of run `id`: `quickproof-` and the id.

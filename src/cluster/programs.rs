@@ -16,7 +16,7 @@ const HELM_LIMIT: Duration = Duration::from_mins(2);
 
 /// What programs need to reach one cluster, and no other.
 #[derive(Debug, Clone)]
-pub struct Programs {
+pub(crate) struct Programs {
     kubeconfig: String,
     home: PathBuf,
 }
@@ -30,7 +30,7 @@ impl Programs {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn new(reach: &Reach, directory: &Path) -> Result<Self, ClusterError> {
+    pub(crate) fn new(reach: &Reach, directory: &Path) -> Result<Self, ClusterError> {
         let context = directory.join("context.kubeconfig");
         let says = json!({"apiVersion": "v1", "kind": "Config", "current-context": reach.context});
         let written = fs::create_dir_all(directory).and_then(|()| fs::write(&context, says.to_string()));
@@ -49,12 +49,12 @@ impl Programs {
     }
 
     /// A call of a program, by path or by name.
-    pub fn call(&self, program: &Path) -> Call {
+    pub(crate) fn call(&self, program: &Path) -> Call {
         Call::new(program.to_string_lossy()).variable("KUBECONFIG", self.kubeconfig.clone())
     }
 
     /// A call of helm, with nothing of the person's own configuration: it keeps releases in Secrets.
-    pub fn helm(&self, program: &Path) -> Call {
+    pub(crate) fn helm(&self, program: &Path) -> Call {
         let home = self.home.display();
         self.call(program)
             .variable("HELM_CACHE_HOME", format!("{home}/cache"))

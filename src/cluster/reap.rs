@@ -14,11 +14,11 @@ use crate::{
 };
 
 /// The label of containers that outlive a run on purpose, such as the image registry's.
-pub const SHARED_LABEL: &str = "quickproof=1";
+pub(crate) const SHARED_LABEL: &str = "quickproof=1";
 
 /// How much to remove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
+pub(crate) enum Scope {
     /// What runs left whose process is gone.
     Dead,
     /// Also what was kept on purpose, and the containers that runs share.
@@ -27,20 +27,20 @@ pub enum Scope {
 
 /// A thing that was found, and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reaped {
+pub(crate) struct Reaped {
     /// The run that made it.
-    pub run: String,
+    pub(crate) run: String,
     /// In words, such as `kind cluster quickproof-ab12`.
-    pub what: String,
+    pub(crate) what: String,
     /// What became of it.
-    pub fate: Fate,
+    pub(crate) fate: Fate,
 }
 
 /// The inventories that [`reap`] would go through.
 ///
 /// # Errors
 /// The state directory cannot be read.
-pub fn left(host: &Host, scope: Scope) -> Result<Vec<Listing>, ClusterError> {
+pub(crate) fn left(host: &Host, scope: Scope) -> Result<Vec<Listing>, ClusterError> {
     let listings = Listing::all(host)?.into_iter().map(|(_, listing)| listing);
     Ok(listings.filter(|listing| is_due(listing, scope)).collect())
 }
@@ -53,7 +53,7 @@ fn is_due(listing: &Listing, scope: Scope) -> bool {
 ///
 /// # Errors
 /// The state directory cannot be read or written.
-pub async fn reap(host: &Host, scope: Scope, events: &Events) -> Result<Vec<Reaped>, ClusterError> {
+pub(crate) async fn reap(host: &Host, scope: Scope, events: &Events) -> Result<Vec<Reaped>, ClusterError> {
     let mut reaped = Vec::new();
     for (path, listing) in Listing::all(host)? {
         if !is_due(&listing, scope) {
@@ -81,7 +81,7 @@ pub async fn reap(host: &Host, scope: Scope, events: &Events) -> Result<Vec<Reap
 ///
 /// # Errors
 /// The state directory cannot be read or written.
-pub fn forget(host: &Host, is_it: impl Fn(&Made) -> bool) -> Result<(), ClusterError> {
+pub(crate) fn forget(host: &Host, is_it: impl Fn(&Made) -> bool) -> Result<(), ClusterError> {
     for (path, mut listing) in Listing::all(host)? {
         if listing.process.is_alive() || !listing.made.iter().any(&is_it) {
             continue;

@@ -13,22 +13,22 @@ use crate::{cluster::watching::Placement, host::in_words};
 
 /// A resource and where its objects live.
 #[derive(Debug, Clone)]
-pub struct Resource {
+pub(crate) struct Resource {
     /// Group, version, kind, plural.
-    pub api: ApiResource,
+    pub(crate) api: ApiResource,
     /// Where its objects live.
-    pub placement: Placement,
+    pub(crate) placement: Placement,
 }
 
 /// A cache of what the API server serves.
-pub struct Resources {
+pub(crate) struct Resources {
     client: Client,
     known: Mutex<HashMap<(String, String), Resource>>,
 }
 
 /// What an API error means, told by its type and code, never by its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trouble {
+pub(crate) enum Trouble {
     /// The API server said no, with this code.
     Refused {
         /// The HTTP code.
@@ -53,7 +53,7 @@ impl fmt::Display for Trouble {
 }
 
 /// Tells refusals from outages.
-pub fn trouble(error: &Error) -> Trouble {
+pub(crate) fn trouble(error: &Error) -> Trouble {
     match error {
         Error::Api(status) if status.code != 429 && status.code < 500 => Trouble::Refused {
             code: status.code,
@@ -78,13 +78,13 @@ pub fn trouble(error: &Error) -> Trouble {
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long the API server may be away before a step of a run gives up.
-pub const AWAY_LIMIT: Duration = Duration::from_secs(90);
+pub(crate) const AWAY_LIMIT: Duration = Duration::from_secs(90);
 
 /// Calls the API server again while it is away, for `limit` at most. Only outages are retried.
 ///
 /// # Errors
 /// The last trouble.
-pub async fn persistently<T, F>(limit: Duration, mut call: impl FnMut() -> F) -> Result<T, Trouble>
+pub(crate) async fn persistently<T, F>(limit: Duration, mut call: impl FnMut() -> F) -> Result<T, Trouble>
 where
     F: Future<Output = Result<T, Error>>,
 {
@@ -109,7 +109,7 @@ where
 }
 
 /// The API of a resource. One that lives in namespaces is looked for in this one, or in all where there is none.
-pub fn api_in(client: &Client, resource: &Resource, namespace: Option<&str>) -> Api<DynamicObject> {
+pub(crate) fn api_in(client: &Client, resource: &Resource, namespace: Option<&str>) -> Api<DynamicObject> {
     match (resource.placement, namespace) {
         (Placement::Namespaced, Some(namespace)) => Api::namespaced_with(client.clone(), namespace, &resource.api),
         _ => Api::all_with(client.clone(), &resource.api),
@@ -118,7 +118,7 @@ pub fn api_in(client: &Client, resource: &Resource, namespace: Option<&str>) -> 
 
 impl Resources {
     /// Nothing known yet.
-    pub fn new(client: Client) -> Self {
+    pub(crate) fn new(client: Client) -> Self {
         Self {
             client,
             known: Mutex::default(),
@@ -129,7 +129,7 @@ impl Resources {
     ///
     /// # Errors
     /// The API server is away or refuses discovery.
-    pub async fn of_kind(&self, api_version: &str, kind: &str) -> Result<Option<Resource>, Error> {
+    pub(crate) async fn of_kind(&self, api_version: &str, kind: &str) -> Result<Option<Resource>, Error> {
         let key = (api_version.to_owned(), kind.to_owned());
         if let Some(known) = self.known.lock().await.get(&key) {
             return Ok(Some(known.clone()));
@@ -155,7 +155,7 @@ impl Resources {
     ///
     /// # Errors
     /// The API server is away or refuses discovery.
-    pub async fn by_word(&self, word: &str) -> Result<Option<Resource>, Error> {
+    pub(crate) async fn by_word(&self, word: &str) -> Result<Option<Resource>, Error> {
         let word = word.to_ascii_lowercase();
         let (word, group_wanted) = word
             .split_once('.')

@@ -19,20 +19,20 @@ use super::{
 
 /// A Deployment, and how many replicas it had before it was scaled.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scaled {
+pub(crate) struct Scaled {
     /// Its namespace.
-    pub namespace: String,
+    pub(crate) namespace: String,
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its uid.
-    pub uid: String,
+    pub(crate) uid: String,
     /// The replicas that it asked for before.
-    pub replicas: i32,
+    pub(crate) replicas: i32,
 }
 
 /// What came of asking the API server for another number of replicas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
+pub(crate) enum Asked {
     /// It is asked for, by this generation of the object.
     Generation(i64),
     /// The object is gone, or another one has taken its name.
@@ -41,7 +41,7 @@ pub enum Asked {
 
 impl Scaled {
     /// A Deployment as it is now; `None` for one that no API server has stored.
-    pub fn of(deployment: &Deployment) -> Option<Self> {
+    pub(crate) fn of(deployment: &Deployment) -> Option<Self> {
         let metadata = &deployment.metadata;
         Some(Self {
             namespace: metadata.namespace.clone()?,
@@ -52,12 +52,12 @@ impl Scaled {
     }
 
     /// Kind, namespace and name.
-    pub fn title(&self) -> String {
+    pub(crate) fn title(&self) -> String {
         format!("Deployment {}/{}", self.namespace, self.name)
     }
 
     /// The command that puts it back, to be typed.
-    pub fn way_back(&self) -> String {
+    pub(crate) fn way_back(&self) -> String {
         format!(
             "kubectl scale deployment {} --namespace {} --replicas {}",
             self.name, self.namespace, self.replicas
@@ -65,7 +65,7 @@ impl Scaled {
     }
 
     /// How it stands in the inventory of a run.
-    pub fn noted(&self, cluster: Reach) -> Made {
+    pub(crate) fn noted(&self, cluster: Reach) -> Made {
         Made::Scaled {
             cluster,
             namespace: self.namespace.clone(),
@@ -79,7 +79,7 @@ impl Scaled {
     ///
     /// # Errors
     /// The API server is away or refuses; that the object is gone is no error.
-    pub async fn ask(&self, client: &Client, replicas: i32) -> Result<Asked, kube::Error> {
+    pub(crate) async fn ask(&self, client: &Client, replicas: i32) -> Result<Asked, kube::Error> {
         let deployments: Api<Deployment> = Api::namespaced(client.clone(), &self.namespace);
         let patch = Patch::Merge(json!({"metadata": {"uid": self.uid}, "spec": {"replicas": replicas}}));
         match deployments.patch(&self.name, &PatchParams::default(), &patch).await {
@@ -94,7 +94,7 @@ impl Scaled {
     ///
     /// # Errors
     /// In words, what is not so yet. `None` inside of them where it never will be, since the object is gone.
-    pub fn stands_at(&self, watches: &Watches, replicas: i32, generation: i64) -> Result<(), Option<String>> {
+    pub(crate) fn stands_at(&self, watches: &Watches, replicas: i32, generation: i64) -> Result<(), Option<String>> {
         let found = watches.deployments.get(&self.namespace, &self.name);
         let found = found.filter(|found| found.metadata.uid.as_ref() == Some(&self.uid));
         let pods = watches.pods.all();

@@ -90,7 +90,7 @@ impl<'a> Teardown<'a> {
 
     /// Uses this client for a cluster; others are connected to as the inventory says.
     #[must_use]
-    pub fn connected(mut self, cluster: Reach, client: Client) -> Self {
+    pub(crate) fn connected(mut self, cluster: Reach, client: Client) -> Self {
         let resources = Arc::new(Resources::new(client.clone()));
         self.clusters.insert(cluster, Ok(Connection { client, resources }));
         self

@@ -13,15 +13,15 @@ use crate::verdict::{Cause, CauseCode};
 
 /// Why a pod will never be ready, and which container says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unrecoverable {
+pub(crate) struct Unrecoverable {
     /// The pod's namespace.
-    pub namespace: String,
+    pub(crate) namespace: String,
     /// The pod's name.
-    pub pod: String,
+    pub(crate) pod: String,
     /// The container whose last words are worth reading, where there is one.
-    pub container: Option<String>,
+    pub(crate) container: Option<String>,
     /// The cause, with what the kubelet or scheduler said as evidence.
-    pub cause: Cause,
+    pub(crate) cause: Cause,
 }
 
 /// How long a state that may pass by itself is borne, from when it was first seen.
@@ -33,13 +33,13 @@ const RESTARTS: i32 = 2;
 
 /// Since when each pod has been in a state that may pass, and what it said first.
 #[derive(Debug, Default)]
-pub struct PodHistory {
+pub(crate) struct PodHistory {
     first_seen: std::collections::HashMap<(String, CauseCode), (Instant, String)>,
 }
 
 impl PodHistory {
     /// The first pod that will never be ready, and why.
-    pub fn first_unrecoverable<'a>(
+    pub(crate) fn first_unrecoverable<'a>(
         &mut self,
         pods: impl IntoIterator<Item = &'a Pod>,
         now: Instant,
@@ -48,7 +48,7 @@ impl PodHistory {
     }
 
     /// Why this pod will never be ready, or `None` while it may.
-    pub fn judge_pod(&mut self, pod: &Pod, now: Instant) -> Option<Unrecoverable> {
+    pub(crate) fn judge_pod(&mut self, pod: &Pod, now: Instant) -> Option<Unrecoverable> {
         if pod.metadata.deletion_timestamp.is_some() {
             return None;
         }
@@ -179,7 +179,7 @@ fn key(pod: &Pod, container: &ContainerStatus) -> String {
 }
 
 /// What a pod that does not fit asks for against what each node can give, in kubectl's units.
-pub fn request_against_nodes(pod: &Pod, nodes: &[Node]) -> Vec<String> {
+pub(crate) fn request_against_nodes(pod: &Pod, nodes: &[Node]) -> Vec<String> {
     let mut lines = Vec::new();
     for container in pod.spec.iter().flat_map(|spec| &spec.containers) {
         let requests = container

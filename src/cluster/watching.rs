@@ -36,7 +36,7 @@ pub(crate) use object::until_object;
 
 /// What the answer to a question is by now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Progress<T, N> {
+pub(crate) enum Progress<T, N> {
     /// It is so.
     Ready(T),
     /// Not yet, and what was seen instead.
@@ -48,7 +48,7 @@ pub enum Progress<T, N> {
 /// Why a question got no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum WaitError<N> {
+pub(crate) enum WaitError<N> {
     /// It will never be so.
     #[error("it will never be so")]
     Never(N),
@@ -79,7 +79,7 @@ impl<N> WaitError<N> {
 
 /// Objects of one kind, by namespace and name.
 #[derive(Debug)]
-pub struct Seen<K> {
+pub(crate) struct Seen<K> {
     objects: BTreeMap<(String, String), Arc<K>>,
     synced: bool,
 }
@@ -95,7 +95,7 @@ impl<K> Default for Seen<K> {
 
 /// One watch of one kind.
 #[derive(Debug)]
-pub struct Watched<K> {
+pub(crate) struct Watched<K> {
     seen: Arc<Mutex<Seen<K>>>,
     _task: AbortOnDropHandle<()>,
 }
@@ -147,18 +147,18 @@ where
     }
 
     /// Whether the first list has come in.
-    pub fn synced(&self) -> bool {
+    pub(crate) fn synced(&self) -> bool {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).synced
     }
 
     /// The object as last seen.
-    pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
+    pub(crate) fn get(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.objects.get(&(namespace.to_owned(), name.to_owned())).cloned()
     }
 
     /// All objects as last seen, ordered by namespace and name.
-    pub fn all(&self) -> Vec<Arc<K>> {
+    pub(crate) fn all(&self) -> Vec<Arc<K>> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.objects.values().cloned().collect()
     }
@@ -191,23 +191,23 @@ impl Health {
 }
 
 /// The watches of a run.
-pub struct Watches {
+pub(crate) struct Watches {
     client: Client,
     namespaces: Namespaces,
     bell: watch::Sender<u64>,
     health: Arc<Health>,
     /// Pods.
-    pub pods: Watched<Pod>,
+    pub(crate) pods: Watched<Pod>,
     /// Deployments.
-    pub deployments: Watched<Deployment>,
+    pub(crate) deployments: Watched<Deployment>,
     /// Services.
-    pub services: Watched<Service>,
+    pub(crate) services: Watched<Service>,
     others: Mutex<HashMap<String, Arc<Watched<DynamicObject>>>>,
 }
 
 /// Where objects of a kind live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Placement {
+pub(crate) enum Placement {
     /// Beside namespaces, such as a CRD or a Node.
     Cluster,
     /// In a namespace.
@@ -216,7 +216,7 @@ pub enum Placement {
 
 /// The namespaces that the watches look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Namespaces {
+pub(crate) enum Namespaces {
     /// Every one: the cluster is ours.
     All,
     /// One: the cluster is somebody else's.
@@ -230,7 +230,7 @@ const TICK: Duration = Duration::from_millis(100);
 
 impl Watches {
     /// Starts the watches.
-    pub fn start(client: &Client, namespaces: Namespaces) -> Self {
+    pub(crate) fn start(client: &Client, namespaces: Namespaces) -> Self {
         let bell = watch::Sender::new(0);
         let health = Arc::new(Health::new());
         let one = |bell: &watch::Sender<u64>| (bell.clone(), Arc::clone(&health));
@@ -250,7 +250,7 @@ impl Watches {
     }
 
     /// The watch of a kind that is known at run time only; started at the first call.
-    pub fn others(&self, resource: &ApiResource, placement: Placement) -> Arc<Watched<DynamicObject>> {
+    pub(crate) fn others(&self, resource: &ApiResource, placement: Placement) -> Arc<Watched<DynamicObject>> {
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         let name = format!("{}/{}", resource.api_version, resource.plural);
         let watched = others.entry(name).or_insert_with(|| {
@@ -272,7 +272,7 @@ impl Watches {
     /// # Errors
     /// The answer is never, time is up, or the API server is away.
     #[tracing::instrument(name = "wait", level = "debug", skip_all)]
-    pub async fn until<T, N>(
+    pub(crate) async fn until<T, N>(
         &self,
         limit: Duration,
         mut question: impl FnMut(&Self) -> Progress<T, N>,
@@ -307,7 +307,7 @@ impl Watches {
     ///
     /// # Errors
     /// It does not answer within five seconds, or answers with an error.
-    pub async fn healthy(&self) -> Result<(), String> {
+    pub(crate) async fn healthy(&self) -> Result<(), String> {
         let asked = tokio::time::timeout(HEALTH_LIMIT, self.client.apiserver_version()).await;
         match asked {
             Ok(Ok(_)) => Ok(()),

@@ -45,7 +45,7 @@ const SERVED_LIMIT: Duration = Duration::from_secs(20);
 
 impl Deployer {
     /// The API of a resource in the namespace that an object of it would go to.
-    pub fn api(&self, resource: &Resource, namespace: Option<&str>) -> Api<DynamicObject> {
+    pub(crate) fn api(&self, resource: &Resource, namespace: Option<&str>) -> Api<DynamicObject> {
         let namespace = namespace.unwrap_or(&self.site.namespace);
         api_in(&self.site.client, resource, Some(namespace))
     }
@@ -54,7 +54,7 @@ impl Deployer {
     ///
     /// # Errors
     /// An object is refused, of an unknown kind, or somebody else's; or the API server is away.
-    pub async fn apply(&self, objects: &[Object], namespace: Option<&str>) -> Result<(), Fault> {
+    pub(crate) async fn apply(&self, objects: &[Object], namespace: Option<&str>) -> Result<(), Fault> {
         let (definitions, others): (Vec<&Object>, Vec<&Object>) = objects
             .iter()
             .partition(|object| object.kind() == "CustomResourceDefinition");
@@ -155,7 +155,7 @@ impl Deployer {
     ///
     /// # Errors
     /// It is refused, or the API server is away.
-    pub async fn ensure_namespace(&self) -> Result<(), Fault> {
+    pub(crate) async fn ensure_namespace(&self) -> Result<(), Fault> {
         self.ensure_namespace_named(&self.site.namespace).await
     }
 

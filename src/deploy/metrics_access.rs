@@ -22,9 +22,9 @@ use crate::{
 
 /// A bearer token for the endpoint picker's metrics.
 #[derive(Clone)]
-pub struct MetricsAccess {
+pub(crate) struct MetricsAccess {
     /// The token; it is never printed.
-    pub token: String,
+    pub(crate) token: String,
 }
 
 impl Deployer {
@@ -32,7 +32,7 @@ impl Deployer {
     ///
     /// # Errors
     /// An object is refused, or the API server is away.
-    pub async fn grant_metrics_access(&self, namespace: &str, account: &str) -> Result<MetricsAccess, Fault> {
+    pub(crate) async fn grant_metrics_access(&self, namespace: &str, account: &str) -> Result<MetricsAccess, Fault> {
         let name = format!("quickproof-{}-metrics", self.site.run);
         let subject = |name: &str| json!([{"kind": "ServiceAccount", "name": name, "namespace": namespace}]);
         let role =

@@ -24,7 +24,7 @@ const AT_ONCE: usize = 8;
 
 /// What an API server said to an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// It would be made.
     Taken,
     /// It is no valid object, in the API server's words.
@@ -44,7 +44,7 @@ pub enum Answer {
 ///
 /// # Errors
 /// The API server is away, or does not know who asks.
-pub async fn rehearse(client: &Client, objects: &[(&Object, &str)]) -> Result<Vec<Answer>, Trouble> {
+pub(crate) async fn rehearse(client: &Client, objects: &[(&Object, &str)]) -> Result<Vec<Answer>, Trouble> {
     let resources = Resources::new(client.clone());
     let asking = objects
         .iter()

@@ -20,7 +20,7 @@ const HELM_RELEASE: [&str; 2] = ["meta.helm.sh/release-name", "meta.helm.sh/rele
 impl Deployer {
     /// Whether a Deployment may be changed: in a cluster of ours every one, elsewhere those that this run made itself or by
     /// a chart.
-    pub fn may_change(&self, deployment: &Deployment) -> bool {
+    pub(crate) fn may_change(&self, deployment: &Deployment) -> bool {
         let uid = deployment.metadata.uid.as_deref().unwrap_or_default();
         self.is_ours(uid) || is_of_a_chart(deployment, &self.site.inventory.made())
     }
@@ -30,7 +30,7 @@ impl Deployer {
     ///
     /// # Errors
     /// Why it does not stand at this number; the cause is never the release.
-    pub async fn scale(&self, scaled: &Scaled, to: i32) -> Result<(), Cause> {
+    pub(crate) async fn scale(&self, scaled: &Scaled, to: i32) -> Result<(), Cause> {
         let title = scaled.title();
         let noted = scaled.noted(self.site.reach.clone());
         self.site.inventory.add(noted).map_err(|error| {
@@ -51,7 +51,7 @@ impl Deployer {
     ///
     /// # Errors
     /// Why it does not, and the way out.
-    pub async fn scale_back(&self, scaled: &Scaled) -> Result<(), Cause> {
+    pub(crate) async fn scale_back(&self, scaled: &Scaled) -> Result<(), Cause> {
         let back = self.scale_and_await(scaled, scaled.replicas).await;
         back.map_err(|cause| Cause {
             code: CauseCode::ChangeNotTakenBack,

@@ -34,7 +34,7 @@ impl Deployer {
     /// # Errors
     /// The step failed: a finding, with its cause.
     #[tracing::instrument(name = "step", level = "debug", skip_all, fields(check = %step.check))]
-    pub async fn carry_out(&self, step: &Step) -> Result<Carried, Fault> {
+    pub(crate) async fn carry_out(&self, step: &Step) -> Result<Carried, Fault> {
         let plain = Ok(Carried { sentence: None });
         match &step.action {
             Action::Apply { objects, namespace } => {

@@ -33,7 +33,7 @@ impl Argument {
     ///
     /// # Errors
     /// Why that is not known.
-    pub fn passed(&self) -> Result<Template, String> {
+    pub(crate) fn passed(&self) -> Result<Template, String> {
         if let Some(why) = &self.unclear {
             return Err(why.clone());
         }
@@ -52,14 +52,14 @@ impl Argument {
     ///
     /// # Errors
     /// Why that is not known before the command runs.
-    pub fn text(&self) -> Result<String, String> {
+    pub(crate) fn text(&self) -> Result<String, String> {
         let text = self.passed()?.resolve(&Variables::new());
         text.map_err(|name| not_known(&name))
     }
 
     /// What the guide means the program to be given; `None` where that is not known before the command runs. Where nothing
     /// sets a variable, bash passes on less than was meant, and what was meant nobody knows.
-    pub fn known(&self) -> Option<String> {
+    pub(crate) fn known(&self) -> Option<String> {
         self.text.known().filter(|_| self.unclear.is_none())
     }
 
@@ -145,7 +145,7 @@ pub struct Arguments {
     /// Arguments that are no flags and no values of flags, in order.
     pub positional: Vec<Argument>,
     /// What stands behind `--`, or `None` where there is none.
-    pub behind_dashes: Option<Vec<Argument>>,
+    pub(crate) behind_dashes: Option<Vec<Argument>>,
     flags: Vec<Flag>,
 }
 
@@ -245,19 +245,19 @@ impl Arguments {
     ///
     /// # Errors
     /// The first other flag that is given.
-    pub fn only(&self, names: &[&str]) -> Result<(), String> {
+    pub(crate) fn only(&self, names: &[&str]) -> Result<(), String> {
         let other = self.flags.iter().find(|flag| !names.contains(&flag.name));
         other.map_or(Ok(()), |flag| Err(not_understood(&flag.written)))
     }
 
     /// Whether a flag without value is given, and not switched off (`--wait=false`).
-    pub fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         let last = self.flags.iter().rfind(|flag| flag.name == name);
         last.is_some_and(|flag| !flag.value.as_ref().is_some_and(|value| value.is("false")))
     }
 
     /// Every value of a flag, in order.
-    pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Argument> {
+    pub(crate) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Argument> {
         let flags = self.flags.iter().filter(move |flag| flag.name == name);
         flags.filter_map(|flag| flag.value.as_ref())
     }
@@ -266,7 +266,7 @@ impl Arguments {
     ///
     /// # Errors
     /// Why it is not known before the command runs.
-    pub fn text(&self, name: &str) -> Result<Option<String>, String> {
+    pub(crate) fn text(&self, name: &str) -> Result<Option<String>, String> {
         self.last(name).map(Argument::text).transpose()
     }
 

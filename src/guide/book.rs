@@ -13,11 +13,11 @@ const MOST_COMMANDS: usize = 2000;
 #[derive(Debug, Clone, PartialEq)]
 pub struct GuideBook {
     /// Its file.
-    pub file: RepoPath,
+    pub(crate) file: RepoPath,
     /// Every shell block of the page, in order, whatever tabs it stands in.
     pub blocks: Vec<Block>,
     /// What a reader could not follow, whatever is chosen.
-    pub problems: Vec<Problem>,
+    pub(crate) problems: Vec<Problem>,
     sets: Vec<scan::TabSet>,
     /// For each block, the set of each of its tabs.
     places: Vec<Vec<usize>>,
@@ -60,12 +60,12 @@ impl GuideBook {
     }
 
     /// The titles of all tabs, in order.
-    pub fn titles(&self) -> impl Iterator<Item = &String> {
+    pub(crate) fn titles(&self) -> impl Iterator<Item = &String> {
         self.sets.iter().flat_map(|set| &set.titles)
     }
 
     /// Every set of tabs: where it begins, and the titles of its tabs in order.
-    pub fn tab_sets(&self) -> impl Iterator<Item = (&Provenance, &[String])> {
+    pub(crate) fn tab_sets(&self) -> impl Iterator<Item = (&Provenance, &[String])> {
         self.sets.iter().map(|set| (&set.at, &set.titles[..]))
     }
 
@@ -251,7 +251,7 @@ mod tests {
     use super::*;
     use crate::{manifest, release::MemoryTree};
 
-    const LAYOUT: &str = "{name: t, about: t, guide: g.md, only_variant: any, \
+    const LAYOUT: &str = "{name: t, guide: g.md, only_variant: any, \
         tabs: [{contains: [Release]}], sections: {optional: [(Optional)], cleanup: [Cleanup]}, \
         skip_below: [{text: on macOS, why: another system}], \
         placeholders: [{text: <TAG>, value: '{tag}', why: several releases}]}";

@@ -74,45 +74,45 @@ pub enum Reading {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignment {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its value as the guide says it.
-    pub value: Argument,
+    pub(crate) value: Argument,
     /// The command whose output is all of the value, as written; `None` where it is not such an output.
-    pub output_of: Option<String>,
+    pub(crate) output_of: Option<String>,
     /// The programs in `$(…)` of its value, in order.
-    pub inside: Vec<Program>,
+    pub(crate) inside: Vec<Program>,
     /// Variables in its value that nothing sets.
-    pub unset: Vec<Named>,
+    pub(crate) unset: Vec<Named>,
 }
 
 /// One program with its arguments, as bash runs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
     /// Where the command begins that runs it.
-    pub at: Provenance,
+    pub(crate) at: Provenance,
     /// Its name without the directory it stands in.
     pub name: String,
     /// What it is run with; the first word is itself.
-    pub words: Vec<Argument>,
+    pub(crate) words: Vec<Argument>,
     /// What a here-document or a here-string gives it on standard input, and the line where that begins.
-    pub input: Option<(Argument, u32)>,
+    pub(crate) input: Option<(Argument, u32)>,
     /// Variables that are set for it alone.
-    pub assignments: Vec<String>,
+    pub(crate) assignments: Vec<String>,
     /// The programs in `$(…)` of its words, in order; they run before it.
-    pub inside: Vec<Self>,
+    pub(crate) inside: Vec<Self>,
     /// Variables that it uses and that nothing sets: bash puts nothing in their place.
-    pub unset: Vec<Named>,
+    pub(crate) unset: Vec<Named>,
     /// Names that stand as variables in single quotes, where bash puts nothing in their place.
-    pub single_quoted: Vec<Named>,
+    pub(crate) single_quoted: Vec<Named>,
 }
 
 /// The name of a variable, and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
     /// The name.
-    pub name: String,
+    pub(crate) name: String,
     /// The line.
-    pub line: u32,
+    pub(crate) line: u32,
 }
 
 impl Reading {
@@ -128,7 +128,7 @@ impl Reading {
     }
 
     /// Variables that it uses and that nothing sets.
-    pub fn unset(&self) -> Vec<&Named> {
+    pub(crate) fn unset(&self) -> Vec<&Named> {
         let assignments = match self {
             Self::Assignments(assignments) => assignments.as_slice(),
             _ => &[],
@@ -160,7 +160,7 @@ impl Program {
     ///
     /// # Errors
     /// What is not known.
-    pub fn is_clear(&self) -> Result<(), String> {
+    pub(crate) fn is_clear(&self) -> Result<(), String> {
         let input = self.input.iter().map(|(input, _)| input);
         self.words
             .iter()
@@ -181,23 +181,23 @@ impl Session {
     }
 
     /// Sets a variable to what is known of it beside the guide.
-    pub fn set(&mut self, name: &str, value: Template) {
+    pub(crate) fn set(&mut self, name: &str, value: Template) {
         self.variables.insert(name.to_owned(), Argument::of(value));
     }
 
     /// Sees to it that a variable has this value from the command on that sets it, whatever value that command gives. One
     /// that the output of a program gives stays open.
-    pub fn pin(&mut self, name: &str, value: Template) {
+    pub(crate) fn pin(&mut self, name: &str, value: Template) {
         self.pinned.insert(name.to_owned(), value);
     }
 
     /// Whether a variable is set by now, be it by the reader.
-    pub fn is_set(&self, name: &str) -> bool {
+    pub(crate) fn is_set(&self, name: &str) -> bool {
         self.variables.contains_key(name) || self.readers.contains(name)
     }
 
     /// The value of a variable that the guide has set; `None` where it has not, or where only a run knows it.
-    pub fn value_of(&self, name: &str) -> Option<String> {
+    pub(crate) fn value_of(&self, name: &str) -> Option<String> {
         self.variables.get(name)?.text().ok()
     }
 

@@ -68,7 +68,7 @@ impl Budget {
 
 /// What bash reads in a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Body {
+pub(crate) enum Body {
     /// Programs joined by pipes; one without a pipe.
     Pipeline(Pipeline),
     /// A syntax error, or grammar that no guide needs (loops, functions, `||`), with the reason.
@@ -77,33 +77,33 @@ pub enum Body {
 
 /// Programs joined by pipes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Pipeline(pub Vec<Simple>);
+pub(crate) struct Pipeline(pub(crate) Vec<Simple>);
 
 /// One program, or assignments alone.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Simple {
+pub(crate) struct Simple {
     /// Assignments before the program, or on their own.
-    pub assignments: Vec<(String, ShellWord)>,
+    pub(crate) assignments: Vec<(String, ShellWord)>,
     /// The program and its arguments.
-    pub words: Vec<ShellWord>,
+    pub(crate) words: Vec<ShellWord>,
     /// What a here-document or here-string gives it on standard input.
-    pub input: Option<ShellWord>,
+    pub(crate) input: Option<ShellWord>,
 }
 
 /// A word as written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ShellWord {
+pub(crate) struct ShellWord {
     /// Its text, quotes and all.
-    pub raw: String,
+    pub(crate) raw: String,
     /// Its parts.
-    pub pieces: Vec<ShellPiece>,
+    pub(crate) pieces: Vec<ShellPiece>,
     /// The line it begins at.
-    pub line: u32,
+    pub(crate) line: u32,
 }
 
 /// A part of a [`ShellWord`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ShellPiece {
+pub(crate) enum ShellPiece {
     /// Text outside quotes.
     Plain(String),
     /// Text that quotes or a backslash protect from word splitting.
@@ -135,7 +135,7 @@ pub enum ShellPiece {
 
 impl ShellWord {
     /// The word's text where nothing in it is to be replaced.
-    pub fn literal(&self) -> Option<String> {
+    pub(crate) fn literal(&self) -> Option<String> {
         self.pieces
             .iter()
             .map(|piece| match piece {

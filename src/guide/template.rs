@@ -31,7 +31,7 @@ pub enum Piece {
 
 impl Template {
     /// A text without variables.
-    pub fn text(text: impl Into<String>) -> Self {
+    pub(crate) fn text(text: impl Into<String>) -> Self {
         Self(vec![Piece::Text(text.into())])
     }
 

@@ -8,7 +8,7 @@ use super::{Call, Ended, Host, HostError};
 const ANSWERS_WITHIN: Duration = Duration::from_mins(1);
 
 /// A call of the engine's client, without a time limit: for what takes as long as it takes, such as loading an image.
-pub fn docker<I: IntoIterator<Item = S>, S: Into<String>>(arguments: I) -> Call {
+pub(crate) fn docker<I: IntoIterator<Item = S>, S: Into<String>>(arguments: I) -> Call {
     Call::new("docker").args(arguments)
 }
 
@@ -17,7 +17,10 @@ impl Host {
     ///
     /// # Errors
     /// The client is missing, the engine does not answer in time, or says no.
-    pub async fn docker<I: IntoIterator<Item = S>, S: Into<String>>(&self, arguments: I) -> Result<Ended, HostError> {
+    pub(crate) async fn docker<I: IntoIterator<Item = S>, S: Into<String>>(
+        &self,
+        arguments: I,
+    ) -> Result<Ended, HostError> {
         self.run_ok(&docker(arguments).time_limit(ANSWERS_WITHIN)).await
     }
 }

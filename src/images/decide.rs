@@ -26,39 +26,39 @@ pub(super) enum Decision<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Load {
     /// What the engine has.
-    pub present: Vec<(ImageRef, EngineImage)>,
+    pub(crate) present: Vec<(ImageRef, EngineImage)>,
     /// What the engine pulls.
-    pub pulled: Vec<ImageRef>,
+    pub(crate) pulled: Vec<ImageRef>,
     /// What is left to the cluster.
-    pub missing: Vec<ImageRef>,
+    pub(crate) missing: Vec<ImageRef>,
 }
 
 /// Images for nodes of ours, which ask our registry whatever host an image names.
 #[derive(Debug)]
 pub(super) struct Serve<'a> {
     /// Where images may come from: [`ImageSource::Present`] makes nothing.
-    pub source: ImageSource,
+    pub(crate) source: ImageSource,
     /// What the engine has: it is handed to the registry.
-    pub present: Vec<(ImageRef, EngineImage)>,
+    pub(crate) present: Vec<(ImageRef, EngineImage)>,
     /// What is made from packages where it is not made yet, and handed to the registry.
-    pub built: Vec<(ImageRef, &'a Recipe)>,
+    pub(crate) built: Vec<(ImageRef, &'a Recipe)>,
     /// What nothing makes: the registry must not have it under this name either.
-    pub missing: Vec<ImageRef>,
+    pub(crate) missing: Vec<ImageRef>,
     /// The node's image.
-    pub node: NodeImage<'a>,
+    pub(crate) node: NodeImage<'a>,
     /// What makes the registry's own image.
-    pub registry: &'a Recipe,
+    pub(crate) registry: &'a Recipe,
 }
 
 /// The image of a node of ours.
 #[derive(Debug)]
 pub(super) struct NodeImage<'a> {
     /// What makes it.
-    pub recipe: &'a Recipe,
+    pub(crate) recipe: &'a Recipe,
     /// Its name, which holds the key of what it is made from.
-    pub name: ImageRef,
+    pub(crate) name: ImageRef,
     /// Whether the engine has it already.
-    pub is_present: bool,
+    pub(crate) is_present: bool,
 }
 
 /// Decides where images are pulled: those that the engine has are not asked for again.

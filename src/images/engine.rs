@@ -21,16 +21,16 @@ pub(super) struct Engine<'a> {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct EngineImage {
     /// Its id in the engine.
-    pub id: String,
+    pub(crate) id: String,
     /// Its names, as the engine writes them.
     #[serde(default)]
-    pub repo_tags: Vec<String>,
+    pub(crate) repo_tags: Vec<String>,
     /// `NAME@DIGEST` of each registry it came from; empty where it was made here.
     #[serde(default)]
-    pub repo_digests: Vec<String>,
+    pub(crate) repo_digests: Vec<String>,
     /// Its size in bytes.
     #[serde(default)]
-    pub size: u64,
+    pub(crate) size: u64,
 }
 
 impl EngineImage {
@@ -66,43 +66,43 @@ impl EngineImage {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Container {
-    pub state: ContainerState,
-    pub config: ContainerConfig,
-    pub network_settings: NetworkSettings,
+    pub(crate) state: ContainerState,
+    pub(crate) config: ContainerConfig,
+    pub(crate) network_settings: NetworkSettings,
     #[serde(default)]
-    pub mounts: Vec<Mount>,
+    pub(crate) mounts: Vec<Mount>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct ContainerState {
-    pub running: bool,
+    pub(crate) running: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct ContainerConfig {
     #[serde(default)]
-    pub labels: Option<BTreeMap<String, String>>,
+    pub(crate) labels: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct NetworkSettings {
     #[serde(default)]
-    pub ports: Option<BTreeMap<String, Option<Vec<HostPort>>>>,
+    pub(crate) ports: Option<BTreeMap<String, Option<Vec<HostPort>>>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct HostPort {
-    pub host_port: String,
+    pub(crate) host_port: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Mount {
-    pub source: String,
+    pub(crate) source: String,
 }
 
 impl<'a> Engine<'a> {

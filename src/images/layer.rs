@@ -54,11 +54,11 @@ pub(super) enum Content {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct PackedLayer {
     /// Digest of the compressed layer.
-    pub digest: String,
+    pub(crate) digest: String,
     /// Its size in bytes.
-    pub size: u64,
+    pub(crate) size: u64,
     /// Digest of the layer as a tar, which the image configuration names.
-    pub diff_id: String,
+    pub(crate) diff_id: String,
 }
 
 impl Layer {

@@ -72,7 +72,7 @@ async fn pull(
 ///
 /// # Errors
 /// The tool that does it fails.
-pub async fn load(host: &Host, images: &[ImageRef], cluster: &str, events: &Events) -> Result<(), ImagesError> {
+pub(crate) async fn load(host: &Host, images: &[ImageRef], cluster: &str, events: &Events) -> Result<(), ImagesError> {
     if images.is_empty() {
         return Ok(());
     }

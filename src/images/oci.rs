@@ -25,13 +25,13 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct PackedImage {
     /// Digest of the manifest: the image's own digest.
-    pub digest: String,
+    pub(crate) digest: String,
     /// Size of the manifest in bytes.
-    pub size: u64,
+    pub(crate) size: u64,
     /// Digest and size of the configuration.
-    pub config: (String, u64),
+    pub(crate) config: (String, u64),
     /// The layers, lowest first.
-    pub layers: Vec<PackedLayer>,
+    pub(crate) layers: Vec<PackedLayer>,
 }
 
 impl PackedImage {

@@ -105,7 +105,7 @@ fn version_in(text: &str) -> Option<semver::Version> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::images::Accepted;
+    use crate::images::recipe::Accepted;
     use rstest::rstest;
 
     #[rstest]

@@ -15,7 +15,7 @@ use super::{
 ///
 /// # Errors
 /// A recipe cannot be read.
-pub fn may_be_published(image: &ImageRef, tested: Option<&str>) -> Result<bool, ImagesError> {
+pub(crate) fn may_be_published(image: &ImageRef, tested: Option<&str>) -> Result<bool, ImagesError> {
     Ok(may_be(&recipe::read_all()?, image, tested))
 }
 

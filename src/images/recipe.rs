@@ -10,7 +10,7 @@ use super::{ImageRef, ImagesError};
 
 mod line;
 
-pub use line::{ArchiveLine, DataLine, DirectoryLine, FileLine, JoinedLine, Line, LinkLine, Mode, TextLine, TreeLine};
+pub(crate) use line::Line;
 
 /// The recipes and Go locks.
 #[derive(rust_embed::Embed)]
@@ -25,68 +25,69 @@ struct NodeFiles;
 /// How one thing is made from packages: one file of `manifests/images/`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Recipe {
+pub(crate) struct Recipe {
     /// The name of its file without the ending; other recipes refer to it by this name.
     #[serde(skip)]
-    pub name: String,
+    pub(crate) name: String,
     /// What comes out.
-    pub makes: Makes,
+    pub(crate) makes: Makes,
     /// Versions of the same thing, each of which becomes a recipe of its own: the first is named as the file, the others
     /// `FILE-VERSION`. `{version}`, `{name}` and the names of [`Version::values`] stand for theirs anywhere in the file.
     #[serde(default)]
-    pub versions: Vec<Version>,
+    pub(crate) versions: Vec<Version>,
     /// The version of what is made, as its own people write it.
-    pub version: String,
+    pub(crate) version: String,
     /// Whether it is made with all others, or only where a run or a person asks for it.
     #[serde(default)]
-    pub made: MadeWhen,
+    pub(crate) made: MadeWhen,
     /// The image names that it stands for; the first is the one it was written for.
     #[serde(default)]
-    pub names: Vec<ImageRef>,
+    pub(crate) names: Vec<ImageRef>,
     /// Tags of the same repositories that are published as well, and that nothing here makes.
     #[serde(default, skip_serializing)] // It changes nothing that is made.
-    pub also_published: Vec<String>,
+    pub(crate) also_published: Vec<String>,
     /// What to say of it in place of the published image: one sentence without a full stop, `{image}` where the name goes.
     #[serde(default)]
-    pub stands_for: Option<String>,
+    pub(crate) stands_for: Option<String>,
     /// What is fetched or compiled first; absent where the files of other recipes are all there is.
     #[serde(default)]
-    pub source: Option<RecipeSource>,
+    pub(crate) source: Option<RecipeSource>,
     /// Recipes whose files lie under this one's, lowest first, each as a layer that images share.
     #[serde(default)]
-    pub under: Vec<String>,
+    pub(crate) under: Vec<String>,
     /// The files of the topmost layer.
     #[serde(default)]
-    pub files: Vec<Line>,
+    pub(crate) files: Vec<Line>,
     /// Images that a node brings along (only where it makes a node).
     #[serde(default)]
-    pub preload: Vec<String>,
+    pub(crate) preload: Vec<String>,
     /// What a container of the image runs.
     #[serde(default)]
-    pub run: RunConfig,
+    pub(crate) run: RunConfig,
     /// When a program that is already on PATH will do (only where it makes a program).
     #[serde(default)]
-    pub found_on_path: Option<FoundOnPath>,
+    pub(crate) found_on_path: Option<FoundOnPath>,
 }
 
 /// One of the versions that a file has a recipe for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Version {
+#[expect(clippy::struct_field_names, reason = "the field of the file has that name")]
+pub(crate) struct Version {
     /// The version, such as `v1.5.0`.
-    pub version: String,
+    pub(crate) version: String,
     /// What else is its own, by the name that stands for it in the file.
     #[serde(default)]
-    pub values: BTreeMap<String, String>,
+    pub(crate) values: BTreeMap<String, String>,
     /// When it is made.
     #[serde(default)]
-    pub made: MadeWhen,
+    pub(crate) made: MadeWhen,
 }
 
 /// When something is made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum MadeWhen {
+pub(crate) enum MadeWhen {
     /// Where everything is made ahead of runs, and where a run needs it.
     #[default]
     WithAll,
@@ -97,7 +98,7 @@ pub enum MadeWhen {
 /// What a recipe makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Makes {
+pub(crate) enum Makes {
     /// A container image.
     Image,
     /// A program that runs on the host.
@@ -111,7 +112,7 @@ pub enum Makes {
 /// Where a recipe's material comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum RecipeSource {
+pub(crate) enum RecipeSource {
     /// A program compiled from Go modules.
     Go(Go),
     /// Packages of a Debian suite, unpacked and not installed.
@@ -125,102 +126,102 @@ pub enum RecipeSource {
 /// A program compiled from Go modules; it is named as the recipe is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Go {
+pub(crate) struct Go {
     /// The directory below `manifests/images/go/` with `go.mod`, `go.sum` and perhaps `main.go`.
-    pub lock: String,
+    pub(crate) lock: String,
     /// The module that matters, as the lock requires it; absent for a program of our own.
     #[serde(default)]
-    pub module: Option<String>,
+    pub(crate) module: Option<String>,
     /// Its version.
     #[serde(default)]
-    pub version: Option<String>,
+    pub(crate) version: Option<String>,
     /// The package with the program; `.` is the lock's own `main.go`.
-    pub package: String,
+    pub(crate) package: String,
     /// Build tags.
     #[serde(default)]
-    pub tags: Vec<String>,
+    pub(crate) tags: Vec<String>,
     /// Variables set while linking, by their full name.
     #[serde(default)]
-    pub set: BTreeMap<String, String>,
+    pub(crate) set: BTreeMap<String, String>,
     /// Files of the module that are needed beside the program, by path; kept by their last name.
     #[serde(default)]
-    pub take: Vec<String>,
+    pub(crate) take: Vec<String>,
     /// Processor time it takes when nothing is cached, in seconds, for the estimate.
-    pub cpu_seconds: u64,
+    pub(crate) cpu_seconds: u64,
     /// Memory it takes at its peak, in MiB, to decide what may run beside it.
-    pub memory_mib: u64,
+    pub(crate) memory_mib: u64,
 }
 
 /// Packages of a Debian suite, unpacked and not installed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct DebianPackages {
+pub(crate) struct DebianPackages {
     /// The suite.
-    pub suite: String,
+    pub(crate) suite: String,
     /// The packages; what they depend on is not fetched.
-    pub packages: Vec<String>,
+    pub(crate) packages: Vec<String>,
     /// What is kept of them: paths from the root, `*` within one path part; what lies below a kept path is kept.
-    pub keep: Vec<String>,
+    pub(crate) keep: Vec<String>,
 }
 
 /// A small Debian system: `system.tar`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct DebianSystem {
+pub(crate) struct DebianSystem {
     /// The suite.
-    pub suite: String,
+    pub(crate) suite: String,
     /// The packages beside the essential ones; with what they depend on.
-    pub packages: Vec<String>,
+    pub(crate) packages: Vec<String>,
 }
 
 /// Files of a wheel of the Python package index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Wheel {
+pub(crate) struct Wheel {
     /// The project.
-    pub project: String,
+    pub(crate) project: String,
     /// Its version.
-    pub version: String,
+    pub(crate) version: String,
     /// The wheel's file name; its ending says for which machines it is.
-    pub file: String,
+    pub(crate) file: String,
     /// The wheel's SHA-256, in hexadecimal digits.
-    pub sha256: String,
+    pub(crate) sha256: String,
     /// The files wanted of it, by path; kept by their last name.
-    pub take: Vec<String>,
+    pub(crate) take: Vec<String>,
 }
 
 /// What a container of the image runs: the part of the OCI image configuration that recipes set.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct RunConfig {
+pub(crate) struct RunConfig {
     /// The program and its first arguments.
     #[serde(default)]
-    pub entrypoint: Vec<String>,
+    pub(crate) entrypoint: Vec<String>,
     /// User and group; empty is root.
     #[serde(default)]
-    pub user: String,
+    pub(crate) user: String,
     /// Ports said to be listened on.
     #[serde(default)]
-    pub ports: Vec<u16>,
+    pub(crate) ports: Vec<u16>,
     /// Variables, beside PATH.
     #[serde(default)]
-    pub env: BTreeMap<String, String>,
+    pub(crate) env: BTreeMap<String, String>,
 }
 
 /// When a program that is already on PATH will do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct FoundOnPath {
+pub(crate) struct FoundOnPath {
     /// The arguments that make it print its version.
-    pub arguments: Vec<String>,
+    pub(crate) arguments: Vec<String>,
     /// The versions that will do, such as `>=3.8.0, <4.0.0`.
-    pub accept: Accepted,
+    pub(crate) accept: Accepted,
 }
 
 /// The versions of a program that will do, as cargo writes requirements.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Accepted(pub semver::VersionReq);
+pub(crate) struct Accepted(pub(crate) semver::VersionReq);
 
 impl TryFrom<String> for Accepted {
     type Error = semver::Error;
@@ -241,7 +242,7 @@ impl Recipe {
     ///
     /// # Errors
     /// The text is not a recipe; the error shows where.
-    pub fn parse_all(file: &str, text: &str) -> Result<Vec<Self>, ImagesError> {
+    pub(crate) fn parse_all(file: &str, text: &str) -> Result<Vec<Self>, ImagesError> {
         let versions = from_yaml::<Versions>(file, text)?.versions;
         if versions.is_empty() {
             return Ok(vec![Self::parse(file, text)?]);
@@ -273,7 +274,7 @@ impl Recipe {
     ///
     /// # Errors
     /// The text is not a recipe; the error shows where.
-    pub fn parse(file: &str, text: &str) -> Result<Self, ImagesError> {
+    pub(crate) fn parse(file: &str, text: &str) -> Result<Self, ImagesError> {
         let mut recipe: Self = from_yaml(file, text)?;
         name_of(file).clone_into(&mut recipe.name);
         if let Some(at) = recipe.files.iter().filter_map(Line::at).find(|at| !at.starts_with('/')) {
@@ -286,7 +287,7 @@ impl Recipe {
     }
 
     /// What to say of the image made for `name`: `EPP v1.5.0 … stands in for registry.k8s.io/…`.
-    pub fn sentence_for(&self, name: &ImageRef) -> String {
+    pub(crate) fn sentence_for(&self, name: &ImageRef) -> String {
         match &self.stands_for {
             Some(sentence) => sentence.replace("{image}", &name.to_string()),
             None => format!(
@@ -297,7 +298,7 @@ impl Recipe {
     }
 
     /// Names of the recipes that this one needs directly, each once, sorted.
-    pub fn needs(&self) -> Vec<&str> {
+    pub(crate) fn needs(&self) -> Vec<&str> {
         let of = self.files.iter().filter_map(|line| match line {
             Line::File(file) => file.of.as_deref(),
             _ => None,

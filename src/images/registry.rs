@@ -15,7 +15,7 @@ use super::{
 use crate::host::poll;
 
 /// The container's name, and its host name on the network of the nodes, where they ask it at port 5000.
-pub const REGISTRY_CONTAINER: &str = "quickproof-registry";
+pub(crate) const REGISTRY_CONTAINER: &str = "quickproof-registry";
 
 /// The network that kind puts its nodes on.
 const NETWORK: &str = "kind";
@@ -27,9 +27,9 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// The running registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Registry {
+pub(crate) struct Registry {
     /// Its address on this machine, `127.0.0.1:PORT`.
-    pub address: String,
+    pub(crate) address: String,
 }
 
 impl Registry {

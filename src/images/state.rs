@@ -14,20 +14,20 @@ use crate::{host::Host, record::Events};
 
 /// What there is of a recipe.
 #[derive(Debug, Clone)]
-pub struct RecipeState {
+pub(crate) struct RecipeState {
     /// The recipe.
-    pub recipe: Recipe,
+    pub(crate) recipe: Recipe,
     /// Whether everything it makes is here.
-    pub made: bool,
+    pub(crate) made: bool,
     /// What has been made of it, in bytes, as far as it is known.
-    pub bytes: Option<u64>,
+    pub(crate) bytes: Option<u64>,
 }
 
 /// What there is of each recipe, without making anything.
 ///
 /// # Errors
 /// A recipe cannot be read or a tool does not work.
-pub async fn states(host: &Host) -> Result<Vec<RecipeState>, ImagesError> {
+pub(crate) async fn states(host: &Host) -> Result<Vec<RecipeState>, ImagesError> {
     let recipes = recipe::read_all()?;
     let store = Store::of(host);
     let progress = Progress::new(&Events::unheard());

@@ -89,7 +89,7 @@ fn versions(examined: &Examined<'_>, findings: &mut Findings) {
 ///
 /// # Errors
 /// It is no manifest, which is a fault of the chart.
-pub fn rendered(directory: &RepoPath, text: &str) -> Result<Arc<[Object]>, ManifestError> {
+pub(crate) fn rendered(directory: &RepoPath, text: &str) -> Result<Arc<[Object]>, ManifestError> {
     let mut objects = manifest::read(&format!("{directory} (rendered)"), text.as_bytes())?;
     let sources: Vec<(u32, &str)> = (1..)
         .zip(text.lines())

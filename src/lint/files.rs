@@ -27,30 +27,30 @@ struct Scope {
 
 /// A chart of the tree, as written.
 #[derive(Debug)]
-pub struct ChartFiles {
+pub(crate) struct ChartFiles {
     /// Its directory.
-    pub directory: RepoPath,
+    pub(crate) directory: RepoPath,
     /// `Chart.yaml`.
-    pub chart: Arc<Value>,
+    pub(crate) chart: Arc<Value>,
     /// `values.yaml`; `Null` where there is none.
-    pub values: Arc<Value>,
+    pub(crate) values: Arc<Value>,
 }
 
 /// The manifests and charts of a release.
 #[derive(Debug, Default)]
-pub struct Files {
+pub(crate) struct Files {
     /// Every file of the tree that a reader may be led to, sorted.
-    pub all: Vec<RepoPath>,
+    pub(crate) all: Vec<RepoPath>,
     /// Objects of the plain manifests among them, in order of files; CRDs included.
-    pub manifests: Vec<Arc<[Object]>>,
+    pub(crate) manifests: Vec<Arc<[Object]>>,
     /// Objects that the guide gives on standard input, each once.
-    pub given: Vec<Object>,
+    pub(crate) given: Vec<Object>,
     /// Objects of rendered charts, by use.
-    pub rendered: Vec<(ChartUse, Arc<[Object]>)>,
+    pub(crate) rendered: Vec<(ChartUse, Arc<[Object]>)>,
     /// The charts of the tree.
-    pub charts: Vec<ChartFiles>,
+    pub(crate) charts: Vec<ChartFiles>,
     /// Files that should be YAML and are not, with the reason.
-    pub unreadable: Vec<(RepoPath, ManifestError)>,
+    pub(crate) unreadable: Vec<(RepoPath, ManifestError)>,
     /// The combinations whose plans apply something from a file: a manifest, the guide itself, a template.
     applied: BTreeMap<String, BTreeSet<Offer>>,
     texts: Mutex<BTreeMap<String, Option<Arc<str>>>>,
@@ -154,27 +154,27 @@ impl Files {
     }
 
     /// Every object that a reader may apply: those of manifests, of the guide itself, and of rendered charts.
-    pub fn objects(&self) -> impl Iterator<Item = &Object> {
+    pub(crate) fn objects(&self) -> impl Iterator<Item = &Object> {
         let manifests = self.manifests.iter().flat_map(|objects| objects.iter());
         let rendered = self.rendered.iter().flat_map(|(_, objects)| objects.iter());
         manifests.chain(&self.given).chain(rendered)
     }
 
     /// The combinations whose plans apply something from a file; `None` where none does.
-    pub fn applied_by(&self, file: &str) -> Option<&BTreeSet<Offer>> {
+    pub(crate) fn applied_by(&self, file: &str) -> Option<&BTreeSet<Offer>> {
         self.applied.get(file)
     }
 
     /// The combinations that something in a file concerns, where that is not all of them: those that apply it. The
     /// guide concerns all of them, whichever of its own objects they apply.
-    pub fn reach(&self, file: &str) -> Option<&BTreeSet<Offer>> {
+    pub(crate) fn reach(&self, file: &str) -> Option<&BTreeSet<Offer>> {
         let is_guide = self.given.iter().any(|object| object.file == file);
         self.applied.get(file).filter(|_| !is_guide)
     }
 
     /// How bad something in a file can be: anything where a command of the guide applies it, at most `Degraded` where
     /// none does, because then no documented step fails by it.
-    pub fn at_most(&self, file: &str) -> Severity {
+    pub(crate) fn at_most(&self, file: &str) -> Severity {
         if self.applied.contains_key(file) {
             Severity::Break
         } else {
@@ -183,7 +183,7 @@ impl Files {
     }
 
     /// The text of a file of the release; `None` where it has none, or no text.
-    pub fn text(&self, release: &Release, file: &str) -> Option<Arc<str>> {
+    pub(crate) fn text(&self, release: &Release, file: &str) -> Option<Arc<str>> {
         let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
         let read = || {
             let bytes = release.tree.read(&file.parse().ok()?).ok()?;
@@ -194,7 +194,7 @@ impl Files {
 
     /// Where a field of an object stands, by JSON pointer. What cannot be located (something a template makes) stands
     /// at the line that its object begins at.
-    pub fn place(&self, release: &Release, object: &Object, pointer: &str) -> Place {
+    pub(crate) fn place(&self, release: &Release, object: &Object, pointer: &str) -> Place {
         let begin = Place::line(&object.file, object.line);
         let Some(text) = self.text(release, &object.file) else {
             return begin;
@@ -211,7 +211,7 @@ impl Files {
     }
 
     /// Where a field of a file that is one document stands, such as a chart's values.
-    pub fn place_in(&self, release: &Release, file: &str, pointer: &str) -> Place {
+    pub(crate) fn place_in(&self, release: &Release, file: &str, pointer: &str) -> Place {
         let text = self.text(release, file).unwrap_or_else(|| Arc::from(""));
         match manifest::locate(&text, pointer) {
             Some(Position { line, column }) => Place::at(file, line, column),

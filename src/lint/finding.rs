@@ -16,12 +16,12 @@ pub struct Place {
     /// The line.
     pub line: u32,
     /// The column, or `None` for the line as a whole.
-    pub column: Option<u32>,
+    pub(crate) column: Option<u32>,
 }
 
 impl Place {
     /// A whole line of a file.
-    pub fn line(file: impl Into<String>, line: u32) -> Self {
+    pub(crate) fn line(file: impl Into<String>, line: u32) -> Self {
         Self {
             file: file.into(),
             line,
@@ -56,32 +56,32 @@ pub struct Diagnostic {
     /// Where.
     pub place: Place,
     /// What is wrong, one sentence without a full stop.
-    pub message: String,
+    pub(crate) message: String,
     /// What it was compared with, and other facts that prove it.
-    pub why: Vec<String>,
+    pub(crate) why: Vec<String>,
     /// What to do; may be empty.
-    pub way_out: String,
+    pub(crate) way_out: String,
     /// The variant it holds for, or several joined by `, `; `None` where it holds for each.
-    pub variant: Option<String>,
+    pub(crate) variant: Option<String>,
     /// The provider it holds for, or several joined by `, `; `None` where it holds for each.
-    pub provider: Option<String>,
+    pub(crate) provider: Option<String>,
 }
 
 impl Diagnostic {
     /// Adds a fact that proves it.
-    pub fn because(&mut self, fact: impl Into<String>) -> &mut Self {
+    pub(crate) fn because(&mut self, fact: impl Into<String>) -> &mut Self {
         self.why.push(fact.into());
         self
     }
 
     /// Says what to do.
-    pub fn way_out(&mut self, way_out: impl Into<String>) -> &mut Self {
+    pub(crate) fn way_out(&mut self, way_out: impl Into<String>) -> &mut Self {
         self.way_out = way_out.into();
         self
     }
 
     /// What proves it, and the way out, where there is one, behind `label`.
-    pub fn facts(&self, label: &str) -> impl Iterator<Item = String> {
+    pub(crate) fn facts(&self, label: &str) -> impl Iterator<Item = String> {
         let way_out = (!self.way_out.is_empty()).then(|| format!("{label}: {}", self.way_out));
         self.why.iter().cloned().chain(way_out)
     }
@@ -103,14 +103,14 @@ impl Diagnostic {
     }
 
     /// Says that it holds for one combination. The same finding for others is joined with it later.
-    pub fn only_for(&mut self, offer: &Offer) -> &mut Self {
+    pub(crate) fn only_for(&mut self, offer: &Offer) -> &mut Self {
         self.variant = Some(offer.variant.clone());
         self.provider = Some(offer.provider.clone());
         self
     }
 
     /// Makes it at most as bad as this.
-    pub fn at_most(&mut self, severity: Severity) -> &mut Self {
+    pub(crate) fn at_most(&mut self, severity: Severity) -> &mut Self {
         self.severity = self.severity.min(severity);
         self
     }
@@ -118,11 +118,11 @@ impl Diagnostic {
 
 /// Something that a rule could not decide.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Undecided {
+pub(crate) struct Undecided {
     /// The rule's code.
-    pub code: &'static str,
+    pub(crate) code: &'static str,
     /// What was not decided, and what would be needed.
-    pub why: String,
+    pub(crate) why: String,
 }
 
 /// What rules found.
@@ -131,14 +131,14 @@ pub struct Findings {
     /// What is wrong.
     pub diagnostics: Vec<Diagnostic>,
     /// What could not be decided.
-    pub undecided: Vec<Undecided>,
+    pub(crate) undecided: Vec<Undecided>,
     /// What is wrong and meant to be.
-    pub suppressed: Vec<Suppressed>,
+    pub(crate) suppressed: Vec<Suppressed>,
 }
 
 impl Findings {
     /// Adds a finding; what it was compared with, the way out and the combination are said of what this returns.
-    pub fn add(&mut self, rule: &Rule, place: Place, message: impl Into<String>) -> &mut Diagnostic {
+    pub(crate) fn add(&mut self, rule: &Rule, place: Place, message: impl Into<String>) -> &mut Diagnostic {
         self.diagnostics.push(Diagnostic {
             code: rule.code,
             severity: rule.severity,
@@ -175,7 +175,7 @@ impl Findings {
     }
 
     /// Says that a rule could not decide something.
-    pub fn undecided(&mut self, rule: &Rule, why: impl Into<String>) {
+    pub(crate) fn undecided(&mut self, rule: &Rule, why: impl Into<String>) {
         self.undecided.push(Undecided {
             code: rule.code,
             why: why.into(),

@@ -7,7 +7,7 @@ use super::{Diagnostic, Findings};
 ///
 /// Source: "Workflow commands for GitHub Actions", and `packages/core/src/command.ts` of `actions/toolkit` for what is
 /// escaped.
-pub fn annotations(findings: &Findings) -> Vec<String> {
+pub(crate) fn annotations(findings: &Findings) -> Vec<String> {
     let mut sorted: Vec<&Diagnostic> = findings.diagnostics.iter().collect();
     sorted.sort_by_key(|found| std::cmp::Reverse(found.severity));
     let mut lines: Vec<String> = sorted.into_iter().map(annotation).collect();

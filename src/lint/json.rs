@@ -6,7 +6,7 @@ use super::{Diagnostic, Findings};
 
 /// An array of `{code, severity, file, line, column?, message, why, way_out, variant?, provider?}`, in the order of the
 /// findings. A field with a question mark is left out where it says nothing.
-pub fn json(findings: &Findings) -> Value {
+pub(crate) fn json(findings: &Findings) -> Value {
     let one = |found: &Diagnostic| {
         let mut fields = json!({
             "code": found.code,

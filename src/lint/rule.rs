@@ -31,7 +31,7 @@ pub struct Family {
     /// Its rules.
     pub rules: &'static [&'static Rule],
     /// Looks for what all of its rules name, in one go over the release.
-    pub look: fn(&Examined<'_>, &mut Findings),
+    pub(crate) look: fn(&Examined<'_>, &mut Findings),
 }
 
 impl std::fmt::Debug for Family {
@@ -56,7 +56,7 @@ pub struct Rule {
     /// asks for.
     pub severity: Severity,
     /// What is wrong where it is found, and for whom, in one or a few sentences; the source of the fact it leans on.
-    pub about: &'static str,
+    pub(crate) about: &'static str,
 }
 
 /// How bad a finding is. From the mildest to the worst.
@@ -76,7 +76,7 @@ pub enum Severity {
 
 impl Severity {
     /// Every severity, from the worst to the mildest.
-    pub const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::Break,
         Self::BreakLater,
         Self::Degraded,
@@ -111,7 +111,7 @@ pub struct Examples {
     /// Changes after which the rule finds something.
     pub bad: Vec<Change>,
     /// Changes to the same files after which it finds nothing.
-    pub good: Vec<Change>,
+    pub(crate) good: Vec<Change>,
 }
 
 /// A file of an example, and its text.
@@ -123,7 +123,7 @@ pub struct Change {
     /// Its text. One that begins with `@@` and a line feed is a patch of the example release's own file: lines that
     /// begin with `-` are replaced by those that begin with `+`, those that begin with a space are there to say where.
     /// The lines that a patch takes away or only names follow each other in the file, and nowhere else in it.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// `CODE.txtar` for each rule that has examples.
@@ -133,7 +133,7 @@ struct ExampleFiles;
 
 impl Rule {
     /// The first sentence of what it is about.
-    pub fn first_sentence(&self) -> &'static str {
+    pub(crate) fn first_sentence(&self) -> &'static str {
         self.about.split_once(". ").map_or(self.about, |(first, _)| first)
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Diagnostic, Findings, known_rules};
 
 /// The log of one run. Source: OASIS "Static Analysis Results Interchange Format (SARIF) Version 2.1.0".
-pub fn sarif(findings: &Findings) -> Value {
+pub(crate) fn sarif(findings: &Findings) -> Value {
     let rules: Vec<Value> = known_rules()
         .map(|rule| {
             json!({

@@ -15,18 +15,18 @@ rule! {
 
 /// An object that the guide applies, and the combinations that apply it.
 #[derive(Debug)]
-pub struct Applied<'a> {
+pub(crate) struct Applied<'a> {
     /// The object.
-    pub object: &'a Object,
+    pub(crate) object: &'a Object,
     /// The namespace it goes to where it names none.
-    pub namespace: &'a str,
+    pub(crate) namespace: &'a str,
     /// Who applies it.
     offers: Vec<&'a Offer>,
 }
 
 /// What an API server answered to a dry run of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DryRun {
+pub(crate) enum DryRun {
     /// It would take the object.
     Accepted,
     /// It refuses the object, in its own words.
@@ -37,7 +37,7 @@ pub enum DryRun {
 
 /// The objects of all plans, those of rendered charts included, in the order in which commands apply them. What several
 /// combinations apply alike is here once.
-pub fn applied<'a>(combinations: &'a [Combination], rendered: &'a Rendered) -> Vec<Applied<'a>> {
+pub(crate) fn applied<'a>(combinations: &'a [Combination], rendered: &'a Rendered) -> Vec<Applied<'a>> {
     let mut applied: Vec<Applied<'_>> = Vec::new();
     for combination in combinations {
         let steps = combination.plan.iter().flat_map(|plan| &plan.steps);
@@ -75,7 +75,7 @@ pub fn applied<'a>(combinations: &'a [Combination], rendered: &'a Rendered) -> V
 impl Findings {
     /// Adds what an API server of `cluster` answered about each of the objects.
     #[must_use]
-    pub fn with_server<'a>(
+    pub(crate) fn with_server<'a>(
         self,
         cluster: &str,
         combinations: &[Combination],

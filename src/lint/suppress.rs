@@ -20,40 +20,40 @@ rule! {
 /// One entry of a file of suppressions.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Suppression {
+pub(crate) struct Suppression {
     /// The rule's code.
-    pub code: String,
+    pub(crate) code: String,
     /// The file, as path of the tree or as a pattern: `*` stands for anything but `/`, `**` for anything.
-    pub file: String,
+    pub(crate) file: String,
     /// A text that the message contains; any message where there is none.
     #[serde(default)]
-    pub message: Option<String>,
+    pub(crate) message: Option<String>,
     /// Why the finding is meant to be.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 /// Suppressions of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Suppressions {
+pub(crate) struct Suppressions {
     /// The file they were read from.
-    pub file: String,
+    pub(crate) file: String,
     /// Its entries, each with the line that it begins at.
-    pub entries: Vec<(u32, Suppression)>,
+    pub(crate) entries: Vec<(u32, Suppression)>,
 }
 
 /// A finding that was taken out, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Suppressed {
+pub(crate) struct Suppressed {
     /// The finding.
-    pub diagnostic: Diagnostic,
+    pub(crate) diagnostic: Diagnostic,
     /// The reason as written.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 /// Why a file of suppressions cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum SuppressionError {
+pub(crate) enum SuppressionError {
     /// It is no list of entries.
     #[error(transparent)]
     Form(#[from] ManifestError),
@@ -84,7 +84,7 @@ impl Suppressions {
     ///
     /// # Errors
     /// It is not of this form, or an entry names no rule or gives no reason.
-    pub fn read(file: &str, bytes: &[u8]) -> Result<Self, SuppressionError> {
+    pub(crate) fn read(file: &str, bytes: &[u8]) -> Result<Self, SuppressionError> {
         let read: Option<Vec<Suppression>> = manifest::document(file, bytes)?;
         let text = String::from_utf8_lossy(bytes);
         let mut entries = Vec::new();
@@ -109,7 +109,7 @@ impl Suppressions {
     ///
     /// # Errors
     /// A file of ours is broken, which a test rules out.
-    pub fn intended() -> Result<Self, SuppressionError> {
+    pub(crate) fn intended() -> Result<Self, SuppressionError> {
         Self::read(INTENDED.0, INTENDED.1)
     }
 
@@ -147,7 +147,7 @@ impl Findings {
 
     /// Without what somebody suppressed; an entry that suppresses nothing is a finding.
     #[must_use]
-    pub fn without(mut self, suppressions: &Suppressions) -> Self {
+    pub(crate) fn without(mut self, suppressions: &Suppressions) -> Self {
         for (line, entry) in suppressions.take_out(&mut self) {
             let message = format!(
                 "the suppression of `{}` in `{}` matches no finding",

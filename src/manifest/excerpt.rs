@@ -7,7 +7,7 @@ const WIDEST: usize = 200;
 
 /// The line at a position with a caret under its column, on lines of their own after a line break; empty where the text
 /// has no such line.
-pub fn excerpt(text: &str, at: Position) -> String {
+pub(crate) fn excerpt(text: &str, at: Position) -> String {
     let row = at.line.checked_sub(1).and_then(|row| usize::try_from(row).ok());
     let Some(source) = row.and_then(|row| text.lines().nth(row)) else {
         return String::new();

@@ -42,7 +42,7 @@ impl ImageRef {
     }
 
     /// The path of the repository below the host, such as `gateway-api-inference-extension/epp`.
-    pub fn repository(&self) -> &str {
+    pub(crate) fn repository(&self) -> &str {
         &self.path
     }
 
@@ -52,12 +52,12 @@ impl ImageRef {
     }
 
     /// The digest that the name pins, such as `sha256:…`.
-    pub fn digest(&self) -> Option<&str> {
+    pub(crate) fn digest(&self) -> Option<&str> {
         self.digest.as_deref()
     }
 
     /// What a registry is asked for below `/v2/PATH/manifests/`: the digest where there is one, else the tag.
-    pub fn reference(&self) -> &str {
+    pub(crate) fn reference(&self) -> &str {
         self.digest.as_deref().or(self.tag.as_deref()).unwrap_or("latest")
     }
 }

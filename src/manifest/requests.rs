@@ -8,14 +8,14 @@ use k8s_openapi::{
 };
 
 /// Whether a resource is a GPU. Device plugins call them `nvidia.com/gpu`, `amd.com/gpu`, `gpu.intel.com/i915`, `nvidia.com/mig-1g.5gb`.
-pub fn is_gpu(resource: &str) -> bool {
+pub(crate) fn is_gpu(resource: &str) -> bool {
     resource.ends_with("/gpu") || resource.starts_with("gpu.") || resource.starts_with("nvidia.com/mig-")
 }
 
 /// What a pod asks for, in thousandths: its containers and sidecars together, or an init container (with the sidecars
 /// started before it) where that asks for more; plus overhead and the pod's own slot. As in the scheduler
 /// (`k8s.io/component-helpers/resource/helpers.go`, `PodRequests`).
-pub fn requested(spec: &PodSpec) -> BTreeMap<String, u64> {
+pub(crate) fn requested(spec: &PodSpec) -> BTreeMap<String, u64> {
     let mut running = BTreeMap::new();
     for container in &spec.containers {
         add(&mut running, &requests(container.resources.as_ref()));
@@ -66,7 +66,7 @@ fn take_larger(most: &mut BTreeMap<String, u64>, other: &BTreeMap<String, u64>) 
 }
 
 /// Quantities in thousandths, by resource; what is no quantity is left out.
-pub fn amounts(quantities: Option<&BTreeMap<String, Quantity>>) -> BTreeMap<String, u64> {
+pub(crate) fn amounts(quantities: Option<&BTreeMap<String, Quantity>>) -> BTreeMap<String, u64> {
     let quantities = quantities.into_iter().flatten();
     quantities
         .filter_map(|(resource, quantity)| Some((resource.clone(), thousandths(&quantity.0)?)))
@@ -75,7 +75,7 @@ pub fn amounts(quantities: Option<&BTreeMap<String, Quantity>>) -> BTreeMap<Stri
 
 /// A quantity in thousandths of its unit, rounded up as the API server does: `100m` is 100, `1` is 1000, `1Ki` is
 /// 1,024,000. `None` for what is no quantity, or negative. Grammar: `k8s.io/apimachinery/pkg/api/resource/quantity.go`.
-pub fn thousandths(text: &str) -> Option<u64> {
+pub(crate) fn thousandths(text: &str) -> Option<u64> {
     let text = text.strip_prefix('+').unwrap_or(text);
     let end = text
         .find(|character: char| !character.is_ascii_digit() && character != '.')

@@ -197,11 +197,11 @@ pub struct Facts<'a> {
     /// What it does, in one word, as a plan prints it.
     pub verb: &'static str,
     /// Who carries it out.
-    pub carried_out_by: CarriedOutBy,
+    pub(crate) carried_out_by: CarriedOutBy,
     /// What it makes in the cluster.
-    pub makes: Makes<'a>,
+    pub(crate) makes: Makes<'a>,
     /// The program that is called for it and must be had before the run, or `None`.
-    pub program: Option<&'a str>,
+    pub(crate) program: Option<&'a str>,
 }
 
 /// Who carries an action out.
@@ -280,7 +280,7 @@ impl Action {
     }
 
     /// What it acts on, for scripts: names and values, which depend on the verb.
-    pub fn details(&self) -> BTreeMap<&'static str, Value> {
+    pub(crate) fn details(&self) -> BTreeMap<&'static str, Value> {
         let pairs = match self {
             Self::Apply { objects, namespace } => vec![
                 ("objects", objects.iter().map(title).collect()),
@@ -390,13 +390,13 @@ impl fmt::Display for Chart {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// `apiVersion`, where a manifest says it; `None` where the command names the object by a resource's word.
-    pub api_version: Option<String>,
+    pub(crate) api_version: Option<String>,
     /// The kind, or the resource's word as written, such as `gateway`.
-    pub resource: String,
+    pub(crate) resource: String,
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its namespace, where one is named.
-    pub namespace: Option<String>,
+    pub(crate) namespace: Option<String>,
 }
 
 impl fmt::Display for Target {

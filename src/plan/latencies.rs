@@ -13,7 +13,7 @@ const INTER_TOKEN_LATENCY: &str = "--inter-token-latency";
 impl Plan {
     /// What the arguments of the containers that the plan applies say of latencies; the first that say anything. `None`
     /// where none do.
-    pub fn configured_latencies(&self) -> Option<ConfiguredLatencies> {
+    pub(crate) fn configured_latencies(&self) -> Option<ConfiguredLatencies> {
         let objects = self.steps.iter().filter_map(|step| match step.action.facts().makes {
             Makes::Objects { objects, .. } => Some(objects),
             _ => None,

@@ -22,29 +22,24 @@ const FOLDER: &str = "manifests/providers";
 pub struct Provider {
     /// Its name, which is also its file's.
     pub name: String,
-    /// What it is, in one sentence.
-    pub about: String,
     /// The titles of its tabs in guides; `None` for a guide without a gateway.
     #[serde(default)]
     pub tab: Option<TabPattern>,
-    /// The class of its gateways; `None` for a guide without a gateway.
-    #[serde(default)]
-    pub gateway_class: Option<String>,
     /// The label that bears the Gateway's name on the Service of its proxies.
     #[serde(default = "common_gateway_label")]
-    pub gateway_label: String,
+    pub(crate) gateway_label: String,
     /// Its own program, where it has one.
     #[serde(default)]
-    pub installer: Option<Installer>,
+    pub(crate) installer: Option<Installer>,
     /// The tabs of another provider that are followed, where guides have none for this one.
     #[serde(default)]
-    pub borrowed_tab: Option<BorrowedTab>,
+    pub(crate) borrowed_tab: Option<BorrowedTab>,
     /// Manifests of ours that install it, where neither a program nor a chart does.
     #[serde(default)]
-    pub manifests: Option<Manifests>,
+    pub(crate) manifests: Option<Manifests>,
     /// CRDs that its tabs require and do not install.
     #[serde(default)]
-    pub schemas: Vec<RequiredSchema>,
+    pub(crate) schemas: Vec<RequiredSchema>,
 }
 
 /// The label that Gateway API asks implementations to put on what they make for a Gateway (GEP-1762).
@@ -57,13 +52,13 @@ fn common_gateway_label() -> String {
 #[serde(deny_unknown_fields)]
 pub struct BorrowedTab {
     /// The titles of those tabs.
-    pub tab: TabPattern,
+    pub(crate) tab: TabPattern,
     /// A part of the command that installs the other provider; our manifests are applied in its place.
-    pub install: String,
+    pub(crate) install: String,
     /// Files of the release's tree that are of the other provider, and those that take their place.
-    pub files: BTreeMap<RepoPath, RepoPath>,
+    pub(crate) files: BTreeMap<RepoPath, RepoPath>,
     /// The reason, for the ledger.
-    pub why: String,
+    pub(crate) why: String,
 }
 
 /// Manifests of ours that install a provider: files of the directory that is named as the provider.
@@ -71,16 +66,16 @@ pub struct BorrowedTab {
 #[serde(deny_unknown_fields)]
 pub struct Manifests {
     /// What they install, with its version.
-    pub version: String,
+    pub(crate) version: String,
     /// The files, in the order in which they are applied.
-    pub files: Vec<String>,
+    pub(crate) files: Vec<String>,
     /// The Deployment that says that it is installed already.
-    pub witness: Witness,
+    pub(crate) witness: Witness,
     /// Images that the provider starts by itself, so that no manifest names them.
     #[serde(default)]
-    pub images: Vec<String>,
+    pub(crate) images: Vec<String>,
     /// The reason, for the ledger.
-    pub why: String,
+    pub(crate) why: String,
 }
 
 /// A provider's own program, as the guide runs it.
@@ -88,34 +83,34 @@ pub struct Manifests {
 #[serde(deny_unknown_fields)]
 pub struct Installer {
     /// Its name, such as `istioctl`.
-    pub program: String,
+    pub(crate) program: String,
     /// Parts of the addresses and files that the guide downloads and unpacks it from.
-    pub downloads: Vec<String>,
+    pub(crate) downloads: Vec<String>,
     /// Settings (`--set SETTING=…`) of the guide's command that are left out.
     #[serde(default)]
-    pub without: Vec<Setting>,
+    pub(crate) without: Vec<Setting>,
     /// The variable by which the guide says which version it installs.
-    pub version_variable: String,
+    pub(crate) version_variable: String,
     /// The version where the guide says none.
-    pub version: String,
+    pub(crate) version: String,
     /// The Deployment that says that it is installed already.
-    pub witness: Witness,
+    pub(crate) witness: Witness,
     /// The images it installs; `{version}` stands for the version.
-    pub images: Vec<String>,
+    pub(crate) images: Vec<String>,
     /// Arguments that an unattended run needs.
-    pub always: Vec<Addition>,
+    pub(crate) always: Vec<Addition>,
     /// Arguments that are needed when images are built from packages.
-    pub when_built: Vec<Addition>,
+    pub(crate) when_built: Vec<Addition>,
 }
 
 /// A setting of the guide's command that is left out.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Setting {
+pub(crate) struct Setting {
     /// The setting's name.
-    pub setting: String,
+    pub(crate) setting: String,
     /// The reason, for the ledger.
-    pub why: String,
+    pub(crate) why: String,
 }
 
 /// A Deployment that exists where a provider is installed.
@@ -123,7 +118,7 @@ pub struct Setting {
 #[serde(deny_unknown_fields)]
 pub struct Witness {
     /// Its namespace, which the installer makes.
-    pub namespace: String,
+    pub(crate) namespace: String,
     /// Its name.
     pub deployment: String,
 }
@@ -131,29 +126,29 @@ pub struct Witness {
 /// Arguments that are added to a command of the guide.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Addition {
+pub(crate) struct Addition {
     /// The arguments.
-    pub arguments: Vec<String>,
+    pub(crate) arguments: Vec<String>,
     /// The reason, for the ledger.
-    pub why: String,
+    pub(crate) why: String,
 }
 
 /// CRDs that a provider requires.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RequiredSchema {
+pub(crate) struct RequiredSchema {
     /// The API's name, for the ledger.
-    pub name: String,
+    pub(crate) name: String,
     /// The Go module that publishes them.
-    pub module: String,
+    pub(crate) module: String,
     /// Its version.
-    pub version: String,
+    pub(crate) version: String,
     /// The folder of the module that holds the YAML files.
-    pub folder: String,
+    pub(crate) folder: String,
     /// The same objects as one file on the web.
-    pub url: Option<String>,
+    pub(crate) url: Option<String>,
     /// The reason, for the ledger.
-    pub why: String,
+    pub(crate) why: String,
 }
 
 /// Overrides for a kind of machine. Profiles are data: `manifests/profiles`.
@@ -161,22 +156,20 @@ pub struct RequiredSchema {
 #[serde(deny_unknown_fields)]
 pub struct Profile {
     /// Its name, which is also its file's.
-    pub name: String,
-    /// What machine it is for.
-    pub about: String,
+    pub(crate) name: String,
     /// Values of the release's charts.
     #[serde(default)]
-    pub helm: Vec<ChartValue>,
+    pub(crate) helm: Vec<ChartValue>,
 }
 
 /// A value of a chart that is overridden.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ChartValue {
+pub(crate) struct ChartValue {
     /// `PATH=VALUE`, as for `helm --set`.
-    pub set: String,
+    pub(crate) set: String,
     /// The reason, for the ledger.
-    pub why: String,
+    pub(crate) why: String,
 }
 
 #[derive(rust_embed::RustEmbed)]
@@ -200,7 +193,7 @@ impl Provider {
     ///
     /// # Errors
     /// There is none.
-    pub fn named(name: &str) -> Result<Self, PlanError> {
+    pub(crate) fn named(name: &str) -> Result<Self, PlanError> {
         Self::find(name)?.ok_or_else(|| Self::unknown(name))
     }
 
@@ -208,7 +201,7 @@ impl Provider {
     ///
     /// # Errors
     /// There is none.
-    pub fn with_tab(name: &str) -> Result<Self, PlanError> {
+    pub(crate) fn with_tab(name: &str) -> Result<Self, PlanError> {
         Self::find(name)?
             .filter(|provider| provider.followed_tab().is_some())
             .ok_or_else(|| Self::unknown(name))
@@ -229,7 +222,7 @@ impl Provider {
     }
 
     /// The tabs that are followed for it: its own, or those that it borrows.
-    pub fn followed_tab(&self) -> Option<&TabPattern> {
+    pub(crate) fn followed_tab(&self) -> Option<&TabPattern> {
         self.tab
             .as_ref()
             .or(self.borrowed_tab.as_ref().map(|borrowed| &borrowed.tab))
@@ -263,7 +256,7 @@ impl Profile {
     ///
     /// # Errors
     /// There is none.
-    pub fn named(name: &str) -> Result<Self, PlanError> {
+    pub(crate) fn named(name: &str) -> Result<Self, PlanError> {
         find::<ProfileFiles, _>("manifests/profiles", name)?.ok_or_else(|| PlanError::UnknownProfile {
             name: name.chars().take(80).collect(),
             known: known::<ProfileFiles>(|_| true),

@@ -11,17 +11,17 @@ use crate::manifest::{Object, is_gpu, requested};
 
 /// What pods ask for, all replicas together. A pod must fit on one node, which these sums do not say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Resources {
+pub(crate) struct Resources {
     /// Pods. One of a `DaemonSet` counts once, whatever the number of nodes.
-    pub pods: u64,
+    pub(crate) pods: u64,
     /// Thousandths of a core.
-    pub cpu_millis: u64,
+    pub(crate) cpu_millis: u64,
     /// Bytes of memory.
-    pub memory_bytes: u64,
+    pub(crate) memory_bytes: u64,
     /// Bytes of ephemeral storage.
-    pub ephemeral_storage_bytes: u64,
+    pub(crate) ephemeral_storage_bytes: u64,
     /// GPUs of every kind.
-    pub gpus: u64,
+    pub(crate) gpus: u64,
 }
 
 impl AddAssign for Resources {

@@ -34,18 +34,18 @@ pub enum Protocol {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     /// The longest that the whole exchange may take; at most a day counts.
-    pub whole: Duration,
+    pub(crate) whole: Duration,
     /// The longest that nothing may come: from sending to the headers, and between two pieces of the body.
-    pub silence: Duration,
+    pub(crate) silence: Duration,
     /// Most bytes of body that are read before the answer is given up.
-    pub body_bytes: usize,
+    pub(crate) body_bytes: usize,
     /// The protocol.
-    pub protocol: Protocol,
+    pub(crate) protocol: Protocol,
 }
 
 impl Bounds {
     /// Bounds of an exchange that may take as long as `whole`, silent or not, and up to [`BYTES_BOUND`].
-    pub fn within(whole: Duration) -> Self {
+    pub(crate) fn within(whole: Duration) -> Self {
         Self {
             whole,
             silence: whole,
@@ -86,7 +86,7 @@ impl Probe {
     ///
     /// # Errors
     /// The TLS machinery cannot be set up.
-    pub fn with(bounds: Bounds) -> reqwest::Result<Self> {
+    pub(crate) fn with(bounds: Bounds) -> reqwest::Result<Self> {
         let builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -109,7 +109,7 @@ impl Probe {
 
     /// The same probe, whose requests are too many for the log to speak of each.
     #[must_use]
-    pub fn for_load(&self) -> Self {
+    pub(crate) fn for_load(&self) -> Self {
         Self {
             purpose: Purpose::Load,
             ..self.clone()

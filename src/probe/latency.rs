@@ -27,13 +27,13 @@ impl Latencies {
     }
 
     /// Those of a stream.
-    pub fn of_stream(stream: &Stream, carries_text: impl Fn(&str) -> bool) -> Self {
+    pub(crate) fn of_stream(stream: &Stream, carries_text: impl Fn(&str) -> bool) -> Self {
         let events = stream.events.iter().filter(|event| carries_text(&event.data));
         Self::at(events.map(|event| event.at))
     }
 
     /// Those of tokens that came at these times, counted from sending, in order.
-    pub fn at(times: impl Iterator<Item = Duration>) -> Self {
+    pub(crate) fn at(times: impl Iterator<Item = Duration>) -> Self {
         let times: Vec<Duration> = times.collect();
         Self {
             time_to_first_token: times.first().copied(),
@@ -42,7 +42,7 @@ impl Latencies {
     }
 
     /// The times between tokens as the record keeps them; `None` where there are none.
-    pub fn spread(&self) -> Option<Spread> {
+    pub(crate) fn spread(&self) -> Option<Spread> {
         let mut sorted = self.inter_token.clone();
         sorted.sort_unstable();
         Some(Spread {

@@ -16,20 +16,20 @@ use tokio::time::{Instant, sleep_until};
 
 mod distribution;
 
-pub use distribution::Distribution;
+pub(crate) use distribution::Distribution;
 
 /// How requests are paced, and when it is enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Load {
+pub(crate) struct Load {
     /// When each is due.
-    pub pace: Pace,
+    pub(crate) pace: Pace,
     /// How many or how long.
-    pub extent: Extent,
+    pub(crate) extent: Extent,
 }
 
 /// When requests are due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
+pub(crate) enum Pace {
     /// An open loop: at this rate.
     Rate {
         /// How many in what time.
@@ -43,7 +43,7 @@ pub enum Pace {
 
 /// How far a load goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extent {
+pub(crate) enum Extent {
     /// Requests are due for so long.
     For(Duration),
     /// So many requests.
@@ -52,7 +52,7 @@ pub enum Extent {
 
 /// So many requests in a unit of time, written as `20/s`, `90/m` or `1000/h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
+pub(crate) struct Rate {
     requests: NonZeroU32,
     per: Unit,
 }
@@ -66,43 +66,37 @@ enum Unit {
 
 /// An answer, and when its request was due and sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Paced<A> {
+pub(crate) struct Paced<A> {
     /// The number of the request, counted from 1.
-    pub number: u64,
+    pub(crate) number: u64,
     /// When it was to be sent, counted from the beginning of the load.
-    pub due: Duration,
+    pub(crate) due: Duration,
     /// When it was sent, on the same clock.
-    pub sent: Duration,
+    pub(crate) sent: Duration,
     /// What came of it.
-    pub answer: A,
+    pub(crate) answer: A,
 }
 
 /// What became of a load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Generated {
+pub(crate) struct Generated {
     /// Requests that fell due.
-    pub due: u64,
+    pub(crate) due: u64,
     /// Requests that were sent; the others found no room until nothing was due any more.
-    pub sent: u64,
+    pub(crate) sent: u64,
     /// Requests that found as many under way as may be when they fell due; those that were not sent are among them.
-    pub held_back: u64,
+    pub(crate) held_back: u64,
     /// The most requests that were under way at the same time.
-    pub most_under_way: usize,
+    pub(crate) most_under_way: usize,
     /// For how long requests were sent: until an open loop was over, or until the last was sent.
-    pub sending: Duration,
+    pub(crate) sending: Duration,
     /// When the last answer was there.
-    pub took: Duration,
+    pub(crate) took: Duration,
 }
 
 impl Rate {
-    /// So many requests a second.
-    pub fn per_second(requests: NonZeroU32) -> Self {
-        let per = Unit::Second;
-        Self { requests, per }
-    }
-
     /// Requests in a thousand seconds.
-    pub fn per_1000_s(self) -> u64 {
+    pub(crate) fn per_1000_s(self) -> u64 {
         u64::from(self.requests.get()) * 1000 / self.per.seconds()
     }
 
@@ -161,7 +155,7 @@ impl fmt::Display for Rate {
 
 impl<A> Paced<A> {
     /// How much later than it was due the request was sent.
-    pub fn late(&self) -> Duration {
+    pub(crate) fn late(&self) -> Duration {
         self.sent.saturating_sub(self.due)
     }
 }
@@ -225,7 +219,7 @@ impl Load {
     ///
     /// Both are called, and the answers are read, on the task that waits for this: while one answer is judged no other
     /// moves on, and where that makes requests late, [`Paced::late`] says so.
-    pub async fn generate<A, F: Future<Output = A>>(
+    pub(crate) async fn generate<A, F: Future<Output = A>>(
         &self,
         mut send: impl FnMut(u64) -> F,
         mut take: impl FnMut(Paced<A>) -> ControlFlow<()>,

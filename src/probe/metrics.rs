@@ -7,27 +7,27 @@ use std::collections::BTreeMap;
 
 /// One sample.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// The metric's name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its labels.
-    pub labels: BTreeMap<String, String>,
+    pub(crate) labels: BTreeMap<String, String>,
     /// Its value; may be NaN or infinite.
-    pub value: f64,
+    pub(crate) value: f64,
 }
 
 /// The samples of one scrape, in order.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Metrics(pub Vec<Sample>);
+pub(crate) struct Metrics(pub(crate) Vec<Sample>);
 
 /// A line that is not of the format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line} of the metrics is not a sample: `{text}`")]
-pub struct MetricsError {
+pub(crate) struct MetricsError {
     /// The line, counted from 1.
-    pub line: usize,
+    pub(crate) line: usize,
     /// Its beginning.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 impl Metrics {
@@ -35,7 +35,7 @@ impl Metrics {
     ///
     /// # Errors
     /// A line is neither empty, a comment, nor a sample.
-    pub fn parse(text: &str) -> Result<Self, MetricsError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, MetricsError> {
         let mut samples = Vec::new();
         for (index, line) in text.lines().enumerate() {
             let line = line.trim();
@@ -52,12 +52,12 @@ impl Metrics {
     }
 
     /// The samples of one metric.
-    pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Sample> {
+    pub(crate) fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Sample> {
         self.0.iter().filter(move |sample| sample.name == name)
     }
 
     /// The sum of one metric's samples whose labels contain all of `labels`; `None` where there is no such sample.
-    pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let mut found = self
             .named(name)
             .filter(|sample| {

@@ -13,7 +13,7 @@ pub fn carries_text(data: &str) -> bool {
 }
 
 /// The same of a chunk that was read.
-pub fn chunk_carries_text(chunk: &Value) -> bool {
+pub(crate) fn chunk_carries_text(chunk: &Value) -> bool {
     let text = |value: Option<&Value>| value.and_then(Value::as_str).is_some_and(|text| !text.is_empty());
     let choices = chunk.get("choices").and_then(Value::as_array);
     choices.into_iter().flatten().any(|choice| {

@@ -9,7 +9,7 @@ use std::{mem, time::Duration};
 use super::{BODY_BOUND, Received};
 
 /// Most bytes of a stream that are read; what comes after them is counted and told, and not kept.
-pub const STREAM_BOUND: usize = 4 * BODY_BOUND;
+pub(crate) const STREAM_BOUND: usize = 4 * BODY_BOUND;
 
 /// Most faults that are kept, one by one.
 const FAULTS_BOUND: usize = 32;
@@ -21,35 +21,35 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One event of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StreamEvent {
+pub(crate) struct StreamEvent {
     /// When the piece came that completed it, counted from sending.
-    pub at: Duration,
+    pub(crate) at: Duration,
     /// Where its first field begins, in bytes from the beginning of the body.
-    pub offset: usize,
+    pub(crate) offset: usize,
     /// Its `event` field; `None` where there is none, or an empty one.
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
     /// Its `data` fields, joined with line feeds; invalid UTF-8 is replaced.
-    pub data: String,
+    pub(crate) data: String,
 }
 
 /// A stream that was read to its end, or to where it broke off.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Stream {
     /// The events, in order; each was completed by its blank line.
-    pub events: Vec<StreamEvent>,
+    pub(crate) events: Vec<StreamEvent>,
     /// How many comment lines there were (lines that begin with `:`); keep-alives are such.
-    pub comments: usize,
+    pub(crate) comments: usize,
     /// Whether the stream ends inside a line, or inside an event that no blank line completes, or was longer than what
     /// was read of it.
-    pub unfinished: bool,
+    pub(crate) unfinished: bool,
     /// What a lenient reader would drop or replace without a word: invalid UTF-8, NUL, lines that are no field of the
     /// standard, events without data. Each is a fragment of a sentence and names its byte, counted from 0.
-    pub faults: Vec<String>,
+    pub(crate) faults: Vec<String>,
 }
 
 impl Stream {
     /// The stream that a response's body holds, with the times of the pieces in which it came.
-    pub fn read(received: &Received) -> Self {
+    pub(crate) fn read(received: &Received) -> Self {
         let mut reader = Reader::default();
         let mut rest = received.body.as_slice();
         let mut last = Duration::ZERO;

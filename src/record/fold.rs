@@ -26,40 +26,40 @@ use super::{Decision, Deviation, Event, LoadFigures, RECORD_VERSION, Stage, Subj
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRecord {
     /// Version of this form: [`RECORD_VERSION`].
-    pub record_version: u32,
+    pub(crate) record_version: u32,
     /// The run's id; empty before it began.
-    pub run: String,
+    pub(crate) run: String,
     /// quickproof's version.
-    pub quickproof: String,
+    pub(crate) quickproof: String,
     /// When it began.
-    pub began: Option<jiff::Timestamp>,
+    pub(crate) began: Option<jiff::Timestamp>,
     /// When it ended; `None` while it runs, and for ever when it was killed.
-    pub ended: Option<jiff::Timestamp>,
+    pub(crate) ended: Option<jiff::Timestamp>,
     /// Milliseconds in all, once it ended.
-    pub took_ms: Option<u64>,
+    pub(crate) took_ms: Option<u64>,
     /// What is tested.
-    pub subject: Option<Subject>,
+    pub(crate) subject: Option<Subject>,
     /// The command line.
-    pub command: String,
+    pub(crate) command: String,
     /// Names of the checks that must be decided.
-    pub expected: BTreeSet<String>,
+    pub(crate) expected: BTreeSet<String>,
     /// The ledger, in order.
-    pub ledger: Vec<Deviation>,
+    pub(crate) ledger: Vec<Deviation>,
     /// Facts noted, in order.
-    pub notes: Vec<(Stage, String)>,
+    pub(crate) notes: Vec<(Stage, String)>,
     /// Decisions, in order; a later decision of the same check replaces the earlier one in place.
     pub decisions: Vec<Decision>,
     /// What loads came to, in order; a later one of the same scenario and step replaces the earlier one in place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub loads: Vec<LoadFigures>,
     /// Milliseconds spent, by stage, in order.
-    pub spent: Vec<(Stage, u64)>,
+    pub(crate) spent: Vec<(Stage, u64)>,
     /// The signal that interrupted it.
-    pub interrupted: Option<String>,
+    pub(crate) interrupted: Option<String>,
     /// What could not be removed.
-    pub left_behind: Vec<String>,
+    pub(crate) left_behind: Vec<String>,
     /// How to look at what was kept.
-    pub kept: Vec<String>,
+    pub(crate) kept: Vec<String>,
 }
 
 impl Default for RunRecord {

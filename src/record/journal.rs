@@ -20,7 +20,7 @@ impl Journal {
     ///
     /// # Errors
     /// The file cannot be created.
-    pub fn create(path: impl Into<PathBuf>) -> io::Result<Self> {
+    pub(crate) fn create(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
         Ok(Self {
             file: File::create(&path)?,
@@ -29,7 +29,7 @@ impl Journal {
     }
 
     /// Where it is.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -37,7 +37,7 @@ impl Journal {
     ///
     /// # Errors
     /// Writing fails, such as on a full disk.
-    pub fn append(&mut self, event: &Event) -> io::Result<()> {
+    pub(crate) fn append(&mut self, event: &Event) -> io::Result<()> {
         let mut line = serde_json::to_vec(event)?;
         line.push(b'\n');
         self.file.write_all(&line)

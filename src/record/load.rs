@@ -9,24 +9,24 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoadFigures {
     /// The scenario, and the step where it has a name: `smoke-load` or `mine/burst`.
-    pub of: String,
+    pub(crate) of: String,
     /// What was asked, in words: `20/s for 30s, at most 256 under way`.
-    pub asked: String,
+    pub(crate) asked: String,
     /// The rate asked for; `None` for a closed loop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub asked_per_1000_s: Option<u64>,
+    pub(crate) asked_per_1000_s: Option<u64>,
     /// The rate at which requests were sent.
-    pub sent_per_1000_s: u64,
+    pub(crate) sent_per_1000_s: u64,
     /// The rate of good answers.
-    pub good_per_1000_s: u64,
+    pub(crate) good_per_1000_s: u64,
     /// Requests that fell due.
-    pub due: u64,
+    pub(crate) due: u64,
     /// Requests that were sent; the others found no room in time.
-    pub sent: u64,
+    pub(crate) sent: u64,
     /// Requests that found as many under way as may be when they fell due.
-    pub held_back: u64,
+    pub(crate) held_back: u64,
     /// The most requests that were under way at the same time.
-    pub most_under_way: u64,
+    pub(crate) most_under_way: u64,
     /// Answers in which every check holds.
     pub right: u64,
     /// Right answers within the limits of `objective`; without one all right answers.
@@ -35,44 +35,44 @@ pub struct LoadFigures {
     pub took_ms: u64,
     /// What the scenario asks of the answers; `None` where it sets no limits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub objective: Option<Objective>,
+    pub(crate) objective: Option<Objective>,
     /// How much later than due requests were sent; `None` for a closed loop, where none is late.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub late: Option<Quantiles>,
+    pub(crate) late: Option<Quantiles>,
     /// To the first token of right answers that are streams.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_to_first_token: Option<Quantiles>,
     /// Between one token and the next of right answers that are streams.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub inter_token_latency: Option<Quantiles>,
+    pub(crate) inter_token_latency: Option<Quantiles>,
     /// To the last byte of right answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub end_to_end: Option<Quantiles>,
+    pub(crate) end_to_end: Option<Quantiles>,
     /// Answers that are not right, by what is wrong first: how they failed, their status, or the check that is broken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub wrong: Vec<Counted>,
+    pub(crate) wrong: Vec<Counted>,
     /// Whole answers by the pod that served them; empty where no answer names one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub pods: Vec<Counted>,
+    pub(crate) pods: Vec<Counted>,
     /// The latencies that the model server was told to have, beside which those measured are to be read; `None` where none
     /// are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub configured: Option<ConfiguredLatencies>,
+    pub(crate) configured: Option<ConfiguredLatencies>,
 }
 
 /// How times are distributed, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quantiles {
     /// How many there are.
-    pub count: u64,
+    pub(crate) count: u64,
     /// Half of them are at most so long.
-    pub p50_us: u64,
+    pub(crate) p50_us: u64,
     /// Nine tenths.
-    pub p90_us: u64,
+    pub(crate) p90_us: u64,
     /// All but a hundredth.
-    pub p99_us: u64,
+    pub(crate) p99_us: u64,
     /// The longest.
-    pub max_us: u64,
+    pub(crate) max_us: u64,
 }
 
 /// What a scenario asks of the answers under load (a service level objective). A limit that is `None` is not set.
@@ -80,15 +80,15 @@ pub struct Quantiles {
 pub struct Objective {
     /// The longest time to the first token, in microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time_to_first_token_us: Option<u64>,
+    pub(crate) time_to_first_token_us: Option<u64>,
     /// The longest mean time between the tokens of an answer, in microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub inter_token_latency_us: Option<u64>,
+    pub(crate) inter_token_latency_us: Option<u64>,
     /// The longest time to the last byte, in microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub end_to_end_us: Option<u64>,
+    pub(crate) end_to_end_us: Option<u64>,
     /// How many of 10000 requests must have a good answer.
-    pub goodput_of_10000: u64,
+    pub(crate) goodput_of_10000: u64,
 }
 
 /// So many of 10000 as a person says them: `99 %`, `99.95 %`.
@@ -103,9 +103,9 @@ pub fn in_percent(of_10000: u64) -> String {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counted {
     /// What.
-    pub what: String,
+    pub(crate) what: String,
     /// How often.
-    pub count: u64,
+    pub(crate) count: u64,
 }
 
 /// The latencies that a simulated model server was told to have, as its arguments say them.
@@ -113,8 +113,8 @@ pub struct Counted {
 pub struct ConfiguredLatencies {
     /// To the first token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time_to_first_token: Option<String>,
+    pub(crate) time_to_first_token: Option<String>,
     /// Between two tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub inter_token_latency: Option<String>,
+    pub(crate) inter_token_latency: Option<String>,
 }

@@ -20,7 +20,7 @@ impl RunRecord {
 
     /// The exit code that tells this record to a script. A signal outweighs the outcome, as a shell expects;
     /// the reports still hold what was proven before it came.
-    pub fn exit_code(&self) -> ExitCode {
+    pub(crate) fn exit_code(&self) -> ExitCode {
         match self.interrupted.as_deref() {
             Some("SIGTERM") => return ExitCode::Terminated,
             Some(_) => return ExitCode::Interrupted,
@@ -45,7 +45,7 @@ impl RunRecord {
     }
 
     /// How many decisions came to what.
-    pub fn tally(&self) -> Tally {
+    pub(crate) fn tally(&self) -> Tally {
         let mut tally = Tally::default();
         for decision in &self.decisions {
             let count = match (&decision.finding, decision.weight) {
@@ -64,17 +64,17 @@ impl RunRecord {
 
 /// Decisions counted by what they came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// What should hold and does not.
-    pub broken: usize,
+    pub(crate) broken: usize,
     /// Advisory checks that do not hold or could not be decided.
-    pub degraded: usize,
+    pub(crate) degraded: usize,
     /// What holds.
-    pub hold: usize,
+    pub(crate) hold: usize,
     /// Gate checks that could not be decided, and expected ones that never were.
-    pub undecided: usize,
+    pub(crate) undecided: usize,
     /// Left out on purpose.
-    pub skipped: usize,
+    pub(crate) skipped: usize,
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ const SECRET_HEADERS: &[&str] = &[
 
 impl Redactor {
     /// The event without secrets.
-    pub fn event(&self, event: Event) -> Event {
+    pub(crate) fn event(&self, event: Event) -> Event {
         let text = |text: String| self.redact(&text);
         let texts = |texts: Vec<String>| texts.into_iter().map(text).collect();
         match event {

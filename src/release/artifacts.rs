@@ -14,7 +14,7 @@ const MOST_FILES: usize = 200;
 ///
 /// # Errors
 /// The directory or a file in it cannot be read, or there are more of them, or larger ones, than a release has.
-pub fn artifacts(directory: &Path) -> Result<BTreeMap<String, Arc<[u8]>>, ReleaseError> {
+pub(crate) fn artifacts(directory: &Path) -> Result<BTreeMap<String, Arc<[u8]>>, ReleaseError> {
     let unreadable = |source: io::Error| ReleaseError::Artifacts {
         directory: directory.display().to_string(),
         source,

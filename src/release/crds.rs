@@ -13,7 +13,7 @@ const KUSTOMIZATION: &str = "config/crd/kustomization.yaml";
 /// Why the bundle cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum BundleError {
+pub(crate) enum BundleError {
     /// A file is missing.
     #[error(transparent)]
     Tree(#[from] TreeError),
@@ -39,6 +39,9 @@ pub enum BundleError {
     },
 }
 
+/// How a file of the bundle is read.
+pub(super) type Reader<'a> = dyn Fn(&RepoPath) -> Result<Arc<[Object]>, BundleError> + 'a;
+
 /// The objects of `kubectl kustomize config/crd`, which is what `releases/download/<tag>/manifests.yaml` will hold.
 ///
 /// Objects stay in the order of `resources`; kustomize sorts by kind, and a bundle has one kind.
@@ -46,16 +49,7 @@ pub enum BundleError {
 ///
 /// # Errors
 /// A file is missing or broken, or the kustomization has any other field that is not empty.
-pub fn crd_bundle(tree: &dyn Tree) -> Result<Vec<Object>, BundleError> {
-    let read = |file: &RepoPath| Ok(manifest::read(file.as_str(), &tree.read(file)?)?.into());
-    bundle(tree, &read)
-}
-
-/// How a file of the bundle is read.
-pub(super) type Reader<'a> = dyn Fn(&RepoPath) -> Result<Arc<[Object]>, BundleError> + 'a;
-
-/// The bundle, its files read by `read`.
-pub(super) fn bundle(tree: &dyn Tree, read: &Reader<'_>) -> Result<Vec<Object>, BundleError> {
+pub(super) fn crd_bundle(tree: &dyn Tree, read: &Reader<'_>) -> Result<Vec<Object>, BundleError> {
     let path: RepoPath = KUSTOMIZATION.parse()?;
     let fields: Map<String, Value> = manifest::document(KUSTOMIZATION, &tree.read(&path)?)?;
     let mut objects = Vec::new();
@@ -99,7 +93,8 @@ mod tests {
             std::fs::write(crds.join(format!("bases/{name}.yaml")), text).unwrap();
         }
         let tree = DirectoryTree::open(root.path()).unwrap();
-        Ok(crd_bundle(&tree)?
+        let read = |file: &RepoPath| Ok(manifest::read(file.as_str(), &tree.read(file)?)?.into());
+        Ok(crd_bundle(&tree, &read)?
             .iter()
             .map(|object| object.name().to_owned())
             .collect())

@@ -12,16 +12,14 @@ use crate::manifest;
 #[serde(deny_unknown_fields)]
 pub struct Layout {
     /// Its name, which is also its file's.
-    pub name: String,
-    /// What it is, in one sentence.
-    pub about: String,
+    pub(crate) name: String,
     /// The repository whose releases it is of.
     #[serde(default = "first_repository")]
-    pub repository: String,
+    pub(crate) repository: String,
     /// The first tag it holds for. Only the three numbers count. `None` for a layout that is only chosen by name.
     pub from: Option<Tag>,
     /// The first tag it no longer holds for.
-    pub before: Option<Tag>,
+    pub(crate) before: Option<Tag>,
     /// The guide's file.
     pub guide: RepoPath,
     /// Why the guide is one of ours (in `manifests/guides`), for the ledger; `None` where the release has its own.
@@ -38,64 +36,64 @@ pub struct Layout {
     pub only_provider: Option<String>,
     /// Further tabs to take, for tab sets that are neither of variants nor of providers.
     #[serde(default)]
-    pub tabs: Vec<TabPattern>,
+    pub(crate) tabs: Vec<TabPattern>,
     /// Sections with a role of their own.
     #[serde(default)]
-    pub sections: Sections,
+    pub(crate) sections: Sections,
     /// Blocks that are left out.
     #[serde(default)]
-    pub skip_after: Vec<Skip>,
+    pub(crate) skip_after: Vec<Skip>,
     /// Commands that are left out: those between a comment in their block that contains `text` and the next comment or
     /// empty line.
     #[serde(default)]
-    pub skip_below: Vec<Skip>,
+    pub(crate) skip_below: Vec<Skip>,
     /// Variables that the reader is to have set, such as a token; everything else must be set by the guide.
     #[serde(default)]
     pub environment: Vec<String>,
     /// The variable by which the guide names its namespace, where it does.
     #[serde(default)]
-    pub namespace_variable: Option<String>,
+    pub(crate) namespace_variable: Option<String>,
     /// Branches and versions in the guide's addresses for which the release's own files stand in before publication.
     #[serde(default)]
-    pub stands_for_tag: Vec<StandsForTag>,
+    pub(crate) stands_for_tag: Vec<StandsForTag>,
     /// Texts that a reader replaces by hand, such as `<YOUR_PROVIDER>`.
     #[serde(default)]
-    pub placeholders: Vec<Placeholder>,
+    pub(crate) placeholders: Vec<Placeholder>,
     /// Assets that are had from a Go module because the tree does not hold them.
     #[serde(default)]
-    pub schemas: Vec<LayoutSchema>,
+    pub(crate) schemas: Vec<LayoutSchema>,
     /// What stands right before the chart's name in the references of this repository's charts.
     #[serde(default)]
-    pub charts: Vec<String>,
+    pub(crate) charts: Vec<String>,
     /// Where a chart's values name the images that it runs as the guide installs it, such as `inferenceExtension.image`.
     #[serde(default)]
-    pub chart_images: Vec<String>,
+    pub(crate) chart_images: Vec<String>,
     /// Values that publication puts into a chart and that the tree's chart lacks; `{tag}` stands for the tag.
     #[serde(default)]
-    pub at_publication: Vec<PublishedValue>,
+    pub(crate) at_publication: Vec<PublishedValue>,
     /// What the endpoint picker of these releases is like; `None` where the guide brings none of a release.
     #[serde(default)]
-    pub picker: Option<Picker>,
+    pub(crate) picker: Option<Picker>,
 }
 
 /// A value that publication puts into a chart.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PublishedValue {
+pub(crate) struct PublishedValue {
     /// `PATH=VALUE`, as for `helm --set`.
-    pub set: String,
+    pub(crate) set: String,
     /// The reason, for the ledger.
-    pub why: String,
+    pub(crate) why: String,
 }
 
 /// A branch or version that an address of the guide names, and for which the release's own files stand in.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct StandsForTag {
+pub(crate) struct StandsForTag {
     /// Its name, such as `main`; `latest` for the newest release.
-    pub name: String,
+    pub(crate) name: String,
     /// The reason, for the ledger.
-    pub why: String,
+    pub(crate) why: String,
 }
 
 /// What can be seen of the endpoint picker of a range of releases from outside.
@@ -103,23 +101,23 @@ pub struct StandsForTag {
 #[serde(deny_unknown_fields)]
 pub struct Picker {
     /// How its flags are written.
-    pub flags: FlagDialect,
+    pub(crate) flags: FlagDialect,
     /// The kinds of inference objects that it watches, each `GROUP/VERSION KIND`.
-    pub kinds: Vec<Since>,
+    pub(crate) kinds: Vec<Since>,
     /// The metrics by which it is judged.
     #[serde(default)]
-    pub metrics: Vec<Since>,
+    pub(crate) metrics: Vec<Since>,
     /// The headers by which it is judged.
     #[serde(default)]
-    pub headers: Vec<Since>,
+    pub(crate) headers: Vec<Since>,
     /// The metric whose label `build_ref` names the tag its image was built from.
     #[serde(default)]
-    pub build_info: Option<Since>,
+    pub(crate) build_info: Option<Since>,
     /// The first tag whose endpoint picker says in the body of an error what is wrong; those before it leave the body
     /// empty. `None` where all of the layout say it. Source: `BuildErrResponse` in `pkg/epp/handlers/server.go`, which sets
     /// no body at v0.2.0 and v0.3.0 and does at v0.4.0.
     #[serde(default)]
-    pub explains_errors_from: Option<Tag>,
+    pub(crate) explains_errors_from: Option<Tag>,
 }
 
 /// What stands in the body of an error that an endpoint picker answers.
@@ -135,7 +133,7 @@ pub enum ErrorBody {
 
 impl Picker {
     /// What stands in the body of an error of this release's endpoint picker.
-    pub fn error_body(&self, tag: &Tag) -> ErrorBody {
+    pub(crate) fn error_body(&self, tag: &Tag) -> ErrorBody {
         let explains = |from: &Tag| from.numbers() <= tag.numbers();
         match &self.explains_errors_from {
             Some(from) if !explains(from) => ErrorBody::Empty,
@@ -159,15 +157,15 @@ pub enum FlagDialect {
 #[serde(deny_unknown_fields)]
 pub struct Since {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// The first tag that has it; `None` where all of the layout have.
     #[serde(default)]
-    pub from: Option<Tag>,
+    pub(crate) from: Option<Tag>,
 }
 
 impl Since {
     /// Whether a release has it.
-    pub fn is_in(&self, tag: &Tag) -> bool {
+    pub(crate) fn is_in(&self, tag: &Tag) -> bool {
         self.from.as_ref().is_none_or(|from| from.numbers() <= tag.numbers())
     }
 }
@@ -181,35 +179,35 @@ fn first_repository() -> String {
 #[serde(deny_unknown_fields)]
 pub struct TabPattern {
     /// The title contains one of these.
-    pub contains: Vec<String>,
+    pub(crate) contains: Vec<String>,
     /// The title contains none of these.
     #[serde(default)]
-    pub without: Vec<String>,
+    pub(crate) without: Vec<String>,
 }
 
 /// Sections by the text of their headings; a section's subsections share its role.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Sections {
+pub(crate) struct Sections {
     /// Checks of the reader's machine and cluster: shown, deciding nothing.
     #[serde(default)]
-    pub prerequisites: Vec<String>,
+    pub(crate) prerequisites: Vec<String>,
     /// What a reader may do or leave: carried out as any other step.
     #[serde(default)]
-    pub optional: Vec<String>,
+    pub(crate) optional: Vec<String>,
     /// Taking everything away again: left out, because a run removes what it made itself.
     #[serde(default)]
-    pub cleanup: Vec<String>,
+    pub(crate) cleanup: Vec<String>,
 }
 
 /// Blocks to leave out: those whose text right before them contains `text`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Skip {
+pub(crate) struct Skip {
     /// The text.
-    pub text: String,
+    pub(crate) text: String,
     /// The reason, for the ledger.
-    pub why: String,
+    pub(crate) why: String,
 }
 
 /// A text in commands that a reader replaces by hand.
@@ -217,30 +215,30 @@ pub struct Skip {
 #[serde(deny_unknown_fields)]
 pub struct Placeholder {
     /// The text.
-    pub text: String,
+    pub(crate) text: String,
     /// What is put in its place; may be empty. `{tag}` stands for the tag.
-    pub value: String,
+    pub(crate) value: String,
     /// The reason, for the ledger.
-    pub why: String,
+    pub(crate) why: String,
 }
 
 /// An asset that a guide names by URL and that is had from a Go module.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct LayoutSchema {
+pub(crate) struct LayoutSchema {
     /// The URL in the guide, which is also the second way to have it.
-    pub url: String,
+    pub(crate) url: String,
     /// The module.
-    pub module: String,
+    pub(crate) module: String,
     /// Its version.
-    pub version: String,
+    pub(crate) version: String,
     /// The folder of the module that holds the YAML files.
-    pub folder: String,
+    pub(crate) folder: String,
 }
 
 impl TabPattern {
     /// Whether a tab of this title is meant.
-    pub fn matches(&self, title: &str) -> bool {
+    pub(crate) fn matches(&self, title: &str) -> bool {
         let title = title.to_lowercase();
         let has = |words: &[String]| words.iter().any(|word| title.contains(&word.to_lowercase()));
         has(&self.contains) && !has(&self.without)
@@ -271,7 +269,7 @@ impl Layout {
     }
 
     /// Whether a tag falls in its range.
-    pub fn covers(&self, tag: &Tag) -> bool {
+    pub(crate) fn covers(&self, tag: &Tag) -> bool {
         self.from.as_ref().is_some_and(|from| from.numbers() <= tag.numbers())
             && self
                 .before
@@ -283,7 +281,7 @@ impl Layout {
     ///
     /// # Errors
     /// There is none.
-    pub fn of_tag(repository: &str, tag: &Tag) -> Result<Self, ReleaseError> {
+    pub(crate) fn of_tag(repository: &str, tag: &Tag) -> Result<Self, ReleaseError> {
         let layouts = Self::all()?;
         let is_of = |layout: &Self| layout.repository.eq_ignore_ascii_case(repository);
         let known = layouts
@@ -311,7 +309,7 @@ impl Layout {
     }
 
     /// The tree that the guide is read from: the release's own, or that of our guides.
-    pub fn guide_tree<'a>(&self, release: &'a dyn Tree) -> &'a dyn Tree {
+    pub(crate) fn guide_tree<'a>(&self, release: &'a dyn Tree) -> &'a dyn Tree {
         if self.our_guide.is_some() { &OurGuides } else { release }
     }
 
@@ -319,7 +317,7 @@ impl Layout {
     ///
     /// # Errors
     /// There is none.
-    pub fn named(name: &str) -> Result<Self, ReleaseError> {
+    pub(crate) fn named(name: &str) -> Result<Self, ReleaseError> {
         let layouts = Self::all()?;
         let known = layouts
             .iter()

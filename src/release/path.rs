@@ -11,7 +11,7 @@ pub struct RepoPath(String);
 #[error("`{text}` is not a path inside the tree; expected one such as `config/crd/kustomization.yaml`")]
 pub struct PathError {
     /// The text.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 impl RepoPath {
@@ -26,7 +26,7 @@ impl RepoPath {
     }
 
     /// The directory it stands in; `None` for a path of one part.
-    pub fn parent(&self) -> Option<Self> {
+    pub(crate) fn parent(&self) -> Option<Self> {
         self.0.rsplit_once('/').map(|(directory, _)| Self(directory.to_owned()))
     }
 
@@ -34,7 +34,7 @@ impl RepoPath {
     ///
     /// # Errors
     /// It leaves the tree.
-    pub fn join(&self, relative: &str) -> Result<Self, PathError> {
+    pub(crate) fn join(&self, relative: &str) -> Result<Self, PathError> {
         resolve(self.0.split('/').collect(), relative)
     }
 }

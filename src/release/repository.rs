@@ -10,27 +10,28 @@ use crate::manifest;
 /// What is known of a repository.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Repository {
+#[expect(clippy::struct_field_names, reason = "the field of the file has that name")]
+pub(crate) struct Repository {
     /// Its name, `owner/name`.
-    pub repository: String,
+    pub(crate) repository: String,
     /// The annotation of its CRDs that should equal the tag.
-    pub bundle_version: String,
+    pub(crate) bundle_version: String,
     /// What the names of its own images hold, such as `gateway-api-inference-extension`.
-    pub images: String,
+    pub(crate) images: String,
     /// The branch that a tag is cut from, with `{major}` and `{minor}`.
-    pub release_branch: String,
+    pub(crate) release_branch: String,
     /// Further tags at a release's commit.
-    pub companions: Vec<Companion>,
+    pub(crate) companions: Vec<Companion>,
 }
 
 /// A tag that stands beside a release's tag, at the same commit.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Companion {
+pub(crate) struct Companion {
     /// Its name, with `{tag}`.
-    pub tag: String,
+    pub(crate) tag: String,
     /// The first release that has it; only the three numbers count.
-    pub from: Tag,
+    pub(crate) from: Tag,
 }
 
 #[derive(rust_embed::RustEmbed)]
@@ -42,7 +43,7 @@ impl Repository {
     ///
     /// # Errors
     /// A file of ours is broken, which a test rules out.
-    pub fn all() -> Result<Vec<Self>, ReleaseError> {
+    pub(crate) fn all() -> Result<Vec<Self>, ReleaseError> {
         let mut names: Vec<_> = Files::iter().collect();
         names.sort();
         let read = |name: std::borrow::Cow<'static, str>| {
@@ -57,7 +58,7 @@ impl Repository {
     ///
     /// # Errors
     /// As [`Repository::all`].
-    pub fn known_as(name: &str) -> Result<Option<Self>, ReleaseError> {
+    pub(crate) fn known_as(name: &str) -> Result<Option<Self>, ReleaseError> {
         let all = Self::all()?;
         let bare = |name: &str| name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
         let exact = all.iter().find(|known| known.repository.eq_ignore_ascii_case(name));
@@ -66,7 +67,7 @@ impl Repository {
     }
 
     /// The branch that `tag` is cut from, such as `release-1.5`.
-    pub fn branch_of(&self, tag: &Tag) -> String {
+    pub(crate) fn branch_of(&self, tag: &Tag) -> String {
         let (major, minor, _) = tag.numbers();
         self.release_branch
             .replace("{major}", &major.to_string())
@@ -74,7 +75,7 @@ impl Repository {
     }
 
     /// The tags that stand beside `tag`, such as `conformance/v1.5.0`.
-    pub fn companions_of(&self, tag: &Tag) -> Vec<String> {
+    pub(crate) fn companions_of(&self, tag: &Tag) -> Vec<String> {
         let due = self
             .companions
             .iter()

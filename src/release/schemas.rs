@@ -36,7 +36,7 @@ pub struct Schema {
 
 impl Schema {
     /// What the files of its objects begin with: `MODULE@VERSION/FOLDER/`.
-    pub fn source(&self) -> String {
+    pub(crate) fn source(&self) -> String {
         format!("{}@{}/{}/", self.module, self.version, self.folder)
     }
 }

@@ -22,14 +22,14 @@ pub struct Tag(Version);
 #[error("`{text}` {why}; expected `vMAJOR.MINOR.PATCH`, optionally `-rc.N`, such as `v1.5.0`{hint}")]
 pub struct TagError {
     /// The text.
-    pub text: String,
+    pub(crate) text: String,
     why: &'static str,
     hint: String,
 }
 
 impl Tag {
     /// The three numbers. Releases are compared by these alone, so that a candidate falls in its release's layout.
-    pub fn numbers(&self) -> (u64, u64, u64) {
+    pub(crate) fn numbers(&self) -> (u64, u64, u64) {
         (self.0.major, self.0.minor, self.0.patch)
     }
 

@@ -119,14 +119,14 @@ impl DirectoryTree {
     ///
     /// # Errors
     /// It does not exist, is no directory, or cannot be read.
-    pub fn open(directory: &Path) -> io::Result<Self> {
+    pub(crate) fn open(directory: &Path) -> io::Result<Self> {
         let root = directory.canonicalize()?;
         fs::read_dir(&root)?;
         Ok(Self { root })
     }
 
     /// The directory.
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 

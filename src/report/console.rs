@@ -47,7 +47,7 @@ impl Console {
     ///
     /// # Errors
     /// The stream is broken.
-    pub fn print(&self, lines: &str) -> io::Result<()> {
+    pub(crate) fn print(&self, lines: &str) -> io::Result<()> {
         let mut shown = self.lock();
         if std::mem::take(&mut shown.row_is_drawn) {
             shown.out.write_all(CLEAR_ROW.as_bytes())?;
@@ -60,7 +60,7 @@ impl Console {
     ///
     /// # Errors
     /// The stream is broken.
-    pub fn draw_row(&self, row: &str) -> io::Result<()> {
+    pub(crate) fn draw_row(&self, row: &str) -> io::Result<()> {
         let mut shown = self.lock();
         write!(shown.out, "{CLEAR_ROW}{row}")?;
         shown.row_is_drawn = true;

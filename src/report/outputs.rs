@@ -155,12 +155,12 @@ impl Outputs {
     }
 
     /// The run's own directory.
-    pub fn directory(&self) -> &Path {
+    pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
 
     /// Every report file, for the last block to name.
-    pub fn paths(&self) -> ReportPaths {
+    pub(crate) fn paths(&self) -> ReportPaths {
         self.targets.iter().map(|target| target.path.clone()).collect()
     }
 

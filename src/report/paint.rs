@@ -95,7 +95,7 @@ pub struct Line {
 impl Line {
     /// An empty line, indented by so many columns.
     #[must_use]
-    pub fn indented(indent: usize) -> Self {
+    pub(crate) fn indented(indent: usize) -> Self {
         Self {
             indent,
             hang: 0,
@@ -107,21 +107,21 @@ impl Line {
 
     /// With rows after the first, where it has to be broken, indented so much further.
     #[must_use]
-    pub fn hanging(mut self, hang: usize) -> Self {
+    pub(crate) fn hanging(mut self, hang: usize) -> Self {
         self.hang = hang;
         self
     }
 
     /// With a piece of text.
     #[must_use]
-    pub fn with(mut self, tone: Tone, text: impl AsRef<str>) -> Self {
+    pub(crate) fn with(mut self, tone: Tone, text: impl AsRef<str>) -> Self {
         self.pieces.push((tone, printable(text.as_ref())));
         self
     }
 
     /// With something in the right-hand column, after what is there.
     #[must_use]
-    pub fn at_right(mut self, text: impl AsRef<str>) -> Self {
+    pub(crate) fn at_right(mut self, text: impl AsRef<str>) -> Self {
         self.right.push(printable(text.as_ref()));
         self
     }
@@ -135,7 +135,7 @@ impl Line {
 
     /// Never broken: something to copy.
     #[must_use]
-    pub fn unbroken(mut self) -> Self {
+    pub(crate) fn unbroken(mut self) -> Self {
         self.breaks = Breaks::Never;
         self
     }
@@ -143,7 +143,7 @@ impl Line {
 
 impl Look {
     /// For files: no colours, every character, fixed columns.
-    pub fn for_files() -> Self {
+    pub(crate) fn for_files() -> Self {
         Self {
             colours: Colours::Off,
             glyphs: Glyphs::Unicode,
@@ -152,7 +152,7 @@ impl Look {
     }
 
     /// The line as text, without a line feed at its end; more than one row where it had to be broken.
-    pub fn paint(&self, line: &Line) -> String {
+    pub(crate) fn paint(&self, line: &Line) -> String {
         let columns = (self.columns)();
         let pieces: Vec<(Tone, String)> = line
             .pieces

@@ -36,7 +36,7 @@ const RUN_ENDED: &str = "run-ended";
 ///
 /// Each event loses its secrets in `redactor`, is appended to the journal, and only then heard of by `reporter` and by the
 /// report files. The record returned is the one that the reports show: its outcome and its exit code are the run's.
-pub async fn write(
+pub(crate) async fn write(
     mut receiver: mpsc::UnboundedReceiver<Event>,
     outputs: Outputs,
     reporter: Box<dyn Reporter>,

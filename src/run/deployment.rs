@@ -248,7 +248,7 @@ async fn carry_out(context: &Context, deployer: &Deployer, step: &Step) -> Resul
     let decision = Decision {
         weight: step.weight,
         ..Decision::new(Stage::Deployment, step.check.clone(), sentence, finding)
-            .from_line(step.from.clone())
+            .at_line(step.from.clone())
             .took(began.elapsed())
     };
     if stops {

@@ -20,7 +20,7 @@ const MOST_ROUNDS: usize = 5;
 /// # Errors
 /// The plan cannot be drawn, or what it lacks cannot be had. That something does not exist is no error but a fault of the
 /// guide, in the plan.
-pub async fn draw_whole(
+pub(crate) async fn draw_whole(
     host: &Host,
     access: Access,
     release: &Release,

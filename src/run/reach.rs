@@ -158,7 +158,7 @@ async fn through_service(
         );
         let sentence = format!("the guide sends its request to Service {name}, which does not exist");
         let decision = check::REQUEST_STATUS.decision(sentence, finding);
-        return Err(Stopped::at(events, decision.from_line(step.from.clone())));
+        return Err(Stopped::at(events, decision.at_line(step.from.clone())));
     };
     let Some(way) = port_forward(site, &service, port).await else {
         events.note(Stage::Request, format!("no pod of Service {name} can be forwarded to"));

@@ -98,7 +98,7 @@ fn resolve(quickstart: &Quickstart<'_>, step: &Step, request: &Request) -> Resul
         );
         let sentence = "the guide's request can be sent";
         let decision = check::REQUEST_STATUS.decision(sentence, finding);
-        Stopped::at(&quickstart.context.events, decision.from_line(step.from.clone()))
+        Stopped::at(&quickstart.context.events, decision.at_line(step.from.clone()))
     })
 }
 

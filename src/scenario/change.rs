@@ -44,11 +44,11 @@ pub(super) const CHECKS: [ChangeCheck; 3] = [CHANGED, RESTORED, RECOVERED];
 #[derive(Debug, Clone)]
 pub struct WithStep {
     /// Its name; `None` only where it is the scenario's one step.
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
     /// What is changed, and taken back after the steps whatever became of them.
-    pub change: Change,
+    pub(crate) change: Change,
     /// What is done meanwhile, in order; at least one, and none of them a change.
-    pub steps: Vec<Step>,
+    pub(crate) steps: Vec<Step>,
 }
 
 /// Something that is changed for a while.
@@ -76,7 +76,7 @@ pub enum Role {
 
 impl Role {
     /// The part in words.
-    pub fn words(self) -> &'static str {
+    pub(crate) fn words(self) -> &'static str {
         match self {
             Self::ModelServer => "the model server",
             Self::EndpointPicker => "the endpoint picker",
@@ -86,14 +86,14 @@ impl Role {
 
 impl Change {
     /// The part that is changed.
-    pub fn role(self) -> Role {
+    pub(crate) fn role(self) -> Role {
         match self {
             Self::Scale { what, .. } => what,
         }
     }
 
     /// What is the case while the change stands, without a full stop.
-    pub fn words(self) -> String {
+    pub(crate) fn words(self) -> String {
         match self {
             Self::Scale { what, to: 1 } => format!("{} has 1 pod", what.words()),
             Self::Scale { what, to } => format!("{} has {to} pods", what.words()),
@@ -105,9 +105,9 @@ impl Change {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed {
     /// What is the case now, as one sentence without a full stop.
-    pub sentence: String,
+    pub(crate) sentence: String,
     /// Whether it is as it should be.
-    pub finding: Finding,
+    pub(crate) finding: Finding,
 }
 
 /// What changes are made to.
@@ -157,7 +157,7 @@ impl Changer for NoChanger {
 
 impl Scenario {
     /// The changes that it makes, in order.
-    pub fn changes(&self) -> impl Iterator<Item = Change> {
+    pub(crate) fn changes(&self) -> impl Iterator<Item = Change> {
         self.steps.iter().filter_map(|step| match step {
             Step::With(step) => Some(step.change),
             Step::Request(_) | Step::Load(_) => None,

@@ -70,7 +70,7 @@ const FUNCTIONS: &[&str] = &[
 
 /// An expression and its text.
 #[derive(Debug, Clone)]
-pub struct Expression {
+pub(crate) struct Expression {
     text: String,
     /// With a guard in each of its loops.
     tree: Arc<IdedExpr>,
@@ -79,7 +79,7 @@ pub struct Expression {
 /// Why an expression has no value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum NoValue {
+pub(crate) enum NoValue {
     /// What was seen does not have what it asks for, or has it in another type.
     #[error("{0}")]
     NotThere(String),
@@ -90,12 +90,12 @@ pub enum NoValue {
 
 /// What an expression is evaluated over: variables by name.
 #[derive(Debug, Clone, Default)]
-pub struct Scope(Vec<(String, CelValue)>);
+pub(crate) struct Scope(Vec<(String, CelValue)>);
 
 impl Scope {
     /// Adds a variable.
     #[must_use]
-    pub fn with(mut self, name: &str, value: &Value) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: &Value) -> Self {
         self.0.push((name.to_owned(), cel_value(value)));
         self
     }
@@ -107,7 +107,7 @@ impl Expression {
     /// # Errors
     /// It is no expression, or names a variable, a function or a field of `answer` that does not exist; one sentence
     /// with the way out.
-    pub fn compile(text: &str, known: &[&str]) -> Result<Self, String> {
+    pub(crate) fn compile(text: &str, known: &[&str]) -> Result<Self, String> {
         if text.len() > LONGEST {
             return Err(format!(
                 "the expression has {} bytes, at most {LONGEST} are read",
@@ -129,12 +129,12 @@ impl Expression {
     }
 
     /// The expression as it was written.
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
     /// Whether it asks for a variable.
-    pub fn uses(&self, name: &str) -> bool {
+    pub(crate) fn uses(&self, name: &str) -> bool {
         self.tree.references().has_variable(name)
     }
 
@@ -142,7 +142,7 @@ impl Expression {
     ///
     /// # Errors
     /// What was seen does not have what it asks for, or has it in another type; or it takes longer.
-    pub fn value(&self, scope: &Scope) -> Result<Value, NoValue> {
+    pub(crate) fn value(&self, scope: &Scope) -> Result<Value, NoValue> {
         self.value_within(EVALUATES_WITHIN, scope)
     }
 

@@ -21,28 +21,28 @@ struct Shipped;
 
 /// Scenarios by name.
 #[derive(Debug, Clone)]
-pub struct Library {
+pub(crate) struct Library {
     /// In the order of their names.
-    pub scenarios: Vec<Scenario>,
+    pub(crate) scenarios: Vec<Scenario>,
     /// What a directory has in place of what is shipped, in the same order.
-    pub replaced: Vec<Replaced>,
+    pub(crate) replaced: Vec<Replaced>,
 }
 
 /// A scenario of a directory that stands in for a shipped one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Replaced {
+pub(crate) struct Replaced {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its file.
-    pub file: String,
+    pub(crate) file: String,
     /// The file that it stands in for.
-    pub instead_of: String,
+    pub(crate) instead_of: String,
 }
 
 /// Why there are no scenarios.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum LibraryError {
+pub(crate) enum LibraryError {
     /// A file is wrong.
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
@@ -94,7 +94,7 @@ impl Library {
     ///
     /// # Errors
     /// A file of ours is broken, which a test rules out.
-    pub fn shipped() -> Result<Self, LibraryError> {
+    pub(crate) fn shipped() -> Result<Self, LibraryError> {
         let mut scenarios = Vec::new();
         for name in Shipped::iter() {
             let bytes = Shipped::get(&name).map(|file| file.data).unwrap_or_default();
@@ -107,7 +107,7 @@ impl Library {
     ///
     /// # Errors
     /// The directory cannot be read, has no scenario, or one of its files is wrong.
-    pub fn with_directory(mut self, directory: &Path) -> Result<Self, LibraryError> {
+    pub(crate) fn with_directory(mut self, directory: &Path) -> Result<Self, LibraryError> {
         let own = Self::of(
             files_of(directory)?
                 .iter()
@@ -152,7 +152,7 @@ impl Library {
 ///
 /// # Errors
 /// The file cannot be read, or is no scenario.
-pub fn read_file(path: &Path) -> Result<Scenario, LibraryError> {
+pub(crate) fn read_file(path: &Path) -> Result<Scenario, LibraryError> {
     let name = path.display().to_string();
     let mut bytes = Vec::new();
     File::open(path)

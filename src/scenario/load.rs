@@ -61,42 +61,42 @@ pub(super) const CHECKS: &[LoadCheck] = &[
 #[derive(Debug, Clone)]
 pub struct LoadStep {
     /// The request, and what each answer must be.
-    pub request: RequestStep,
+    pub(crate) request: RequestStep,
     /// At which rate or from how many workers, and for how long or how often.
-    pub load: Load,
+    pub(crate) load: Load,
     /// What is asked of the answers together; `None` where only each must be right.
-    pub objective: Option<ServiceLevel>,
+    pub(crate) objective: Option<ServiceLevel>,
 }
 
 /// What is asked of the answers to a load together: how many must be good, and what is good beside being right. Times count
 /// from when a request was due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ServiceLevel {
+pub(crate) struct ServiceLevel {
     /// The longest time to the first token of a stream, such as `500ms`.
     #[serde(default, deserialize_with = "time")]
     #[schemars(with = "Option<String>")]
-    pub time_to_first_token: Option<Duration>,
+    pub(crate) time_to_first_token: Option<Duration>,
     /// The longest mean time between the tokens of a stream.
     #[serde(default, deserialize_with = "time")]
     #[schemars(with = "Option<String>")]
-    pub inter_token_latency: Option<Duration>,
+    pub(crate) inter_token_latency: Option<Duration>,
     /// The longest time to the last byte.
     #[serde(default, deserialize_with = "time")]
     #[schemars(with = "Option<String>")]
-    pub end_to_end: Option<Duration>,
+    pub(crate) end_to_end: Option<Duration>,
     /// The part of all requests that must have a good answer, such as `99%`.
     #[schemars(with = "String", regex(pattern = r"^[0-9]{1,3}(\.[0-9]{1,2})?%$"))]
-    pub goodput: Share,
+    pub(crate) goodput: Share,
 }
 
 /// A part of a whole, written as `99%` or `99.95%`; in hundredths of a percent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Share(u16);
+pub(crate) struct Share(u16);
 
 impl Share {
     /// The part in hundredths of a percent, at most 10000.
-    pub fn of_10000(self) -> u64 {
+    pub(crate) fn of_10000(self) -> u64 {
         u64::from(self.0)
     }
 

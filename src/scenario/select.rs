@@ -24,7 +24,7 @@ pub struct Selection {
 
 impl Selection {
     /// What is not proven because nobody asked for it, as a sentence for the reports; `None` where that is nothing.
-    pub fn unasked_sentence(&self) -> Option<String> {
+    pub(crate) fn unasked_sentence(&self) -> Option<String> {
         let flags: Vec<String> = self.unasked.iter().map(|name| format!("`--scenario {name}`")).collect();
         (!flags.is_empty()).then(|| {
             format!(

@@ -38,7 +38,7 @@ pub struct Target {
 
 impl Target {
     /// Why a scenario cannot be performed here; `None` where it can.
-    pub fn lacks(&self, scenario: &Scenario) -> Option<String> {
+    pub(crate) fn lacks(&self, scenario: &Scenario) -> Option<String> {
         let releases = &scenario.releases;
         match &self.release {
             Some(tag) if !releases.cover(tag) => return Some(format!("it is for {releases}, not for {tag}")),

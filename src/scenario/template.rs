@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 /// Variables and their values.
-pub type Variables = BTreeMap<String, Value>;
+pub(crate) type Variables = BTreeMap<String, Value>;
 
 /// A text in which variables stand as `${name}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Template(Vec<Piece>);
+pub(crate) struct Template(Vec<Piece>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Piece {
@@ -22,7 +22,7 @@ impl Template {
     ///
     /// # Errors
     /// A `${` is never closed, or what stands inside is no name of a variable; the message says which.
-    pub fn read(text: &str) -> Result<Self, String> {
+    pub(crate) fn read(text: &str) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut plain = String::new();
         let mut rest = text;
@@ -59,7 +59,7 @@ impl Template {
     }
 
     /// The names of its variables, in order.
-    pub fn variables(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| match piece {
             Piece::Variable(name) => Some(name.as_str()),
             Piece::Text(_) => None,
@@ -70,7 +70,7 @@ impl Template {
     ///
     /// # Errors
     /// The name of a variable that has no value.
-    pub fn fill(&self, variables: &Variables) -> Result<String, String> {
+    pub(crate) fn fill(&self, variables: &Variables) -> Result<String, String> {
         let mut text = String::new();
         for piece in &self.0 {
             match piece {
@@ -109,7 +109,7 @@ pub(super) fn is_name(word: &str) -> bool {
 
 /// A JSON value in whose texts variables stand; keys are as they are.
 #[derive(Debug, Clone, PartialEq)]
-pub enum JsonTemplate {
+pub(crate) enum JsonTemplate {
     /// A text.
     Text(Template),
     /// A list.
@@ -125,7 +125,7 @@ impl JsonTemplate {
     ///
     /// # Errors
     /// One of its texts is no template.
-    pub fn read(value: &Value) -> Result<Self, String> {
+    pub(crate) fn read(value: &Value) -> Result<Self, String> {
         Ok(match value {
             Value::String(text) => Self::Text(Template::read(text)?),
             Value::Array(items) => Self::List(items.iter().map(Self::read).collect::<Result<_, _>>()?),
@@ -143,7 +143,7 @@ impl JsonTemplate {
     ///
     /// # Errors
     /// The name of a variable that has no value.
-    pub fn fill(&self, variables: &Variables) -> Result<Value, String> {
+    pub(crate) fn fill(&self, variables: &Variables) -> Result<Value, String> {
         Ok(match self {
             Self::Text(template) => template.value(variables)?,
             Self::List(items) => Value::Array(

@@ -91,10 +91,10 @@ macro_rules! causes {
 
         impl CauseCode {
             /// Every cause, in the order of the table.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$name,)*];
 
             /// The stable code, such as `pod-image-not-found`.
-            pub fn code(self) -> &'static str {
+            pub(crate) fn code(self) -> &'static str {
                 match self { $(Self::$name => $code,)* }
             }
 
@@ -104,12 +104,12 @@ macro_rules! causes {
             }
 
             /// What it means, one sentence.
-            pub fn sentence(self) -> &'static str {
+            pub(crate) fn sentence(self) -> &'static str {
                 match self { $(Self::$name => $sentence,)* }
             }
 
             /// What to do next.
-            pub fn next_step(self) -> &'static str {
+            pub(crate) fn next_step(self) -> &'static str {
                 match self { $(Self::$name => $next,)* }
             }
         }

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Something came back.
-pub const CAME: WireCheck = WireCheck {
+pub(crate) const CAME: WireCheck = WireCheck {
     name: "answer-came",
     sentence: "the request is answered",
     cause: |_| CauseCode::EndpointNotAnswering,
@@ -46,7 +46,7 @@ pub(super) const ENDED: WireCheck = WireCheck {
 };
 
 /// The status is the one that the request must get.
-pub const STATUS: WireCheck = WireCheck {
+pub(crate) const STATUS: WireCheck = WireCheck {
     name: "answer-status",
     sentence: "the status is the one that the request must get",
     cause: |seen| {

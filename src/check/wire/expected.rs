@@ -21,7 +21,7 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// The endpoint of a URL, with or without scheme; query and fragment do not count.
-    pub fn of(url: &str) -> Self {
+    pub(crate) fn of(url: &str) -> Self {
         let path = url.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
         if path.ends_with("/chat/completions") {
             Self::Chat
@@ -37,7 +37,7 @@ impl Endpoint {
     }
 
     /// Whether its answers are generated: they have choices.
-    pub fn generates(self) -> bool {
+    pub(crate) fn generates(self) -> bool {
         matches!(self, Self::Completions | Self::Chat)
     }
 }
@@ -53,7 +53,7 @@ pub enum StatusWanted {
 
 impl StatusWanted {
     /// Whether this status is wanted.
-    pub fn admits(&self, status: u16) -> bool {
+    pub(crate) fn admits(&self, status: u16) -> bool {
         match self {
             Self::Success => status == 200,
             Self::Error(wanted) => status >= 400 && wanted.contains(&status),
@@ -111,32 +111,32 @@ pub enum ErrorForm {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EmbeddingAsked {
     /// How many numbers each must have, where the request says so.
-    pub dimensions: Option<u64>,
+    pub(crate) dimensions: Option<u64>,
     /// Whether they were asked for in base64 and not as lists of numbers.
-    pub base64: bool,
+    pub(crate) base64: bool,
 }
 
 /// What an answer must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
     /// What is asked for.
-    pub endpoint: Endpoint,
+    pub(crate) endpoint: Endpoint,
     /// Whether a stream of events was asked for.
-    pub stream: bool,
+    pub(crate) stream: bool,
     /// The model that the answer must name; of a list of models, one that it must hold. `None`: any.
     pub model: Option<String>,
     /// Further names under which the answer may go: targets of rewrites.
     pub served_as: Vec<String>,
     /// How many choices or embeddings there must be: `n` for each prompt or input.
-    pub choices: u64,
+    pub(crate) choices: u64,
     /// The most tokens of each choice; `None` where the request sets no bound.
-    pub max_tokens: Option<u64>,
+    pub(crate) max_tokens: Option<u64>,
     /// Whether ids may differ from choice to choice: a request with several prompts is several requests to some servers.
-    pub several_prompts: bool,
+    pub(crate) several_prompts: bool,
     /// Whether a stream was asked to end with its token counts.
-    pub usage_asked: bool,
+    pub(crate) usage_asked: bool,
     /// What was asked of embeddings.
-    pub embedding: EmbeddingAsked,
+    pub(crate) embedding: EmbeddingAsked,
     /// The status.
     pub status: StatusWanted,
     /// How an error may be told.
@@ -182,7 +182,7 @@ impl Expected {
     }
 
     /// The kind of answer that must come.
-    pub fn kind(&self) -> AnswerKind {
+    pub(crate) fn kind(&self) -> AnswerKind {
         match (&self.status, self.endpoint) {
             (StatusWanted::Error(_), _) => AnswerKind::Error,
             (StatusWanted::Success, Endpoint::Completions | Endpoint::Chat) if self.stream => AnswerKind::Stream,
@@ -195,22 +195,8 @@ impl Expected {
 
     /// The same with another status.
     #[must_use]
-    pub fn answered_with(mut self, status: StatusWanted) -> Self {
+    pub(crate) fn answered_with(mut self, status: StatusWanted) -> Self {
         self.status = status;
-        self
-    }
-
-    /// The same, where every choice must say this text.
-    #[must_use]
-    pub fn saying(mut self, echo: impl Into<String>) -> Self {
-        self.echo = Some(echo.into());
-        self
-    }
-
-    /// The same, where the answer may also name this model.
-    #[must_use]
-    pub fn or_served_as(mut self, name: impl Into<String>) -> Self {
-        self.served_as.push(name.into());
         self
     }
 }

@@ -19,11 +19,11 @@ use crate::{
 
 /// An answer beside what it must be, its body read in the form that it must have.
 #[derive(Debug)]
-pub struct ParsedAnswer<'a> {
+pub(crate) struct ParsedAnswer<'a> {
     /// What it must be.
-    pub expected: &'a Expected,
+    pub(crate) expected: &'a Expected,
     /// What came.
-    pub answer: &'a Answer,
+    pub(crate) answer: &'a Answer,
     body: Body,
     /// The choices, once a check has asked for them.
     choices: OnceCell<Result<Vec<Choice>, Unjudged>>,
@@ -38,7 +38,7 @@ enum Body {
 
 impl<'a> ParsedAnswer<'a> {
     /// Reads an answer.
-    pub fn of(expected: &'a Expected, answer: &'a Answer) -> Self {
+    pub(crate) fn of(expected: &'a Expected, answer: &'a Answer) -> Self {
         let body = Body::Unread(Unjudged::because("nothing of the body was read"));
         let mut seen = Self {
             expected,
@@ -163,7 +163,7 @@ impl<'a> ParsedAnswer<'a> {
     }
 
     /// When the tokens of a stream came; none where the answer is no stream.
-    pub fn latencies(&self) -> Latencies {
+    pub(crate) fn latencies(&self) -> Latencies {
         match &self.body {
             Body::Stream(events) => events.latencies(),
             Body::Json(_) | Body::Unread(_) => Latencies::default(),

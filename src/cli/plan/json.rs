@@ -12,11 +12,11 @@ use crate::{
 };
 
 /// The version of this form; raised when a field changes its meaning or goes away.
-pub const PLAN_VERSION: u32 = 1;
+pub(crate) const PLAN_VERSION: u32 = 1;
 
 /// A plan.
 #[derive(Debug, Serialize)]
-pub struct PlanView {
+pub(crate) struct PlanView {
     /// [`PLAN_VERSION`].
     plan_version: u32,
     /// What is tested.
@@ -113,7 +113,7 @@ struct SchemaView {
 
 impl PlanView {
     /// The view of a plan.
-    pub fn of(plan: &Plan) -> Self {
+    pub(crate) fn of(plan: &Plan) -> Self {
         let mut sum = Resources::default();
         for resources in plan.steps.iter().filter_map(|step| step.resources) {
             sum += resources;

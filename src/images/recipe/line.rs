@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// A file, or several, of a layer. Paths in a layer (`at`) begin with `/`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Line {
+pub(crate) enum Line {
     /// One file of a recipe's material.
     File(FileLine),
     /// All of a recipe's own material, below a directory.
@@ -29,7 +29,7 @@ pub enum Line {
 /// Rights of a file in octal digits, such as `755`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Mode(pub u32);
+pub(crate) struct Mode(pub(crate) u32);
 
 impl TryFrom<String> for Mode {
     type Error = String;
@@ -59,7 +59,7 @@ macro_rules! lines {
         $(#[$about])*
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-        pub struct $name { $($(#[$field_about])* pub $field: $type,)* }
+        pub(crate) struct $name { $($(#[$field_about])* pub $field: $type,)* }
     )*};
 }
 

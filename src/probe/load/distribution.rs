@@ -15,7 +15,7 @@ const DIGITS: u8 = 3;
 /// Times, counted by how long they are: to a microsecond up to 2 ms, to a thousandth of their length above. About 0.3 MB,
 /// however many there are.
 #[derive(Clone)]
-pub struct Distribution {
+pub(crate) struct Distribution {
     /// `None` where the bounds above made no histogram, which a test rules out.
     times: Option<Histogram<u64>>,
 }
@@ -36,7 +36,7 @@ impl Default for Distribution {
 
 impl Distribution {
     /// Takes a time.
-    pub fn note(&mut self, time: Duration) {
+    pub(crate) fn note(&mut self, time: Duration) {
         let us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         if let Some(times) = &mut self.times {
             times.saturating_record(us);
@@ -45,7 +45,7 @@ impl Distribution {
 
     /// Half, nine tenths and all but a hundredth of the times are at most so long, and none is longer than the last; `None`
     /// where there are none.
-    pub fn quantiles(&self) -> Option<Quantiles> {
+    pub(crate) fn quantiles(&self) -> Option<Quantiles> {
         let times = self.times.as_ref().filter(|times| !times.is_empty())?;
         Some(Quantiles {
             count: times.len(),

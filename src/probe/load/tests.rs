@@ -78,7 +78,10 @@ fn what_is_no_rate_is_refused(#[case] text: &str) {
 proptest! {
     #[test]
     fn as_many_requests_are_due_within_a_time_as_are_due_before_it(requests in 1_u32.., ms in 0_u64..10_000_000) {
-        let rate = Rate::per_second(requests.try_into().unwrap());
+        let rate = Rate {
+            requests: requests.try_into().unwrap(),
+            per: Unit::Second,
+        };
         let time = Duration::from_millis(ms);
         let within = rate.within(time);
         prop_assert!(rate.due(within) >= time || rate.due(within).abs_diff(time) < Duration::from_nanos(2));

@@ -78,7 +78,7 @@ pub enum Signature {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompanionTag {
     /// Its name, such as `conformance/v1.5.0`.
-    pub name: String,
+    pub(crate) name: String,
     /// The commit that it stands at, or `None` where there is no such tag.
     pub commit: Option<String>,
 }

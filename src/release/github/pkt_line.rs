@@ -21,7 +21,7 @@ pub(super) enum Packet<'a> {
 #[error("byte {at} of the answer begins no packet of Git's protocol")]
 pub struct PacketError {
     /// Where, counted from 0.
-    pub at: usize,
+    pub(crate) at: usize,
 }
 
 /// Reads packets to the end of the bytes.
