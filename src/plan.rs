@@ -324,3 +324,22 @@ pub enum PlanError {
         count: usize,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::{helm, kubectl};
+    use crate::guide::{Argument, Arguments};
+
+    #[rstest]
+    #[case::helm("helm", helm::CARRIED_OUT)]
+    #[case::kubectl("kubectl", kubectl::CARRIED_OUT)]
+    fn every_flag_that_is_carried_out_is_one_of_the_program(#[case] program: &str, #[case] carried_out: &[&str]) {
+        for name in carried_out {
+            let words = [*name, "x"].map(Argument::new);
+            let read = Arguments::read(program, &words).unwrap();
+            assert_eq!(read.only(&[name]), Ok(()), "{name} is not the name to ask for");
+        }
+    }
+}

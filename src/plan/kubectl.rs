@@ -14,7 +14,7 @@ use crate::{
 
 /// Flags that are carried out. How objects are sent is ours: always by server-side apply; what is there already is taken
 /// over, and deleting waits.
-const CARRIED_OUT: &[&str] = &[
+pub(super) const CARRIED_OUT: &[&str] = &[
     "-n",
     "-f",
     "-k",
@@ -231,18 +231,4 @@ fn literal(argument: &Argument) -> Result<(String, Template), NotPlanned> {
         .split_once('=')
         .ok_or_else(|| NotPlanned::Unsupported("`--from-literal` lacks `KEY=`".into()))?;
     Ok((key.to_owned(), literal.without(key.len() + 1)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_flag_that_is_carried_out_is_one_of_the_program() {
-        for name in CARRIED_OUT {
-            let words = [*name, "x"].map(Argument::new);
-            let read = Arguments::read("kubectl", &words).unwrap();
-            assert_eq!(read.only(&[name]), Ok(()), "{name} is not the name to ask for");
-        }
-    }
 }

@@ -69,11 +69,18 @@ impl Console {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
+    /// What was written, for a test to read.
     #[derive(Clone, Default)]
-    struct Paper(Arc<Mutex<Vec<u8>>>);
+    pub(in crate::report) struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl Paper {
+        pub(in crate::report) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
 
     impl Write for Paper {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -94,7 +101,6 @@ mod tests {
         report.draw_row("waiting").unwrap();
         log.print("a line\n").unwrap();
         report.print("another\n").unwrap();
-        let text = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
-        assert_eq!(text, format!("{CLEAR_ROW}waiting{CLEAR_ROW}a line\nanother\n"));
+        assert_eq!(paper.text(), format!("{CLEAR_ROW}waiting{CLEAR_ROW}a line\nanother\n"));
     }
 }

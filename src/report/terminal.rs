@@ -292,40 +292,20 @@ impl Reporter for Terminal {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io::Write,
-        sync::{
-            Arc, Mutex,
-            atomic::{AtomicU64, Ordering},
-        },
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
     };
 
     use super::*;
     use crate::{
         record::Deviation,
-        report::{Colours, Glyphs, console::CLEAR_ROW},
+        report::{
+            Colours, Glyphs,
+            console::{CLEAR_ROW, tests::Paper},
+        },
         verdict::{Cause, CauseCode},
     };
-
-    #[derive(Clone, Default)]
-    struct Paper(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Paper {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl Paper {
-        fn text(&self) -> String {
-            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-        }
-    }
 
     /// A live report with a clock that the test moves, in seconds.
     fn terminal(medium: Medium, verbosity: Verbosity) -> (Terminal, Paper, Arc<AtomicU64>) {

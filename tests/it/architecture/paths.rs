@@ -108,25 +108,15 @@ impl Reader {
         }
     }
 
-    fn bring(&mut self, tree: &UseTree, before: &[String]) {
-        let with = |name: String| [before, &[name]].concat();
-        match tree {
-            UseTree::Path(path) => self.bring(&path.tree, &with(path.ident.to_string())),
-            UseTree::Group(group) => group.items.iter().for_each(|item| self.bring(item, before)),
-            UseTree::Name(name) => {
-                let name = name.ident.to_string();
-                let local = if name == "self" {
-                    before.last().cloned()
-                } else {
-                    Some(name.clone())
-                };
-                self.bind(&with(name), local.unwrap_or_default());
-            }
-            UseTree::Rename(rename) => self.bind(&with(rename.ident.to_string()), rename.rename.to_string()),
-            UseTree::Glob(_) => {
-                if let Some(path) = self.rooted(before) {
-                    self.named.whole.push((self.module.clone(), path.clone()));
-                    self.named.paths.push(path);
+    fn bring(&mut self, tree: &UseTree) {
+        for leaf in leaves(tree, &[]) {
+            match leaf.local {
+                Some(local) => self.bind(&leaf.segments, local),
+                None => {
+                    if let Some(path) = self.rooted(&leaf.segments) {
+                        self.named.whole.push((self.module.clone(), path.clone()));
+                        self.named.paths.push(path);
+                    }
                 }
             }
         }
@@ -160,7 +150,9 @@ impl Reader {
                     if colons == 2 && !before.is_empty() {
                         let tree = group.stream().to_string();
                         if let Ok(tree) = syn::parse_str::<UseTree>(&format!("{{{tree}}}")) {
-                            self.group(&tree, &before);
+                            for leaf in leaves(&tree, &before) {
+                                self.name(&leaf.segments);
+                            }
                         }
                     } else {
                         self.name(&before);
@@ -185,16 +177,26 @@ impl Reader {
         }
         self.name(&path);
     }
+}
 
-    fn group(&mut self, tree: &UseTree, before: &[String]) {
-        let with = |name: String| [before, &[name]].concat();
-        match tree {
-            UseTree::Path(path) => self.group(&path.tree, &with(path.ident.to_string())),
-            UseTree::Group(group) => group.items.iter().for_each(|item| self.group(item, before)),
-            UseTree::Name(name) => self.name(&with(name.ident.to_string())),
-            UseTree::Rename(rename) => self.name(&with(rename.ident.to_string())),
-            UseTree::Glob(_) => self.name(before),
-        }
+/// One end of a `use`.
+struct Leaf {
+    segments: Vec<String>,
+    /// The name it is given here, or `None` for `*`.
+    local: Option<String>,
+}
+
+/// The ends of a `use` below `before`.
+fn leaves(tree: &UseTree, before: &[String]) -> Vec<Leaf> {
+    let with = |name: &syn::Ident| [before, &[name.to_string()]].concat();
+    let leaf = |segments, local| vec![Leaf { segments, local }];
+    match tree {
+        UseTree::Path(path) => leaves(&path.tree, &with(&path.ident)),
+        UseTree::Group(group) => group.items.iter().flat_map(|item| leaves(item, before)).collect(),
+        UseTree::Name(name) if name.ident == "self" => leaf(with(&name.ident), before.last().cloned()),
+        UseTree::Name(name) => leaf(with(&name.ident), Some(name.ident.to_string())),
+        UseTree::Rename(rename) => leaf(with(&rename.ident), Some(rename.rename.to_string())),
+        UseTree::Glob(_) => leaf(before.to_vec(), None),
     }
 }
 
@@ -243,7 +245,7 @@ impl<'ast> Visit<'ast> for Reader {
 
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
         if self.looks == Looks::Uses {
-            self.bring(&item.tree, &[]);
+            self.bring(&item.tree);
         }
     }
 
