@@ -38,8 +38,6 @@ pub(crate) const RECORD_VERSION: u32 = 1;
 pub enum Stage {
     /// The tag, its tree, its guide.
     Release,
-    /// What host and cluster offer against what the plan asks.
-    Preflight,
     /// Container images pulled or built.
     Images,
     /// The cluster opened or created.
@@ -63,7 +61,6 @@ impl Stage {
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Release => "release",
-            Self::Preflight => "preflight",
             Self::Images => "images",
             Self::Cluster => "cluster",
             Self::Deployment => "deployment",

@@ -12,9 +12,8 @@ use crate::{
 pub struct Text;
 
 /// The stages in the order of a run.
-const STAGES: [Stage; 10] = [
+const STAGES: [Stage; 9] = [
     Stage::Release,
-    Stage::Preflight,
     Stage::Images,
     Stage::Cluster,
     Stage::Deployment,

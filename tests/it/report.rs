@@ -1,4 +1,6 @@
-//! Every report format over one recorded run that contains every outcome, finding and kind of deviation.
+//! Every report format over two recorded runs, which hold every kind of event, finding and deviation between them: a release
+//! whose own request fails, kept; and the embedded quickstart, interrupted while its model servers were scaled away, with an
+//! object that could not be removed.
 
 use std::{
     collections::BTreeSet,
@@ -14,8 +16,21 @@ use quickproof::{
     verdict::{Finding, Outcome, Weight},
 };
 
-fn events() -> Vec<Event> {
-    Journal::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/run.jsonl")).unwrap()
+fn recorded(run: &str) -> Vec<Event> {
+    let file = format!("tests/data/runs/{run}.jsonl");
+    Journal::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
+}
+
+fn failed() -> Vec<Event> {
+    recorded("failed")
+}
+
+fn interrupted() -> Vec<Event> {
+    recorded("interrupted")
+}
+
+fn both() -> [Vec<Event>; 2] {
+    [failed(), interrupted()]
 }
 
 fn rendered(render: &dyn Render, events: &[Event]) -> String {
@@ -24,17 +39,11 @@ fn rendered(render: &dyn Render, events: &[Event]) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// The run with every finding of `replaced` kind turned into one that holds, and nothing left behind: it passes.
+/// The failed run with a gate that holds in place of every other finding, and nothing kept: it passes.
 fn mended() -> Vec<Event> {
-    events()
+    failed()
         .into_iter()
-        .filter(|event| {
-            !matches!(
-                event,
-                Event::Interrupted { .. } | Event::LeftBehind { .. } | Event::Kept { .. }
-            )
-        })
-        .filter(|event| !matches!(event, Event::Expected { checks } if checks == &["picker-build"]))
+        .filter(|event| !matches!(event, Event::Kept { .. }))
         .map(|event| match event {
             Event::Decided { mut decision } if decision.weight == Weight::Gate => {
                 decision.finding = Finding::Holds;
@@ -95,22 +104,26 @@ fn wide() -> Look {
 
 #[test]
 fn the_text_report() {
-    insta::assert_snapshot!(rendered(&Text, &events()));
+    insta::assert_snapshot!("text_of_the_failed_run", rendered(&Text, &failed()));
+    insta::assert_snapshot!("text_of_the_interrupted_run", rendered(&Text, &interrupted()));
 }
 
 #[test]
 fn the_json_report() {
-    insta::assert_snapshot!(rendered(&Json, &events()));
+    insta::assert_snapshot!("json_of_the_failed_run", rendered(&Json, &failed()));
+    insta::assert_snapshot!("json_of_the_interrupted_run", rendered(&Json, &interrupted()));
 }
 
 #[test]
 fn the_junit_report() {
-    insta::assert_snapshot!(rendered(&Junit, &events()));
+    insta::assert_snapshot!("junit_of_the_failed_run", rendered(&Junit, &failed()));
+    insta::assert_snapshot!("junit_of_the_interrupted_run", rendered(&Junit, &interrupted()));
 }
 
 #[test]
 fn the_live_report_on_a_terminal() {
-    insta::assert_snapshot!(live(&events(), wide(), Medium::Terminal));
+    insta::assert_snapshot!("live_failed_run", live(&failed(), wide(), Medium::Terminal));
+    insta::assert_snapshot!("live_interrupted_run", live(&interrupted(), wide(), Medium::Terminal));
 }
 
 #[test]
@@ -120,20 +133,22 @@ fn the_live_report_in_a_log_without_utf8() {
         columns: || None,
         ..wide()
     };
-    let text = live(&events(), look, Medium::Log);
+    let text = live(&failed(), look, Medium::Log);
     assert!(text.is_ascii());
-    insta::assert_snapshot!(text);
+    insta::assert_snapshot!("log_of_the_failed_run", text);
+    let text = live(&interrupted(), look, Medium::Log);
+    assert!(text.is_ascii());
 }
 
 #[test]
 fn the_live_report_of_a_run_that_passes() {
     let text = live(&mended(), wide(), Medium::Terminal);
-    insta::assert_snapshot!(text.split_once("cleanup\n").unwrap().1);
+    insta::assert_snapshot!(text.split_once("\n\n").unwrap().1);
 }
 
 #[test]
-fn the_recorded_run_holds_every_kind_of_event_finding_and_deviation() {
-    let text = serde_json::to_value(events()).unwrap();
+fn the_recorded_runs_hold_every_stage_and_every_kind_of_event_finding_and_deviation() {
+    let text = serde_json::to_value(both().concat()).unwrap();
     let mut words = BTreeSet::new();
     for event in text.as_array().unwrap() {
         words.insert(event["event"].as_str().unwrap());
@@ -144,7 +159,7 @@ fn the_recorded_run_holds_every_kind_of_event_finding_and_deviation() {
     }
     let all = "began expected deviated entered noted waiting decided loaded spent interrupted left-behind kept ended \
                substituted added overridden left-out built holds broken undecided skipped gate advisory \
-               release preflight images cluster deployment conditions request proof scenarios cleanup";
+               release images cluster deployment conditions request proof scenarios cleanup";
     assert_eq!(words, all.split_whitespace().collect());
 }
 
@@ -166,13 +181,16 @@ fn a_report_of_a_run_cut_anywhere_parses_and_never_says_passed() {
 
 #[test]
 fn junit_has_a_failure_or_an_error_whenever_the_run_is_no_pass() {
-    for lost in 0..events().len() {
-        let mut events = events();
-        events.remove(lost);
-        let record = RunRecord::from_events(&events);
-        let junit = rendered(&Junit, &events);
-        let red = junit.contains("<failure ") || junit.contains("<error ");
-        assert_eq!(red, record.outcome() != Outcome::Passed, "without event {lost}");
+    for run in both() {
+        // What is waited for changes no outcome, and is most of a recording.
+        for lost in (0..run.len()).filter(|at| !matches!(run[*at], Event::Waiting { .. })) {
+            let mut events = run.clone();
+            events.remove(lost);
+            let record = RunRecord::from_events(&events);
+            let junit = rendered(&Junit, &events);
+            let red = junit.contains("<failure ") || junit.contains("<error ");
+            assert_eq!(red, record.outcome() != Outcome::Passed, "without event {lost}");
+        }
     }
     assert!(!rendered(&Junit, &mended()).contains("<failure ") && !rendered(&Junit, &mended()).contains("<error "));
 }
@@ -195,8 +213,8 @@ fn a_run_of_nothing_but_skips_is_red_in_junit() {
 
 #[test]
 fn no_report_holds_a_control_character() {
-    for format in FORMATS {
-        let text = rendered(format.render, &events());
+    for (format, run) in FORMATS.iter().flat_map(|format| both().map(|run| (format, run))) {
+        let text = rendered(format.render, &run);
         let control = text.chars().find(|c| c.is_control() && *c != '\n');
         assert_eq!(control, None, "{}", format.name);
     }
