@@ -20,7 +20,7 @@ use std::{
 use quickproof::{
     probe::Probe,
     record::{Event, Events, LoadFigures},
-    scenario::{self, NoChanger, Target},
+    scenario::{self, NoChanges, Target},
     verdict::Finding,
 };
 use serde_json::{Value, json};
@@ -234,7 +234,7 @@ fn ask(kind: Kind, endpoint: &Endpoint) -> anyhow::Result<()> {
     let (events, mut heard) = Events::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let probe = Probe::new(LIMIT)?;
-    runtime.block_on(scenario::perform(&scenario, &probe, &target, &NoChanger, &events));
+    runtime.block_on(scenario::perform(&scenario, &probe, &target, &NoChanges, &events));
     drop(events);
     let mut figures: Option<LoadFigures> = None;
     while let Ok(event) = heard.try_recv() {

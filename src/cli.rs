@@ -51,7 +51,7 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
-    manner: Manner,
+    output: OutputArguments,
 }
 
 /// The subcommands: one line each, in the order of the help.
@@ -77,7 +77,7 @@ enum Command {
 /// How output looks, whatever the subcommand.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 #[command(next_help_heading = "Output")]
-pub(crate) struct Manner {
+pub(crate) struct OutputArguments {
     /// When to use colours. `NO_COLOR` and `CLICOLOR_FORCE` are heeded by `auto`
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: When,
@@ -102,13 +102,13 @@ enum When {
     Never,
 }
 
-/// Who called, from where, and how they want to be answered: what every subcommand is given.
+/// What every subcommand is given: the machine, how output looks, the command line, the log.
 #[derive(Debug, Clone)]
-pub(crate) struct Caller {
+pub(crate) struct CliContext {
     /// The machine.
     pub(crate) host: Host,
     /// How output looks.
-    pub(crate) manner: Manner,
+    pub(crate) output: OutputArguments,
     /// The command line as one would type it again; not redacted yet.
     pub(crate) command: String,
     /// Standard error, for what is told while a run goes on.
@@ -126,19 +126,19 @@ pub(crate) struct Usage(anyhow::Error);
 /// Environment variables whose values are secrets that must appear nowhere.
 const SECRETS: &[&str] = &["HF_TOKEN", "GITHUB_TOKEN", "HUGGING_FACE_HUB_TOKEN", probe::API_KEY];
 
-impl Caller {
+impl CliContext {
     /// Begins the log, as it is asked for.
     ///
     /// # Errors
     /// The filter of [`log::VARIABLE`] cannot be read.
-    fn new(host: Host, manner: Manner, command: String, kept: Kept) -> Result<Self, Usage> {
+    fn new(host: Host, output: OutputArguments, command: String, kept: Kept) -> Result<Self, Usage> {
         let redactor = Redactor::new();
         for secret in SECRETS.iter().filter_map(|name| host.variable(name)) {
             redactor.learn(secret);
         }
         let on_standard_error = match host.variable(log::VARIABLE) {
             Some(filter) => OnStandardError::Filtered(filter),
-            None if manner.verbose > 1 => OnStandardError::Usual,
+            None if output.verbose > 1 => OnStandardError::Usual,
             None => OnStandardError::Nothing,
         };
         let console = Console::new(io::stderr());
@@ -150,7 +150,7 @@ impl Caller {
         let log = log::begin(on_standard_error, kept, &redactor, tell).map_err(Usage::new)?;
         Ok(Self {
             host,
-            manner,
+            output,
             command,
             console,
             log,
@@ -176,7 +176,7 @@ impl Caller {
 
     /// Tells sentences on standard error, unless it is to be quiet.
     fn tell(&self, notes: &[String]) {
-        if self.manner.verbosity() == Verbosity::Quiet {
+        if self.output.verbosity() == Verbosity::Quiet {
             return;
         }
         let redactor = self.redactor();
@@ -211,34 +211,34 @@ impl Command {
         }
     }
 
-    fn run(self, caller: &Caller) -> anyhow::Result<ExitCode> {
+    fn run(self, context: &CliContext) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Verify(arguments) => verify::run(&arguments, caller),
+            Self::Verify(arguments) => verify::run(&arguments, context),
             Self::Images(command) => {
-                block_on(command.run(&caller.host))??;
+                block_on(command.run(&context.host))??;
                 Ok(ExitCode::Passed)
             }
             Self::Cluster(command) => {
                 block_on(telling_progress(Duration::ZERO, async |events| {
-                    cluster::run(&caller.host, &command, events, &mut io::stdout()).await
+                    cluster::run(&context.host, &command, events, &mut io::stdout()).await
                 }))??;
                 Ok(ExitCode::Passed)
             }
             Self::Reap(arguments) => {
                 let reaped = block_on(telling_progress(Duration::ZERO, async |events| {
-                    reap::run(&caller.host, &arguments, events, &mut io::stdout()).await
+                    reap::run(&context.host, &arguments, events, &mut io::stdout()).await
                 }))??;
                 Ok(match reaped {
                     reap::Cleanness::LeftBehind => ExitCode::LeftBehind,
                     reap::Cleanness::Clean => ExitCode::Passed,
                 })
             }
-            Self::Plan(arguments) => plan::run(*arguments, caller, &mut io::stdout().lock()),
-            Self::Guide(arguments) => guide::run(&arguments, caller, &mut io::stdout().lock()),
+            Self::Plan(arguments) => plan::run(*arguments, context, &mut io::stdout().lock()),
+            Self::Guide(arguments) => guide::run(&arguments, context, &mut io::stdout().lock()),
             Self::Diff(arguments) => diff::run(&arguments, &mut io::stdout().lock()),
-            Self::Lint(arguments) => lint::run(&arguments, caller, &mut io::stdout().lock()),
-            Self::Probe(arguments) => probe::run(&arguments, caller, &mut io::stdout()),
-            Self::Scenario(command) => scenario::run(&command, caller, &mut io::stdout().lock()),
+            Self::Lint(arguments) => lint::run(&arguments, context, &mut io::stdout().lock()),
+            Self::Probe(arguments) => probe::run(&arguments, context, &mut io::stdout()),
+            Self::Scenario(command) => scenario::run(&command, context, &mut io::stdout().lock()),
             Self::Explain(arguments) => explain::run(&arguments, &mut io::stdout().lock()),
             Self::Version(arguments) => version::run(&arguments, &mut io::stdout().lock()),
         }
@@ -298,20 +298,20 @@ pub fn main() -> std::process::ExitCode {
         }
     };
     let command = arguments.command;
-    let caller = Caller::new(
+    let context = CliContext::new(
         Host::real(),
-        arguments.manner,
+        arguments.output,
         command_line(&typed),
         command.keeps_log(),
     );
-    let caller = match caller {
-        Ok(caller) => caller,
+    let context = match context {
+        Ok(context) => context,
         Err(error) => return exit_code_of(&error.into(), &Redactor::new(), &mut io::stderr().lock()).into(),
     };
     // A panic has said what it is on standard error; what remains is to end with a code that is in the table.
-    catch_unwind(AssertUnwindSafe(|| command.run(&caller)))
+    catch_unwind(AssertUnwindSafe(|| command.run(&context)))
         .map_or(ExitCode::Errored, |result| {
-            result.unwrap_or_else(|error| exit_code_of(&error, &caller.redactor(), &mut io::stderr().lock()))
+            result.unwrap_or_else(|error| exit_code_of(&error, &context.redactor(), &mut io::stderr().lock()))
         })
         .into()
 }
@@ -364,7 +364,7 @@ fn command_line(words: &[OsString]) -> String {
     line
 }
 
-impl Manner {
+impl OutputArguments {
     /// How much is printed.
     pub(crate) fn verbosity(self) -> Verbosity {
         match (self.quiet, self.verbose) {
@@ -462,12 +462,12 @@ mod tests {
             [one] => Host::with_variables([one]),
             [one, two, ..] => Host::with_variables([one, two]),
         };
-        let manner = Manner {
+        let output = OutputArguments {
             color,
             verbose: 0,
             quiet: false,
         };
-        assert_eq!(manner.colours(&host, medium), colours);
+        assert_eq!(output.colours(&host, medium), colours);
     }
 
     #[test]

@@ -36,6 +36,7 @@ mod models;
 mod objects;
 mod order;
 mod pattern;
+mod planned_objects;
 mod pods;
 mod reader;
 mod references;
@@ -44,7 +45,6 @@ mod server;
 mod shell;
 mod suppress;
 mod templates;
-mod world;
 
 pub(crate) use charts::rendered;
 pub use examine::{draw, examine};

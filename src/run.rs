@@ -21,11 +21,11 @@ use crate::{
 
 mod address;
 mod changing;
+mod checks;
 mod conditions;
 mod context;
 mod deployment;
 pub mod endpoint;
-mod ground;
 mod guide;
 mod judging;
 mod models;
@@ -33,6 +33,7 @@ mod observation;
 mod picker;
 mod pool;
 mod proof;
+mod provision;
 mod published;
 mod reach;
 mod request;
@@ -47,7 +48,7 @@ use context::Context;
 use endpoint::{EndpointError, EndpointOrder, EndpointRun};
 pub(crate) use published::draw_whole;
 use stopped::Stopped;
-use telling::{Beginning, Hearers};
+use telling::{Listeners, RunHeader};
 
 /// What is asked for, checked for form but not yet against the release.
 #[derive(Debug, Clone)]
@@ -141,7 +142,7 @@ pub(crate) enum Strictness {
 pub struct Run {
     host: Host,
     redactor: Redactor,
-    beginning: Beginning,
+    header: RunHeader,
     kind: Kind,
 }
 
@@ -206,9 +207,9 @@ impl Run {
         let plan = draw_whole(&host, order.access, &release, &mut order.options, &mut notes).await?;
         release.notes.append(&mut notes);
         if order.cluster.is_none() {
-            ground::look_for_engine(&host).await?;
+            provision::look_for_engine(&host).await?;
         }
-        let beginning = Beginning {
+        let header = RunHeader {
             run: run_id(&host),
             subject: plan.subject.clone(),
             command: order.command.clone(),
@@ -217,7 +218,7 @@ impl Run {
         Ok(Self {
             host,
             redactor,
-            beginning,
+            header,
             kind: Kind::Guide(Box::new((order, release, plan))),
         })
     }
@@ -229,7 +230,7 @@ impl Run {
     pub async fn prepare_endpoint(host: Host, order: EndpointOrder, redactor: Redactor) -> Result<Self, EndpointError> {
         let command = order.command.clone();
         let run = EndpointRun::prepare(order).await?;
-        let beginning = Beginning {
+        let header = RunHeader {
             run: run_id(&host),
             subject: run.subject(),
             command,
@@ -238,14 +239,14 @@ impl Run {
         Ok(Self {
             host,
             redactor,
-            beginning,
+            header,
             kind: Kind::Endpoint(Box::new(run)),
         })
     }
 
     /// The run's id, which names its directory.
     pub fn id(&self) -> &str {
-        &self.beginning.run
+        &self.header.run
     }
 
     /// Runs it to its end, or to a signal, and returns the record; never fails, whatever happens is in it.
@@ -253,17 +254,17 @@ impl Run {
         let Self {
             host,
             redactor,
-            beginning,
+            header,
             kind,
         } = self;
-        let (id, evidence) = (beginning.run.clone(), outputs.directory().join("evidence"));
-        let hearers = Hearers {
+        let (id, evidence) = (header.run.clone(), outputs.directory().join("evidence"));
+        let listeners = Listeners {
             outputs,
             reporter,
             redactor: redactor.clone(),
         };
         let machine = host.clone();
-        let told = telling::told(&machine, beginning, hearers, async move |events| match kind {
+        let told = telling::told(&machine, header, listeners, async move |events| match kind {
             Kind::Endpoint(run) => guarded(&events, Stage::Scenarios.traced(run.perform(&events))).await,
             Kind::Guide(parts) => {
                 let (order, release, plan) = *parts;
@@ -285,11 +286,11 @@ impl Run {
 async fn nouns_in_order(context: &Context, release: &Release, plan: Plan) -> Result<(), Stopped> {
     guide::present(context, release, &plan);
     // Whether the nodes of somebody's cluster ask our registry decides how images are had, so it is opened first.
-    let existing = Stage::Cluster.traced(ground::open_existing(context)).await?;
-    let images = ground::provide_images(context, &plan, existing.as_ref());
+    let existing = Stage::Cluster.traced(provision::open_existing(context)).await?;
+    let images = provision::provide_images(context, &plan, existing.as_ref());
     let images = Stage::Images.traced(images).await?;
     let plan = guide::complete(context, plan, &images).await?;
-    let cluster = ground::ready_cluster(context, existing, &images);
+    let cluster = provision::ready_cluster(context, existing, &images);
     let cluster = Stage::Cluster.traced(cluster).await?;
     let quickstart = deployment::deploy(context, release, &plan, cluster, images);
     let quickstart = Stage::Deployment.traced(quickstart).await?;

@@ -1,7 +1,7 @@
 //! What is proven beyond the guide's own request: scenarios, which are data (`scenarios/*.yaml`).
 //!
 //! A scenario sends requests and says what their answers must be. It knows nothing of a cluster or of the command line:
-//! whoever performs one says on what [`Target`] it stands, and changes that it makes go through a [`Changer`]. Steps of
+//! whoever performs one says on what [`Target`] it stands, and changes that it makes go through a [`ChangeExecutor`]. Steps of
 //! other kinds (steering, load) are further variants of [`Step`], each with a field of its own in the file.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -28,7 +28,7 @@ mod target;
 mod template;
 mod wire;
 
-pub use change::{Change, Changed, Changer, NoChanger, Role, WithStep};
+pub use change::{Change, ChangeExecutor, ChangeResult, NoChanges, Role, WithStep};
 pub(crate) use expression::{Expression, NoValue, Scope};
 pub(crate) use library::{Library, read_file};
 pub(crate) use load::{LoadStep, ServiceLevel};
@@ -73,7 +73,7 @@ pub struct Scenario {
     /// Whether it decides the verdict.
     pub(crate) weight: Weight,
     /// When it is performed.
-    pub(crate) when: When,
+    pub(crate) when: Inclusion,
     /// What is done, in order; at least one.
     pub steps: Vec<Step>,
     /// The file that it was read from, as a person would name it.
@@ -111,10 +111,10 @@ pub(crate) struct Needs {
     pub(crate) capabilities: Vec<Capability>,
 }
 
-/// When a scenario is performed.
+/// Whether a run performs a scenario that nobody asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum When {
+pub(crate) enum Inclusion {
     /// Wherever it is not left out.
     #[default]
     Always,
@@ -286,7 +286,7 @@ impl std::fmt::Display for Releases {
     }
 }
 
-impl When {
+impl Inclusion {
     /// The word that stands in a scenario's file.
     pub(crate) fn word(self) -> &'static str {
         match self {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     cli::{
-        Caller, Usage,
+        CliContext, Usage,
         plan::{ChoiceArguments, Form},
         source::SourceArguments,
     },
@@ -122,8 +122,8 @@ struct Counts {
 ///
 /// # Errors
 /// Something that was typed does not exist, or `out` cannot be written.
-pub(crate) fn run(arguments: &GuideArguments, caller: &Caller, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let release = arguments.source.open(caller)?;
+pub(crate) fn run(arguments: &GuideArguments, context: &CliContext, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let release = arguments.source.open(context)?;
     let layout = release.layout(arguments.choice.layout.as_deref()).map_err(Usage::new)?;
     let offer = arguments.choice.choose(&release, &layout)?;
     let options = Options {

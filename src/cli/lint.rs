@@ -10,7 +10,7 @@ use std::{
 use clap::{Args, ValueEnum};
 
 use crate::{
-    cli::{Caller, Usage, block_on, source::SourceArguments},
+    cli::{CliContext, Usage, block_on, source::SourceArguments},
     lint::{self, Findings, Rendered, Severity, Suppressions},
     redact::Redactor,
     verdict::ExitCode,
@@ -103,37 +103,37 @@ impl Threshold {
 ///
 /// # Errors
 /// The release or the file of suppressions cannot be read, the cluster cannot be asked, or `out` cannot be written.
-pub(crate) fn run(arguments: &LintArguments, caller: &Caller, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: &LintArguments, context: &CliContext, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     if arguments.rules {
         list(out)?;
         return Ok(ExitCode::Passed);
     }
     let begun = Instant::now();
     let suppressions = arguments.suppressions.as_ref().map(read_suppressions).transpose()?;
-    let release = arguments.source.open(caller)?;
+    let release = arguments.source.open(context)?;
     let layout = release.layout(arguments.layout.as_deref()).map_err(Usage::new)?;
     let combinations = lint::draw(&release, &layout).map_err(Usage::new)?;
     let rendered = if arguments.no_helm {
         Rendered::new()
     } else {
-        block_on(render::charts(&caller.host, &release, &combinations))?
+        block_on(render::charts(&context.host, &release, &combinations))?
     };
     let mut findings = lint::examine(&release, &layout, &combinations, &rendered);
     if let Some(name) = &arguments.cluster {
         let applied = lint::applied(&combinations, &rendered);
-        let asking = server::ask(&caller.host, name, arguments.kubeconfig.as_deref(), &applied);
+        let asking = server::ask(&context.host, name, arguments.kubeconfig.as_deref(), &applied);
         findings = findings.with_server(name, &combinations, block_on(asking)??);
     }
     if let Some(suppressions) = &suppressions {
         findings = findings.without(suppressions);
     }
-    let redactor = caller.redactor();
+    let redactor = context.redactor();
     print(&findings, arguments.output, &redactor, out, |out| {
-        let look = caller.manner.look_of_output(&caller.host);
+        let look = context.output.look_of_output(&context.host);
         let summary = text::Summary {
             combinations: &combinations,
             took: begun.elapsed(),
-            verbosity: caller.manner.verbosity(),
+            verbosity: context.output.verbosity(),
         };
         text::print(&findings, &release, &summary, look, &redactor, out)
     })?;

@@ -12,7 +12,7 @@ mod json;
 pub(crate) use json::PlanView;
 
 use crate::{
-    cli::{Caller, Usage, block_on, cannot_begin, source::SourceArguments},
+    cli::{CliContext, Usage, block_on, cannot_begin, source::SourceArguments},
     plan::{self, Action, Offer, Options, Phase, Plan, Resources, Step},
     release::{self, Layout, Release},
     run,
@@ -111,8 +111,8 @@ impl ChoiceArguments {
 ///
 /// # Errors
 /// Something that was typed does not exist, or `out` cannot be written.
-pub(crate) fn run(arguments: PlanArguments, caller: &Caller, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let release = arguments.source.open(caller)?;
+pub(crate) fn run(arguments: PlanArguments, context: &CliContext, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let release = arguments.source.open(context)?;
     let layout = release.layout(arguments.choice.layout.as_deref()).map_err(Usage::new)?;
     let offer = arguments.choice.choose(&release, &layout)?;
     let artifacts = arguments.artifacts.as_deref().map(release::artifacts).transpose();
@@ -130,7 +130,7 @@ pub(crate) fn run(arguments: PlanArguments, caller: &Caller, out: &mut dyn Write
     };
     let plan = match options.phase {
         Phase::BeforePublish => plan::draw(&release, &options).map_err(Usage::new)?,
-        Phase::AfterPublish => fetch_and_draw(&arguments.source, caller, &release, &mut options)?,
+        Phase::AfterPublish => fetch_and_draw(&arguments.source, context, &release, &mut options)?,
     };
     match arguments.output {
         Form::Text => print(&plan, out)?,
@@ -145,14 +145,14 @@ pub(crate) fn run(arguments: PlanArguments, caller: &Caller, out: &mut dyn Write
 /// Draws the plan of a release that is published, with what it has on the web.
 fn fetch_and_draw(
     source: &SourceArguments,
-    caller: &Caller,
+    context: &CliContext,
     release: &Release,
     options: &mut Options,
 ) -> anyhow::Result<Plan> {
     let mut notes = Vec::new();
-    let drawing = run::draw_whole(&caller.host, source.access(), release, options, &mut notes);
+    let drawing = run::draw_whole(&context.host, source.access(), release, options, &mut notes);
     let drawn = block_on(drawing)?;
-    caller.tell(&notes);
+    context.tell(&notes);
     drawn.map_err(cannot_begin)
 }
 

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use url::Url;
 
 use crate::{
-    cli::{Caller, Usage, block_on, reports::ReportArguments, scenario::SelectionArguments},
+    cli::{CliContext, Usage, block_on, reports::ReportArguments, scenario::SelectionArguments},
     record::RunRecord,
     redact::Redactor,
     run::{
@@ -64,10 +64,10 @@ enum Form {
 ///
 /// # Errors
 /// Something is wrong with what was typed, or it cannot be told which model is meant.
-pub(crate) fn run(arguments: &ProbeArguments, caller: &Caller, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let scenarios = arguments.scenarios.selected(caller)?;
-    let headers = arguments.headers(caller)?;
-    let redactor = redactor(caller, &headers);
+pub(crate) fn run(arguments: &ProbeArguments, context: &CliContext, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let scenarios = arguments.scenarios.selected(context)?;
+    let headers = arguments.headers(context)?;
+    let redactor = redactor(context, &headers);
     let order = EndpointOrder {
         base: arguments.base.clone(),
         model: arguments.model.clone(),
@@ -75,15 +75,15 @@ pub(crate) fn run(arguments: &ProbeArguments, caller: &Caller, out: &mut dyn Wri
         headers,
         scenarios,
         limit: arguments.timeout,
-        command: caller.command.clone(),
+        command: context.command.clone(),
     };
     let record = block_on(async {
-        let run = match Run::prepare_endpoint(caller.host.clone(), order, redactor.clone()).await {
+        let run = match Run::prepare_endpoint(context.host.clone(), order, redactor.clone()).await {
             Ok(run) => run,
             Err(EndpointError::Probe(error)) => return Err(error.into()),
             Err(error) => return Err(Usage::new(anyhow::anyhow!("{}", redactor.redact(&error.to_string()))).into()),
         };
-        let (outputs, live) = arguments.reports.open(run.id(), caller)?;
+        let (outputs, live) = arguments.reports.open(run.id(), context)?;
         anyhow::Ok(Box::pin(run.carry_out(outputs, Box::new(live))).await)
     })??;
     if arguments.output == Form::Json {
@@ -94,22 +94,22 @@ pub(crate) fn run(arguments: &ProbeArguments, caller: &Caller, out: &mut dyn Wri
 
 impl ProbeArguments {
     /// The headers of every request: those given, and the key of the environment where none of them authorizes.
-    fn headers(&self, caller: &Caller) -> Result<Vec<(String, String)>, Usage> {
+    fn headers(&self, context: &CliContext) -> Result<Vec<(String, String)>, Usage> {
         let read = self.headers.iter().map(|text| header(text));
         let mut headers: Vec<(String, String)> = read
             .collect::<Result<_, _>>()
             .map_err(|expected| Usage::new(anyhow::anyhow!("`--header`: {expected}")))?;
         let authorizes = headers.iter().any(|(name, _)| name == "authorization");
-        if let Some(key) = caller.host.variable(API_KEY).filter(|_| !authorizes) {
+        if let Some(key) = context.host.variable(API_KEY).filter(|_| !authorizes) {
             headers.push(("authorization".to_owned(), format!("Bearer {key}")));
         }
         Ok(headers)
     }
 }
 
-/// The caller's redactor, which also knows what headers hold: the whole value, and each word of it but the first.
-fn redactor(caller: &Caller, headers: &[(String, String)]) -> Redactor {
-    let redactor = caller.redactor();
+/// The redactor of the command line, which also knows what headers hold: the whole value, and each word of it but the first.
+fn redactor(context: &CliContext, headers: &[(String, String)]) -> Redactor {
+    let redactor = context.redactor();
     for (_, value) in headers {
         redactor.learn(value.clone());
         value.split_whitespace().skip(1).for_each(|word| redactor.learn(word));

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Instant};
 
 use clap::Args;
 
-use super::{Caller, Manner, Usage};
+use super::{CliContext, OutputArguments, Usage};
 use crate::{
     log,
     report::{Live, Outputs, Terminal},
@@ -34,19 +34,19 @@ impl ReportArguments {
     ///
     /// # Errors
     /// A path is not writable: a usage error that names its flag.
-    pub(crate) fn open(&self, id: &str, caller: &Caller) -> Result<(Outputs, Terminal), Usage> {
+    pub(crate) fn open(&self, id: &str, context: &CliContext) -> Result<(Outputs, Terminal), Usage> {
         let (junit, json) = (self.junit_file.as_deref(), self.json_file.as_deref());
         let outputs = Outputs::open(&self.output_dir, id, junit, json).map_err(Usage::new)?;
-        caller.log.write_to(&outputs.directory().join(log::FILE_NAME));
+        context.log.write_to(&outputs.directory().join(log::FILE_NAME));
         let live = Live {
-            look: caller.manner.look(&caller.host),
-            medium: Manner::medium(&caller.host),
-            verbosity: caller.manner.verbosity(),
+            look: context.output.look(&context.host),
+            medium: OutputArguments::medium(&context.host),
+            verbosity: context.output.verbosity(),
             reports: outputs.paths(),
         };
         let started = Instant::now();
         let clock = Box::new(move || started.elapsed());
-        let terminal = Terminal::new(caller.console.clone(), live, clock);
+        let terminal = Terminal::new(context.console.clone(), live, clock);
         Ok((outputs, terminal))
     }
 }

@@ -5,7 +5,7 @@ use std::{io::Write, path::PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::{
-    cli::{Caller, Usage},
+    cli::{CliContext, Usage},
     scenario::{self, Library, Pattern, Scenario, Selection, select},
     verdict::{ExitCode, Weight},
 };
@@ -71,11 +71,11 @@ impl SelectionArguments {
     ///
     /// # Errors
     /// A pattern is wrong or matches nothing, or the directory or a file in it is wrong.
-    pub(crate) fn selected(&self, caller: &Caller) -> Result<Selection, Usage> {
+    pub(crate) fn selected(&self, context: &CliContext) -> Result<Selection, Usage> {
         let chosen = self.chosen.iter().map(|text| Pattern::read(text));
         let skipped = self.skipped.iter().map(|text| Pattern::skip(text));
         let patterns: Vec<Pattern> = chosen.chain(skipped).collect::<Result<_, _>>().map_err(Usage::new)?;
-        let library = self.from.library(caller)?;
+        let library = self.from.library(context)?;
         select(&library.scenarios, &patterns).map_err(Usage::new)
     }
 }
@@ -94,13 +94,13 @@ impl FromArguments {
     ///
     /// # Errors
     /// The directory or a file in it is wrong.
-    pub(crate) fn library(&self, caller: &Caller) -> Result<Library, Usage> {
+    pub(crate) fn library(&self, context: &CliContext) -> Result<Library, Usage> {
         let mut library = Library::shipped().map_err(Usage::new)?;
         if let Some(directory) = &self.directory {
             library = library.with_directory(directory).map_err(Usage::new)?;
         }
         let told: Vec<String> = library.replaced.iter().map(ToString::to_string).collect();
-        caller.tell(&told);
+        context.tell(&told);
         Ok(library)
     }
 }
@@ -109,13 +109,13 @@ impl FromArguments {
 ///
 /// # Errors
 /// A file or a name is wrong, or `out` cannot be written.
-pub(crate) fn run(command: &ScenarioCommand, caller: &Caller, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(command: &ScenarioCommand, context: &CliContext, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     match &command.what {
-        What::List { from, output } => list(&from.library(caller)?.scenarios, *output, out)?,
-        What::Check { files } => return check(files, caller, out),
+        What::List { from, output } => list(&from.library(context)?.scenarios, *output, out)?,
+        What::Check { files } => return check(files, context, out),
         What::Schema => writeln!(out, "{:#}", scenario::schema())?,
         What::Show { name, from } => {
-            let library = from.library(caller)?;
+            let library = from.library(context)?;
             // What is asked for is a name: a pattern would not say which one is to be shown.
             let found = library.scenarios.iter().find(|scenario| scenario.name == *name);
             let found = found.ok_or_else(|| Usage::new(scenario::unknown(name, &library.scenarios)))?;
@@ -167,7 +167,7 @@ fn in_json(scenario: &Scenario) -> serde_json::Value {
 }
 
 /// Reads every file, also after one that is wrong, and says of each what it is.
-fn check(files: &[PathBuf], caller: &Caller, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+fn check(files: &[PathBuf], context: &CliContext, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let mut code = ExitCode::Passed;
     for file in files {
         match scenario::read_file(file) {
@@ -182,7 +182,7 @@ fn check(files: &[PathBuf], caller: &Caller, out: &mut dyn Write) -> anyhow::Res
                 )?;
             }
             Err(error) => {
-                caller.tell_error(&error.into());
+                context.tell_error(&error.into());
                 code = ExitCode::Usage;
             }
         }

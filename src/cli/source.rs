@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Caller, Usage, block_on};
+use super::{CliContext, Usage, block_on};
 use crate::release::{Access, REPOSITORY, Release, Remote, Revision, Source, Tag, TagError};
 
 /// Which release is meant. Without any of these it is the quickstart that comes with quickproof.
@@ -81,17 +81,17 @@ impl SourceArguments {
     ///
     /// # Errors
     /// It does not exist, cannot be told, or cannot be had.
-    pub(crate) fn open(&self, caller: &Caller) -> anyhow::Result<Release> {
+    pub(crate) fn open(&self, context: &CliContext) -> anyhow::Result<Release> {
         let source = self.meant()?;
-        let opened = match source.open_at_hand(&caller.host) {
+        let opened = match source.open_at_hand(&context.host) {
             Some(opened) => opened,
-            None => block_on(source.open(&caller.host))?,
+            None => block_on(source.open(&context.host))?,
         };
         let release = match opened {
             Err(error) if !error.is_infrastructure() => return Err(Usage::new(error).into()),
             opened => opened?,
         };
-        caller.tell(&release.notes);
+        context.tell(&release.notes);
         Ok(release)
     }
 }

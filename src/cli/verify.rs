@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::{
     cli::{
-        Caller, Usage, block_on, cannot_begin, reports::ReportArguments, scenario::SelectionArguments,
+        CliContext, Usage, block_on, cannot_begin, reports::ReportArguments, scenario::SelectionArguments,
         source::SourceArguments,
     },
     cluster::ExistingCluster,
@@ -108,12 +108,12 @@ Examples:
 ///
 /// # Errors
 /// Something is wrong with what was typed, or the run could not begin; nothing was made.
-pub(crate) fn run(arguments: &VerifyArguments, caller: &Caller) -> anyhow::Result<ExitCode> {
-    let order = arguments.order(caller)?;
+pub(crate) fn run(arguments: &VerifyArguments, context: &CliContext) -> anyhow::Result<ExitCode> {
+    let order = arguments.order(context)?;
     block_on(async {
-        let prepared = Run::prepare(caller.host.clone(), order, caller.redactor()).await;
+        let prepared = Run::prepare(context.host.clone(), order, context.redactor()).await;
         let run = prepared.map_err(cannot_begin)?;
-        let (outputs, live) = arguments.reports.open(run.id(), caller)?;
+        let (outputs, live) = arguments.reports.open(run.id(), context)?;
         let record = Box::pin(run.carry_out(outputs, Box::new(live))).await;
         Ok(record.exit_code())
     })?
@@ -124,7 +124,7 @@ impl VerifyArguments {
     ///
     /// # Errors
     /// They contradict each other, or name what does not exist.
-    fn order(&self, caller: &Caller) -> Result<Order, Usage> {
+    fn order(&self, context: &CliContext) -> Result<Order, Usage> {
         Ok(Order {
             source: self.source.meant()?,
             options: plan::Options {
@@ -150,8 +150,8 @@ impl VerifyArguments {
             },
             limit: self.timeout,
             requests: self.requests.get(),
-            scenarios: self.scenarios.selected(caller)?,
-            command: caller.command.clone(),
+            scenarios: self.scenarios.selected(context)?,
+            command: context.command.clone(),
         })
     }
 
@@ -181,7 +181,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::{cli::Manner, host::Host, log::Kept, release::Source};
+    use crate::{cli::OutputArguments, host::Host, log::Kept, release::Source};
 
     #[derive(Parser)]
     struct Alone {
@@ -196,8 +196,8 @@ mod tests {
 
     fn order(words: &[&str]) -> Result<Order, Usage> {
         let (host, command) = (Host::with_variables([]), "quickproof verify".into());
-        let caller = Caller::new(host, Manner::default(), command, Kept::Nowhere)?;
-        typed(words).unwrap().order(&caller)
+        let context = CliContext::new(host, OutputArguments::default(), command, Kept::Nowhere)?;
+        typed(words).unwrap().order(&context)
     }
 
     #[test]

@@ -9,8 +9,8 @@ use super::{
     caret::caret,
     containers::{self, Flag, flags},
     objects::pool_pods,
+    planned_objects::{Placed, PlannedObjects},
     pods::{self, Container, PodSpec, items},
-    world::{Placed, World},
 };
 use crate::plan::{Action, Offer, Step};
 
@@ -38,15 +38,15 @@ rules! {
 }
 
 fn look(examined: &Examined<'_>, findings: &mut Findings) {
-    for world in examined.worlds() {
-        for step in &world.plan.steps {
+    for planned in examined.planned_objects() {
+        for step in &planned.plan.steps {
             if let Some((asked, place)) = asked(examined, step) {
-                request(examined, findings, &world, &asked, &place);
+                request(examined, findings, &planned, &asked, &place);
             }
         }
-        for placed in &world.objects {
+        for placed in &planned.objects {
             for spec in pods::pod_specs(placed.object) {
-                memory(examined, findings, &world, *placed, &spec);
+                memory(examined, findings, &planned, *placed, &spec);
             }
         }
     }
@@ -67,16 +67,16 @@ fn asked(examined: &Examined<'_>, step: &Step) -> Option<(String, Place)> {
     Some((model, place))
 }
 
-fn request(examined: &Examined<'_>, findings: &mut Findings, world: &World<'_>, asked: &str, place: &Place) {
-    let servers = servers(world);
+fn request(examined: &Examined<'_>, findings: &mut Findings, planned: &PlannedObjects<'_>, asked: &str, place: &Place) {
+    let servers = servers(planned);
     if servers.is_empty() {
-        let Offer { variant, provider } = world.offer;
+        let Offer { variant, provider } = planned.offer;
         let why = format!("which models are served to a reader of {variant} on {provider} is not known");
         findings.undecided(&NOT_SERVED, why);
     }
-    for target in targets(world, asked) {
+    for target in targets(planned, asked) {
         for (placed, spec) in &servers {
-            let served = served(world, *placed, spec);
+            let served = served(planned, *placed, spec);
             if served.names.contains(target) || served.names.is_empty() {
                 continue;
             }
@@ -97,7 +97,7 @@ fn request(examined: &Examined<'_>, findings: &mut Findings, world: &World<'_>, 
                 .because(format!("it serves {}", names.join(", ")))
                 .because(format!("its arguments: {}", argument_place(examined, *placed, spec)))
                 .way_out("ask for a model that every variant serves, or give each variant its own request")
-                .only_for(world.offer);
+                .only_for(planned.offer);
         }
     }
 }
@@ -120,8 +120,8 @@ fn argument_place(examined: &Examined<'_>, placed: Placed<'_>, spec: &PodSpec<'_
 
 /// The names under which the pods are asked: those that an `InferenceModel` gives for the one that clients ask for, or
 /// that one itself.
-fn targets<'a>(world: &World<'a>, asked: &'a str) -> Vec<&'a str> {
-    let model = world
+fn targets<'a>(planned: &PlannedObjects<'a>, asked: &'a str) -> Vec<&'a str> {
+    let model = planned
         .of_kind("InferenceModel")
         .find(|model| model.text("/spec/modelName") == Some(asked));
     let targets = model.map(|model| items(&model.object.value["spec"]["targetModels"]));
@@ -131,8 +131,8 @@ fn targets<'a>(world: &World<'a>, asked: &'a str) -> Vec<&'a str> {
 }
 
 /// The pods that serve models: those that pools select, or where no pool is known all that are told of a model.
-fn servers<'a>(world: &World<'a>) -> Vec<(Placed<'a>, PodSpec<'a>)> {
-    let mut pods = pool_pods(world);
+fn servers<'a>(planned: &PlannedObjects<'a>) -> Vec<(Placed<'a>, PodSpec<'a>)> {
+    let mut pods = pool_pods(planned);
     pods.retain(|(_, spec)| spec.containers().iter().any(serves));
     pods
 }
@@ -150,7 +150,7 @@ struct Served {
     finds_more: bool,
 }
 
-fn served(world: &World<'_>, placed: Placed<'_>, spec: &PodSpec<'_>) -> Served {
+fn served(planned: &PlannedObjects<'_>, placed: Placed<'_>, spec: &PodSpec<'_>) -> Served {
     let mut served = Served::default();
     for container in spec.containers() {
         let flags = flags(container.value);
@@ -171,7 +171,7 @@ fn served(world: &World<'_>, placed: Placed<'_>, spec: &PodSpec<'_>) -> Served {
     }
     for (_, volume) in items(&spec.value["volumes"]) {
         let name = volume["configMap"]["name"].as_str();
-        let maps = world.of_kind("ConfigMap");
+        let maps = planned.of_kind("ConfigMap");
         let of_pods = maps.filter(|map| Some(map.object.name()) == name && map.namespace == placed.namespace);
         for map in of_pods {
             let data = map.object.value["data"].as_object();
@@ -215,7 +215,13 @@ fn adapters_of_a_sidecar(text: &str) -> Vec<String> {
 }
 
 /// Whether a model fits in the memory of its container.
-fn memory(examined: &Examined<'_>, findings: &mut Findings, world: &World<'_>, placed: Placed<'_>, spec: &PodSpec<'_>) {
+fn memory(
+    examined: &Examined<'_>,
+    findings: &mut Findings,
+    planned: &PlannedObjects<'_>,
+    placed: Placed<'_>,
+    spec: &PodSpec<'_>,
+) {
     for container in spec.containers() {
         let limits = &container.value["resources"]["limits"];
         let on_accelerator = limits
@@ -254,7 +260,7 @@ fn memory(examined: &Examined<'_>, findings: &mut Findings, world: &World<'_>, p
             .because(format!("with a cache of {:.1} GiB beside it", cache / size::GIB))
             .way_out("raise the limit, or take a smaller model")
             .at_most(severity)
-            .only_for(world.offer);
+            .only_for(planned.offer);
     }
 }
 

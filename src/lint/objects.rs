@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Diagnostic, Examined, Family, Findings, Rule,
-    world::{Placed, Sought, World},
+    planned_objects::{Lookup, Placed, PlannedObjects},
 };
 
 mod access;
@@ -22,10 +22,10 @@ pub(super) const FAMILY: Family = Family {
 };
 
 fn look(examined: &Examined<'_>, findings: &mut Findings) {
-    for world in examined.worlds() {
+    for planned in examined.planned_objects() {
         let mut checker = Checker {
             examined,
-            world: &world,
+            planned: &planned,
             findings,
         };
         pool::check(&mut checker);
@@ -38,7 +38,7 @@ fn look(examined: &Examined<'_>, findings: &mut Findings) {
 /// The objects of one combination while they are checked.
 struct Checker<'a, 'f> {
     examined: &'a Examined<'a>,
-    world: &'a World<'a>,
+    planned: &'a PlannedObjects<'a>,
     findings: &'f mut Findings,
 }
 
@@ -46,25 +46,25 @@ impl Checker<'_, '_> {
     /// Adds a finding at a field of an object.
     fn add(&mut self, rule: &Rule, placed: Placed<'_>, pointer: &str, message: String) -> &mut Diagnostic {
         let place = self.examined.place(placed.object, pointer);
-        self.findings.add(rule, place, message).only_for(self.world.offer)
+        self.findings.add(rule, place, message).only_for(self.planned.offer)
     }
 
     /// Whether something is certainly not there; where that is not known, it is said.
-    fn is_absent(&mut self, rule: &Rule, sought: &Sought<'_>, what: &str) -> bool {
-        if let Sought::Unknown(Some(why)) = sought {
+    fn is_absent(&mut self, rule: &Rule, lookup: &Lookup<'_>, what: &str) -> bool {
+        if let Lookup::Unknown(Some(why)) = lookup {
             self.findings.undecided(rule, format!("whether there is {what}: {why}"));
         }
-        matches!(sought, Sought::Absent)
+        matches!(lookup, Lookup::Absent)
     }
 
     /// The names of the objects of a kind that steps make.
     fn made(&self, kind: &str) -> String {
-        listed(self.world.of_kind(kind).map(|one| one.object.name()))
+        listed(self.planned.of_kind(kind).map(|one| one.object.name()))
     }
 
     /// The names of the objects of a kind that steps make, each with its group.
     fn made_by_group(&self, kind: &str) -> String {
-        let made = self.world.of_kind(kind);
+        let made = self.planned.of_kind(kind);
         listed(made.map(|one| format!("{} of {}", one.object.name(), one.group())))
     }
 }
@@ -80,9 +80,9 @@ fn listed(names: impl IntoIterator<Item = impl Into<String>>) -> String {
 }
 
 /// The pods that pools of a plan select; all of them where no pool is known.
-pub(super) fn pool_pods<'a>(world: &World<'a>) -> Vec<(Placed<'a>, super::pods::PodSpec<'a>)> {
-    let pools: Vec<Placed<'_>> = world.of_kind("InferencePool").collect();
-    let mut pods = pool::all_pods(world);
+pub(super) fn pool_pods<'a>(planned: &PlannedObjects<'a>) -> Vec<(Placed<'a>, super::pods::PodSpec<'a>)> {
+    let pools: Vec<Placed<'_>> = planned.of_kind("InferencePool").collect();
+    let mut pods = pool::all_pods(planned);
     pods.retain(|pods| pools.is_empty() || pools.iter().any(|pool| pool::selects(pool, pods)));
     pods.into_iter().map(|pods| (pods.placed, pods.spec)).collect()
 }

@@ -3,9 +3,9 @@
 use super::{
     Examined, Family, Findings, Place,
     caret::caret,
+    planned_objects::{CRD, DEFAULT_NAMESPACE, Lookup, Placed, PlannedObjects},
     pods::items,
-    reader::{Reader, Typed},
-    world::{CRD, DEFAULT_NAMESPACE, Placed, Sought, World},
+    reader::{Reader, ReaderCommand},
 };
 use crate::guide::Role;
 
@@ -33,17 +33,17 @@ const KINDS: &[(&str, &[&str])] = &[
 const VERBS: &[&str] = &["annotate", "describe", "edit", "get", "label", "patch", "wait"];
 
 fn look(examined: &Examined<'_>, findings: &mut Findings) {
-    let worlds: Vec<World<'_>> = examined.worlds().collect();
-    for world in &worlds {
-        crds(examined, findings, world);
+    let planned_objects: Vec<PlannedObjects<'_>> = examined.planned_objects().collect();
+    for planned in &planned_objects {
+        crds(examined, findings, planned);
     }
     for reader in examined.readers() {
-        let Some(world) = worlds.iter().find(|world| *world.offer == reader.offer) else {
+        let Some(planned) = planned_objects.iter().find(|planned| *planned.offer == reader.offer) else {
             continue;
         };
-        for typed in &reader.typed {
-            if let Some(needed) = needed(typed) {
-                object(examined, findings, world, reader, typed, &needed);
+        for command in &reader.commands {
+            if let Some(needed) = needed(command) {
+                object(examined, findings, planned, reader, command, &needed);
             }
         }
         cleanup(examined, findings, reader);
@@ -58,11 +58,11 @@ struct Needed {
     namespace: String,
 }
 
-fn needed(typed: &Typed) -> Option<Needed> {
-    if typed.program.name != "kubectl" || matches!(typed.role, Role::Cleanup) {
+fn needed(command: &ReaderCommand) -> Option<Needed> {
+    if command.program.name != "kubectl" || matches!(command.role, Role::Cleanup) {
         return None;
     }
-    let arguments = typed.program.arguments().ok()?;
+    let arguments = command.program.arguments().ok()?;
     let namespace = match arguments.last("-n") {
         Some(namespace) => namespace.known()?,
         None => DEFAULT_NAMESPACE.to_owned(),
@@ -90,23 +90,23 @@ fn needed(typed: &Typed) -> Option<Needed> {
 fn object(
     examined: &Examined<'_>,
     findings: &mut Findings,
-    world: &World<'_>,
+    planned: &PlannedObjects<'_>,
     reader: &Reader,
-    typed: &Typed,
+    command: &ReaderCommand,
     needed: &Needed,
 ) {
-    if !world.uses_namespace(&needed.namespace) {
+    if !planned.uses_namespace(&needed.namespace) {
         return;
     }
-    let now = world.step_at(&typed.program.at);
-    let place = || place_of(examined, typed, &needed.name);
-    match world.find(None, needed.kind, &needed.namespace, &needed.name) {
-        Sought::Here(found) => {
+    let now = planned.step_at(&command.program.at);
+    let place = || place_of(examined, command, &needed.name);
+    match planned.find(None, needed.kind, &needed.namespace, &needed.name) {
+        Lookup::Found(found) => {
             let Some(now) = now else {
                 return;
             };
             if found.step > now {
-                let made_by = &world.plan.steps[found.step].from;
+                let made_by = &planned.plan.steps[found.step].from;
                 findings
                     .add(
                         &OBJECT_LATER,
@@ -120,11 +120,11 @@ fn object(
                     .way_out("move the command behind that step")
                     .only_for(&reader.offer);
             } else if needed.verb != "label" && needed.verb != "annotate" {
-                early(examined, findings, world, reader, typed, found, now);
+                early(examined, findings, planned, reader, command, found, now);
             }
         }
-        Sought::Absent => {
-            let there: Vec<String> = world
+        Lookup::Absent => {
+            let there: Vec<String> = planned
                 .of_kind(needed.kind)
                 .map(|one| format!("`{}`", one.object.name()))
                 .collect();
@@ -149,7 +149,7 @@ fn object(
                 .way_out("name the object that is made")
                 .only_for(&reader.offer);
         }
-        Sought::Unknown(why) => {
+        Lookup::Unknown(why) => {
             if let Some(why) = why {
                 findings.undecided(
                     &OBJECT_MISSING,
@@ -164,9 +164,9 @@ fn object(
 fn early(
     examined: &Examined<'_>,
     findings: &mut Findings,
-    world: &World<'_>,
+    planned: &PlannedObjects<'_>,
     reader: &Reader,
-    typed: &Typed,
+    command: &ReaderCommand,
     route: Placed<'_>,
     now: usize,
 ) {
@@ -179,18 +179,18 @@ fn early(
                 continue;
             };
             let group = backend["group"].as_str().unwrap_or_default();
-            let is_made = match world.find(Some(group), "InferencePool", route.namespace, name) {
-                Sought::Here(pool) => pool.step <= now,
+            let is_made = match planned.find(Some(group), "InferencePool", route.namespace, name) {
+                Lookup::Found(pool) => pool.step <= now,
                 _ => false,
             };
             // What a step before makes and nobody knows may be the pool.
-            if is_made || !matches!(world.absent("InferencePool", now), Sought::Absent) {
+            if is_made || !matches!(planned.absent("InferencePool", now), Lookup::Absent) {
                 continue;
             }
             findings
                 .add(
                     &STATUS_EARLY,
-                    place_of(examined, typed, route.object.name()),
+                    place_of(examined, command, route.object.name()),
                     format!(
                         "the status of the route `{}` is asked for before anything has made its pool `{name}`",
                         route.object.name()
@@ -204,9 +204,9 @@ fn early(
 }
 
 /// Objects of a kind whose CRD a later step applies.
-fn crds(examined: &Examined<'_>, findings: &mut Findings, world: &World<'_>) {
-    let crds: Vec<Placed<'_>> = world.of_kind(CRD).collect();
-    for placed in &world.objects {
+fn crds(examined: &Examined<'_>, findings: &mut Findings, planned: &PlannedObjects<'_>) {
+    let crds: Vec<Placed<'_>> = planned.of_kind(CRD).collect();
+    for placed in &planned.objects {
         let is_of = |crd: &&Placed<'_>| {
             let spec = &crd.object.value["spec"];
             spec["group"].as_str() == Some(placed.group())
@@ -216,14 +216,14 @@ fn crds(examined: &Examined<'_>, findings: &mut Findings, world: &World<'_>) {
         if first.is_some_and(|first| first <= placed.step) {
             continue;
         }
-        let step = &world.plan.steps[placed.step];
+        let step = &planned.plan.steps[placed.step];
         if first.is_none() {
             let is_ours = examined.crds().any(|crd| {
                 let spec = &crd.value["spec"];
                 spec["group"].as_str() == Some(placed.group())
                     && spec["names"]["kind"].as_str() == Some(placed.object.kind())
             });
-            if is_ours && matches!(world.absent(CRD, usize::MAX), Sought::Absent) {
+            if is_ours && matches!(planned.absent(CRD, usize::MAX), Lookup::Absent) {
                 findings
                     .add(
                         &CRD_MISSING,
@@ -232,11 +232,11 @@ fn crds(examined: &Examined<'_>, findings: &mut Findings, world: &World<'_>) {
                     )
                     .because("the release has the CRD, and the API server does not until it is applied")
                     .way_out("apply the release's CRDs first")
-                    .only_for(world.offer);
+                    .only_for(planned.offer);
             }
             continue;
         }
-        let later = first.and_then(|first| world.plan.steps.get(first));
+        let later = first.and_then(|first| planned.plan.steps.get(first));
         let found = findings.add(
             &CRD_LATER,
             caret(
@@ -253,31 +253,31 @@ fn crds(examined: &Examined<'_>, findings: &mut Findings, world: &World<'_>) {
         if let Some(later) = later {
             found.because(format!("the CRD is applied by {}:{}", later.from.file, later.from.line));
         }
-        found.way_out("apply the CRDs first").only_for(world.offer);
+        found.way_out("apply the CRDs first").only_for(planned.offer);
     }
 }
 
 /// The helm release that a command names; `None` where that is not known.
-fn helm_release(typed: &Typed) -> Option<String> {
-    typed.program.arguments().ok()?.positional.get(1)?.known()
+fn helm_release(command: &ReaderCommand) -> Option<String> {
+    command.program.arguments().ok()?.positional.get(1)?.known()
 }
 
 /// The place of a text in a command.
-fn place_of(examined: &Examined<'_>, typed: &Typed, text: &str) -> Place {
-    let at = &typed.program.at;
+fn place_of(examined: &Examined<'_>, command: &ReaderCommand, text: &str) -> Place {
+    let at = &command.program.at;
     caret(examined, &at.file, at.line, text)
 }
 
 /// Helm releases that the guide makes and its cleanup leaves.
 fn cleanup(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader) {
     let helm = |verbs: &'static [&str]| {
-        let typed = reader.typed.iter().filter(|typed| typed.program.name == "helm");
-        typed.filter_map(move |typed| {
-            let verb = typed.program.words.get(1)?.known()?;
-            verbs.contains(&verb.as_str()).then(|| (typed, helm_release(typed)))
+        let commands = reader.commands.iter().filter(|command| command.program.name == "helm");
+        commands.filter_map(move |command| {
+            let verb = command.program.words.get(1)?.known()?;
+            verbs.contains(&verb.as_str()).then(|| (command, helm_release(command)))
         })
     };
-    if !reader.typed.iter().any(|typed| typed.role == Role::Cleanup) {
+    if !reader.commands.iter().any(|command| command.role == Role::Cleanup) {
         return;
     }
     // One whose name is not known may be any of them.
@@ -287,14 +287,14 @@ fn cleanup(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader) {
     else {
         return;
     };
-    for (typed, name) in helm(&["install", "upgrade"]) {
+    for (command, name) in helm(&["install", "upgrade"]) {
         let Some(name) = name.filter(|name| !gone.contains(name)) else {
             continue;
         };
         findings
             .add(
                 &CLEANUP_LEAVES,
-                place_of(examined, typed, &name),
+                place_of(examined, command, &name),
                 format!("the cleanup does not uninstall the helm release `{name}`"),
             )
             .because("helm refuses to install the same name again")
@@ -334,12 +334,12 @@ mod tests {
         let Reading::Programs(mut programs) = session.read(&read_commands(&format!("kubectl {command}"))[0]) else {
             panic!()
         };
-        let typed = Typed {
+        let command = ReaderCommand {
             role: Role::Step,
             block: 0,
             program: programs.remove(0),
         };
-        let found = needed(&typed);
+        let found = needed(&command);
         assert_eq!(
             found
                 .as_ref()

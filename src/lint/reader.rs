@@ -27,7 +27,7 @@ pub(super) struct Reader {
     /// The guide for it.
     pub(super) guide: Guide,
     /// The programs, in order; those inside `$(…)` before the command they stand in.
-    pub(super) typed: Vec<Typed>,
+    pub(super) commands: Vec<ReaderCommand>,
     /// Variables that are used and not set by then.
     pub(super) unset: Vec<Use>,
     /// Names of variables in single quotes, where nothing puts their values in.
@@ -40,7 +40,7 @@ pub(super) struct Reader {
 
 /// One program that a reader runs.
 #[derive(Debug, Clone)]
-pub(super) struct Typed {
+pub(super) struct ReaderCommand {
     /// What its section is for.
     pub(super) role: Role,
     /// The number of its block.
@@ -107,7 +107,7 @@ impl Reader {
                 blocks: Vec::new(),
                 ..guide.clone()
             },
-            typed: Vec::new(),
+            commands: Vec::new(),
             unset: Vec::new(),
             protected: Vec::new(),
             computed: Vec::new(),
@@ -150,7 +150,7 @@ impl Reader {
                 let quoted = program.single_quoted.iter();
                 self.protected.extend(quoted.map(|named| followed.names(named)));
             }
-            self.typed.push(Typed {
+            self.commands.push(ReaderCommand {
                 role: followed.role,
                 block: followed.block,
                 program: program.clone(),
@@ -265,7 +265,7 @@ mod tests {
             .map(|computed| (computed.name.as_str(), computed.is_of_releases))
             .collect();
         assert_eq!(computed, [("T", true), ("V", false)]);
-        let echo = &reader.typed.last().unwrap().program;
+        let echo = &reader.commands.last().unwrap().program;
         assert!(echo.words[1].is("v1.5.0") && echo.words[2].known().is_none());
     }
 }

@@ -6,7 +6,7 @@
 use super::{
     Diagnostic, Examined, Family, Findings, Place, Severity,
     caret::ReaderChecker,
-    reader::{Computed, Typed},
+    reader::{Computed, ReaderCommand},
 };
 use crate::{
     guide::{Argument, ProblemKind, Role},
@@ -40,12 +40,12 @@ fn look(examined: &Examined<'_>, findings: &mut Findings) {
             reader,
             findings: &mut *findings,
         };
-        for typed in &reader.typed {
-            let addresses = typed.program.words.iter().filter_map(Argument::known);
+        for command in &reader.commands {
+            let addresses = command.program.words.iter().filter_map(Argument::known);
             for address in addresses.filter(|word| word.contains("://")) {
-                named(&mut checker, typed, &address);
+                named(&mut checker, command, &address);
             }
-            charts::check(&mut checker, typed);
+            charts::check(&mut checker, command);
         }
         for computed in &reader.computed {
             of_a_download(&mut checker, computed);
@@ -107,7 +107,7 @@ fn at_most(role: Role) -> Severity {
 }
 
 /// What an address of this repository leads to.
-fn named(checker: &mut ReaderChecker<'_, '_>, typed: &Typed, address: &str) {
+fn named(checker: &mut ReaderChecker<'_, '_>, command: &ReaderCommand, address: &str) {
     let release = checker.examined.release;
     let is_own = |repository: &str| repository.eq_ignore_ascii_case(&release.repository);
     let (tag, last) = (tag_of(checker.examined), address.rsplit('/').next().unwrap_or_default());
@@ -119,7 +119,7 @@ fn named(checker: &mut ReaderChecker<'_, '_>, typed: &Typed, address: &str) {
         }
         Reference::Asset { repository, at, name } if is_own(&repository) => {
             if at != tag {
-                elsewhere(checker, typed, &at, &name, last);
+                elsewhere(checker, command, &at, &name, last);
             } else if name != BUNDLE {
                 let why = format!("whether `{name}` will be attached to {tag} is not known from its files");
                 checker.findings.undecided(&FILE_MISSING, why);
@@ -129,11 +129,11 @@ fn named(checker: &mut ReaderChecker<'_, '_>, typed: &Typed, address: &str) {
         _ => return,
     };
     if at == tag {
-        is_there(checker, typed, &path, last);
+        is_there(checker, command, &path, last);
         return;
     }
     let exists = exists(checker.examined, &path);
-    let found = elsewhere(checker, typed, &at, &path, last);
+    let found = elsewhere(checker, command, &at, &path, last);
     if !exists {
         found.because(format!("{tag} itself has no `{path}`"));
     }
@@ -142,7 +142,7 @@ fn named(checker: &mut ReaderChecker<'_, '_>, typed: &Typed, address: &str) {
 /// Adds that something of another tag or of a branch is used; `text` is where it is named.
 fn elsewhere<'f>(
     checker: &'f mut ReaderChecker<'_, '_>,
-    typed: &Typed,
+    command: &ReaderCommand,
     at: &str,
     what: &str,
     text: &str,
@@ -168,9 +168,9 @@ fn elsewhere<'f>(
             format!("`{what}` of {branch} is used, as it is at the time of reading"),
         )
     };
-    let found = checker.add(rule, &typed.program.at, text, message);
+    let found = checker.add(rule, &command.program.at, text, message);
     found.way_out(format!("name {tag} in the address"));
-    match typed.role {
+    match command.role {
         Role::Cleanup => found.at_most(Severity::Drift),
         _ => found,
     }
@@ -184,7 +184,7 @@ fn exists(examined: &Examined<'_>, path: &str) -> bool {
 }
 
 /// Whether the tree has what the guide names in the release's own tag; `text` is where it is named.
-fn is_there(checker: &mut ReaderChecker<'_, '_>, typed: &Typed, path: &str, text: &str) {
+fn is_there(checker: &mut ReaderChecker<'_, '_>, command: &ReaderCommand, path: &str, text: &str) {
     if exists(checker.examined, path) {
         return;
     }
@@ -204,13 +204,13 @@ fn is_there(checker: &mut ReaderChecker<'_, '_>, typed: &Typed, path: &str, text
         .map(|known| format!("`{known}`"))
         .collect();
     let message = format!("the release has no `{path}`");
-    let found = checker.add(&FILE_MISSING, &typed.program.at, text, message);
+    let found = checker.add(&FILE_MISSING, &command.program.at, text, message);
     if !like.is_empty() {
         found.because(format!("it has {}", like.join(", ")));
     }
     found
         .way_out("name a file that the release has, or add this one before the tag is made")
-        .at_most(at_most(typed.role));
+        .at_most(at_most(command.role));
 }
 
 /// Whether two paths stand in folders beside each other, or in the same one.

@@ -1,6 +1,6 @@
 //! What an API server says to the objects of a release: asked by the caller, who has a connection, and judged here.
 
-use super::{ChartUse, Combination, Findings, Place, Rendered, world::DEFAULT_NAMESPACE};
+use super::{ChartUse, Combination, Findings, Place, Rendered, planned_objects::DEFAULT_NAMESPACE};
 use crate::{
     manifest::Object,
     plan::{Action, Makes, Offer},

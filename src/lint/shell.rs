@@ -3,7 +3,7 @@
 use super::{
     Examined, Family, Findings, Place, Severity,
     caret::caret,
-    reader::{Reader, Typed, Use},
+    reader::{Reader, ReaderCommand, Use},
 };
 use crate::{
     guide::{Argument, Role},
@@ -28,9 +28,9 @@ pub(super) const FAMILY: Family = Family {
 fn look(examined: &Examined<'_>, findings: &mut Findings) {
     for reader in examined.readers() {
         variables(examined, findings, reader);
-        for typed in &reader.typed {
-            flags(examined, findings, reader, typed);
-            unpacked(examined, findings, reader, typed);
+        for command in &reader.commands {
+            flags(examined, findings, reader, command);
+            unpacked(examined, findings, reader, command);
         }
         lines(examined, findings, reader);
     }
@@ -93,8 +93,8 @@ fn variables(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader) 
     }
 }
 
-fn flags(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, typed: &Typed) {
-    let program = &typed.program;
+fn flags(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, command: &ReaderCommand) {
+    let program = &command.program;
     let words: Vec<String> = program.words[1..].iter().map(Argument::shown).collect();
     let Some((flag, since)) = plan::flag_gone(&program.name, &words) else {
         return;
@@ -106,13 +106,13 @@ fn flags(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, type
             format!("{} has no flag `{flag}` since {since}", program.name),
         )
         .way_out("leave the flag out")
-        .at_most(at_most(typed.role))
+        .at_most(at_most(command.role))
         .only_for(&reader.offer);
 }
 
 /// A command that unpacks a file which no download of its block makes.
-fn unpacked(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, typed: &Typed) {
-    let program = &typed.program;
+fn unpacked(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, command: &ReaderCommand) {
+    let program = &command.program;
     let mut words = program.words[1..].iter().map(Argument::shown);
     let archive = match program.name.as_str() {
         "unzip" | "gunzip" => words.find(|word| !word.starts_with('-')),
@@ -126,7 +126,7 @@ fn unpacked(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, t
         return;
     };
     let mut downloaded: Vec<String> = Vec::new();
-    for other in reader.typed.iter().filter(|other| other.block == typed.block) {
+    for other in reader.commands.iter().filter(|other| other.block == command.block) {
         let other = &other.program;
         if !matches!(other.name.as_str(), "curl" | "wget") {
             continue;
@@ -157,7 +157,7 @@ fn unpacked(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, t
         )
         .because(format!("downloaded is `{}`", downloaded.join("`, `")))
         .way_out("name the file that is downloaded")
-        .at_most(at_most(typed.role))
+        .at_most(at_most(command.role))
         .only_for(&reader.offer);
 }
 

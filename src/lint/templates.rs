@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-use super::{ChartFiles, Examined, reader::Reader, world::World};
+use super::{ChartFiles, Examined, planned_objects::PlannedObjects, reader::Reader};
 use crate::manifest::Object;
 
 impl Examined<'_> {
@@ -71,8 +71,8 @@ impl Examined<'_> {
     }
 
     /// The objects of each combination's plan.
-    pub(super) fn worlds(&self) -> impl Iterator<Item = World<'_>> {
+    pub(super) fn planned_objects(&self) -> impl Iterator<Item = PlannedObjects<'_>> {
         let combinations = self.combinations.iter();
-        combinations.filter_map(|combination| World::of(self, combination))
+        combinations.filter_map(|combination| PlannedObjects::of(self, combination))
     }
 }

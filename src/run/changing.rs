@@ -18,7 +18,7 @@ use crate::{
     host::poll,
     probe::{Outgoing, Probe},
     record::Stage,
-    scenario::{Change, Changed, Changer, Role},
+    scenario::{Change, ChangeExecutor, ChangeResult, Role},
     verdict::{Cause, CauseCode, Fault, Finding},
 };
 
@@ -38,7 +38,7 @@ const BETWEEN: Duration = Duration::from_millis(250);
 const GOOD_IN_A_ROW: std::ops::RangeInclusive<usize> = 4..=20;
 
 /// What the run deployed, as something that may be changed.
-pub(super) struct Changing<'a> {
+pub(super) struct ClusterChanges<'a> {
     quickstart: &'a Quickstart<'a>,
     outgoing: &'a Outgoing,
     probe: &'a Probe,
@@ -47,7 +47,7 @@ pub(super) struct Changing<'a> {
     ready: Mutex<Option<usize>>,
 }
 
-impl<'a> Changing<'a> {
+impl<'a> ClusterChanges<'a> {
     pub(super) fn new(
         quickstart: &'a Quickstart<'a>,
         outgoing: &'a Outgoing,
@@ -142,7 +142,9 @@ impl<'a> Changing<'a> {
         let scaled: Vec<Scaled> = deployments.iter().filter_map(|one| Scaled::of(one)).collect();
         *self.ready.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.ready_endpoints());
         // From here on teardown knows of it too, however the run ends.
-        self.quickstart.context.hold(|held| held.scaled.clone_from(&scaled));
+        self.quickstart
+            .context
+            .pending_teardown(|pending| pending.scaled.clone_from(&scaled));
         for one in &scaled {
             self.deployer().scale(one, to).await?;
         }
@@ -154,12 +156,15 @@ impl<'a> Changing<'a> {
         let Some(before) = before else {
             return Ok("nothing was changed".to_owned());
         };
-        let scaled = self.quickstart.context.hold(|held| held.scaled.clone());
+        let scaled = self
+            .quickstart
+            .context
+            .pending_teardown(|pending| pending.scaled.clone());
         for one in &scaled {
             self.deployer().scale_back(one).await?;
             self.quickstart
                 .context
-                .hold(|held| held.scaled.retain(|other| other != one));
+                .pending_teardown(|pending| pending.scaled.retain(|other| other != one));
         }
         let question = |_: &_| match self.ready_endpoints() {
             now if now == before => Progress::<(), ()>::Ready(()),
@@ -185,7 +190,7 @@ impl<'a> Changing<'a> {
     }
 
     /// Sends the guide's request until it is answered well, often enough in a row.
-    async fn requests_are_answered(&self) -> Changed {
+    async fn requests_are_answered(&self) -> ChangeResult {
         let began = Instant::now();
         let wanted = (2 * self.ready_endpoints()).clamp(*GOOD_IN_A_ROW.start(), *GOOD_IN_A_ROW.end());
         let mut tries = 0;
@@ -206,7 +211,7 @@ impl<'a> Changing<'a> {
         let answered = answered.await;
         let took = began.elapsed();
         match answered {
-            Ok(()) => Changed {
+            Ok(()) => ChangeResult {
                 sentence: format!(
                     "{wanted} requests in a row are answered as before, after {:.1} s",
                     took.as_secs_f64()
@@ -216,7 +221,7 @@ impl<'a> Changing<'a> {
             Err(finding) => {
                 blame_outage_on_the_cluster(self.quickstart).await;
                 let seconds = took.as_secs();
-                Changed {
+                ChangeResult {
                     sentence: format!("requests are not answered as before {seconds} s after everything is back"),
                     finding,
                 }
@@ -236,38 +241,38 @@ fn titles(scaled: &[Scaled]) -> String {
     scaled.iter().map(Scaled::title).collect::<Vec<_>>().join(" and ")
 }
 
-impl Changer for Changing<'_> {
-    async fn make(&self, change: Change) -> Changed {
+impl ChangeExecutor for ClusterChanges<'_> {
+    async fn make(&self, change: Change) -> ChangeResult {
         let Change::Scale { what, to } = change;
         match self.scale(what, i32::from(to)).await {
             Ok(titles) => {
                 self.await_notice().await;
-                Changed {
+                ChangeResult {
                     sentence: format!("{} for a while: {titles}", change.words()),
                     finding: Finding::Holds,
                 }
             }
-            Err(cause) => Changed {
+            Err(cause) => ChangeResult {
                 sentence: format!("{} for a while", change.words()),
                 finding: Fault::shown(change.words(), cause).into(),
             },
         }
     }
 
-    async fn take_back(&self, change: Change) -> Changed {
+    async fn take_back(&self, change: Change) -> ChangeResult {
         match self.scale_back().await {
-            Ok(sentence) => Changed {
+            Ok(sentence) => ChangeResult {
                 sentence,
                 finding: Finding::Holds,
             },
-            Err(cause) => Changed {
+            Err(cause) => ChangeResult {
                 sentence: format!("{} is as it was", change.role().words()),
                 finding: Fault::shown("as it was before the change", cause).into(),
             },
         }
     }
 
-    async fn recover(&self, _: Change) -> Changed {
+    async fn recover(&self, _: Change) -> ChangeResult {
         self.requests_are_answered().await
     }
 }

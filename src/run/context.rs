@@ -28,12 +28,12 @@ pub(super) struct Context {
     pub(super) evidence: PathBuf,
     /// A directory that goes with the run.
     pub(super) scratch: tempfile::TempDir,
-    held: Mutex<Held>,
+    pending_teardown: Mutex<PendingTeardown>,
 }
 
-/// What teardown takes back, as far as the run got.
+/// What teardown takes back at the end, as far as the run got.
 #[derive(Default)]
-pub(super) struct Held {
+pub(super) struct PendingTeardown {
     pub(super) cluster: Option<Cluster>,
     pub(super) deployer: Option<Arc<Deployer>>,
     /// What a scenario has scaled and not put back yet, as it was before.
@@ -66,13 +66,13 @@ impl Context {
             inventory,
             evidence,
             scratch,
-            held: Mutex::default(),
+            pending_teardown: Mutex::default(),
         })
     }
 
     /// Looks at, or changes, what teardown takes back.
-    pub(super) fn hold<R>(&self, change: impl FnOnce(&mut Held) -> R) -> R {
-        change(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(super) fn pending_teardown<R>(&self, change: impl FnOnce(&mut PendingTeardown) -> R) -> R {
+        change(&mut self.pending_teardown.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Says that a stage begins, and when that was.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
-use super::{Context, address, ground::Images, stopped::Stopped};
+use super::{Context, address, checks, provision::Images, stopped::Stopped};
 use crate::{
     cluster::{
         self, Cluster, Origin,
@@ -90,7 +90,7 @@ pub(super) async fn deploy<'run>(
     images: Images,
 ) -> Result<Quickstart<'run>, Stopped> {
     let deployer = Arc::new(Deployer::new(site(context, &cluster, &images)));
-    context.hold(|held| held.deployer = Some(Arc::clone(&deployer)));
+    context.pending_teardown(|pending| pending.deployer = Some(Arc::clone(&deployer)));
     write_charts(context, release, plan)?;
     let addresses = address::assign_addresses(
         context.host.clone(),
@@ -173,9 +173,8 @@ fn write_charts(context: &Context, release: &Release, plan: &Plan) -> Result<(),
 
 /// Makes the namespace, and applies what the provider requires and no command of the guide installs.
 async fn prepare_cluster(context: &Context, deployer: &Deployer, plan: &Plan) -> Result<(), Stopped> {
-    let decision = |check: &str, sentence: &str, finding| Decision::new(Stage::Deployment, check, sentence, finding);
     deployer.ensure_namespace().await.map_err(|fault| {
-        let decision = decision("namespace", "the namespace exists", fault.into());
+        let decision = checks::NAMESPACE.decision("the namespace exists", fault.into());
         Stopped::at(&context.events, decision)
     })?;
     let requirements = &plan.requirements;
@@ -185,12 +184,12 @@ async fn prepare_cluster(context: &Context, deployer: &Deployer, plan: &Plan) ->
     let sentence = format!("{} CRDs that the provider requires are established", requirements.len());
     match deployer.apply(requirements, None).await {
         Ok(()) => {
-            let decision = decision("requirements", &sentence, Finding::Holds);
+            let decision = checks::REQUIREMENTS.decision(sentence, Finding::Holds);
             context.events.decide(decision);
             Ok(())
         }
         Err(fault) => {
-            let decision = decision("requirements", &sentence, fault.into());
+            let decision = checks::REQUIREMENTS.decision(sentence, fault.into());
             Err(Stopped::at(&context.events, decision))
         }
     }
@@ -208,7 +207,7 @@ async fn await_dns(
     };
     let sentence = "CoreDNS is available";
     let fault = Fault::shown(sentence, Cause::new(CauseCode::ClusterNotCreated).because(why));
-    let decision = Decision::new(Stage::Cluster, "cluster-dns", sentence, fault.into());
+    let decision = checks::CLUSTER_DNS.decision(sentence, fault.into());
     Err(Stopped::at(&context.events, decision))
 }
 

@@ -6,19 +6,17 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
+    checks::ENDPOINT_ANSWERS,
     models::Models,
     scenarios::{self, PROMPT},
     stopped::Stopped,
 };
 use crate::{
     probe::Probe,
-    record::{Decision, Event, Events, Stage, Subject},
-    scenario::{Capability, NoChanger, Scenario, Selection, Target},
+    record::{Event, Events, Stage, Subject},
+    scenario::{Capability, NoChanges, Scenario, Selection, Target},
     verdict::{Cause, CauseCode, Fault, Finding},
 };
-
-/// The check that the endpoint answers at all.
-const ANSWERS: &str = "endpoint-answers";
 
 /// What an endpoint without a cluster is asked to prove.
 #[derive(Debug, Clone)]
@@ -146,7 +144,7 @@ impl EndpointRun {
 
     /// Names of the checks that must be decided.
     pub(super) fn expected(&self) -> Vec<String> {
-        let mut checks = vec![ANSWERS.to_owned()];
+        let mut checks = vec![ENDPOINT_ANSWERS.name.into_owned()];
         if self.target.has_answered {
             checks.extend(scenarios::expected(&self.scenarios(), &self.target));
         }
@@ -171,14 +169,14 @@ impl EndpointRun {
         if !self.target.has_answered {
             let cause = Cause::new(CauseCode::EndpointNotAnswering).because(answer.brief());
             let fault = Fault::shown("an answer of any kind", cause);
-            let decision = Decision::new(Stage::Scenarios, ANSWERS, sentence, fault.into());
+            let decision = ENDPOINT_ANSWERS.decision(sentence, fault.into());
             let stopped = Stopped::at(events, decision.shown_by(answer.exchange()));
             let why = "the endpoint does not answer; nothing was sent";
             scenarios::skip(&self.scenarios(), why, events);
             return Err(stopped);
         }
-        events.decide(Decision::new(Stage::Scenarios, ANSWERS, sentence, Finding::Holds).took(answer.took));
-        scenarios::perform(&self.scenarios(), &self.probe, &self.target, &NoChanger, events).await;
+        events.decide(ENDPOINT_ANSWERS.decision(sentence, Finding::Holds).took(answer.took));
+        scenarios::perform(&self.scenarios(), &self.probe, &self.target, &NoChanges, events).await;
         Ok(())
     }
 }

@@ -1,17 +1,19 @@
 //! The release, its guide and the plan: what is said of them, and what must be had before anything is made.
 
-use super::{Context, Strictness, ground::Images, stopped::Stopped};
+use super::{
+    Context, Strictness,
+    checks::{GUIDE_UNDERSTOOD, SCHEMAS, STRICT},
+    provision::Images,
+    stopped::Stopped,
+};
 use crate::{
     check,
     host::in_words,
     plan::{Action, CarriedOutBy, Plan},
-    record::{Decision, Stage},
+    record::Stage,
     release::{Release, schemas},
     verdict::{Cause, CauseCode, Fault, Finding, Weight},
 };
-
-/// The check that every command of the guide is understood.
-const UNDERSTOOD: &str = "guide-understood";
 
 /// Names of the checks that must be decided: every step that does something and decides, every check.
 pub(super) fn expected(plan: &Plan) -> Vec<String> {
@@ -25,7 +27,10 @@ pub(super) fn expected(plan: &Plan) -> Vec<String> {
         .filter(|step| step.weight == Weight::Gate && does_something(&step.action))
         .map(|step| step.check.clone());
     let checks = check::CHECKS.iter().map(|check| check.name.to_owned());
-    steps.chain(checks).chain([UNDERSTOOD.to_owned()]).collect()
+    steps
+        .chain(checks)
+        .chain([GUIDE_UNDERSTOOD.name.into_owned()])
+        .collect()
 }
 
 /// Says what the release is, and whether every command of its guide is understood.
@@ -45,9 +50,7 @@ pub(super) fn present(context: &Context, release: &Release, plan: &Plan) {
         plan.subject.variant,
         plan.subject.provider
     );
-    context
-        .events
-        .decide(Decision::new(Stage::Release, UNDERSTOOD, sentence, finding));
+    context.events.decide(GUIDE_UNDERSTOOD.decision(sentence, finding));
 }
 
 /// The plan for these images, with all the objects that it applies. Its ledger is said.
@@ -70,7 +73,7 @@ pub(super) async fn complete(context: &Context, mut plan: Plan, images: &Images)
         Err(error) => {
             let cause = Cause::new(CauseCode::HostToolFailed).because(in_words(&error));
             let fault = Fault::shown("the Gateway API CRDs that the provider needs", cause);
-            let decision = Decision::new(Stage::Images, "schemas", "CRDs can be had", fault.into());
+            let decision = SCHEMAS.decision("CRDs can be had", fault.into());
             Err(Stopped::at(&context.events, decision))
         }
     }
@@ -83,8 +86,6 @@ pub(super) fn judge_strictness(context: &Context) {
         let why = format!("`--strict` allows no deviation from the guide, and the ledger has {deviations}");
         let sentence = "the run follows the guide to the letter";
         let finding = Finding::Undecided { why };
-        context
-            .events
-            .decide(Decision::new(Stage::Release, "strict", sentence, finding));
+        context.events.decide(STRICT.decision(sentence, finding));
     }
 }

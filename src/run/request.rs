@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::{
-    conditions,
+    checks, conditions,
     deployment::Quickstart,
     judging::judge,
     observation, pool,
@@ -18,7 +18,7 @@ use crate::{
     host::poll,
     plan::{Request, Step},
     probe::{Answer, Outgoing, Probe},
-    record::{Decision, Stage},
+    record::Stage,
     verdict::{Cause, CauseCode, Fault, Finding},
 };
 
@@ -150,7 +150,7 @@ pub(super) async fn blame_outage_on_the_cluster(quickstart: &Quickstart<'_>) {
         let cause = Cause::new(CauseCode::ApiServerAway).because(trouble);
         let fault = Fault::shown("the API server answers", cause);
         let sentence = "the API server does not answer while requests fail";
-        let decision = Decision::new(Stage::Request, "api-server", sentence, fault.into());
+        let decision = checks::API_SERVER.decision(sentence, fault.into());
         quickstart.context.events.decide(decision);
     }
 }
@@ -185,7 +185,7 @@ pub(super) async fn say_bypass(quickstart: &Quickstart<'_>, absent: &str) -> Res
         ));
         let finding = Finding::broken("no answer goes around the endpoint picker", brief, cause);
         let sentence = "the pool fails open: answers come without the endpoint picker";
-        let decision = Decision::new(Stage::Request, "endpoint-picker-bypassed", sentence, finding);
+        let decision = checks::ENDPOINT_PICKER_BYPASSED.decision(sentence, finding);
         events.decide(decision.advisory().shown_by(answer.exchange()));
     }
     Ok(())

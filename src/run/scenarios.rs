@@ -6,7 +6,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    changing::Changing,
+    changing::ClusterChanges,
     deployment::Quickstart,
     models::Models,
     picker, pool,
@@ -19,7 +19,7 @@ use crate::{
     probe::Probe,
     record::{Event, Events, Stage},
     release::ErrorBody,
-    scenario::{self, Capability, Changer, Role, Scenario, Selection, Target},
+    scenario::{self, Capability, ChangeExecutor, Role, Scenario, Selection, Target},
 };
 
 /// What is asked where a scenario says nothing in particular. As the guides ask.
@@ -45,12 +45,12 @@ pub(super) async fn perform_selected(quickstart: &Quickstart<'_>, asked: &Asked)
     };
     match target {
         Ok(mut target) => {
-            let changing = Changing::new(quickstart, &asked.reached.outgoing, &probe, &asked.seen);
-            target.unchangeable = unchangeable(&changing);
+            let changes = ClusterChanges::new(quickstart, &asked.reached.outgoing, &probe, &asked.seen);
+            target.unchangeable = unchangeable(&changes);
             context.events.send(Event::Expected {
                 checks: expected(&scenarios, &target),
             });
-            perform(&scenarios, &probe, &target, &changing, &context.events).await;
+            perform(&scenarios, &probe, &target, &changes, &context.events).await;
         }
         Err(why) => skip(&scenarios, &why, &context.events),
     }
@@ -69,14 +69,14 @@ pub(super) async fn perform(
     scenarios: &[&Scenario],
     probe: &Probe,
     target: &Target,
-    changer: &impl Changer,
+    executor: &impl ChangeExecutor,
     events: &Events,
 ) {
     let mut spoilt: Option<String> = None;
     for scenario in scenarios {
         match &spoilt {
             Some(why) => scenario::leave_out(scenario, target, why, events),
-            None => spoilt = scenario::perform(scenario, probe, target, changer, events).await,
+            None => spoilt = scenario::perform(scenario, probe, target, executor, events).await,
         }
     }
 }
@@ -162,8 +162,8 @@ fn in_order(scenarios: &[Scenario]) -> Vec<&Scenario> {
     scenarios
 }
 
-fn unchangeable(changing: &Changing<'_>) -> BTreeMap<Role, String> {
-    let why = |role| Some((role, changing.deployments(role).err()?));
+fn unchangeable(changes: &ClusterChanges<'_>) -> BTreeMap<Role, String> {
+    let why = |role| Some((role, changes.deployments(role).err()?));
     [Role::ModelServer, Role::EndpointPicker]
         .into_iter()
         .filter_map(why)

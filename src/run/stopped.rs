@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::checks;
 use crate::{
     host::in_words,
     probe::Probe,
@@ -34,7 +35,7 @@ impl Stopped {
 /// The decision that quickproof itself failed.
 pub(super) fn harness_failed(stage: Stage, expected: &str, actual: &str) -> Decision {
     let fault = Fault::shown(expected, Cause::new(CauseCode::HarnessError).because(actual));
-    Decision::new(stage, "harness", "quickproof itself failed", fault.into())
+    checks::harness(stage).decision("quickproof itself failed", fault.into())
 }
 
 /// What sends requests, each of which ends within `limit`.

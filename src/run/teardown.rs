@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Context, Keep, signals};
+use super::{Context, Keep, checks, signals};
 use crate::{
     cluster::{
         Cluster,
@@ -10,7 +10,7 @@ use crate::{
         teardown::{Fate, Teardown, Which},
     },
     evidence,
-    record::{Decision, Event, Stage},
+    record::{Event, Stage},
     verdict::Finding,
 };
 
@@ -21,7 +21,7 @@ const EVIDENCE_BUDGET: Duration = Duration::from_secs(15);
 
 /// Gathers evidence where it is needed, and takes away what the run made.
 pub(super) async fn run(context: Context) {
-    let (deployer, cluster) = context.hold(|held| (held.deployer.take(), held.cluster.take()));
+    let (deployer, cluster) = context.pending_teardown(|pending| (pending.deployer.take(), pending.cluster.take()));
     if let Some(deployer) = &deployer {
         let gathered = evidence::gather(
             &deployer.site.client,
@@ -50,7 +50,8 @@ pub(super) async fn run(context: Context) {
     };
     if left.is_empty() {
         context.events.decide(
-            Decision::new(Stage::Cleanup, "cleanup", "everything made was removed", Finding::Holds)
+            checks::CLEANUP
+                .decision("everything made was removed", Finding::Holds)
                 .took(began.elapsed())
                 .advisory(),
         );

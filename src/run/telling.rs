@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What is said of a run before anything of it happens.
-pub(super) struct Beginning {
+pub(super) struct RunHeader {
     /// The run's id.
     pub(super) run: String,
     /// What is tested.
@@ -24,8 +24,8 @@ pub(super) struct Beginning {
     pub(super) expected: Vec<String>,
 }
 
-/// Who hears of a run.
-pub(super) struct Hearers {
+/// Who is given the events of a run.
+pub(super) struct Listeners {
     /// The reports that are written.
     pub(super) outputs: Outputs,
     /// The live reporter.
@@ -37,37 +37,37 @@ pub(super) struct Hearers {
 /// Says that a run begins, lets its middle say what happens, says that it ended, and returns the record; never fails.
 pub(super) async fn told<F: Future<Output = ()>>(
     host: &Host,
-    beginning: Beginning,
-    hearers: Hearers,
+    header: RunHeader,
+    listeners: Listeners,
     middle: impl FnOnce(Events) -> F,
 ) -> RunRecord {
-    let span = tracing::info_span!("run", id = %beginning.run);
-    tell(host, beginning, hearers, middle).instrument(span).await
+    let span = tracing::info_span!("run", id = %header.run);
+    tell(host, header, listeners, middle).instrument(span).await
 }
 
 async fn tell<F: Future<Output = ()>>(
     host: &Host,
-    beginning: Beginning,
-    hearers: Hearers,
+    header: RunHeader,
+    listeners: Listeners,
     middle: impl FnOnce(Events) -> F,
 ) -> RunRecord {
     let (events, receiver) = Events::channel();
-    let Hearers {
+    let Listeners {
         outputs,
         reporter,
         redactor,
-    } = hearers;
+    } = listeners;
     let writer = tokio::spawn(report::write(receiver, outputs, reporter, redactor));
     let began = Instant::now();
     events.send(Event::Began {
-        run: beginning.run,
+        run: header.run,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         at: host.now(),
-        subject: beginning.subject,
-        command: beginning.command,
+        subject: header.subject,
+        command: header.command,
     });
     events.send(Event::Expected {
-        checks: beginning.expected,
+        checks: header.expected,
     });
     middle(events.clone()).await;
     events.send(Event::Ended {

@@ -13,7 +13,7 @@ use kube::{
 
 pub(super) use crate::cluster::ready::{has_labels, is_ready};
 
-use super::{deployment::Quickstart, stopped::Stopped};
+use super::{checks, deployment::Quickstart, stopped::Stopped};
 use crate::{
     cluster::{
         ready::is_observed,
@@ -23,7 +23,7 @@ use crate::{
     deploy::Deployer,
     images::{self, ImageRef},
     manifest::Object,
-    record::{Decision, Stage},
+    record::Stage,
     verdict::{Cause, CauseCode, Fault, Finding},
 };
 
@@ -186,8 +186,11 @@ async fn await_one(quickstart: &Quickstart<'_>, object: &Object) -> Result<(), N
             context.events.waiting(Stage::Deployment, title.clone(), seen);
         })
         .await;
-    let check = format!("workload:{namespace}/{name}");
-    let decision = |sentence, finding| Decision::new(Stage::Deployment, check, sentence, finding).took(began.elapsed());
+    let decision = |sentence, finding| {
+        checks::workload(namespace, name)
+            .decision(sentence, finding)
+            .took(began.elapsed())
+    };
     let cause = match waited {
         Ok(ready) => {
             let sentence = format!("{title} has {ready} of {ready} pods ready");

@@ -1,7 +1,7 @@
 //! Steps that change what they are performed on: what is changed, what is done meanwhile, and that it is taken back.
 //!
 //! The form holds the promise: the steps of a change stand inside of it, so that taking it back cannot be forgotten. How a
-//! change is made is the business of a [`Changer`]; nothing here knows a cluster.
+//! change is made is the business of a [`ChangeExecutor`]; nothing here knows a cluster.
 
 use std::future::Future;
 
@@ -103,36 +103,36 @@ impl Change {
 
 /// What came of making a change or of taking one back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Changed {
+pub struct ChangeResult {
     /// What is the case now, as one sentence without a full stop.
     pub(crate) sentence: String,
     /// Whether it is as it should be.
     pub(crate) finding: Finding,
 }
 
-/// What changes are made to.
+/// Makes changes, and takes them back.
 ///
 /// Each method waits until what it says is so, or will not be; none of them leaves anything unsaid that it has changed.
-pub trait Changer {
+pub trait ChangeExecutor {
     /// Makes a change, and gives what is under test the time to notice. A change that failed may stand in part, so it is
     /// taken back all the same.
-    fn make(&self, change: Change) -> impl Future<Output = Changed>;
+    fn make(&self, change: Change) -> impl Future<Output = ChangeResult>;
 
     /// Takes a change back, and proves that every object is as it was before.
-    fn take_back(&self, change: Change) -> impl Future<Output = Changed>;
+    fn take_back(&self, change: Change) -> impl Future<Output = ChangeResult>;
 
     /// Shows that what is under test serves again, once every object is as it was.
-    fn recover(&self, change: Change) -> impl Future<Output = Changed>;
+    fn recover(&self, change: Change) -> impl Future<Output = ChangeResult>;
 }
 
 /// Where nothing can be changed: an endpoint that somebody else runs. No scenario that changes anything gets here, since
 /// each needs [`super::Capability::Cluster`].
 #[derive(Debug, Clone, Copy, Default)]
-pub struct NoChanger;
+pub struct NoChanges;
 
-impl NoChanger {
-    fn nothing() -> Changed {
-        Changed {
+impl NoChanges {
+    fn nothing() -> ChangeResult {
+        ChangeResult {
             sentence: "nothing is changed".to_owned(),
             finding: Finding::Undecided {
                 why: "there is nothing here that may be changed".to_owned(),
@@ -141,16 +141,16 @@ impl NoChanger {
     }
 }
 
-impl Changer for NoChanger {
-    async fn make(&self, _: Change) -> Changed {
+impl ChangeExecutor for NoChanges {
+    async fn make(&self, _: Change) -> ChangeResult {
         Self::nothing()
     }
 
-    async fn take_back(&self, _: Change) -> Changed {
+    async fn take_back(&self, _: Change) -> ChangeResult {
         Self::nothing()
     }
 
-    async fn recover(&self, _: Change) -> Changed {
+    async fn recover(&self, _: Change) -> ChangeResult {
         Self::nothing()
     }
 }

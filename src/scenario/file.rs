@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::{AnsweredBy, Method, Needs, Releases, Role, ServiceLevel, Wanted, When, duration};
+use super::{AnsweredBy, Inclusion, Method, Needs, Releases, Role, ServiceLevel, Wanted, duration};
 use crate::{probe::load::Rate, verdict::Weight};
 
 /// What is proven beyond the guide's own request: requests, and what their answers must be.
@@ -33,7 +33,7 @@ pub(super) struct ScenarioFile {
     pub(super) weight: Weight,
     /// When it is performed: `always`, or only when it is `asked` for by `--scenario`.
     #[serde(default)]
-    pub(super) when: When,
+    pub(super) when: Inclusion,
     /// What is done, in order.
     #[schemars(length(min = 1))]
     pub(super) steps: Vec<StepFile>,

@@ -1,13 +1,13 @@
 //! Performing a scenario: sends what its steps say and decides what they expect.
 //!
-//! Knows no cluster and no command line: changes go through a [`Changer`]. What is sent is bounded by the probe's own limits
+//! Knows no cluster and no command line: changes go through a [`ChangeExecutor`]. What is sent is bounded by the probe's own limits
 //! and by each step's `within`.
 
 use std::{collections::BTreeSet, time::Instant};
 
 use futures::StreamExt as _;
 
-use super::{Changer, LoadStep, RequestStep, Scenario, Step, Target, Variables, judge, load};
+use super::{ChangeExecutor, LoadStep, RequestStep, Scenario, Step, Target, Variables, judge, load};
 use crate::{
     check::wire,
     probe::{Answer, Outgoing, Probe},
@@ -47,7 +47,7 @@ pub async fn perform(
     scenario: &Scenario,
     probe: &Probe,
     target: &Target,
-    changer: &impl Changer,
+    executor: &impl ChangeExecutor,
     events: &Events,
 ) -> Option<String> {
     if let Some(why) = target.lacks(scenario) {
@@ -71,7 +71,7 @@ pub async fn perform(
             }
             Step::Request(step) => performing.send(step).await,
             Step::Load(step) => performing.load(step).await,
-            Step::With(step) => spoilt = performing.with(step, changer).await,
+            Step::With(step) => spoilt = performing.with(step, executor).await,
         }
     }
     events.note(

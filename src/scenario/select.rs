@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use super::{Scenario, When, suggest};
+use super::{Inclusion, Scenario, suggest};
 
 /// What was typed to choose scenarios: a name or a regular expression for whole names; with a `!` before it what is left
 /// out.
@@ -119,7 +119,7 @@ pub fn unknown(name: &str, scenarios: &[Scenario]) -> SelectError {
 }
 
 /// The scenarios that patterns choose, in their order. Where none is chosen by a pattern it is all, but for those that are
-/// performed only when they are asked for ([`When::Asked`]).
+/// performed only when they are asked for ([`Inclusion::Asked`]).
 ///
 /// # Errors
 /// A pattern fits no scenario, or none is left.
@@ -140,7 +140,7 @@ pub fn select(scenarios: &[Scenario], patterns: &[Pattern]) -> Result<Selection,
         .iter()
         .filter(|scenario| !chooses || fits(scenario, Takes::In))
         .filter(|scenario| !fits(scenario, Takes::Out))
-        .partition(|scenario| chooses || scenario.when == When::Always);
+        .partition(|scenario| chooses || scenario.when == Inclusion::Always);
     if performed.is_empty() {
         return Err(SelectError::NoneLeft {
             names: suggest::listed(&names),

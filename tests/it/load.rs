@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use quickproof::{
     probe::Probe,
     record::{Events, RunRecord},
-    scenario::{self, NoChanger, Target},
+    scenario::{self, NoChanges, Target},
     verdict::Finding,
 };
 
@@ -49,7 +49,7 @@ async fn loaded(ask: Ask, server: &Served, bound: Duration) -> RunRecord {
         ..Target::default()
     };
     let (events, mut heard) = Events::channel();
-    scenario::perform(&scenario, &Probe::new(bound).unwrap(), &target, &NoChanger, &events).await;
+    scenario::perform(&scenario, &Probe::new(bound).unwrap(), &target, &NoChanges, &events).await;
     drop(events);
     let mut record = RunRecord::default();
     while let Some(event) = heard.recv().await {

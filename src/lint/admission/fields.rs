@@ -42,10 +42,10 @@ pub(super) fn unreadable(examined: &Examined<'_>, file: &RepoPath, error: &Manif
 /// Whether a reader types the address of a file, or of the bundle that it is part of. Of a file that cannot be read no
 /// plan knows objects, so that plans do not tell.
 fn is_typed(examined: &Examined<'_>, file: &RepoPath) -> bool {
-    let typed = examined.readers().iter().flat_map(|reader| &reader.typed);
-    let mut words = typed
-        .filter(|typed| typed.role != Role::Cleanup)
-        .flat_map(|typed| &typed.program.words);
+    let commands = examined.readers().iter().flat_map(|reader| &reader.commands);
+    let mut words = commands
+        .filter(|command| command.role != Role::Cleanup)
+        .flat_map(|command| &command.program.words);
     words.any(|word| match classify(&word.shown()) {
         Reference::File { path, .. } => path == file.as_str(),
         Reference::Directory { path, .. } => path == CRDS && file.as_str().starts_with(CRDS),

@@ -7,8 +7,8 @@ use super::{
 };
 use crate::lint::{
     containers,
+    planned_objects::{Lookup, Placed, PlannedObjects},
     pods::{Container, items},
-    world::{Placed, Sought, World},
 };
 
 /// The group of roles and bindings.
@@ -20,7 +20,7 @@ const OF_EACH_CLUSTER: &[&str] = &["admin", "cluster-admin", "edit", "view"];
 
 pub(super) fn check(checker: &mut Checker<'_, '_>) {
     for kind in ["RoleBinding", "ClusterRoleBinding"] {
-        for binding in checker.world.of_kind(kind) {
+        for binding in checker.planned.of_kind(kind) {
             role(checker, binding);
             subjects(checker, binding);
         }
@@ -43,8 +43,8 @@ fn role(checker: &mut Checker<'_, '_>, binding: Placed<'_>) {
     if kind == "ClusterRole" && (name.starts_with("system:") || OF_EACH_CLUSTER.contains(&name)) {
         return;
     }
-    let sought = checker.world.find(Some(GROUP), kind, binding.namespace, name);
-    if checker.is_absent(&ROLE_MISSING, &sought, &format!("a {kind} `{name}`")) {
+    let lookup = checker.planned.find(Some(GROUP), kind, binding.namespace, name);
+    if checker.is_absent(&ROLE_MISSING, &lookup, &format!("a {kind} `{name}`")) {
         let message = format!("{title} gives the {kind} `{name}`, which no step makes");
         let made = format!("{kind}s: {}", checker.made(kind));
         checker
@@ -61,12 +61,12 @@ fn subjects(checker: &mut Checker<'_, '_>, binding: Placed<'_>) {
         };
         let namespace = subject["namespace"].as_str().unwrap_or(binding.namespace);
         // Accounts of other namespaces are those of what is installed by others.
-        if name == "default" || !checker.world.uses_namespace(namespace) {
+        if name == "default" || !checker.planned.uses_namespace(namespace) {
             continue;
         }
-        let sought = checker.world.find(Some(""), "ServiceAccount", namespace, name);
+        let lookup = checker.planned.find(Some(""), "ServiceAccount", namespace, name);
         let account = format!("service account `{namespace}/{name}`");
-        if checker.is_absent(&BINDING_SUBJECT, &sought, &format!("a {account}")) {
+        if checker.is_absent(&BINDING_SUBJECT, &lookup, &format!("a {account}")) {
             let title = binding.object.title();
             let message = format!("{title} gives its role to the {account}, which no step makes");
             let made = format!("service accounts: {}", checker.made("ServiceAccount"));
@@ -90,7 +90,7 @@ fn picker(checker: &mut Checker<'_, '_>) {
         .filter(|kind| tag.is_none_or(|tag| kind.is_in(tag)))
         .map(|kind| kind.name.as_str())
         .collect();
-    for pods in all_pods(checker.world) {
+    for pods in all_pods(checker.planned) {
         let is_picker = |one: &Container<'_>| containers::value(&containers::flags(one.value), "pool-name").is_some();
         let Some(container) = pods.spec.containers().into_iter().find(is_picker) else {
             continue;
@@ -103,12 +103,12 @@ fn picker(checker: &mut Checker<'_, '_>) {
                 let spec = &crd.value["spec"];
                 spec["group"] == group && spec["names"]["plural"] == plural
             });
-            if !has_crd || may_watch(checker.world, pods.placed.namespace, account, &group, &plural) {
+            if !has_crd || may_watch(checker.planned, pods.placed.namespace, account, &group, &plural) {
                 continue;
             }
-            let sought = checker.world.absent("RoleBinding", usize::MAX);
+            let lookup = checker.planned.absent("RoleBinding", usize::MAX);
             let what = format!("a role that lets `{account}` watch {plural}.{group}");
-            if checker.is_absent(&PICKER_ACCESS, &sought, &what) {
+            if checker.is_absent(&PICKER_ACCESS, &lookup, &what) {
                 let message = format!(
                     "the endpoint picker may not watch {plural}.{group}: no role gives it to the account `{account}`"
                 );
@@ -130,19 +130,19 @@ fn resource_of(kind: &str) -> (String, String) {
 }
 
 /// Whether a binding gives an account a role that lets it list and watch a resource in a namespace.
-fn may_watch(world: &World<'_>, namespace: &str, account: &str, group: &str, plural: &str) -> bool {
-    let bindings = world
+fn may_watch(planned: &PlannedObjects<'_>, namespace: &str, account: &str, group: &str, plural: &str) -> bool {
+    let bindings = planned
         .of_kind("RoleBinding")
         .filter(|binding| binding.namespace == namespace);
-    let mut bindings = bindings.chain(world.of_kind("ClusterRoleBinding"));
+    let mut bindings = bindings.chain(planned.of_kind("ClusterRoleBinding"));
     bindings.any(|binding| {
         let is_bound = items(&binding.object.value["subjects"]).any(|(_, subject)| {
             let of = subject["namespace"].as_str().unwrap_or(binding.namespace);
             subject["kind"] == "ServiceAccount" && subject["name"] == account && of == namespace
         });
         let role = binding.text("/roleRef/kind").zip(binding.text("/roleRef/name"));
-        let role = role.map(|(kind, name)| world.find(Some(GROUP), kind, binding.namespace, name));
-        let Some(Sought::Here(role)) = role.filter(|_| is_bound) else {
+        let role = role.map(|(kind, name)| planned.find(Some(GROUP), kind, binding.namespace, name));
+        let Some(Lookup::Found(role)) = role.filter(|_| is_bound) else {
             return false;
         };
         items(&role.object.value["rules"]).any(|(_, rule)| {

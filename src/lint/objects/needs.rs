@@ -9,8 +9,8 @@ use super::{
 };
 use crate::lint::{
     Rule,
+    planned_objects::{Lookup, Placed},
     pods::{PodSpec, items},
-    world::{Placed, Sought},
 };
 
 /// The ConfigMap that every namespace has (Kubernetes v1.20 and later).
@@ -28,7 +28,7 @@ struct Need<'a> {
 }
 
 pub(super) fn check(checker: &mut Checker<'_, '_>) {
-    for pods in all_pods(checker.world) {
+    for pods in all_pods(checker.planned) {
         for need in needs(&pods.spec) {
             of_need(checker, pods.placed, &need);
         }
@@ -107,20 +107,20 @@ fn of_need(checker: &mut Checker<'_, '_>, placed: Placed<'_>, need: &Need<'_>) {
         return;
     }
     let title = placed.object.title();
-    let mut literals = checker.world.secrets.iter();
+    let mut literals = checker.planned.secrets.iter();
     let literal =
         literals.find(|secret| *kind == "Secret" && secret.name == *name && secret.namespace == placed.namespace);
-    let keys: Vec<&str> = match (literal, checker.world.find(Some(""), kind, placed.namespace, name)) {
+    let keys: Vec<&str> = match (literal, checker.planned.find(Some(""), kind, placed.namespace, name)) {
         (Some(literal), _) => literal.keys.clone(),
         // The key of such a Secret is put in by the cluster.
-        (None, Sought::Here(found)) if found.text("/type") == Some("kubernetes.io/service-account-token") => return,
-        (None, Sought::Here(found)) => {
+        (None, Lookup::Found(found)) if found.text("/type") == Some("kubernetes.io/service-account-token") => return,
+        (None, Lookup::Found(found)) => {
             let fields = ["data", "stringData", "binaryData"].into_iter();
             let fields = fields.filter_map(|field| found.object.value[field].as_object());
             fields.flat_map(Map::keys).map(String::as_str).collect()
         }
-        (None, sought) => {
-            if checker.is_absent(rule, &sought, &format!("a {kind} `{name}`")) {
+        (None, lookup) => {
+            if checker.is_absent(rule, &lookup, &format!("a {kind} `{name}`")) {
                 let message = format!("the pods of {title} need the {kind} `{name}`, which no step makes");
                 let made = format!("{kind}s in `{}`: {}", placed.namespace, checker.made(kind));
                 checker

@@ -13,8 +13,8 @@ use super::{
 use crate::lint::{
     Rule, Severity,
     containers::{self, flags},
+    planned_objects::{Lookup, Placed, PlannedObjects},
     pods::{self, PodSpec},
-    world::{Placed, Sought, World},
 };
 
 /// The port of an endpoint picker where a pool names none (`portNumber` of `inference.networking.x-k8s.io/v1alpha2`).
@@ -59,9 +59,9 @@ impl Pods<'_> {
 }
 
 /// The pods of every object of the plan.
-pub(super) fn all_pods<'a>(world: &World<'a>) -> Vec<Pods<'a>> {
+pub(super) fn all_pods<'a>(planned: &PlannedObjects<'a>) -> Vec<Pods<'a>> {
     let mut all = Vec::new();
-    for placed in &world.objects {
+    for placed in &planned.objects {
         for spec in pods::pod_specs(placed.object) {
             let above = spec.pointer.strip_suffix("/spec").unwrap_or_default();
             let labels = placed
@@ -98,12 +98,12 @@ pub(super) fn selects(pool: &Placed<'_>, pods: &Pods<'_>) -> bool {
 }
 
 pub(super) fn check(checker: &mut Checker<'_, '_>) {
-    let pods = all_pods(checker.world);
-    for pool in checker.world.of_kind("InferencePool") {
+    let pods = all_pods(checker.planned);
+    for pool in checker.planned.of_kind("InferencePool") {
         of_pool(checker, pool, &pods);
         picker(checker, pool);
     }
-    for service in checker.world.of_kind("Service") {
+    for service in checker.planned.of_kind("Service") {
         of_service(checker, service, &pods);
     }
     for of_picker in &pods {
@@ -114,8 +114,8 @@ pub(super) fn check(checker: &mut Checker<'_, '_>) {
 impl Checker<'_, '_> {
     /// Whether there is certainly no pod with some labels; where that is not known, it is said.
     fn has_no_pod(&mut self, rule: &Rule, labels: &str) -> bool {
-        let sought = self.world.absent("Deployment", usize::MAX);
-        self.is_absent(rule, &sought, &format!("a pod with {labels}"))
+        let lookup = self.planned.absent("Deployment", usize::MAX);
+        self.is_absent(rule, &lookup, &format!("a pod with {labels}"))
     }
 }
 
@@ -189,8 +189,8 @@ fn picker(checker: &mut Checker<'_, '_>, pool: Placed<'_>) {
         return;
     };
     let refers = format!("the pool `{}` refers to", pool.object.name());
-    let sought = checker.world.find(Some(""), "Service", pool.namespace, name);
-    if let Sought::Here(service) = sought {
+    let lookup = checker.planned.find(Some(""), "Service", pool.namespace, name);
+    if let Lookup::Found(service) = lookup {
         let port = ["port/number", "portNumber"].into_iter().find_map(|port| {
             let pointer = format!("{field}/{port}");
             Some((pool.at(&pointer)?.as_u64()?, pointer))
@@ -206,7 +206,7 @@ fn picker(checker: &mut Checker<'_, '_>, pool: Placed<'_>) {
                 .because(format!("its ports are {offered:?}"))
                 .way_out("name a port that the Service has");
         }
-    } else if checker.is_absent(&PICKER_SERVICE, &sought, &format!("a Service `{name}`")) {
+    } else if checker.is_absent(&PICKER_SERVICE, &lookup, &format!("a Service `{name}`")) {
         let message = format!("{refers} the Service `{name}`, which no step makes");
         let made = format!("Services: {}", checker.made("Service"));
         checker
@@ -277,15 +277,15 @@ fn told_pool(checker: &mut Checker<'_, '_>, of_picker: &Pods<'_>) {
         };
         let namespace = told("pool-namespace").unwrap_or(of_picker.placed.namespace);
         let group = told("pool-group");
-        let sought = checker.world.find(group, "InferencePool", namespace, name);
-        if checker.is_absent(&PICKER_POOL, &sought, &format!("a pool `{name}`")) {
+        let lookup = checker.planned.find(group, "InferencePool", namespace, name);
+        if checker.is_absent(&PICKER_POOL, &lookup, &format!("a pool `{name}`")) {
             let flag = flags.iter().find(|flag| flag.name == "pool-name");
             let pointer = flag.and_then(|flag| flag.index).map_or_else(
                 || container.pointer.clone(),
                 |index| format!("{}/args/{}", container.pointer, index + 1),
             );
             let of_group = group.map(|group| format!(" of {group}")).unwrap_or_default();
-            let pools = checker.world.of_kind("InferencePool");
+            let pools = checker.planned.of_kind("InferencePool");
             let pools =
                 listed(pools.map(|pool| format!("{}/{} of {}", pool.namespace, pool.object.name(), pool.group())));
             let message =

@@ -9,8 +9,8 @@ use crate::{
     lint::{
         Severity,
         caret::caret,
+        planned_objects::{DEFAULT_NAMESPACE, Lookup, Placed},
         pods::items,
-        world::{DEFAULT_NAMESPACE, Placed, Sought},
     },
     plan::Action,
 };
@@ -29,18 +29,18 @@ const NEEDED: &[(&str, &str)] = &[(
 const KINDS: &[&str] = &["Gateway", "HTTPRoute", "InferencePool", "Service"];
 
 pub(super) fn check(checker: &mut Checker<'_, '_>) {
-    for route in checker.world.of_kind("HTTPRoute") {
+    for route in checker.planned.of_kind("HTTPRoute") {
         parents(checker, route);
         backends(checker, route);
     }
-    for rule in checker.world.of_kind("DestinationRule") {
+    for rule in checker.planned.of_kind("DestinationRule") {
         host(checker, rule);
     }
-    for policy in &checker.world.objects {
+    for policy in &checker.planned.objects {
         policy_targets(checker, *policy);
     }
     for kind in ["InferenceModel", "InferenceObjective"] {
-        for model in checker.world.of_kind(kind) {
+        for model in checker.planned.of_kind(kind) {
             pool_of_model(checker, model);
         }
     }
@@ -54,8 +54,8 @@ fn parents(checker: &mut Checker<'_, '_>, route: Placed<'_>) {
             continue;
         };
         let namespace = parent["namespace"].as_str().unwrap_or(route.namespace);
-        let sought = checker.world.find(None, "Gateway", namespace, name);
-        if checker.is_absent(&ROUTE_PARENT, &sought, &format!("a Gateway `{name}`")) {
+        let lookup = checker.planned.find(None, "Gateway", namespace, name);
+        if checker.is_absent(&ROUTE_PARENT, &lookup, &format!("a Gateway `{name}`")) {
             let route_name = route.object.name();
             let message = format!("the route `{route_name}` belongs to the Gateway `{name}`, which no step makes");
             let made = format!("Gateways: {}", checker.made("Gateway"));
@@ -77,14 +77,14 @@ fn backends(checker: &mut Checker<'_, '_>, route: Placed<'_>) {
             };
             let pointer = format!("/spec/rules/{rule}/backendRefs/{index}");
             let namespace = backend["namespace"].as_str().unwrap_or(route.namespace);
-            let sought = checker.world.find(Some(group), kind, namespace, name);
-            if kind == "InferencePool" && matches!(sought, Sought::Unknown(None)) {
+            let lookup = checker.planned.find(Some(group), kind, namespace, name);
+            if kind == "InferencePool" && matches!(lookup, Lookup::Unknown(None)) {
                 unwatched(checker, route, group, &format!("{pointer}/group"));
             }
-            if !checker.is_absent(&ROUTE_BACKEND, &sought, &format!("an {kind} `{name}`")) {
+            if !checker.is_absent(&ROUTE_BACKEND, &lookup, &format!("an {kind} `{name}`")) {
                 continue;
             }
-            let mut alike = checker.world.of_kind(kind);
+            let mut alike = checker.planned.of_kind(kind);
             let other = alike.find(|other| other.object.name() == name && other.namespace == namespace);
             let sends = format!("the route `{}` sends to the {kind} `{name}`", route.object.name());
             let (field, message) = match other.as_ref().map(Placed::group) {
@@ -142,11 +142,11 @@ fn host(checker: &mut Checker<'_, '_>, rule: Placed<'_>) {
         return;
     };
     let service = service_of(host, rule.namespace);
-    let Some((name, namespace)) = service.filter(|(_, namespace)| checker.world.uses_namespace(namespace)) else {
+    let Some((name, namespace)) = service.filter(|(_, namespace)| checker.planned.uses_namespace(namespace)) else {
         return;
     };
-    let sought = checker.world.find(Some(""), "Service", namespace, name);
-    if checker.is_absent(&DESTINATION_HOST, &sought, &format!("a Service `{name}`")) {
+    let lookup = checker.planned.find(Some(""), "Service", namespace, name);
+    if checker.is_absent(&DESTINATION_HOST, &lookup, &format!("a Service `{name}`")) {
         let message = format!(
             "the rule `{}` is for the host `{host}`, which no step makes",
             rule.object.name()
@@ -177,12 +177,12 @@ fn policy_targets(checker: &mut Checker<'_, '_>, policy: Placed<'_>) {
         }
         let group = target["group"].as_str().unwrap_or_default();
         let namespace = target["namespace"].as_str().unwrap_or(policy.namespace);
-        let sought = checker.world.find(Some(group), kind, namespace, name);
+        let lookup = checker.planned.find(Some(group), kind, namespace, name);
         let wanted = format!("{kind} `{name}` of `{group}`");
-        if !checker.is_absent(&POLICY_TARGET, &sought, &format!("an {wanted}")) {
+        if !checker.is_absent(&POLICY_TARGET, &lookup, &format!("an {wanted}")) {
             continue;
         }
-        let is_named_elsewhere = checker.world.of_kind(kind).any(|one| one.object.name() == name);
+        let is_named_elsewhere = checker.planned.of_kind(kind).any(|one| one.object.name() == name);
         let field = if is_named_elsewhere { "group" } else { "name" };
         let message = format!("{} is for the {wanted}, which no step makes", policy.object.title());
         let made = format!("{kind}s: {}", checker.made_by_group(kind));
@@ -205,8 +205,8 @@ fn pool_of_model(checker: &mut Checker<'_, '_>, model: Placed<'_>) {
     // Where none is named, the group is that of the object itself in `v1alpha2`, and that of the pool's v1 later; either
     // way one pool of the name is enough here.
     let group = model.text("/spec/poolRef/group");
-    let sought = checker.world.find(group, "InferencePool", model.namespace, name);
-    if checker.is_absent(&MODEL_POOL, &sought, &format!("a pool `{name}`")) {
+    let lookup = checker.planned.find(group, "InferencePool", model.namespace, name);
+    if checker.is_absent(&MODEL_POOL, &lookup, &format!("a pool `{name}`")) {
         let of_group = group.map(|group| format!(" of `{group}`")).unwrap_or_default();
         let title = model.object.title();
         let message = format!("{title} is for the pool `{name}`{of_group}, which no step makes");
@@ -224,7 +224,7 @@ fn pool_of_model(checker: &mut Checker<'_, '_>, model: Placed<'_>) {
 
 /// Requests of the guide to a Service by its name.
 fn requests(checker: &mut Checker<'_, '_>) {
-    for step in &checker.world.plan.steps {
+    for step in &checker.planned.plan.steps {
         let Action::Request(request) = &step.action else {
             continue;
         };
@@ -237,19 +237,19 @@ fn requests(checker: &mut Checker<'_, '_>) {
         let host = authority.split(':').next().unwrap_or_default();
         let is_inside = |(name, namespace): &(&str, &str)| {
             let is_address = name.chars().all(|sign| sign.is_ascii_digit());
-            is_whole && !is_address && *name != "localhost" && checker.world.uses_namespace(namespace)
+            is_whole && !is_address && *name != "localhost" && checker.planned.uses_namespace(namespace)
         };
         let Some((name, namespace)) = service_of(host, DEFAULT_NAMESPACE).filter(is_inside) else {
             continue;
         };
-        let sought = checker.world.find(Some(""), "Service", namespace, name);
-        if checker.is_absent(&REQUEST_HOST, &sought, &format!("a Service `{name}`")) {
+        let lookup = checker.planned.find(Some(""), "Service", namespace, name);
+        if checker.is_absent(&REQUEST_HOST, &lookup, &format!("a Service `{name}`")) {
             let place = caret(checker.examined, &step.from.file, step.from.line, host);
             let message = format!("the request goes to the Service `{name}`, which no step makes");
             let made = format!("Services: {}", checker.made("Service"));
             let added = checker.findings.add(&REQUEST_HOST, place, message);
             added.because(made).way_out("name the Service that the guide makes");
-            added.only_for(checker.world.offer);
+            added.only_for(checker.planned.offer);
         }
     }
 }

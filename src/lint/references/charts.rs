@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     guide::Argument,
-    lint::{ChartFiles, Examined, caret::ReaderChecker, reader::Typed},
+    lint::{ChartFiles, Examined, caret::ReaderChecker, reader::ReaderCommand},
     manifest::Object,
     plan::own_chart,
     record::Provenance,
@@ -22,14 +22,14 @@ struct Install {
     set: Vec<String>,
 }
 
-pub(super) fn check(checker: &mut ReaderChecker<'_, '_>, typed: &Typed) {
-    let Some(install) = install(typed) else {
+pub(super) fn check(checker: &mut ReaderChecker<'_, '_>, command: &ReaderCommand) {
+    let Some(install) = install(command) else {
         return;
     };
-    let (examined, at, reference) = (checker.examined, &typed.program.at, &install.reference);
+    let (examined, at, reference) = (checker.examined, &command.program.at, &install.reference);
     let Some(name) = own_chart(reference, &examined.layout.charts) else {
         if reference.contains("://") {
-            foreign(checker, typed, &install);
+            foreign(checker, command, &install);
         }
         return;
     };
@@ -47,7 +47,7 @@ pub(super) fn check(checker: &mut ReaderChecker<'_, '_>, typed: &Typed) {
             .add(&CHART_MISSING, at, reference, message)
             .because(format!("it has {}", known.join(", ")))
             .way_out("install a chart that the release has")
-            .at_most(at_most(typed.role));
+            .at_most(at_most(command.role));
         return;
     };
     match install.version.as_ref().map(Argument::known) {
@@ -65,11 +65,11 @@ pub(super) fn check(checker: &mut ReaderChecker<'_, '_>, typed: &Typed) {
     }
 }
 
-fn install(typed: &Typed) -> Option<Install> {
-    if typed.program.name != "helm" {
+fn install(command: &ReaderCommand) -> Option<Install> {
+    if command.program.name != "helm" {
         return None;
     }
-    let arguments = typed.program.arguments().ok()?;
+    let arguments = command.program.arguments().ok()?;
     let [verb, _, .., reference] = arguments.positional.as_slice() else {
         return None;
     };
@@ -85,7 +85,7 @@ fn install(typed: &Typed) -> Option<Install> {
 }
 
 /// A chart of another project.
-fn foreign(checker: &mut ReaderChecker<'_, '_>, typed: &Typed, install: &Install) {
+fn foreign(checker: &mut ReaderChecker<'_, '_>, command: &ReaderCommand, install: &Install) {
     let name = install.reference.rsplit('/').next().unwrap_or_default();
     let version = install.version.as_ref().map(Argument::known);
     let (message, way_out) = match version {
@@ -100,7 +100,7 @@ fn foreign(checker: &mut ReaderChecker<'_, '_>, typed: &Typed, install: &Install
         Some(_) => return,
     };
     checker
-        .add(&CHART_UNPINNED, &typed.program.at, &install.reference, message)
+        .add(&CHART_UNPINNED, &command.program.at, &install.reference, message)
         .way_out(way_out);
 }
 

@@ -14,7 +14,7 @@ use crate::{
         openai,
     },
     record::{LoadFigures, RunRecord},
-    scenario::{Library, NoChanger, Step, expected, perform as perform_scenario, read},
+    scenario::{Library, NoChanges, Step, expected, perform as perform_scenario, read},
     verdict::{CauseCode, Fault, Finding, Weight},
 };
 
@@ -323,7 +323,7 @@ async fn performed(scenario: &Scenario, base: String) -> RunRecord {
     record.fold(&Event::Expected {
         checks: expected(scenario, &target),
     });
-    perform_scenario(scenario, &probe, &target, &NoChanger, &events).await;
+    perform_scenario(scenario, &probe, &target, &NoChanges, &events).await;
     drop(events);
     while let Some(event) = heard.recv().await {
         record.fold(&event);
@@ -426,7 +426,7 @@ fn the_shipped_load_is_advisory_must_be_asked_for_and_lasts_half_a_minute() {
     let shipped = library.scenarios.iter().find(|one| one.name == "smoke-load").unwrap();
     assert_eq!(
         (shipped.weight, shipped.when),
-        (Weight::Advisory, crate::scenario::When::Asked)
+        (Weight::Advisory, crate::scenario::Inclusion::Asked)
     );
     let [Step::Load(step)] = shipped.steps.as_slice() else {
         panic!("one load");

@@ -10,7 +10,7 @@ use wiremock::{
 use super::*;
 use crate::{
     record::{Event, RunRecord},
-    scenario::{Capability, Library, NoChanger, read},
+    scenario::{Capability, Library, NoChanges, read},
     verdict::{CauseCode, Fault, Outcome, add_up},
 };
 
@@ -72,7 +72,7 @@ async fn performed(scenario: &Scenario, target: &Target) -> RunRecord {
     record.fold(&Event::Expected {
         checks: expected(scenario, target),
     });
-    perform(scenario, &probe, target, &NoChanger, &events).await;
+    perform(scenario, &probe, target, &NoChanges, &events).await;
     drop(events);
     while let Some(event) = heard.recv().await {
         record.fold(&event);
@@ -395,7 +395,7 @@ async fn silence_is_the_endpoints_own_where_it_answered_before(#[case] before: b
     let scenario = scenario("- request: {path: /v1/models, expect: {answer: success}}\n");
     let probe = Probe::new(Duration::from_millis(50)).unwrap();
     let (events, mut heard) = Events::channel();
-    perform(&scenario, &probe, &target, &NoChanger, &events).await;
+    perform(&scenario, &probe, &target, &NoChanges, &events).await;
     drop(events);
     let mut record = RunRecord::default();
     while let Some(event) = heard.recv().await {

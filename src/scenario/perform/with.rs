@@ -6,7 +6,7 @@ use super::Performing;
 use crate::{
     record::Decision,
     scenario::{
-        Changed, Changer, Scenario, Step, Target, WithStep,
+        ChangeExecutor, ChangeResult, Scenario, Step, Target, WithStep,
         change::{CHANGED, ChangeCheck, RECOVERED, RESTORED},
     },
     verdict::{Finding, Weight},
@@ -14,9 +14,9 @@ use crate::{
 
 impl Performing<'_> {
     /// Makes the change, performs the steps, takes it back. Returns why nothing more may be performed, where that is so.
-    pub(super) async fn with(&mut self, step: &WithStep, changer: &impl Changer) -> Option<String> {
+    pub(super) async fn with(&mut self, step: &WithStep, executor: &impl ChangeExecutor) -> Option<String> {
         let began = Instant::now();
-        let came = changer.make(step.change).await;
+        let came = executor.make(step.change).await;
         let stands = came.finding == Finding::Holds;
         self.decide_changed(step, &CHANGED, came, began);
         if stands {
@@ -36,12 +36,12 @@ impl Performing<'_> {
             let left_out = super::unperformed(self.scenario, &step.steps, self.target, &why);
             self.decide(left_out);
         }
-        self.take_back(step, changer).await
+        self.take_back(step, executor).await
     }
 
-    async fn take_back(&mut self, step: &WithStep, changer: &impl Changer) -> Option<String> {
+    async fn take_back(&mut self, step: &WithStep, executor: &impl ChangeExecutor) -> Option<String> {
         let began = Instant::now();
-        let came = changer.take_back(step.change).await;
+        let came = executor.take_back(step.change).await;
         let is_back = came.finding == Finding::Holds;
         self.decide_changed(step, &RESTORED, came, began);
         if !is_back {
@@ -57,7 +57,7 @@ impl Performing<'_> {
             return Some(self.spoilt(why));
         }
         let began = Instant::now();
-        let came = changer.recover(step.change).await;
+        let came = executor.recover(step.change).await;
         let serves = came.finding == Finding::Holds;
         self.decide_changed(step, &RECOVERED, came, began);
         (!serves).then(|| self.spoilt("requests are not answered as before"))
@@ -67,7 +67,7 @@ impl Performing<'_> {
         format!("after the scenario {} {why}", self.scenario.name)
     }
 
-    fn decide_changed(&mut self, step: &WithStep, check: &ChangeCheck, came: Changed, began: Instant) {
+    fn decide_changed(&mut self, step: &WithStep, check: &ChangeCheck, came: ChangeResult, began: Instant) {
         let decision = decision(self.scenario, step, check, &came.sentence, came.finding);
         self.decide(vec![decision.took(began.elapsed())]);
     }

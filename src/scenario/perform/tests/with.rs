@@ -1,4 +1,4 @@
-//! Steps inside of a change, with a changer that notes what it is asked and fails where the test says so.
+//! Steps inside of a change, with an executor that notes what it is asked and fails where the test says so.
 
 use std::{
     collections::BTreeSet,
@@ -9,11 +9,11 @@ use rstest::rstest;
 
 use super::*;
 use crate::{
-    scenario::{Change, Changed, Changer, Role},
+    scenario::{Change, ChangeExecutor, ChangeResult, Role},
     verdict::Fault,
 };
 
-/// Where a changer fails.
+/// Where an executor fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fails {
     Never,
@@ -39,30 +39,30 @@ impl Noting {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn note(&self, what: &'static str, fails: Fails, code: CauseCode) -> Changed {
+    fn note(&self, what: &'static str, fails: Fails, code: CauseCode) -> ChangeResult {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(what);
         let finding = if self.fails == fails {
             Finding::broken(what.to_owned(), "it is not", code)
         } else {
             Finding::Holds
         };
-        Changed {
+        ChangeResult {
             sentence: what.to_owned(),
             finding,
         }
     }
 }
 
-impl Changer for Noting {
-    async fn make(&self, _: Change) -> Changed {
+impl ChangeExecutor for Noting {
+    async fn make(&self, _: Change) -> ChangeResult {
         self.note("made", Fails::Making, CauseCode::StepTimedOut)
     }
 
-    async fn take_back(&self, _: Change) -> Changed {
+    async fn take_back(&self, _: Change) -> ChangeResult {
         self.note("taken back", Fails::TakingBack, CauseCode::ChangeNotTakenBack)
     }
 
-    async fn recover(&self, _: Change) -> Changed {
+    async fn recover(&self, _: Change) -> ChangeResult {
         self.note("recovered", Fails::Recovering, CauseCode::EndpointPickerUnreachable)
     }
 }
@@ -87,7 +87,7 @@ fn on_a_cluster(server: &MockServer) -> Target {
     }
 }
 
-async fn performed_with(text: &str, target: &Target, changer: &Noting) -> (RunRecord, Option<String>) {
+async fn performed_with(text: &str, target: &Target, executor: &Noting) -> (RunRecord, Option<String>) {
     let scenario = read("a.yaml", text.as_bytes()).unwrap();
     let (events, mut heard) = Events::channel();
     let mut record = RunRecord::default();
@@ -95,7 +95,7 @@ async fn performed_with(text: &str, target: &Target, changer: &Noting) -> (RunRe
         checks: expected(&scenario, target),
     });
     let probe = Probe::new(Duration::from_millis(500)).unwrap();
-    let spoilt = perform(&scenario, &probe, target, changer, &events).await;
+    let spoilt = perform(&scenario, &probe, target, executor, &events).await;
     drop(events);
     while let Some(event) = heard.recv().await {
         record.fold(&event);
@@ -134,9 +134,9 @@ async fn empty_pool() -> MockServer {
 #[tokio::test]
 async fn a_change_is_made_before_its_steps_and_taken_back_after_them() {
     let server = empty_pool().await;
-    let changer = Noting::new(Fails::Never);
-    let (record, spoilt) = performed_with(UNDER, &on_a_cluster(&server), &changer).await;
-    assert_eq!(changer.asked(), ["made", "taken back", "recovered"]);
+    let executor = Noting::new(Fails::Never);
+    let (record, spoilt) = performed_with(UNDER, &on_a_cluster(&server), &executor).await;
+    assert_eq!(executor.asked(), ["made", "taken back", "recovered"]);
     assert_eq!(
         order(&record),
         [
@@ -155,9 +155,9 @@ async fn a_change_is_made_before_its_steps_and_taken_back_after_them() {
 #[tokio::test]
 async fn a_change_is_taken_back_after_a_step_that_fails_and_the_blame_is_not_of_what_is_not_there() {
     let server = model_server().await;
-    let changer = Noting::new(Fails::Never);
-    let (record, spoilt) = performed_with(UNDER, &on_a_cluster(&server), &changer).await;
-    assert_eq!(changer.asked(), ["made", "taken back", "recovered"]);
+    let executor = Noting::new(Fails::Never);
+    let (record, spoilt) = performed_with(UNDER, &on_a_cluster(&server), &executor).await;
+    assert_eq!(executor.asked(), ["made", "taken back", "recovered"]);
     assert_eq!(broken(&record), ["a/during/status"]);
     let finding = findings(&record)["a/during/status"];
     let Finding::Broken(Fault { cause, .. }) = finding else {
@@ -175,9 +175,9 @@ async fn a_change_is_taken_back_after_a_step_that_nobody_answers() {
         .respond_with(ResponseTemplate::new(503).set_delay(Duration::from_mins(10)))
         .mount(&server)
         .await;
-    let changer = Noting::new(Fails::Never);
-    let (record, _) = performed_with(UNDER, &on_a_cluster(&server), &changer).await;
-    assert_eq!(changer.asked(), ["made", "taken back", "recovered"]);
+    let executor = Noting::new(Fails::Never);
+    let (record, _) = performed_with(UNDER, &on_a_cluster(&server), &executor).await;
+    assert_eq!(executor.asked(), ["made", "taken back", "recovered"]);
     let finding = findings(&record)["a/during/answer-came"];
     assert!(
         matches!(finding, Finding::Broken(fault) if fault.cause.code == CauseCode::EmptyPoolAnsweredOtherwise),
@@ -188,9 +188,9 @@ async fn a_change_is_taken_back_after_a_step_that_nobody_answers() {
 #[tokio::test]
 async fn where_a_change_cannot_be_made_nothing_is_sent_and_it_is_taken_back_all_the_same() {
     let server = empty_pool().await;
-    let changer = Noting::new(Fails::Making);
-    let (record, spoilt) = performed_with(UNDER, &on_a_cluster(&server), &changer).await;
-    assert_eq!(changer.asked(), ["made", "taken back", "recovered"]);
+    let executor = Noting::new(Fails::Making);
+    let (record, spoilt) = performed_with(UNDER, &on_a_cluster(&server), &executor).await;
+    assert_eq!(executor.asked(), ["made", "taken back", "recovered"]);
     assert_eq!(broken(&record), ["a/away/changed"]);
     let skipped = findings(&record)["a/during/status"];
     assert!(
@@ -211,9 +211,9 @@ async fn where_it_is_not_as_before_nothing_more_is_performed(
     #[case] said: &str,
 ) {
     let server = empty_pool().await;
-    let changer = Noting::new(fails);
+    let executor = Noting::new(fails);
     let target = on_a_cluster(&server);
-    let (record, spoilt) = performed_with(UNDER, &target, &changer).await;
+    let (record, spoilt) = performed_with(UNDER, &target, &executor).await;
     assert_eq!(broken(&record), [check]);
     let skipped = findings(&record)["a/after/models-list"];
     assert!(
@@ -270,14 +270,14 @@ async fn what_may_not_be_changed_is_not_touched(
     #[case] said: &str,
 ) {
     let server = model_server().await;
-    let changer = Noting::new(Fails::Never);
+    let executor = Noting::new(Fails::Never);
     let target = Target {
         capabilities,
         unchangeable,
         ..target(&server)
     };
-    let (record, spoilt) = performed_with(UNDER, &target, &changer).await;
-    assert_eq!((changer.asked(), spoilt), (Vec::new(), None));
+    let (record, spoilt) = performed_with(UNDER, &target, &executor).await;
+    assert_eq!((executor.asked(), spoilt), (Vec::new(), None));
     let skipped = findings(&record)["a"];
     assert!(
         matches!(skipped, Finding::Skipped { why } if why.contains(said)),

@@ -29,9 +29,9 @@ const OF_THE_CLUSTER: &[&str] = &[
     "StorageClass",
 ];
 
-/// The objects of one plan.
+/// The objects of one plan, and the steps of which it is not known what they make.
 #[derive(Debug)]
-pub(super) struct World<'a> {
+pub(super) struct PlannedObjects<'a> {
     /// The combination.
     pub(super) offer: &'a Offer,
     /// The plan.
@@ -72,11 +72,11 @@ struct UnknownObjects {
     why: Option<String>,
 }
 
-/// What became of looking for an object.
+/// What looking for an object found.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Sought<'a> {
+pub(super) enum Lookup<'a> {
     /// A step makes it.
-    Here(Placed<'a>),
+    Found(Placed<'a>),
     /// No step makes it.
     Absent,
     /// A step whose objects are not known may make it; with what would have to be known, where that is to be said.
@@ -105,11 +105,11 @@ pub(super) fn group_of(api_version: &str) -> &str {
     api_version.split_once('/').map_or("", |(group, _)| group)
 }
 
-impl<'a> World<'a> {
+impl<'a> PlannedObjects<'a> {
     /// The objects of a combination's plan; `None` where it has none.
     pub(super) fn of(examined: &'a Examined<'_>, combination: &'a Combination) -> Option<Self> {
         let plan = combination.plan.as_ref().ok()?;
-        let mut world = Self {
+        let mut planned = Self {
             offer: &combination.offer,
             plan,
             objects: Vec::new(),
@@ -118,7 +118,7 @@ impl<'a> World<'a> {
         };
         for (number, step) in plan.steps.iter().enumerate() {
             match &step.action {
-                _ if step.known.is_some() && may_make_objects(step) => world.unknown.push(UnknownObjects {
+                _ if step.known.is_some() && may_make_objects(step) => planned.unknown.push(UnknownObjects {
                     step: number,
                     kinds: only_crds(step).then(|| Arc::new(BTreeSet::from([CRD.to_owned()]))),
                     why: None,
@@ -128,7 +128,7 @@ impl<'a> World<'a> {
                     name,
                     literals,
                     namespace,
-                } => world.secrets.push(Literal {
+                } => planned.secrets.push(Literal {
                     name,
                     namespace: namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE),
                     keys: literals.iter().map(|(key, _)| key.as_str()).collect(),
@@ -138,8 +138,8 @@ impl<'a> World<'a> {
                     namespace,
                     ..
                 } => match ChartUse::of(&step.action).and_then(|chart| examined.rendered.get(&chart)) {
-                    Some(Ok(objects)) => world.place(number, objects, namespace.as_deref()),
-                    rendered => world.unknown.push(UnknownObjects {
+                    Some(Ok(objects)) => planned.place(number, objects, namespace.as_deref()),
+                    rendered => planned.unknown.push(UnknownObjects {
                         step: number,
                         kinds: examined.kinds_of_chart(directory),
                         why: Some(match rendered {
@@ -148,19 +148,19 @@ impl<'a> World<'a> {
                         }),
                     }),
                 },
-                Action::Unsupported { why } if may_make_objects(step) => world.unknown.push(UnknownObjects {
+                Action::Unsupported { why } if may_make_objects(step) => planned.unknown.push(UnknownObjects {
                     step: number,
                     kinds: None,
                     why: Some(format!("`{}` is not understood: {why}", step.command)),
                 }),
                 action => {
                     if let Makes::Objects { objects, namespace } = action.facts().makes {
-                        world.place(number, objects, namespace);
+                        planned.place(number, objects, namespace);
                     }
                 }
             }
         }
-        Some(world)
+        Some(planned)
     }
 
     fn place(&mut self, step: usize, objects: &'a [Object], namespace: Option<&'a str>) {
@@ -188,7 +188,7 @@ impl<'a> World<'a> {
     }
 
     /// Looks for an object. `group` is `None` where any will do.
-    pub(super) fn find(&self, group: Option<&str>, kind: &str, namespace: &str, name: &str) -> Sought<'_> {
+    pub(super) fn find(&self, group: Option<&str>, kind: &str, namespace: &str, name: &str) -> Lookup<'_> {
         let namespace = if OF_THE_CLUSTER.contains(&kind) { "" } else { namespace };
         let found = self.objects.iter().find(|placed| {
             placed.object.kind() == kind
@@ -196,21 +196,21 @@ impl<'a> World<'a> {
                 && placed.namespace == namespace
                 && group.is_none_or(|group| placed.group() == group)
         });
-        found.map_or_else(|| self.absent(kind, usize::MAX), |placed| Sought::Here(*placed))
+        found.map_or_else(|| self.absent(kind, usize::MAX), |placed| Lookup::Found(*placed))
     }
 
     /// What is known of something of a kind that none of the known objects is: whether a step before `step` may make it.
-    pub(super) fn absent(&self, kind: &str, step: usize) -> Sought<'_> {
+    pub(super) fn absent(&self, kind: &str, step: usize) -> Lookup<'_> {
         let may_hold = |one: &&UnknownObjects| one.kinds.as_ref().is_none_or(|kinds| kinds.contains(kind));
         let mut before = self.unknown.iter().filter(|one| one.step < step).filter(may_hold);
         match before.next() {
-            Some(first) => Sought::Unknown(
+            Some(first) => Lookup::Unknown(
                 first
                     .why
                     .as_deref()
-                    .or_else(|| before.find_map(|hole| hole.why.as_deref())),
+                    .or_else(|| before.find_map(|unknown| unknown.why.as_deref())),
             ),
-            None => Sought::Absent,
+            None => Lookup::Absent,
         }
     }
 

@@ -1,17 +1,22 @@
-//! The ground of the run: images, programs, the cluster.
+//! Providing what a run needs before anything is deployed: images, programs, the cluster.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
 };
 
-use super::{Context, OrderError, engine_answers, stopped::Stopped};
+use super::{
+    Context, OrderError,
+    checks::{self, RunCheck},
+    engine_answers,
+    stopped::Stopped,
+};
 use crate::{
     cluster::{self, Cluster, Origin},
     host::{Host, in_words},
     images::{self, ImageOrigin, ImageRef, ImageSource, Provided},
     plan::{Plan, Step},
-    record::{Decision, Deviation, DeviationKind, Events, Stage},
+    record::{Deviation, DeviationKind, Events, Stage},
     verdict::{Cause, CauseCode, Fault, Finding},
 };
 
@@ -65,10 +70,10 @@ impl Images {
     }
 }
 
-/// Says, in the stage that the run is in, that something of our own or of the machine failed.
-fn failed(events: &Events, check: &str, sentence: &str, code: CauseCode, error: &dyn std::error::Error) -> Stopped {
+/// Says that something of our own or of the machine failed.
+fn failed(events: &Events, check: RunCheck, sentence: &str, code: CauseCode, error: &dyn std::error::Error) -> Stopped {
     let fault = Fault::shown(sentence, Cause::new(code).because(in_words(error)));
-    Stopped::at(events, Decision::new(events.stage(), check, sentence, fault.into()))
+    Stopped::at(events, check.decision(sentence, fault.into()))
 }
 
 /// Sees to the images of a plan and to the programs that its steps call. Nodes that are somebody else's pull images
@@ -96,8 +101,14 @@ pub(super) async fn provide_images(
     for name in programs_needed(plan) {
         let program = images::program(&context.host, &name, &context.events).await;
         let program = program.map_err(|error| {
-            let (check, sentence) = (format!("program:{name}"), format!("{name} is on this machine"));
-            failed(&context.events, &check, &sentence, CauseCode::HostToolFailed, &error)
+            let sentence = format!("{name} is on this machine");
+            failed(
+                &context.events,
+                checks::program(&name),
+                &sentence,
+                CauseCode::HostToolFailed,
+                &error,
+            )
         })?;
         programs.insert(name, program);
     }
@@ -111,7 +122,13 @@ async fn provide(context: &Context, plan: &Plan) -> Result<Provided, Stopped> {
     let provided = images::provide(&context.host, context.order.images, &wanted, events).await;
     let provided = provided.map_err(|error| {
         let sentence = "the images that the plan names are ready";
-        failed(&context.events, "images", sentence, CauseCode::ImagesNotReady, &error)
+        failed(
+            &context.events,
+            checks::IMAGES,
+            sentence,
+            CauseCode::ImagesNotReady,
+            &error,
+        )
     })?;
     events.note(Stage::Images, provided.sentence.clone());
     for image in &provided.images {
@@ -155,7 +172,13 @@ pub(super) async fn open_existing(context: &Context) -> Result<Option<Cluster>, 
     let opened = cluster::open(&context.host, which, context.order.kubeconfig.as_deref()).await;
     opened.map(Some).map_err(|error| {
         let sentence = "the cluster answers";
-        failed(&context.events, "cluster", sentence, CauseCode::ApiServerAway, &error)
+        failed(
+            &context.events,
+            checks::CLUSTER,
+            sentence,
+            CauseCode::ApiServerAway,
+            &error,
+        )
     })
 }
 
@@ -178,22 +201,28 @@ pub(super) async fn ready_cluster(
         let made = cluster::create(host, &context.id, image, &context.inventory, events).await;
         made.map_err(|error| {
             let sentence = "the cluster is ready";
-            failed(events, "cluster", sentence, CauseCode::ClusterNotCreated, &error)
+            failed(events, checks::CLUSTER, sentence, CauseCode::ClusterNotCreated, &error)
         })?
     };
-    context.hold(|held| held.cluster = Some(cluster.clone()));
+    context.pending_teardown(|pending| pending.cluster = Some(cluster.clone()));
     if let Some(provided) = provided {
         let loaded = images::load(host, &provided.load, &cluster.name, events).await;
         loaded.map_err(|error| {
             let sentence = "images are loaded into the node";
-            failed(events, "images-loaded", sentence, CauseCode::ImagesNotReady, &error)
+            failed(
+                events,
+                checks::IMAGES_LOADED,
+                sentence,
+                CauseCode::ImagesNotReady,
+                &error,
+            )
         })?;
     }
     let what = match cluster.origin {
         Origin::Made => format!("kind cluster {} is ready", cluster.name),
         Origin::Existing => format!("cluster {} answers", cluster.name),
     };
-    events.decide(Decision::new(Stage::Cluster, "cluster", what, Finding::Holds).took(began.elapsed()));
+    events.decide(checks::CLUSTER.decision(what, Finding::Holds).took(began.elapsed()));
     note_capacity(&cluster, events).await;
     context.spent(Stage::Cluster, began);
     Ok(cluster)
