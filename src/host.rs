@@ -18,9 +18,11 @@ use tokio::{
 
 mod docker;
 mod poll;
+mod retry;
 
 pub(crate) use docker::docker;
 pub use poll::poll;
+pub(crate) use retry::{Pauses, retry};
 
 /// What the program may know of its machine: variables, directories, programs, the clock.
 #[derive(Debug, Clone)]

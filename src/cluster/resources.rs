@@ -7,9 +7,12 @@ use kube::{
     api::{ApiResource, DynamicObject, GroupVersionKind},
     discovery::{self, Discovery, Scope},
 };
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::Instant};
 
-use crate::{cluster::watching::Placement, host::in_words};
+use crate::{
+    cluster::watching::Placement,
+    host::{Pauses, in_words, retry},
+};
 
 /// A resource and where its objects live.
 #[derive(Debug, Clone)]
@@ -52,6 +55,13 @@ impl fmt::Display for Trouble {
     }
 }
 
+impl Trouble {
+    /// Whether the same call may go through later.
+    fn is_away(&self) -> bool {
+        matches!(self, Self::Away { .. })
+    }
+}
+
 /// Tells refusals from outages.
 pub(crate) fn trouble(error: &Error) -> Trouble {
     match error {
@@ -74,8 +84,11 @@ pub(crate) fn trouble(error: &Error) -> Trouble {
     }
 }
 
-/// First pause before an API call is tried again; it doubles up to two seconds.
+/// First pause before an API call is tried again.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// How long the API server may be away before a step of a run gives up.
 pub(crate) const AWAY_LIMIT: Duration = Duration::from_secs(90);
@@ -88,24 +101,22 @@ pub(crate) async fn persistently<T, F>(limit: Duration, mut call: impl FnMut() -
 where
     F: Future<Output = Result<T, Error>>,
 {
-    let began = std::time::Instant::now();
-    let mut pause = FIRST_PAUSE;
-    loop {
+    let began = Instant::now();
+    let once = || {
         let remaining = limit.saturating_sub(began.elapsed()).max(Duration::from_secs(1));
-        let away = match tokio::time::timeout(remaining, call()).await {
-            Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(error)) => match trouble(&error) {
-                Trouble::Away { what } => what,
-                refused @ Trouble::Refused { .. } => return Err(refused),
-            },
-            Err(_) => format!("no answer within {} s", remaining.as_secs()),
-        };
-        if began.elapsed() + pause >= limit {
-            return Err(Trouble::Away { what: away });
+        let answering = tokio::time::timeout(remaining, call());
+        async move {
+            match answering.await {
+                Ok(answer) => answer.map_err(|error| trouble(&error)),
+                Err(_) => Err(Trouble::Away {
+                    what: format!("no answer within {} s", remaining.as_secs()),
+                }),
+            }
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_secs(2));
-    }
+    };
+    let in_time = |pause: &Duration| began.elapsed() + *pause < limit;
+    let pauses = Pauses::doubling(FIRST_PAUSE, LONGEST_PAUSE).take_while(in_time);
+    retry(pauses, once, Trouble::is_away, |_| ()).await
 }
 
 /// The API of a resource. One that lives in namespaces is looked for in this one, or in all where there is none.

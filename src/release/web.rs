@@ -17,7 +17,7 @@ use reqwest::{
 };
 use url::Url;
 
-use crate::host::{Host, in_words};
+use crate::host::{Host, Pauses, in_words, retry};
 
 /// How long a connection may take to be made.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -28,8 +28,11 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 /// How long one answer may take as a whole.
 const ANSWER_LIMIT: Duration = Duration::from_mins(5);
 
-/// How often a request is sent again when infrastructure fails it, and how long before each.
-const PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1500)];
+/// How often a request is sent again when infrastructure fails it.
+const MOST_RETRIES: usize = 2;
+
+/// How long before the first time; before the second it is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(600);
 
 /// How many redirects are followed.
 const MOST_REDIRECTS: usize = 5;
@@ -201,18 +204,13 @@ impl Web {
 
     /// Sends a request, and sends it again where infrastructure fails it; each failure that was got over is noted.
     pub(super) async fn send(&self, request: &WebRequest) -> Result<WebResponse, WebError> {
-        for pause in PAUSES {
-            match self.send_once(request).await {
-                Err(error @ (WebError::Unreachable { .. } | WebError::ServerBroken { .. })) => {
-                    let note = format!("asked again after a failure: {}", in_words(&error));
-                    tracing::info!(?pause, "{note}");
-                    self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
-                    tokio::time::sleep(pause).await;
-                }
-                decided => return decided,
-            }
-        }
-        self.send_once(request).await
+        let pauses = Pauses::doubling(FIRST_PAUSE, 2 * FIRST_PAUSE).take(MOST_RETRIES);
+        let may_pass = |error: &WebError| matches!(error, WebError::Unreachable { .. } | WebError::ServerBroken { .. });
+        let note = |error: &WebError| {
+            let note = format!("asked again after a failure: {}", in_words(error));
+            self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
+        };
+        retry(pauses, || self.send_once(request), may_pass, note).await
     }
 
     /// What should be known of the requests so far.

@@ -17,6 +17,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 
 use super::{Progress, WaitError};
+use crate::host::Pauses;
 
 /// The pause after the first error; it doubles with each one that follows, up to [`LONGEST_PAUSE`]. An API server that has
 /// just come up is asked again soon, unlike with kube's own back-off, which begins at 0.8 s.
@@ -24,23 +25,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-struct Doubling {
-    next: Duration,
-}
-
-impl Iterator for Doubling {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        let pause = self.next;
-        self.next = (pause * 2).min(LONGEST_PAUSE);
-        Some(pause)
-    }
-}
-
-impl Backoff for Doubling {
+impl Backoff for Pauses {
     fn reset(&mut self) {
-        self.next = FIRST_PAUSE;
+        self.reset();
     }
 }
 
@@ -52,6 +39,7 @@ impl Backoff for Doubling {
 /// # Errors
 /// Never, where the API server says that we may not look (401, 403); every other answer of it may change, and is waited
 /// out. Or time is up.
+#[tracing::instrument(name = "wait", level = "debug", skip_all, fields(object = name))]
 pub(crate) async fn until_object<K, T>(
     api: Api<K>,
     name: &str,
@@ -63,7 +51,7 @@ where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     let mut last = "nothing yet".to_owned();
-    let states = watch_object(api, name).backoff(Doubling { next: FIRST_PAUSE });
+    let states = watch_object(api, name).backoff(Pauses::doubling(FIRST_PAUSE, LONGEST_PAUSE));
     pin_mut!(states);
     let watch = async {
         while let Some(state) = states.next().await {
