@@ -73,6 +73,19 @@ pub(crate) struct EndpointPickerSeen {
     pub(crate) ready_pods: Option<f64>,
 }
 
+/// What the requests of the proof have shown.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Proof {
+    /// Their answers; empty while they were not sent.
+    pub(crate) answers: Vec<Answer>,
+    /// Answers to requests that the endpoint picker must all send to one pod, in order; empty where none were sent.
+    pub(crate) steered: Vec<Answer>,
+    /// The images of the endpoint picker's and the pool's containers.
+    pub(crate) images: Vec<RunningImage>,
+    /// The endpoint picker.
+    pub(crate) endpoint_picker: EndpointPickerSeen,
+}
+
 /// Everything that was seen of a deployment under test.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Observation {
@@ -90,16 +103,10 @@ pub(crate) struct Observation {
     pub(crate) rewrites: Vec<Value>,
     /// Variables of the guide that its request names inside single quotes.
     pub(crate) unexpanded: Vec<String>,
-    /// Answers to the requests of the proof; empty while they were not sent.
-    pub(crate) proof: Vec<Answer>,
-    /// Answers to requests that the endpoint picker must all send to one pod, in order; empty where none were sent.
-    pub(crate) steered: Vec<Answer>,
-    /// The images of the endpoint picker's and the pool's containers.
-    pub(crate) images: Vec<RunningImage>,
+    /// What the requests of the proof have shown.
+    pub(crate) proof: Proof,
     /// The least number of pods that must have served them.
     pub(crate) pods_wanted: usize,
-    /// The endpoint picker.
-    pub(crate) endpoint_picker: EndpointPickerSeen,
     /// The metrics that the release's endpoint picker has, by name; `None` where no layout says.
     pub(crate) picker_metrics: Option<Vec<String>>,
     /// The tag that the running endpoint picker must have been built from; `None`: the tag of its image.
@@ -165,7 +172,7 @@ impl Check {
             (JudgeFn::Answer(_), None) => Finding::Undecided {
                 why: "the guide's request was not sent".into(),
             },
-            (JudgeFn::Proof(_), _) if seen.proof.is_empty() => Finding::Skipped {
+            (JudgeFn::Proof(_), _) if seen.proof.answers.is_empty() => Finding::Skipped {
                 why: "the requests of the proof were not sent: the guide's own request failed".into(),
             },
             (JudgeFn::Proof(judge), _) => judge(seen),

@@ -3,7 +3,10 @@
 //! Pure data: a plan is drawn, printed and tested without a cluster. What a variable of the guide holds only at run
 //! time (such as a Gateway's address) stays open in a [`crate::guide::Template`] until the step before has read it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{
     guide::{GuideError, Program},
@@ -65,6 +68,8 @@ pub struct Step {
     pub(crate) programs: Vec<Program>,
     /// What it asks of the cluster; `None` where that is not known without rendering a chart or running a program.
     pub(crate) resources: Option<Resources>,
+    /// The images that it runs, as far as they are known in the same way.
+    pub(crate) images: BTreeSet<String>,
 }
 
 /// Where in a [`crate::guide::GuideBook`] a step's command stands.
@@ -114,8 +119,6 @@ pub struct Plan {
     pub(crate) requirements: Vec<Object>,
     /// CRDs to be had before the run begins, for `requirements` and for steps.
     pub schemas: Vec<Schema>,
-    /// Images that the objects and the provider ask for, where they are known without rendering a chart.
-    pub images: Vec<String>,
     /// The label that bears a Gateway's name on the Service of its proxies.
     pub gateway_label: String,
     /// The value of the tag's `build_ref` that the endpoint picker must report, or `None` where no release is tested or

@@ -22,18 +22,19 @@ use crate::{
 mod address;
 mod changing;
 mod checks;
+mod cluster;
 mod conditions;
 mod context;
 mod deployment;
 pub mod endpoint;
 mod guide;
+mod images;
 mod judging;
 mod models;
 mod observation;
 mod picker;
 mod pool;
 mod proof;
-mod provision;
 mod published;
 mod reach;
 mod request;
@@ -207,7 +208,7 @@ impl Run {
         let plan = draw_whole(&host, order.access, &release, &mut order.options, &mut notes).await?;
         release.notes.append(&mut notes);
         if order.cluster.is_none() {
-            provision::look_for_engine(&host).await?;
+            cluster::look_for_engine(&host).await?;
         }
         let header = RunHeader {
             run: run_id(&host),
@@ -286,11 +287,11 @@ impl Run {
 async fn nouns_in_order(context: &Context, release: &Release, plan: Plan) -> Result<(), Stopped> {
     guide::present(context, release, &plan);
     // Whether the nodes of somebody's cluster ask our registry decides how images are had, so it is opened first.
-    let existing = Stage::Cluster.traced(provision::open_existing(context)).await?;
-    let images = provision::provide_images(context, &plan, existing.as_ref());
+    let existing = Stage::Cluster.traced(cluster::open_existing(context)).await?;
+    let images = images::provide(context, &plan, existing.as_ref());
     let images = Stage::Images.traced(images).await?;
     let plan = guide::complete(context, plan, &images).await?;
-    let cluster = provision::ready_cluster(context, existing, &images);
+    let cluster = cluster::ready(context, existing, &images);
     let cluster = Stage::Cluster.traced(cluster).await?;
     let quickstart = deployment::deploy(context, release, &plan, cluster, images);
     let quickstart = Stage::Deployment.traced(quickstart).await?;

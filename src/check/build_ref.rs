@@ -4,7 +4,17 @@ use super::{Check, JudgeFn, Observation, readable};
 use crate::verdict::{Cause, CauseCode, Finding};
 
 fn expected(seen: &Observation) -> Option<String> {
-    let of_image = || Some(seen.endpoint_picker.image.as_deref()?.rsplit_once(':')?.1.to_owned());
+    let of_image = || {
+        Some(
+            seen.proof
+                .endpoint_picker
+                .image
+                .as_deref()?
+                .rsplit_once(':')?
+                .1
+                .to_owned(),
+        )
+    };
     seen.build_ref.clone().or_else(of_image)
 }
 
@@ -23,7 +33,7 @@ pub(super) const BUILD_REF_IS_THE_TAG: Check = Check {
                 why: "no tag is known for the endpoint picker".into(),
             };
         };
-        let metrics = match readable(seen.endpoint_picker.after.as_ref()) {
+        let metrics = match readable(seen.proof.endpoint_picker.after.as_ref()) {
             Ok(metrics) => metrics,
             Err(finding) => return finding,
         };
@@ -45,19 +55,22 @@ pub(super) const BUILD_REF_IS_THE_TAG: Check = Check {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{EndpointPickerSeen, diagnosis::tests::answer},
+        super::{EndpointPickerSeen, Proof, diagnosis::tests::answer},
         *,
     };
     use crate::probe::metrics::Metrics;
 
     fn seen(metrics: &str, image: &str) -> Observation {
         Observation {
-            proof: vec![answer(200, true, "{}")],
-            endpoint_picker: EndpointPickerSeen {
-                image: Some(image.into()),
-                before: None,
-                after: Some(Ok(Metrics::parse(metrics).unwrap())),
-                ..EndpointPickerSeen::default()
+            proof: Proof {
+                answers: vec![answer(200, true, "{}")],
+                endpoint_picker: EndpointPickerSeen {
+                    image: Some(image.into()),
+                    before: None,
+                    after: Some(Ok(Metrics::parse(metrics).unwrap())),
+                    ..EndpointPickerSeen::default()
+                },
+                ..Proof::default()
             },
             ..Observation::default()
         }

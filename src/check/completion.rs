@@ -62,24 +62,29 @@ pub(super) const GUIDE_ANSWER_IS_A_COMPLETION: Check = Check {
 pub(super) const PROOF_ANSWERS_ARE_COMPLETIONS: Check = Check {
     name: "proof-answers",
     sentence: |seen| {
-        if seen.proof.is_empty() {
+        if seen.proof.answers.is_empty() {
             return "further requests are answered with completions, through the endpoint picker".into();
         }
         format!(
             "{} of {} requests are answered with a completion, through the endpoint picker",
-            seen.proof.iter().filter(|answer| fault(answer, seen).is_none()).count(),
-            seen.proof.len()
+            seen.proof
+                .answers
+                .iter()
+                .filter(|answer| fault(answer, seen).is_none())
+                .count(),
+            seen.proof.answers.len()
         )
     },
     judge: JudgeFn::Proof(|seen| {
         match seen
             .proof
+            .answers
             .iter()
             .find_map(|answer| Some((answer, fault(answer, seen)?)))
         {
             None => Finding::Holds,
             Some((answer, (code, what))) => Finding::broken(
-                format!("{} completions through the endpoint picker", seen.proof.len()),
+                format!("{} completions through the endpoint picker", seen.proof.answers.len()),
                 what,
                 match code {
                     Some(code) => Cause::new(code).because(answer.brief()),
@@ -89,8 +94,8 @@ pub(super) const PROOF_ANSWERS_ARE_COMPLETIONS: Check = Check {
         }
     }),
     shown_by: |seen, _| {
-        let faulty = seen.proof.iter().find(|answer| fault(answer, seen).is_some());
-        faulty.or(seen.proof.first())
+        let faulty = seen.proof.answers.iter().find(|answer| fault(answer, seen).is_some());
+        faulty.or(seen.proof.answers.first())
     },
 };
 
@@ -113,7 +118,10 @@ fn fault(answer: &Answer, seen: &Observation) -> Option<(Option<CauseCode>, Stri
 mod tests {
     use rstest::rstest;
 
-    use super::{super::diagnosis::tests::answer, *};
+    use super::{
+        super::{Proof, diagnosis::tests::answer},
+        *,
+    };
 
     const GOOD: &str = r#"{"id":"cmpl-1","created":1750000000,"object":"text_completion","model":"m",
         "choices":[{"index":0,"text":"x","finish_reason":"stop"}],
@@ -165,7 +173,10 @@ mod tests {
     #[test]
     fn one_answer_around_the_endpoint_picker_breaks_the_proof() {
         let seen = Observation {
-            proof: vec![answer(200, true, GOOD), answer(200, false, GOOD)],
+            proof: Proof {
+                answers: vec![answer(200, true, GOOD), answer(200, false, GOOD)],
+                ..Proof::default()
+            },
             ..Observation::default()
         };
         let finding = PROOF_ANSWERS_ARE_COMPLETIONS.judge(&seen);
@@ -175,10 +186,13 @@ mod tests {
     #[test]
     fn the_proof_is_shown_by_the_first_answer_at_fault_or_else_by_the_first() {
         let mut seen = Observation {
-            proof: vec![
-                answer(200, true, GOOD),
-                answer(200, true, &GOOD.replace("stop", "length")),
-            ],
+            proof: Proof {
+                answers: vec![
+                    answer(200, true, GOOD),
+                    answer(200, true, &GOOD.replace("stop", "length")),
+                ],
+                ..Proof::default()
+            },
             ..Observation::default()
         };
         let shown = |seen: &Observation| {
@@ -186,7 +200,7 @@ mod tests {
             PROOF_ANSWERS_ARE_COMPLETIONS.shown_by(seen, &finding).map(Answer::text)
         };
         assert_eq!(shown(&seen).as_deref(), Some(GOOD));
-        seen.proof.push(answer(503, false, "oh"));
+        seen.proof.answers.push(answer(503, false, "oh"));
         assert_eq!(shown(&seen).as_deref(), Some("oh"));
         assert_eq!(shown(&Observation::default()), None);
     }

@@ -28,13 +28,13 @@ fn counted(metrics: &Metrics, names: &[&str], model: &str) -> Option<f64> {
 }
 
 pub(super) fn both(seen: &Observation) -> Result<(&Metrics, &Metrics), Finding> {
-    let picker = &seen.endpoint_picker;
+    let picker = &seen.proof.endpoint_picker;
     Ok((readable(picker.before.as_ref())?, readable(picker.after.as_ref())?))
 }
 
 fn rise(seen: &Observation) -> Option<f64> {
     let (before, after) = both(seen).ok()?;
-    let model = seen.proof.first()?.request.model()?;
+    let model = seen.proof.answers.first()?.request.model()?;
     let names = names(seen);
     Some(counted(after, &names, &model)? - counted(before, &names, &model).unwrap_or(0.0))
 }
@@ -55,7 +55,7 @@ pub(super) const COUNTER_ROSE_BY_REQUESTS: Check = Check {
                         .into(),
             };
         }
-        let sent = seen.proof.len();
+        let sent = seen.proof.answers.len();
         let expected = format!("the counter rises by {sent}");
         match rise(seen) {
             #[expect(clippy::cast_precision_loss, reason = "a run sends far fewer than 2^52 requests")]
@@ -80,18 +80,21 @@ pub(crate) mod tests {
     use rstest::rstest;
 
     use super::{
-        super::{EndpointPickerSeen, diagnosis::tests::answer},
+        super::{EndpointPickerSeen, Proof, diagnosis::tests::answer},
         *,
     };
 
     /// Two requests that pod-a served, between two looks at these metrics.
     pub(crate) fn seen(before: &str, after: &str) -> Observation {
         Observation {
-            proof: vec![answer(200, true, "{}"), answer(200, true, "{}")],
-            endpoint_picker: EndpointPickerSeen {
-                before: Some(Ok(Metrics::parse(before).unwrap())),
-                after: Some(Ok(Metrics::parse(after).unwrap())),
-                ..EndpointPickerSeen::default()
+            proof: Proof {
+                answers: vec![answer(200, true, "{}"), answer(200, true, "{}")],
+                endpoint_picker: EndpointPickerSeen {
+                    before: Some(Ok(Metrics::parse(before).unwrap())),
+                    after: Some(Ok(Metrics::parse(after).unwrap())),
+                    ..EndpointPickerSeen::default()
+                },
+                ..Proof::default()
             },
             ..Observation::default()
         }
@@ -133,7 +136,7 @@ pub(crate) mod tests {
     #[test]
     fn metrics_that_cannot_be_read_are_not_zero() {
         let mut unread = seen("", "");
-        unread.endpoint_picker.after = Some(Err("401".into()));
+        unread.proof.endpoint_picker.after = Some(Err("401".into()));
         let finding = COUNTER_ROSE_BY_REQUESTS.judge(&unread);
         assert!(matches!(finding, Finding::Broken(fault) if fault.cause.code == CauseCode::MetricsUnreadable));
     }

@@ -5,7 +5,8 @@ use crate::verdict::{Cause, CauseCode, Finding};
 
 /// Images of which both digests are known.
 fn known(seen: &Observation) -> impl Iterator<Item = (&RunningImage, &str, &str)> {
-    seen.images
+    seen.proof
+        .images
         .iter()
         .filter_map(|image| Some((image, image.running.as_deref()?, image.meant.as_deref()?)))
 }
@@ -41,7 +42,10 @@ pub(super) const RUNS_THE_IMAGE_MEANT: Check = Check {
 mod tests {
     use rstest::rstest;
 
-    use super::{super::diagnosis::tests::answer, *};
+    use super::{
+        super::{Proof, diagnosis::tests::answer},
+        *,
+    };
 
     fn image(running: Option<&str>, meant: Option<&str>) -> RunningImage {
         RunningImage {
@@ -59,8 +63,11 @@ mod tests {
     #[case::none_is_known(&[image(Some("sha256:1"), None), image(None, Some("sha256:1"))], None)]
     fn digests_must_be_the_same(#[case] images: &[RunningImage], #[case] holds: Option<bool>) {
         let seen = Observation {
-            proof: vec![answer(200, true, "{}")],
-            images: images.to_vec(),
+            proof: Proof {
+                answers: vec![answer(200, true, "{}")],
+                images: images.to_vec(),
+                ..Proof::default()
+            },
             ..Observation::default()
         };
         let finding = RUNS_THE_IMAGE_MEANT.judge(&seen);

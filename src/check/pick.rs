@@ -63,7 +63,7 @@ pub(super) const PICKED_IS_SERVED: Check = Check {
     sentence: |seen| {
         format!(
             "each pod served as often as the endpoint picker picked it: {}",
-            listed(&served(&seen.proof))
+            listed(&served(&seen.proof.answers))
         )
     },
     judge: JudgeFn::Proof(|seen| {
@@ -71,12 +71,12 @@ pub(super) const PICKED_IS_SERVED: Check = Check {
             Ok(both) => both,
             Err(finding) => return finding,
         };
-        if seen.proof.iter().any(|answer| answer.status() != Some(200)) {
+        if seen.proof.answers.iter().any(|answer| answer.status() != Some(200)) {
             return Finding::Skipped {
                 why: "not every request was answered; errors do not name the pod".into(),
             };
         }
-        if seen.proof.iter().any(|answer| answer.serving_pod().is_none()) {
+        if seen.proof.answers.iter().any(|answer| answer.serving_pod().is_none()) {
             return Finding::Skipped {
                 why: "the model server does not say which pod served (x-inference-pod): the proof is weaker".into(),
             };
@@ -89,7 +89,7 @@ pub(super) const PICKED_IS_SERVED: Check = Check {
                 ),
             };
         };
-        let served = served(&seen.proof);
+        let served = served(&seen.proof.answers);
         if picked == served {
             return Finding::Holds;
         }

@@ -130,6 +130,7 @@ pub(super) const PROOF_ANSWERS_FROM_POOL: Check = Check {
     judge: JudgeFn::Proof(|seen| {
         let good: Vec<Answer> = seen
             .proof
+            .answers
             .iter()
             .filter(|answer| answer.status() == Some(200))
             .cloned()
@@ -140,6 +141,7 @@ pub(super) const PROOF_ANSWERS_FROM_POOL: Check = Check {
         let is_wrong = finding.is_wrong();
         let good = seen
             .proof
+            .answers
             .iter()
             .filter(|answer| is_wrong && answer.status() == Some(200));
         good.into_iter()
@@ -204,7 +206,7 @@ mod tests {
     #[test]
     fn of_the_proof_the_answer_from_outside_is_shown_and_none_where_all_are_from_the_pool() {
         let mut seen = seen(&[("pod-a", true)]);
-        seen.proof = vec![answer(200, true, "{}"), answer(503, false, "oh")];
+        seen.proof.answers = vec![answer(200, true, "{}"), answer(503, false, "oh")];
         assert_eq!(
             PROOF_ANSWERS_FROM_POOL
                 .shown_by(&seen, &PROOF_ANSWERS_FROM_POOL.judge(&seen))

@@ -28,10 +28,10 @@ pub(super) const READY_PODS_AGREE: Check = Check {
         )
     },
     judge: JudgeFn::Proof(|seen| {
-        if let Some(Err(why)) = &seen.endpoint_picker.after {
+        if let Some(Err(why)) = &seen.proof.endpoint_picker.after {
             return unreadable(why);
         }
-        let Some(counted) = seen.endpoint_picker.ready_pods else {
+        let Some(counted) = seen.proof.endpoint_picker.ready_pods else {
             return Finding::Skipped {
                 why: format!("this endpoint picker has no {READY_PODS}"),
             };
@@ -53,7 +53,7 @@ mod tests {
     use rstest::rstest;
 
     use super::{
-        super::{PoolPod, diagnosis::tests::answer},
+        super::{PoolPod, Proof, diagnosis::tests::answer},
         *,
     };
 
@@ -83,7 +83,10 @@ mod tests {
     #[case::no_gauge(None, None)]
     fn the_gauge_must_agree(#[case] gauge: Option<f64>, #[case] holds: Option<bool>) {
         let mut seen = Observation {
-            proof: vec![answer(200, true, "{}")],
+            proof: Proof {
+                answers: vec![answer(200, true, "{}")],
+                ..Proof::default()
+            },
             pool_pods: vec![
                 PoolPod {
                     namespace: "default".into(),
@@ -100,7 +103,7 @@ mod tests {
             ],
             ..Observation::default()
         };
-        seen.endpoint_picker.ready_pods = gauge;
+        seen.proof.endpoint_picker.ready_pods = gauge;
         let finding = READY_PODS_AGREE.judge(&seen);
         match holds {
             Some(true) => assert_eq!(finding, Finding::Holds),

@@ -9,20 +9,20 @@ pub(super) const SEVERAL_PODS_SERVED: Check = Check {
     sentence: |seen| {
         format!(
             "{} of {} Ready pods served",
-            serving_pods(&seen.proof).len(),
+            serving_pods(&seen.proof.answers).len(),
             seen.ready_pods().len()
         )
     },
     judge: JudgeFn::Proof(|seen| {
         let wanted = seen.pods_wanted.min(seen.ready_pods().len());
-        let serving = serving_pods(&seen.proof);
+        let serving = serving_pods(&seen.proof.answers);
         if serving.len() >= wanted && wanted > 0 {
             return Finding::Holds;
         }
         let names: Vec<&str> = serving.iter().copied().collect();
         let cause = Cause::new(CauseCode::TooFewPodsServed).because(format!(
             "{} requests with different prompts were all served by {}",
-            seen.proof.len(),
+            seen.proof.answers.len(),
             names.join(", ")
         ));
         Finding::broken(
@@ -37,14 +37,17 @@ pub(super) const SEVERAL_PODS_SERVED: Check = Check {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{Observation, PoolPod, diagnosis::tests::answer},
+        super::{Observation, PoolPod, Proof, diagnosis::tests::answer},
         *,
     };
 
     #[test]
     fn one_pod_of_two_is_too_few() {
         let mut seen = Observation {
-            proof: vec![answer(200, true, "{}"), answer(200, true, "{}")],
+            proof: Proof {
+                answers: vec![answer(200, true, "{}"), answer(200, true, "{}")],
+                ..Proof::default()
+            },
             pods_wanted: 2,
             ..Observation::default()
         };

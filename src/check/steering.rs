@@ -25,10 +25,10 @@ fn prefixes_asked(before: &Metrics, after: &Metrics) -> f64 {
 /// All of them arrive at one pod.
 pub(super) const STEERED_TO_ONE_POD: Check = Check {
     name: "proof-steered",
-    sentence: |seen| match seen.steered.first().and_then(Answer::serving_pod) {
+    sentence: |seen| match seen.proof.steered.first().and_then(Answer::serving_pod) {
         Some(pod) => format!(
             "{} requests with one long prompt all arrive where it is cached, at {pod}",
-            seen.steered.len()
+            seen.proof.steered.len()
         ),
         None => "requests with one long prompt all arrive where it is cached".into(),
     },
@@ -37,16 +37,16 @@ pub(super) const STEERED_TO_ONE_POD: Check = Check {
         if seen.ready_pods().len() < 2 {
             return skipped("the pool has one Ready pod, and nothing to choose from");
         }
-        let Some((first, rest)) = seen.steered.split_first() else {
+        let Some((first, rest)) = seen.proof.steered.split_first() else {
             return skipped("the requests were not sent: those before them were not all answered");
         };
-        let picker = &seen.endpoint_picker;
+        let picker = &seen.proof.endpoint_picker;
         let looks = readable(picker.after.as_ref()).and_then(|before| Ok((before, readable(picker.steered.as_ref())?)));
         let (before, after) = match looks {
             Ok(looks) => looks,
             Err(finding) => return finding,
         };
-        if let Some(failed) = seen.steered.iter().find(|answer| answer.status() != Some(200)) {
+        if let Some(failed) = seen.proof.steered.iter().find(|answer| answer.status() != Some(200)) {
             return Finding::broken("status 200", failed.brief(), super::diagnosis::diagnose(failed, seen));
         }
         if prefixes_asked(before, after) < 0.5 {
@@ -61,7 +61,7 @@ pub(super) const STEERED_TO_ONE_POD: Check = Check {
         if rest.iter().all(|answer| answer.serving_pod() == Some(pod)) {
             return Finding::Holds;
         }
-        let served = served(&seen.steered);
+        let served = served(&seen.proof.steered);
         if picks(before, after).as_ref() == Some(&served) {
             return skipped(
                 "the endpoint picker itself spread requests with one prompt, as its record of picks says: what it picked \
@@ -76,9 +76,9 @@ pub(super) const STEERED_TO_ONE_POD: Check = Check {
         Finding::broken(format!("all at {pod}"), spread.join(", "), cause)
     }),
     shown_by: |seen, _| {
-        let first = seen.steered.first()?;
+        let first = seen.proof.steered.first()?;
         let is_other = |answer: &&Answer| answer.status() != Some(200) || answer.serving_pod() != first.serving_pod();
-        seen.steered.iter().find(is_other).or(Some(first))
+        seen.proof.steered.iter().find(is_other).or(Some(first))
     },
 };
 
@@ -87,7 +87,7 @@ mod tests {
     use rstest::rstest;
 
     use super::{
-        super::{EndpointPickerSeen, Observation, PoolPod, diagnosis::tests::answer},
+        super::{EndpointPickerSeen, Observation, PoolPod, Proof, diagnosis::tests::answer},
         *,
     };
     fn metrics(text: &str) -> Metrics {
@@ -104,13 +104,16 @@ mod tests {
 
     fn seen(pods: &[&str]) -> Observation {
         Observation {
-            proof: vec![answer(200, true, "{}")],
-            endpoint_picker: EndpointPickerSeen {
-                after: Some(Ok(Metrics::default())),
-                steered: Some(Ok(metrics("inference_extension_prefix_indexer_hit_ratio_count 8\n"))),
-                ..EndpointPickerSeen::default()
+            proof: Proof {
+                answers: vec![answer(200, true, "{}")],
+                endpoint_picker: EndpointPickerSeen {
+                    after: Some(Ok(Metrics::default())),
+                    steered: Some(Ok(metrics("inference_extension_prefix_indexer_hit_ratio_count 8\n"))),
+                    ..EndpointPickerSeen::default()
+                },
+                steered: pods.iter().map(|pod| served_by(pod)).collect(),
+                ..Proof::default()
             },
-            steered: pods.iter().map(|pod| served_by(pod)).collect(),
             pool_pods: ["pod-a", "pod-b"]
                 .map(|name| PoolPod {
                     namespace: "default".into(),
@@ -148,24 +151,24 @@ mod tests {
     #[test]
     fn what_the_endpoint_picker_spread_itself_is_not_the_gateways_fault() {
         let mut seen = seen(&["pod-a", "pod-b", "pod-a"]);
-        seen.endpoint_picker.after = Some(Ok(attempts(5, 5)));
-        seen.endpoint_picker.steered = Some(Ok(attempts(7, 6)));
+        seen.proof.endpoint_picker.after = Some(Ok(attempts(5, 5)));
+        seen.proof.endpoint_picker.steered = Some(Ok(attempts(7, 6)));
         assert!(matches!(STEERED_TO_ONE_POD.judge(&seen), Finding::Skipped { .. }));
-        seen.endpoint_picker.steered = Some(Ok(attempts(8, 5)));
+        seen.proof.endpoint_picker.steered = Some(Ok(attempts(8, 5)));
         assert!(matches!(STEERED_TO_ONE_POD.judge(&seen), Finding::Broken(_)));
     }
 
     #[test]
     fn without_a_way_to_steer_the_proof_is_said_to_be_weaker() {
         let mut seen = seen(&["pod-a", "pod-b"]);
-        seen.endpoint_picker.steered = seen.endpoint_picker.after.clone();
+        seen.proof.endpoint_picker.steered = seen.proof.endpoint_picker.after.clone();
         assert!(matches!(STEERED_TO_ONE_POD.judge(&seen), Finding::Skipped { why } if why.contains("weaker")));
     }
 
     #[test]
     fn metrics_that_cannot_be_read_are_no_reason_to_skip() {
         let mut seen = seen(&["pod-a", "pod-a"]);
-        seen.endpoint_picker.steered = Some(Err("401".into()));
+        seen.proof.endpoint_picker.steered = Some(Err("401".into()));
         let finding = STEERED_TO_ONE_POD.judge(&seen);
         assert!(matches!(finding, Finding::Broken(fault) if fault.cause.code == CauseCode::MetricsUnreadable));
     }
@@ -173,7 +176,7 @@ mod tests {
     #[test]
     fn an_answer_that_is_no_200_is_broken() {
         let mut seen = seen(&["pod-a", "pod-a"]);
-        seen.steered.push(answer(503, false, "no healthy upstream"));
+        seen.proof.steered.push(answer(503, false, "no healthy upstream"));
         assert!(matches!(STEERED_TO_ONE_POD.judge(&seen), Finding::Broken(_)));
     }
 

@@ -188,7 +188,9 @@ pub fn print(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "     {:<11}  {}: {}", "", entry.what, entry.why)?;
     }
     writeln!(out, "images")?;
-    plan.images.iter().try_for_each(|image| writeln!(out, "     {image}"))?;
+    plan.images()
+        .iter()
+        .try_for_each(|image| writeln!(out, "     {image}"))?;
     if !plan.wanted.is_empty() {
         writeln!(out, "not fetched yet")?;
         plan.wanted

@@ -6,7 +6,6 @@ use super::{
 };
 use crate::{
     guide::{Body, Command, Guide, Simple},
-    manifest::Object,
     record::{DeviationKind, Provenance},
     release::{Release, RepoPath},
 };
@@ -71,8 +70,6 @@ impl Planner<'_> {
         let objects = provider
             .objects()
             .map_err(|error| NotPlanned::Unsupported(error.to_string()))?;
-        self.images.extend(objects.iter().flat_map(Object::images));
-        self.images.extend(manifests.images.iter().cloned());
         self.deviate(
             DeviationKind::Substituted,
             borrowed.install.clone(),

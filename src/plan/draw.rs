@@ -4,7 +4,7 @@ use super::{
     Action, Offer, Options, Origin, PickerFacts, Plan, PlanError, Profile, Provider, Step, borrowed_tab, images,
     offers::offers_of,
     planner::{Invocation, NotPlanned, Planned, Planner, texts},
-    resources, tools,
+    tools,
 };
 use crate::{
     guide::{Block, Body, Choice, Command, GuideBook, Problem, ProblemKind, Program, Reading, Role},
@@ -87,14 +87,7 @@ fn draw_from(book: &GuideBook, release: &Release, layout: &Layout, options: &Opt
     planner.installs_manifests()?;
     planner.leave_cleanup_out(&guide.blocks);
     planner.require();
-    let charts = images::of_charts(&planner);
-    let images = images::all(&planner, &charts);
-    for (number, step) in planner.steps.iter_mut().enumerate() {
-        step.resources = match charts.get(&number) {
-            Some(chart) => Some(images::resources(chart)),
-            None => resources::of(&step.action),
-        };
-    }
+    images::say(&mut planner);
     let cleanup = planner.cleanup(&guide.blocks);
     let tag = release.tag.as_ref();
     let has_build_info = layout.picker.as_ref().zip(tag).is_none_or(|(picker, tag)| {
@@ -117,7 +110,6 @@ fn draw_from(book: &GuideBook, release: &Release, layout: &Layout, options: &Opt
         wanted: planner.wanted,
         requirements: Vec::new(),
         schemas: planner.schemas,
-        images,
         build_ref: tag.map(ToString::to_string).filter(|_| has_build_info),
         picker: layout.picker.as_ref().zip(tag).map(|(picker, tag)| facts(picker, tag)),
         gateway_label: provider.gateway_label.clone(),

@@ -1,53 +1,90 @@
-//! Images that a plan asks for, and what charts ask for, as far as that is known without rendering a chart.
+//! What the steps of a plan run: their images, and what those ask of a cluster, as far as that is known without rendering a
+//! chart.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::{Map, Value};
 
-use super::{Action, Chart, Resources, planner::Planner, reference::own_chart, resources};
-use crate::release::RepoPath;
+use super::{Action, Chart, Makes, Plan, Resources, planner::Planner, reference::own_chart, resources};
+use crate::{manifest::Object, release::RepoPath};
 
 /// What a chart runs at one of the places that the layout names.
-pub(super) struct Running {
+struct Running {
     image: String,
     resources: Resources,
 }
 
-/// What each chart of the release runs, by the number of its step. Other images of a chart belong to what is switched off.
+impl Plan {
+    /// Images that its steps run, sorted, where they are known without rendering a chart.
+    pub fn images(&self) -> BTreeSet<&str> {
+        let images = self.steps.iter().flat_map(|step| &step.images);
+        images.map(String::as_str).collect()
+    }
+}
+
+/// Says of each step what it runs.
+pub(super) fn say(planner: &mut Planner<'_>) {
+    let mut steps = std::mem::take(&mut planner.steps);
+    for step in &mut steps {
+        let chart = chart_of(planner, &step.action);
+        step.resources = match &chart {
+            Some(chart) => Some(resources_of(chart)),
+            None => resources::of(&step.action),
+        };
+        step.images = match chart {
+            Some(chart) => chart.into_iter().map(|running| running.image).collect(),
+            None => images_of(planner, &step.action),
+        };
+    }
+    planner.steps = steps;
+}
+
+/// Images of an action's objects, and of the provider that it installs.
+fn images_of(planner: &Planner<'_>, action: &Action) -> BTreeSet<String> {
+    let provider = planner.provider;
+    let mut images: BTreeSet<String> = match action.facts().makes {
+        Makes::Objects { objects, .. } => objects.iter().flat_map(Object::images).collect(),
+        Makes::Nothing | Makes::Unknown => BTreeSet::new(),
+    };
+    match action {
+        Action::InstallProvider { .. } => {
+            images.extend(provider.installer.iter().flat_map(|installer| {
+                let version = planner.version_of(installer);
+                let images = installer.images.iter();
+                images.map(move |image| image.replace("{version}", &version))
+            }));
+        }
+        Action::InstallManifests { .. } => {
+            let manifests = provider.manifests.iter();
+            images.extend(manifests.flat_map(|manifests| manifests.images.iter().cloned()));
+        }
+        _ => {}
+    }
+    images
+}
+
+/// What the chart runs that an action installs; `None` where it installs none, or where that is not known. Other images of
+/// a chart of the release belong to what is switched off.
 ///
 /// A chart that is published is taken for what publication makes of the tree's. Were it another, its images would be
 /// others than those that are made ready here, and the cluster would say what comes of that.
-pub(super) fn of_charts(planner: &Planner<'_>) -> BTreeMap<usize, Vec<Running>> {
-    let mut running = BTreeMap::new();
-    for (number, step) in planner.steps.iter().enumerate() {
-        let Action::Helm { chart: source, set, .. } = &step.action else {
-            continue;
-        };
-        let found = match source {
-            Chart::Tree { directory } => chart(planner, directory, set),
-            Chart::Published { reference } => own_chart(reference, &planner.layout.charts).and_then(|name| {
-                let mut all = planner.at_publication();
-                all.extend(set.iter().cloned());
-                chart(planner, &format!("config/charts/{name}"), &all)
-            }),
-        };
-        running.extend(found.map(|chart| (number, chart)));
+fn chart_of(planner: &Planner<'_>, action: &Action) -> Option<Vec<Running>> {
+    let Action::Helm { chart: source, set, .. } = action else {
+        return None;
+    };
+    match source {
+        Chart::Tree { directory } => chart(planner, directory, set),
+        Chart::Published { reference } => {
+            let name = own_chart(reference, &planner.layout.charts)?;
+            let mut all = planner.at_publication();
+            all.extend(set.iter().cloned());
+            chart(planner, &format!("config/charts/{name}"), &all)
+        }
     }
-    running
-}
-
-/// Images of the objects, of the provider, and of the release's charts, sorted.
-pub(super) fn all(planner: &Planner<'_>, charts: &BTreeMap<usize, Vec<Running>>) -> Vec<String> {
-    let of_charts = charts.values().flatten().map(|running| running.image.clone());
-    let images: BTreeSet<String> = planner.images.iter().cloned().chain(of_charts).collect();
-    images.into_iter().collect()
 }
 
 /// What a chart asks of a cluster.
-pub(super) fn resources(chart: &[Running]) -> Resources {
+fn resources_of(chart: &[Running]) -> Resources {
     let mut sum = Resources::default();
     for running in chart {
         sum += running.resources;

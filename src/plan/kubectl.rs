@@ -142,24 +142,17 @@ impl Planner<'_> {
         for source in &directories {
             objects.extend(self.kustomized(source, run)?);
         }
-        Ok(Planned {
-            check,
-            ..self.applied_as(objects, namespace)
-        })
+        Ok(applied_as(check, objects, namespace))
     }
 
     fn applied(&mut self, run: &Invocation<'_>, objects: Vec<Object>, namespace: Option<String>) -> Planned {
         let check = self.check("apply", run.at);
-        Planned {
-            check,
-            ..self.applied_as(objects, namespace)
-        }
+        applied_as(check, objects, namespace)
     }
+}
 
-    fn applied_as(&mut self, objects: Vec<Object>, namespace: Option<String>) -> Planned {
-        self.images.extend(objects.iter().flat_map(Object::images));
-        Planned::new(String::new(), applied(&objects), Action::Apply { objects, namespace })
-    }
+fn applied_as(check: String, objects: Vec<Object>, namespace: Option<String>) -> Planned {
+    Planned::new(check, applied(&objects), Action::Apply { objects, namespace })
 }
 
 /// `kubectl get` whose output sets a variable.

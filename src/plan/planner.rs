@@ -1,6 +1,6 @@
 //! What draws a plan: the guide's commands go in one by one, steps and deviations come out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Action, Options, Origin, Profile, Provider, Step, WhenBuilt,
@@ -27,7 +27,6 @@ pub(super) struct Planner<'a> {
     pub(super) steps: Vec<Step>,
     pub(super) ledger: Vec<Deviation>,
     pub(super) schemas: Vec<Schema>,
-    pub(super) images: Vec<String>,
     /// What is added should images turn out to be built.
     pub(super) when_built: Vec<WhenBuilt>,
     /// What must be fetched before the plan is whole.
@@ -109,7 +108,6 @@ impl<'a> Planner<'a> {
             steps: Vec::new(),
             ledger: release.deviations.clone(),
             schemas: Vec::new(),
-            images: Vec::new(),
             when_built: Vec::new(),
             wanted: Vec::new(),
             names: BTreeMap::new(),
@@ -218,6 +216,7 @@ impl<'a> Planner<'a> {
             origin,
             programs: reading.into_iter().flat_map(Reading::programs).cloned().collect(),
             resources: None,
+            images: BTreeSet::new(),
         });
     }
 }

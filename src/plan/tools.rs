@@ -104,7 +104,7 @@ impl Planner<'_> {
     }
 
     /// The version that the guide asks for, or the definition's own.
-    fn version_of(&self, installer: &Installer) -> String {
+    pub(super) fn version_of(&self, installer: &Installer) -> String {
         let asked = self.session.value_of(&installer.version_variable);
         asked.unwrap_or_else(|| installer.version.clone())
     }
@@ -149,12 +149,6 @@ impl Planner<'_> {
         let check = self.check("install", run.at);
         self.add_when_built(run, installer, &check, &arguments);
         let version = self.version_of(installer);
-        self.images.extend(
-            installer
-                .images
-                .iter()
-                .map(|image| image.replace("{version}", &version)),
-        );
         Ok(Planned::new(
             check,
             format!("{} {version} is installed by {}", provider.name, installer.program),

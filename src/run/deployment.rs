@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
-use super::{Context, address, checks, provision::Images, stopped::Stopped};
+use super::{Context, address, checks, images::Images, stopped::Stopped};
 use crate::{
     cluster::{
         self, Cluster, Origin,

@@ -3,7 +3,7 @@
 use super::{
     Context, Strictness,
     checks::{GUIDE_UNDERSTOOD, SCHEMAS, STRICT},
-    provision::Images,
+    images::Images,
     stopped::Stopped,
 };
 use crate::{

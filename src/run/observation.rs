@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    check::{EndpointPickerSeen, Observation, PoolPod, RunningImage},
+    check::{Observation, PoolPod, Proof},
     plan::{Plan, Request},
     probe::Answer,
 };
@@ -17,17 +17,6 @@ pub(super) struct Objects {
     pub(super) gateways: Vec<Value>,
     pub(super) http_routes: Vec<Value>,
     pub(super) inference_pools: Vec<Value>,
-    pub(super) pool_pods: Vec<PoolPod>,
-}
-
-/// What the requests of the proof have shown.
-#[derive(Debug, Default)]
-pub(super) struct Proof {
-    pub(super) images: Vec<RunningImage>,
-    pub(super) endpoint_picker: EndpointPickerSeen,
-    pub(super) answers: Vec<Answer>,
-    pub(super) steered: Vec<Answer>,
-    /// The pool's pods after the last of them.
     pub(super) pool_pods: Vec<PoolPod>,
 }
 
@@ -63,14 +52,11 @@ pub(super) fn with_answer(seen: Observation, answer: Answer, pool_pods: Vec<Pool
     }
 }
 
-/// With the proof.
-pub(super) fn with_proof(seen: Observation, proof: Proof) -> Observation {
+/// With the proof, and the pool's pods after it.
+pub(super) fn with_proof(seen: Observation, proof: Proof, pool_pods: Vec<PoolPod>) -> Observation {
     Observation {
-        images: proof.images,
-        endpoint_picker: proof.endpoint_picker,
-        proof: proof.answers,
-        steered: proof.steered,
-        pool_pods: proof.pool_pods,
+        pool_pods,
+        proof,
         ..seen
     }
 }

@@ -1,20 +1,16 @@
 //! The endpoint picker of the pool: which pod it is, what it runs, what it counts.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::Value;
 
-use super::{
-    pool,
-    workloads::{has_labels, is_ready},
-};
+use super::workloads::{has_labels, is_ready};
 use crate::{
-    check::{Observation, RunningImage},
+    check::Observation,
     cluster::forward::{LocalForward, forward},
     deploy::Deployer,
     host::poll,
-    images::ImageRef,
     probe::{Answer, BODY_BOUND, Outgoing, Probe, Unanswered, metrics::Metrics},
     redact::Redactor,
 };
@@ -65,45 +61,6 @@ pub(super) fn image(pod: &Pod) -> Option<String> {
         .find(|container| container.name == "epp")
         .or_else(|| containers.first())?;
     picker.image.clone()
-}
-
-/// The containers of the endpoint picker's and the pool's pods whose images have a digest that is known.
-pub(super) fn running_images(
-    deployer: &Deployer,
-    seen: &Observation,
-    pickers: &[Arc<Pod>],
-    digests: &BTreeMap<ImageRef, String>,
-) -> Vec<RunningImage> {
-    pickers
-        .iter()
-        .chain(&pool::as_objects(deployer, &seen.pool_pods))
-        .flat_map(|pod| images(pod, digests))
-        .collect()
-}
-
-fn images(pod: &Pod, digests: &BTreeMap<ImageRef, String>) -> Vec<RunningImage> {
-    let asked = pod.spec.iter().flat_map(|spec| &spec.containers);
-    let statuses: Vec<_> = pod
-        .status
-        .iter()
-        .flat_map(|status| status.container_statuses.iter().flatten())
-        .collect();
-    asked
-        .filter_map(|container| {
-            let image = container.image.clone()?;
-            let status = statuses.iter().find(|status| status.name == container.name)?;
-            Some(RunningImage {
-                pod: pod.metadata.name.clone().unwrap_or_default(),
-                // `REPOSITORY@sha256:…` where the node has it from a registry; only an id of the node's own otherwise.
-                running: status.image_id.rsplit_once('@').map(|(_, digest)| digest.to_owned()),
-                meant: image
-                    .parse()
-                    .ok()
-                    .and_then(|image: ImageRef| digests.get(&image).cloned()),
-                image,
-            })
-        })
-        .collect()
 }
 
 /// The metrics of an answer, all of them: half of a scrape would be taken for series that are not there.
@@ -207,7 +164,6 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use rstest::rstest;
-    use serde_json::json;
 
     use super::*;
     use crate::probe::{Received, Times, served::Served};
@@ -281,28 +237,5 @@ mod tests {
         };
         assert_eq!(read(&answer(5)).unwrap().sum("up", &[]), Some(1.0));
         assert!(read(&answer(BODY_BOUND + 1)).is_err());
-    }
-
-    #[test]
-    fn a_digest_is_known_where_the_node_has_the_image_from_a_registry() {
-        let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "p"}, "spec": {"containers": [
-            {"name": "a", "image": "r.example/a:1"}, {"name": "b", "image": "r.example/b:1"}, {"name": "c", "image": "r.example/c:1"}]},
-            "status": {"containerStatuses": [
-                {"name": "a", "image": "x", "imageID": "r.example/a@sha256:1", "ready": true, "restartCount": 0},
-                {"name": "b", "image": "x", "imageID": "sha256:2", "ready": true, "restartCount": 0}]}}))
-        .unwrap();
-        let digests = BTreeMap::from([("r.example/a:1".parse().unwrap(), "sha256:9".to_owned())]);
-        let known: Vec<_> = images(&pod, &digests)
-            .into_iter()
-            .map(|image| (image.image, image.running, image.meant))
-            .collect();
-        let digest = |text: &str| Some(text.to_owned());
-        assert_eq!(
-            known,
-            [
-                ("r.example/a:1".to_owned(), digest("sha256:1"), digest("sha256:9")),
-                ("r.example/b:1".to_owned(), None, None),
-            ]
-        );
     }
 }

@@ -8,14 +8,14 @@ use serde_json::Value;
 use super::{
     deployment::Quickstart,
     judging::judge,
-    observation::{self, Proof},
+    observation,
     picker::{self, Scraper},
     pool,
     request::{Asked, REQUEST_LIMIT, blame_outage_on_the_cluster},
     stopped::{Stopped, probe},
 };
 use crate::{
-    check::{EndpointPickerSeen, Observation, PoolPod, READY_PODS, ready_pods_agree},
+    check::{EndpointPickerSeen, Observation, PoolPod, Proof, READY_PODS, ready_pods_agree},
     host::poll,
     plan::{PickerFacts, Plan},
     probe::{Answer, Outgoing, Probe},
@@ -48,8 +48,8 @@ pub(super) async fn prove(quickstart: &Quickstart<'_>, asked: Asked) -> Result<A
         works,
     } = asked;
     if works.is_ok() {
-        let proof = proof(quickstart, &reached.outgoing, &seen).await?;
-        seen = observation::with_proof(seen, proof);
+        let (proof, pool_pods) = proof(quickstart, &reached.outgoing, &seen).await?;
+        seen = observation::with_proof(seen, proof, pool_pods);
     }
     // A proof that is broken is no reason to leave scenarios out: what comes of them says more.
     let _ = judge(&context.events, Stage::Proof, &seen, None);
@@ -58,12 +58,17 @@ pub(super) async fn prove(quickstart: &Quickstart<'_>, asked: Asked) -> Result<A
 }
 
 /// Sends the requests of the proof, each with a prompt of its own, between two looks at the endpoint picker's metrics;
-/// then those that must all arrive at one pod.
-async fn proof(quickstart: &Quickstart<'_>, outgoing: &Outgoing, seen: &Observation) -> Result<Proof, Stopped> {
+/// then those that must all arrive at one pod. What they have shown, and the pool's pods after the last of them.
+async fn proof(
+    quickstart: &Quickstart<'_>,
+    outgoing: &Outgoing,
+    seen: &Observation,
+) -> Result<(Proof, Vec<PoolPod>), Stopped> {
     let (context, deployer) = (quickstart.context, &quickstart.deployer);
     let events = &context.events;
     let pickers = picker::pods(deployer, seen);
-    let images = picker::running_images(deployer, seen, &pickers, &quickstart.images.digests());
+    let pool = pool::as_objects(deployer, &seen.pool_pods);
+    let images = quickstart.images.running(pickers.iter().chain(&pool));
     events.waiting(Stage::Proof, "the endpoint picker's metrics", "reading");
     let for_metrics = probe(events, picker::SCRAPE_LIMIT)?;
     let scraper = Scraper::open(deployer, seen, &context.redactor, for_metrics).await;
@@ -86,7 +91,7 @@ async fn proof(quickstart: &Quickstart<'_>, outgoing: &Outgoing, seen: &Observat
     if !all_are_good {
         blame_outage_on_the_cluster(quickstart).await;
     }
-    Ok(Proof {
+    let proof = Proof {
         images,
         endpoint_picker: EndpointPickerSeen {
             image: pickers.first().and_then(|pod| picker::image(pod)),
@@ -97,8 +102,8 @@ async fn proof(quickstart: &Quickstart<'_>, outgoing: &Outgoing, seen: &Observat
         },
         answers,
         steered,
-        pool_pods,
-    })
+    };
+    Ok((proof, pool_pods))
 }
 
 /// The first half one after the other, the rest several at a time.

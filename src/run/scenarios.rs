@@ -120,7 +120,7 @@ async fn target(quickstart: &Quickstart<'_>, probe: &Probe, asked: &Asked) -> Re
         .cloned()
         .collect();
     let adapter = Models::ask(probe, &base, &headers).await.adapter_of(&model);
-    let metrics = matches!(seen.endpoint_picker.after, Some(Ok(_)));
+    let metrics = matches!(seen.proof.endpoint_picker.after, Some(Ok(_)));
     let capabilities = [
         Some(Capability::Cluster),
         Some(Capability::EndpointPicker),

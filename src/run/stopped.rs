@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::checks;
+use super::checks::{self, RunCheck};
 use crate::{
     host::in_words,
     probe::Probe,
@@ -19,6 +19,18 @@ impl Stopped {
     pub(super) fn at(events: &Events, decision: Decision) -> Self {
         events.decide(decision);
         Self(())
+    }
+
+    /// Says that something of our own or of the machine failed.
+    pub(super) fn for_error(
+        events: &Events,
+        check: RunCheck,
+        expected: &str,
+        code: CauseCode,
+        error: &dyn std::error::Error,
+    ) -> Self {
+        let fault = Fault::shown(expected, Cause::new(code).because(in_words(error)));
+        Self::at(events, check.decision(expected, fault.into()))
     }
 
     /// Says that quickproof itself failed, in the stage that the run is in.

@@ -106,9 +106,9 @@ fn our_manifests_take_the_place_of_the_other_providers_chart() {
     );
     for image in ["docker.io/envoyproxy/gateway:", "docker.io/envoyproxy/envoy:"] {
         assert!(
-            plan.images.iter().any(|wanted| wanted.starts_with(image)),
+            plan.images().iter().any(|wanted| wanted.starts_with(image)),
             "{:?}",
-            plan.images
+            plan.images()
         );
     }
     assert_eq!(plan.gateway_label, "gateway.envoyproxy.io/owning-gateway-name");

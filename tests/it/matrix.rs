@@ -229,11 +229,11 @@ fn a_guide_of_ours_and_what_publication_changes_stand_in_the_ledger() {
         assert!(subjects.contains(&wanted), "{wanted}: {subjects:#?}");
     }
     assert!(
-        plan.images
+        plan.images()
             .iter()
-            .any(|image| image == "ghcr.io/llm-d/llm-d-router-endpoint-picker:v0.10.0"),
+            .any(|&image| image == "ghcr.io/llm-d/llm-d-router-endpoint-picker:v0.10.0"),
         "{:?}",
-        plan.images
+        plan.images()
     );
     let broken: Vec<_> = plan.steps.iter().filter(|step| step.known.is_some()).collect();
     assert!(broken.is_empty(), "{broken:#?}");

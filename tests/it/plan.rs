@@ -286,7 +286,7 @@ fn the_real_guide_is_understood_to_its_last_command() {
     ];
     assert_eq!(places, wanted);
     assert_eq!(plan.build_ref.as_deref(), Some("v1.5.0"));
-    assert_eq!(plan.images.len(), 4);
+    assert_eq!(plan.images().len(), 4);
 }
 
 #[rstest]
@@ -324,7 +324,7 @@ fn the_standalone_page_is_drawn_with_what_stands_in_for_its_branch() {
     assert_eq!(causes(&plan), []);
     assert_eq!(plan.subject.provider, "none");
     assert!(plan.schemas.is_empty());
-    assert!(plan.images.iter().any(|image| image.contains("envoyproxy/envoy")));
+    assert!(plan.images().iter().any(|image| image.contains("envoyproxy/envoy")));
     let Some(Action::Helm {
         chart, version, set, ..
     }) = plan

@@ -132,10 +132,10 @@ impl PlanView {
                 .collect(),
             ledger: plan.ledger.clone(),
             images: plan
-                .images
-                .iter()
+                .images()
+                .into_iter()
                 .map(|image| ImageView {
-                    image: image.clone(),
+                    image: image.to_owned(),
                     pin: pin(image),
                 })
                 .collect(),

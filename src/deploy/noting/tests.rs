@@ -238,6 +238,7 @@ async fn install_chart(deployer: &Deployer) -> Result<Carried, Fault> {
         origin: None,
         programs: Vec::new(),
         resources: None,
+        images: std::collections::BTreeSet::new(),
     };
     deployer.install_chart(&step).await
 }
