@@ -226,6 +226,25 @@ pub(crate) fn nothing_is_left(before: &[String]) {
     assert_eq!(after, before);
 }
 
+/// Makes a cluster called `quickproof-NAME` anew, in place of what an earlier, killed run of the tests left, and returns the
+/// path of its kubeconfig file.
+#[track_caller]
+pub(crate) fn cluster_up(directory: &Path, name: &str) -> String {
+    cluster_down(directory, name);
+    let up = quickproof(directory).args(["cluster", "up", name]).output().unwrap();
+    assert!(up.status.success(), "{}", String::from_utf8_lossy(&up.stderr));
+    let said = String::from_utf8(up.stdout).unwrap();
+    let mut lines = said.lines().map(str::trim);
+    let exported = lines.find_map(|line| line.strip_prefix("export KUBECONFIG="));
+    exported.unwrap().to_owned()
+}
+
+/// Takes the cluster called `quickproof-NAME` down, where there is one.
+pub(crate) fn cluster_down(directory: &Path, name: &str) {
+    let name = format!("quickproof-{name}");
+    let _ = quickproof(directory).args(["cluster", "down", &name]).output();
+}
+
 /// How a program ended.
 pub(crate) fn ended(program: &str, arguments: &[&str]) -> Output {
     #[expect(clippy::disallowed_methods, reason = "tests look at the machine with its own tools")]

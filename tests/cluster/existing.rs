@@ -5,7 +5,7 @@ use std::{path::Path, sync::OnceLock};
 
 use serde_json::Value;
 
-use crate::bench::{Ran, alone, ended, output, quickproof, verify};
+use crate::bench::{Ran, alone, cluster_up, ended, output, verify};
 
 /// A cluster with CRDs and gateway provider installed, for all tests of this process. `make test-cluster` deletes it when
 /// they are done; the next run of the tests does so too.
@@ -21,19 +21,7 @@ pub(crate) fn cluster() -> &'static Existing {
     static CLUSTER: OnceLock<Existing> = OnceLock::new();
     CLUSTER.get_or_init(|| {
         let here = tempfile::tempdir().unwrap();
-        // What an earlier, killed run of these tests left.
-        let _ = quickproof(here.path()).args(["cluster", "down", NAME]).output();
-        let up = quickproof(here.path())
-            .args(["cluster", "up", "tests"])
-            .output()
-            .unwrap();
-        assert!(up.status.success(), "{}", String::from_utf8_lossy(&up.stderr));
-        let said = String::from_utf8(up.stdout).unwrap();
-        let kubeconfig = said
-            .lines()
-            .find_map(|line| line.trim().strip_prefix("export KUBECONFIG="))
-            .unwrap()
-            .to_owned();
+        let kubeconfig = cluster_up(here.path(), "tests");
         // Run once and kept: from now on the provider and the CRDs are somebody else's.
         let first = verify(&["--cluster", NAME, "-n", "first", "--keep"]);
         first.expect(0, "passed", None);

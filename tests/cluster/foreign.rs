@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    bench::{beside_others, ended, output, quickproof},
+    bench::{beside_others, cluster_down, cluster_up, ended, output, quickproof},
     release::tree_of,
 };
 
@@ -25,17 +25,7 @@ struct Foreign {
 impl Foreign {
     fn up() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let _ = quickproof(directory.path()).args(["cluster", "down", NAME]).output();
-        let up = quickproof(directory.path())
-            .args(["cluster", "up", "foreign"])
-            .output()
-            .unwrap();
-        assert!(up.status.success(), "{}", String::from_utf8_lossy(&up.stderr));
-        let said = String::from_utf8(up.stdout).unwrap();
-        let exported = said
-            .lines()
-            .find_map(|line| line.trim().strip_prefix("export KUBECONFIG="));
-        let kubeconfig = exported.unwrap().to_owned();
+        let kubeconfig = cluster_up(directory.path(), "foreign");
         let (_, place) = kubeconfig.split_once("/quickproof/").unwrap();
         let copy = directory.path().join("state/quickproof").join(place);
         fs::create_dir_all(copy.parent().unwrap()).unwrap();
@@ -101,8 +91,7 @@ impl Foreign {
 
 impl Drop for Foreign {
     fn drop(&mut self) {
-        let down = ["cluster", "down", NAME];
-        let _ = quickproof(self.directory.path()).args(down).output();
+        cluster_down(self.directory.path(), "foreign");
     }
 }
 
