@@ -19,6 +19,17 @@ pub use read::{ManifestError, document, read};
 pub(crate) use requests::{amounts, is_gpu, requested, thousandths};
 
 /// One object of a manifest, and where it stands.
+///
+/// ```
+/// let text = "# of the simulator\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: sim}\nspec:\n  containers: [{image: r.example/sim:v1}]\n";
+/// let objects = quickproof::manifest::read("sim.yaml", text.as_bytes())?;
+///
+/// let pod = &objects[0];
+/// assert_eq!((pod.kind(), pod.name(), pod.namespace()), ("Pod", "sim", None));
+/// assert_eq!((pod.file.as_str(), pod.line), ("sim.yaml", 3));
+/// assert!(pod.images().contains("r.example/sim:v1"));
+/// # Ok::<_, quickproof::manifest::ManifestError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Object {
     /// The object as JSON; always an object with string `apiVersion`, `kind` and `metadata.name`. Shared: a CRD is large,

@@ -237,6 +237,19 @@ fn is_first(attempt: &u32) -> bool {
 }
 
 /// One thing decided: a check, what it says, and what it came to.
+///
+/// ```
+/// use quickproof::{
+///     record::{Decision, Stage},
+///     verdict::{Finding, Weight},
+/// };
+///
+/// let holds = Decision::new(Stage::Cluster, "cluster", "kind cluster quickproof-8e85 is ready", Finding::Holds);
+/// assert_eq!(holds.weight, Weight::Gate);
+/// let line = serde_json::to_string(&holds)?;
+/// assert!(line.contains(r#""check":"cluster""#));
+/// # Ok::<_, serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
     /// The part of the run.

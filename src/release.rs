@@ -54,6 +54,20 @@ pub const REPOSITORY: &str = "kubernetes-sigs/gateway-api-inference-extension";
 type ReadManifest = Result<Arc<[Object]>, ManifestError>;
 
 /// A release that is open for reading: [`Source::open`] opens one.
+///
+/// ```
+/// use quickproof::release::{MemoryTree, Release};
+///
+/// let mut tree = MemoryTree::default();
+/// tree.insert("site-src/guides/index.md".parse()?, "# Getting started\n");
+/// let tag = "v1.5.0".parse()?;
+/// let release = Release::new(quickproof::release::REPOSITORY, Some(tag), None, Box::new(tree));
+///
+/// // The layout knows where a release of this tag has its guide.
+/// let layout = release.layout(None)?;
+/// assert!(release.tree.read(&layout.guide)?.starts_with(b"# Getting started"));
+/// # Ok::<_, anyhow::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Release {
     /// `owner/name`, or `embedded quickstart`.

@@ -107,6 +107,21 @@ pub enum Weight {
 }
 
 /// What a run came to. `Passed` and `Failed` speak of the product under test only.
+///
+/// ```
+/// use quickproof::{
+///     record::{Decision, Event, RunRecord, Stage},
+///     verdict::{CauseCode, Finding, Outcome},
+/// };
+///
+/// let mut record = RunRecord::default();
+/// // An image that cannot be pulled says nothing about the release.
+/// let finding = Finding::broken("images are ready", "no registry answers", CauseCode::ImagesNotReady);
+/// record.fold(&Event::Decided {
+///     decision: Decision::new(Stage::Images, "images", "images are ready", finding),
+/// });
+/// assert_eq!(record.outcome(), Outcome::Errored);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {

@@ -56,7 +56,14 @@ impl Unjudged {
     }
 }
 
-/// One thing that must be true of an answer.
+/// One thing that must be true of an answer. [`faults`] judges an answer by all of them.
+///
+/// ```
+/// use quickproof::check::wire;
+///
+/// let done = wire::named("stream-done").expect("the check of this name");
+/// assert!(wire::WIRE_CHECKS.iter().any(|check| check.name == done.name));
+/// ```
 #[derive(Debug)]
 pub struct WireCheck {
     /// Its stable name, such as `stream-done`.

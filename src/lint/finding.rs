@@ -125,7 +125,18 @@ pub(crate) struct Undecided {
     pub(crate) why: String,
 }
 
-/// What rules found.
+/// What lint found in a release.
+///
+/// ```
+/// use quickproof::{lint, release::Release};
+///
+/// let release = Release::embedded();
+/// let layout = release.layout(None)?;
+/// let combinations = lint::draw(&release, &layout)?;
+/// let findings = lint::examine(&release, &layout, &combinations, &lint::Rendered::new());
+/// assert!(findings.diagnostics.is_empty(), "our own quickstart is clean");
+/// # Ok::<_, anyhow::Error>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct Findings {
     /// What is wrong.

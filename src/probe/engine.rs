@@ -56,6 +56,41 @@ impl Bounds {
 }
 
 /// Sends requests. Its clones share their connections.
+///
+/// ```
+/// # use std::io::{Read as _, Write as _};
+/// use std::time::Duration;
+///
+/// use quickproof::{
+///     check::wire::{self, Expected},
+///     probe::{Outgoing, Probe},
+/// };
+///
+/// # let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let address = server.local_addr().unwrap();
+/// # let serving = std::thread::spawn(move || {
+/// #     let (mut connection, _) = server.accept().unwrap();
+/// #     let _ = connection.read(&mut [0; 1024]).unwrap();
+/// #     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+/// #     connection.write_all(head.as_bytes()).unwrap();
+/// # });
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let request = Outgoing {
+///     method: "GET".to_owned(),
+///     url: format!("http://{address}/v1/models"),
+///     headers: Vec::new(),
+///     body: None,
+/// };
+/// let answer = Probe::new(Duration::from_secs(5))?.send(request.clone()).await;
+/// assert_eq!((answer.status(), answer.text().as_str()), (Some(200), "{}"));
+///
+/// // A 200 is not enough: this is no list of models.
+/// let faults = wire::faults(&Expected::of(&request), &answer);
+/// assert_eq!(faults[0].check, "models-list");
+/// # Ok::<_, reqwest::Error>(())
+/// # }).unwrap();
+/// # serving.join().unwrap();
+/// ```
 #[derive(Debug, Clone)]
 pub struct Probe {
     client: reqwest::Client,
