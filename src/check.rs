@@ -138,7 +138,7 @@ pub(crate) struct Check {
     shown_by: for<'a> fn(&'a Observation, &Finding) -> Option<&'a Answer>,
 }
 
-/// What a check looks at: where that is not there it decides nothing. It also says to which part of the run it belongs.
+/// How a check judges, by what it needs to have seen; without that it decides nothing. The part of the run follows from it.
 #[derive(Debug)]
 enum JudgeFn {
     /// What the plan left running.

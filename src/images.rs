@@ -56,7 +56,7 @@ pub enum ImageSource {
     Present,
 }
 
-/// What there is for a cluster.
+/// The images that were provided for a cluster, and how its nodes get them.
 #[derive(Debug, Clone)]
 pub struct Provided {
     /// Where images were had from; never [`ImageSource::Auto`].

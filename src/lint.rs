@@ -145,7 +145,7 @@ impl Combination {
     }
 }
 
-/// What rules look at.
+/// Everything that the rules of lint look at.
 #[derive(Debug)]
 pub(crate) struct Examined<'a> {
     /// The release.

@@ -207,7 +207,7 @@ pub struct Exchange {
     pub(crate) failure: Option<String>,
 }
 
-/// What many values of one kind come to.
+/// Many values of one kind: how many, the median and the highest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Spread {
     /// How many there are, at least one.
@@ -274,7 +274,7 @@ pub struct Decision {
     pub exchange: Option<Box<Exchange>>,
 }
 
-/// What a run says. Each event is one line of the journal.
+/// Something that happened in a run. Each event is one line of the journal.
 ///
 /// ```
 /// use quickproof::record::{Event, Stage};
@@ -504,7 +504,7 @@ pub(crate) fn milliseconds(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Shown while the run goes on.
+/// A report that is shown while the run goes on.
 pub trait Reporter: Send {
     /// Takes one event.
     ///
@@ -529,7 +529,7 @@ pub trait Reporter: Send {
     }
 }
 
-/// Written from the record, at any moment.
+/// A report that is written from the record, at any moment.
 pub trait Render: Send + Sync {
     /// Writes the whole report.
     ///

@@ -100,7 +100,8 @@ pub(crate) enum Strictness {
 
 /// A run that is ready to begin: everything that can be wrong with the order has been looked at.
 ///
-/// One carries a guide out on a cluster, or asks an endpoint that somebody else runs. Both begin, are told and end alike.
+/// One carries a guide out on a cluster, or asks an endpoint that somebody else runs. Both begin, are reported and end in
+/// the same way.
 ///
 /// ```
 /// use std::time::Duration;

@@ -17,7 +17,7 @@ pub struct Capacity {
     pub nodes: Vec<NodeCapacity>,
 }
 
-/// What is still free on a node. Negative never: more requested than allocatable counts as nothing free.
+/// What is still free on a node. Never negative: where more is requested than is allocatable, nothing is free.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NodeCapacity {
     /// Its name.

@@ -194,7 +194,7 @@ pub(super) fn name_of(program: &Path) -> String {
     program.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// A process, named for good: its id is used again after it ends, its start time is not.
+/// A process, identified by its id and its start time: the id alone is given to another process later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProcessName {
     /// Process id.

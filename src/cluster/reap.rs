@@ -25,7 +25,7 @@ pub(crate) enum Scope {
     All,
 }
 
-/// A thing that was found, and what became of it.
+/// Something that a run left behind, and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reaped {
     /// The run that made it.

@@ -39,7 +39,7 @@ const UNINSTALL_LIMIT: Duration = Duration::from_mins(2);
 /// How long the API server gets to take back what a Deployment had.
 const ASKED_BACK_WITHIN: Duration = Duration::from_secs(15);
 
-/// What became of a thing.
+/// What became of something that teardown was to take away.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
     /// It is gone.
@@ -303,7 +303,7 @@ fn said(trouble: Trouble) -> String {
     trouble.to_string()
 }
 
-/// Whose an object is by now.
+/// Whether an object is still the one that the run made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
     /// It is not there.

@@ -34,7 +34,7 @@ mod object;
 
 pub(crate) use object::until_object;
 
-/// What the answer to a question is by now.
+/// The answer to a question that is asked again and again: not yet, ready, or never.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Progress<T, N> {
     /// It is so.
@@ -45,7 +45,7 @@ pub(crate) enum Progress<T, N> {
     Never(N),
 }
 
-/// Why a question got no answer.
+/// Why a wait ended without what was waited for.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum WaitError<N> {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::record::{Events, Stage};
 
-/// What is being made.
+/// Tells which images are being made, and how far each is.
 #[derive(Debug)]
 pub(super) struct Progress {
     events: Events,

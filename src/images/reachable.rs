@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// How long it is remembered that registries do not answer. That they do is asked anew each time.
 const MEMORY: SignedDuration = SignedDuration::from_mins(10);
 
-/// That registries did not answer.
+/// A note that registries did not answer a moment ago.
 #[derive(Debug, Serialize, Deserialize)]
 struct Unanswered {
     hosts: BTreeSet<String>,

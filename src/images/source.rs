@@ -24,7 +24,7 @@ pub(super) use golang::estimate;
 /// Raised when the way in which material is made changes, so that no old material is taken for it.
 const FORM: u32 = 1;
 
-/// What makes material.
+/// Fetches and compiles the material that images are made of.
 #[derive(Debug)]
 pub(super) struct Workshop<'a> {
     pub(super) host: &'a Host,

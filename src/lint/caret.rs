@@ -3,7 +3,7 @@
 use super::{Diagnostic, Examined, Findings, Place, Rule, reader::Reader};
 use crate::record::Provenance;
 
-/// What one reader types while it is checked.
+/// The commands of one reader while they are checked.
 pub(super) struct ReaderChecker<'a, 'f> {
     pub(super) examined: &'a Examined<'a>,
     pub(super) reader: &'a Reader,

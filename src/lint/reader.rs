@@ -19,7 +19,7 @@ use crate::{
 /// Programs with a language of their own, in which `$` means something else than to a shell.
 const WITH_A_LANGUAGE: &[&str] = &["awk", "bash", "envsubst", "jq", "perl", "sed", "sh", "yq"];
 
-/// What a reader of one combination types.
+/// The commands that a reader types who follows the guide for one combination.
 #[derive(Debug)]
 pub(super) struct Reader {
     /// The combination.

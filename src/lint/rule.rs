@@ -40,7 +40,7 @@ impl std::fmt::Debug for Family {
     }
 }
 
-/// One thing that is looked for.
+/// A rule: one kind of mistake that lint looks for.
 ///
 /// ```
 /// let rule = quickproof::lint::rule("image-tag-floating").expect("a rule of this code");

@@ -191,7 +191,7 @@ pub enum Action {
     Broken,
 }
 
-/// What is to be known of an action by those who do not carry it out.
+/// What others must know of an action, besides whoever carries it out.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
     /// What it does, in one word, as a plan prints it.

@@ -13,7 +13,7 @@ use crate::{
     verdict::{Cause, CauseCode, Fault, Weight},
 };
 
-/// Everything that commands are drawn with, and what has been drawn so far.
+/// Everything that commands are planned with, and what has been planned so far.
 pub(super) struct Planner<'a> {
     pub(super) release: &'a Release,
     pub(super) layout: &'a Layout,
@@ -58,7 +58,7 @@ impl Planned {
     }
 }
 
-/// Why a command gives no action.
+/// Why a command of the guide cannot be planned.
 #[derive(Debug)]
 pub(super) enum NotPlanned {
     /// It is not understood.

@@ -30,7 +30,7 @@ pub enum Protocol {
     Negotiated,
 }
 
-/// What ends an answer that does not end by itself.
+/// Limits after which an answer that does not end by itself is given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     /// The longest that the whole exchange may take; at most a day counts.

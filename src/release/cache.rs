@@ -14,13 +14,13 @@ use sha2::{Digest as _, Sha256};
 
 use crate::host::Host;
 
-/// Things that were fetched.
+/// Responses that were fetched, kept on disk.
 #[derive(Debug, Clone)]
 pub(super) struct Cache {
     root: PathBuf,
 }
 
-/// A thing that was fetched.
+/// A response that was fetched, kept on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CachedResponse {
     /// The status it was answered with.

@@ -44,7 +44,7 @@ const DEFAULT_COLUMNS: usize = 100;
 /// Fewer columns than this are not wrapped into: the terminal does that no worse.
 const FEWEST_COLUMNS: usize = 40;
 
-/// The part that a piece of text plays.
+/// What a piece of text says, which decides how it is coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
     /// Nothing special.

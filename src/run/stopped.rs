@@ -10,7 +10,7 @@ use crate::{
     verdict::{Cause, CauseCode, Fault},
 };
 
-/// The run goes no further, and it has been said why: only saying it makes one.
+/// The run stops here, and the reason was sent as a decision: nothing else makes a value of this type.
 #[derive(Debug)]
 pub(super) struct Stopped(());
 

@@ -121,7 +121,7 @@ fn fallen(watches: &Watches, wanted: &[Object]) -> Vec<Object> {
     wanted.iter().filter(|object| !stands(object)).cloned().collect()
 }
 
-/// That workloads will never be ready, which has been said of each.
+/// Workloads that will never be ready. A decision about each of them was sent.
 pub(super) struct NeverReady {
     /// The name of the first.
     pub(super) first: String,

@@ -81,7 +81,7 @@ pub async fn perform(
     spoilt
 }
 
-/// A scenario on its way.
+/// A scenario while it is performed.
 struct Performing<'a> {
     scenario: &'a Scenario,
     probe: &'a Probe,

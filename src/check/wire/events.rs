@@ -51,7 +51,7 @@ impl Item {
     }
 }
 
-/// A stream as its events tell it, and what is wrong with the ground that other checks stand on.
+/// The events of a stream, parsed, and the faults because of which other checks cannot judge it.
 #[derive(Debug)]
 pub(super) struct Events {
     items: Vec<Item>,

@@ -17,7 +17,7 @@ use crate::{
     probe::{Answer, Received, latency::Latencies},
 };
 
-/// An answer beside what it must be, its body read in the form that it must have.
+/// An answer, parsed once for all checks, together with what it must be.
 #[derive(Debug)]
 pub(crate) struct ParsedAnswer<'a> {
     /// What it must be.

@@ -83,7 +83,7 @@ pub struct CompanionTag {
     pub commit: Option<String>,
 }
 
-/// An answer that may not be known.
+/// Whether a tag is on a branch, as far as that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OnBranch {
     /// Yes.
