@@ -92,15 +92,71 @@ pub(super) fn harness(stage: Stage) -> RunCheck {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::{collections::BTreeSet, path::Path};
+
+    use rstest::rstest;
 
     use super::*;
-    use crate::check::CHECKS;
+    use crate::{
+        check::{CHECKS, wire::WIRE_CHECKS},
+        record::{Event, Journal},
+        scenario::{Library, Target, expected},
+    };
 
     #[test]
     fn no_two_checks_of_a_run_have_one_name() {
         let of_the_run = ALL.iter().map(|check| check.name.as_ref());
         let names: BTreeSet<_> = of_the_run.chain(CHECKS.iter().map(|check| check.name)).collect();
         assert_eq!(names.len(), ALL.len() + CHECKS.len());
+    }
+
+    /// Names of checks of the scenarios that are shipped, and their own names.
+    fn of_scenarios() -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        for mut scenario in Library::shipped().unwrap().scenarios {
+            names.insert(scenario.name.clone());
+            names.extend(
+                WIRE_CHECKS
+                    .iter()
+                    .map(|check| format!("{}/{}", scenario.name, check.name)),
+            );
+            // What an advisory scenario decides is not expected; its names are the same.
+            scenario.weight = crate::verdict::Weight::Gate;
+            let where_it_can_be_performed = Target {
+                adapter: Some("adapter".into()),
+                capabilities: scenario.needs.capabilities.iter().copied().collect(),
+                ..Target::default()
+            };
+            names.extend(expected(&scenario, &where_it_can_be_performed));
+        }
+        names
+    }
+
+    /// Steps of a plan are called `apply:guide.md:32`; which of them there are, `tests/it/report.rs` asks the plan.
+    fn is_a_step(name: &str) -> bool {
+        let parts: Vec<&str> = name.split(':').collect();
+        matches!(parts[..], [_, _, line] if line.parse::<u32>().is_ok())
+    }
+
+    #[rstest]
+    #[case("failed")]
+    #[case("interrupted")]
+    fn a_recorded_run_decides_no_check_that_there_is_not(#[case] run: &str) {
+        let journal = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/runs/{run}.jsonl"));
+        let mut known = of_scenarios();
+        known.extend(ALL.iter().map(|check| check.name.clone().into_owned()));
+        known.extend(CHECKS.iter().map(|check| check.name.to_owned()));
+        let mut unknown = Vec::new();
+        for event in Journal::read(&journal).unwrap() {
+            let Event::Decided { decision } = event else { continue };
+            let name = decision.check;
+            let of_a_workload = name.starts_with(workload("", "").name.trim_end_matches('/'));
+            // A scenario that was written for the recording.
+            let own = name.starts_with("counted/");
+            if !(known.contains(&name) || is_a_step(&name) || of_a_workload || own) {
+                unknown.push(name);
+            }
+        }
+        assert_eq!(unknown, [""; 0], "record the run anew");
     }
 }

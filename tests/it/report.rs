@@ -163,6 +163,53 @@ fn the_recorded_runs_hold_every_stage_and_every_kind_of_event_finding_and_deviat
     assert_eq!(words, all.split_whitespace().collect());
 }
 
+/// The names that a recorded run expects to be decided, but for those of scenarios.
+fn expected_steps(run: &[Event]) -> BTreeSet<String> {
+    let of_steps = |check: &String| check.contains(".md:");
+    let of_event = |event: &Event| match event {
+        Event::Expected { checks } => checks.iter().filter(|check| of_steps(check)).cloned().collect(),
+        _ => Vec::new(),
+    };
+    run.iter().flat_map(of_event).collect()
+}
+
+/// The names of the steps that decide, as `quickproof plan` gives them.
+fn planned_steps(arguments: &[&str]) -> BTreeSet<String> {
+    let plan = assert_cmd::Command::cargo_bin("quickproof")
+        .unwrap()
+        .args(["plan", "-o", "json"])
+        .args(arguments)
+        .output()
+        .unwrap();
+    let plan: serde_json::Value = serde_json::from_slice(&plan.stdout).unwrap();
+    let decided_elsewhere = ["request", "set", "left out"].map(serde_json::Value::from);
+    let deciding = |step: &&serde_json::Value| step["decides"] == true && !decided_elsewhere.contains(&step["action"]);
+    let steps = plan["steps"].as_array().unwrap().iter().filter(deciding);
+    steps.map(|step| step["check"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_interrupted_run_expects_the_steps_of_todays_plan() {
+    assert_eq!(
+        expected_steps(&interrupted()),
+        planned_steps(&[]),
+        "record the run anew"
+    );
+}
+
+#[test]
+fn the_failed_run_expects_the_steps_of_todays_plan() {
+    let Some(tree) = crate::upstream::tree(crate::upstream::GIE, "v1.5.0") else {
+        return;
+    };
+    let arguments = ["--tree", tree.to_str().unwrap(), "--release", "v1.5.0"];
+    assert_eq!(
+        expected_steps(&failed()),
+        planned_steps(&arguments),
+        "record the run anew"
+    );
+}
+
 #[test]
 fn a_report_of_a_run_cut_anywhere_parses_and_never_says_passed() {
     let events = mended();
