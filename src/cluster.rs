@@ -17,6 +17,7 @@ mod freezer;
 pub mod inventory;
 mod kind;
 mod kubeconfig;
+pub(crate) mod mark;
 pub(crate) mod programs;
 pub(crate) mod ready;
 pub(crate) mod reap;

@@ -38,9 +38,6 @@ pub(crate) mod rehearse;
 mod scale;
 mod steps;
 
-/// The name under which we own fields.
-const FIELD_MANAGER: &str = "quickproof";
-
 /// Whose cluster it is, which decides how careful we are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ownership {

@@ -57,7 +57,7 @@ pub(crate) async fn run(
             let provided = images::provide(host, ImageSource::Auto, &[], events).await?;
             up(host, id, provided.node_image.as_deref(), events, out).await
         }
-        ClusterCommand::Down { id } => down(host, id, out).await,
+        ClusterCommand::Down { id } => down(host, id, events, out).await,
         ClusterCommand::List => Ok(table(&cluster::list(host).await?, out)?),
     }
 }
@@ -73,7 +73,9 @@ async fn up(
     if cluster::list(host).await?.iter().any(|listed| listed.name == name) {
         anyhow::bail!("cluster `{name}` is there already; take it down first: quickproof cluster down {id}");
     }
-    let inventory = Inventory::open(host, &format!("cluster-{id}"))?;
+    let turn = reap::Turn::take(host, events).await?;
+    let inventory = Inventory::take_over(host, &format!("cluster-{id}"), &turn)?;
+    drop(turn);
     let made = async {
         let made = cluster::create(host, id, node_image, &inventory, events).await?;
         cluster::dns_ready(&made, events).await?;
@@ -97,7 +99,7 @@ async fn up(
     Ok(())
 }
 
-async fn down(host: &Host, id: &str, out: &mut dyn Write) -> anyhow::Result<()> {
+async fn down(host: &Host, id: &str, events: &Events, out: &mut dyn Write) -> anyhow::Result<()> {
     let name = cluster::cluster_name(id.strip_prefix("quickproof-").unwrap_or(id))?;
     let known = cluster::list(host).await?;
     let Some(listed) = known.iter().find(|listed| listed.name == name) else {
@@ -108,7 +110,8 @@ async fn down(host: &Host, id: &str, out: &mut dyn Write) -> anyhow::Result<()> 
     }
     cluster::delete(host, &name).await?;
     let is_it = |made: &Made| matches!(made, Made::KindCluster { name: other, .. } if *other == name);
-    reap::forget(host, is_it)?;
+    let turn = reap::Turn::take(host, events).await?;
+    reap::forget(host, &turn, is_it)?;
     writeln!(out, "cluster {name} is gone")?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::{
     cluster::{
-        reap::{self, Scope},
+        reap::{self, Left, Scope, Turn},
         teardown::Fate,
     },
     host::Host,
@@ -24,12 +24,16 @@ pub(crate) struct ReapArguments {
     pub(crate) dry_run: bool,
 }
 
+/// What becomes of files that cannot be read.
+const WHAT_TO_DO: &str = "         what their runs made is not known here, so they are kept: take away what is named in them, \
+    or let the quickproof do it that wrote them, and delete them then";
+
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cleanness {
     /// Nothing is left.
     Clean,
-    /// Something could not be removed.
+    /// Something could not be removed, or is not known.
     LeftBehind,
 }
 
@@ -44,23 +48,35 @@ pub(crate) async fn run(
     out: &mut dyn Write,
 ) -> anyhow::Result<Cleanness> {
     let scope = if arguments.all { Scope::All } else { Scope::Dead };
-    let left = reap::left(host, scope)?;
+    let turn = if arguments.dry_run {
+        None
+    } else {
+        Some(Turn::take(host, events).await?)
+    };
+    let Left { listings, unreadable } = reap::left(host, scope)?;
+    for (path, why) in &unreadable {
+        writeln!(out, "unread   {}: {why}", path.display())?;
+    }
+    if !unreadable.is_empty() {
+        writeln!(out, "{WHAT_TO_DO}")?;
+    }
     let things = || {
-        left.iter()
+        listings
+            .iter()
             .flat_map(|listing| listing.made.iter().map(move |made| (listing, made)))
     };
-    if things().next().is_none() {
-        writeln!(out, "no run left anything behind")?;
-    } else {
-        writeln!(out, "left behind:")?;
+    match (things().next(), unreadable.is_empty()) {
+        (Some(_), _) => writeln!(out, "left behind:")?,
+        (None, true) => writeln!(out, "no run left anything behind")?,
+        (None, false) => {}
     }
     for (listing, made) in things() {
         writeln!(out, "  {made}  (run {})", listing.run)?;
     }
-    if arguments.dry_run {
-        return Ok(Cleanness::Clean);
-    }
-    let reaped = reap::reap(host, scope, events).await?;
+    let reaped = match &turn {
+        Some(turn) => reap::reap(host, scope, turn, events).await?,
+        None => Vec::new(),
+    };
     for thing in &reaped {
         match &thing.fate {
             Fate::Removed => writeln!(out, "removed  {}", thing.what)?,
@@ -69,6 +85,10 @@ pub(crate) async fn run(
             Fate::Left(why) => writeln!(out, "left     {}: {why}", thing.what)?,
         }
     }
-    let clean = !reaped.iter().any(|thing| matches!(thing.fate, Fate::Left(_)));
-    Ok(if clean { Cleanness::Clean } else { Cleanness::LeftBehind })
+    let stays = reaped.iter().any(|thing| matches!(thing.fate, Fate::Left(_)));
+    Ok(if stays || !unreadable.is_empty() {
+        Cleanness::LeftBehind
+    } else {
+        Cleanness::Clean
+    })
 }

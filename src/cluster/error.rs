@@ -107,6 +107,11 @@ pub enum ClusterError {
         #[source]
         source: io::Error,
     },
+    /// Another process goes through what runs left behind, and does not end.
+    #[error(
+        "another quickproof has been taking away what runs left behind for a quarter of an hour; end it, then try again"
+    )]
+    Busy,
     /// No port of ours can be listened on.
     #[error("cannot listen on the loopback address")]
     Listen {

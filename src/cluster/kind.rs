@@ -12,7 +12,7 @@ use super::{
     Cluster, ClusterError, Origin, SHORT,
     configuration::{Cgroup, NodeImage, render},
     freezer::thawing,
-    inventory::{Inventory, Listing, Made},
+    inventory::{Inventories, Inventory, Listing, Made},
     kubeconfig, ready,
 };
 use crate::{
@@ -250,7 +250,7 @@ async fn end_makers(host: &Host, kubeconfig: &Path) {
 pub async fn list(host: &Host) -> Result<Vec<Listed>, ClusterError> {
     let call = Call::new("kind").args(["get", "clusters", "--quiet"]).time_limit(SHORT);
     let names = host.run_ok(&call).await?.text();
-    let listings = Listing::all(host)?;
+    let listings = Inventories::all(host)?.readable;
     let mut listed: Vec<Listed> = names
         .lines()
         .filter(|name| name.starts_with(PREFIX))

@@ -3,18 +3,29 @@
 //! It is conservative: an inventory is gone through only if its run's process is gone, and what was kept on purpose only
 //! when everything is asked for. A cluster that merely bears our name is left alone.
 
+use std::{
+    fs::{File, TryLockError},
+    path::PathBuf,
+    time::Duration,
+};
+
 use super::{
     ClusterError,
-    inventory::{Inventory, Listing, Made},
+    inventory::{Inventories, Inventory, Listing, Made, Unreadable, opened_directory},
     teardown::{Fate, Teardown, Which},
 };
 use crate::{
-    host::{Host, in_words},
-    record::Events,
+    host::{Host, in_words, poll},
+    record::{Events, Stage},
 };
 
 /// The label of containers that outlive a run on purpose, such as the image registry's.
 pub(crate) const SHARED_LABEL: &str = "quickproof=1";
+
+/// How long another process may be at work on what runs left.
+const TURN_LIMIT: Duration = Duration::from_mins(15);
+/// How often it is looked whether it has ended.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 /// How much to remove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,13 +47,59 @@ pub(crate) struct Reaped {
     pub(crate) fate: Fate,
 }
 
-/// The inventories that [`reap`] would go through.
+/// What runs left behind.
+#[derive(Debug)]
+pub(crate) struct Left {
+    /// The inventories that [`reap`] would go through.
+    pub(crate) listings: Vec<Listing>,
+    /// The files that may be inventories and cannot be read: what they name is not known.
+    pub(crate) unreadable: Vec<(PathBuf, Unreadable)>,
+}
+
+/// The turn of this process: inventories of runs that have ended are changed by one process at a time. It is over when this is
+/// dropped, and when the process ends, whatever its end.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    _directory: Option<File>,
+}
+
+impl Turn {
+    /// Waits for it, while another process has it.
+    ///
+    /// # Errors
+    /// The directory of inventories cannot be opened, or the other process takes very long.
+    pub(crate) async fn take(host: &Host, events: &Events) -> Result<Self, ClusterError> {
+        let Some(directory) = opened_directory(host)? else {
+            return Ok(Self { _directory: None });
+        };
+        let look = async |_| match directory.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                let on = "another quickproof, which takes away what runs left behind";
+                events.waiting(Stage::Cleanup, on, "");
+                Err(())
+            }
+            // Where directories cannot be locked, such as on some file servers, everybody has a turn.
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+        };
+        let waited = poll(TURN_LIMIT, BETWEEN_LOOKS, look).await;
+        waited.map_err(|()| ClusterError::Busy)?;
+        Ok(Self {
+            _directory: Some(directory),
+        })
+    }
+}
+
+/// What there is to reap.
 ///
 /// # Errors
 /// The state directory cannot be read.
-pub(crate) fn left(host: &Host, scope: Scope) -> Result<Vec<Listing>, ClusterError> {
-    let listings = Listing::all(host)?.into_iter().map(|(_, listing)| listing);
-    Ok(listings.filter(|listing| is_due(listing, scope)).collect())
+pub(crate) fn left(host: &Host, scope: Scope) -> Result<Left, ClusterError> {
+    let Inventories { readable, unreadable } = Inventories::all(host)?;
+    let listings = readable.into_iter().map(|(_, listing)| listing);
+    Ok(Left {
+        listings: listings.filter(|listing| is_due(listing, scope)).collect(),
+        unreadable,
+    })
 }
 
 fn is_due(listing: &Listing, scope: Scope) -> bool {
@@ -53,9 +110,14 @@ fn is_due(listing: &Listing, scope: Scope) -> bool {
 ///
 /// # Errors
 /// The state directory cannot be read or written.
-pub(crate) async fn reap(host: &Host, scope: Scope, events: &Events) -> Result<Vec<Reaped>, ClusterError> {
+pub(crate) async fn reap(
+    host: &Host,
+    scope: Scope,
+    _turn: &Turn,
+    events: &Events,
+) -> Result<Vec<Reaped>, ClusterError> {
     let mut reaped = Vec::new();
-    for (path, listing) in Listing::all(host)? {
+    for (path, listing) in Inventories::all(host)?.readable {
         if !is_due(&listing, scope) {
             continue;
         }
@@ -81,8 +143,8 @@ pub(crate) async fn reap(host: &Host, scope: Scope, events: &Events) -> Result<V
 ///
 /// # Errors
 /// The state directory cannot be read or written.
-pub(crate) fn forget(host: &Host, is_it: impl Fn(&Made) -> bool) -> Result<(), ClusterError> {
-    for (path, mut listing) in Listing::all(host)? {
+pub(crate) fn forget(host: &Host, _turn: &Turn, is_it: impl Fn(&Made) -> bool) -> Result<(), ClusterError> {
+    for (path, mut listing) in Inventories::all(host)?.readable {
         if listing.process.is_alive() || !listing.made.iter().any(&is_it) {
             continue;
         }
@@ -98,7 +160,7 @@ async fn reap_shared(host: &Host) -> Result<Vec<Reaped>, ClusterError> {
     let label = format!("label={SHARED_LABEL}");
     let call = ["container", "ls", "--all", "--filter", &label, "--format", "{{.Names}}"];
     let names = host.docker(call).await?.text();
-    let mut users = Listing::all(host)?.into_iter().map(|(_, listing)| listing);
+    let mut users = Inventories::all(host)?.readable.into_iter().map(|(_, listing)| listing);
     let user = users.find(|listing| listing.process.is_alive());
     let mut reaped = Vec::new();
     for name in names.lines() {

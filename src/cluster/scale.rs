@@ -56,14 +56,6 @@ impl Scaled {
         format!("Deployment {}/{}", self.namespace, self.name)
     }
 
-    /// The command that puts it back, to be typed.
-    pub(crate) fn way_back(&self) -> String {
-        format!(
-            "kubectl scale deployment {} --namespace {} --replicas {}",
-            self.name, self.namespace, self.replicas
-        )
-    }
-
     /// How it stands in the inventory of a run.
     pub(crate) fn noted(&self, cluster: Reach) -> Made {
         Made::Scaled {
@@ -226,13 +218,5 @@ mod tests {
         let (asked, ..) = asked(code, &status).await;
         assert_eq!(matches!(asked, Ok(Asked::Gone)), gone, "{asked:?}");
         assert_eq!(asked.is_err(), !gone);
-    }
-
-    #[test]
-    fn the_way_back_can_be_typed() {
-        assert_eq!(
-            scaled().way_back(),
-            "kubectl scale deployment d --namespace n --replicas 3"
-        );
     }
 }

@@ -3,6 +3,8 @@
 //!
 //! It goes through the run's inventory, newest first. Only what the run made is touched: an object goes if it has the uid
 //! that was noted, and so does a helm release, by the Secret that helm keeps it in, and a gateway provider, by its Deployment.
+//! An object whose uid was never learned, since the answer to its making was lost, goes if it bears the run's mark. What is not
+//! there is believed to be gone only when nothing that makes it can be under way any more.
 
 use std::{
     collections::HashMap,
@@ -12,17 +14,21 @@ use std::{
     time::Duration,
 };
 
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret};
+use k8s_openapi::{
+    api::{apps::v1::Deployment, core::v1::Secret},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use kube::{
     Api, Client,
     api::{DeleteParams, DynamicObject, Preconditions, PropagationPolicy},
 };
 use serde::de::DeserializeOwned;
+use tokio::time::{Instant, sleep_until};
 
 use super::{
     ExistingCluster, address, existing,
     inventory::{HelmRelease, Inventory, Made, MadeObject, ProviderInstallation, Reach, name_of},
-    kind, kubeconfig,
+    kind, kubeconfig, mark,
     programs::Programs,
     resources::{AWAY_LIMIT, Resources, Trouble, api_in, persistently},
     scale::{Asked, Scaled},
@@ -36,8 +42,21 @@ use crate::{
 const GONE_LIMIT: Duration = Duration::from_mins(1);
 /// How long a program may take to uninstall what it installed.
 const UNINSTALL_LIMIT: Duration = Duration::from_mins(2);
+/// How long requests that make something get to be answered before it is looked what they made.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// How long after the first look it is looked again for what was asked for and not there: an API server that was left while it
+/// carried a request out may end it all the same.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// How long the API server gets to say whether an object is there that it would not delete.
+const LAST_LOOK_LIMIT: Duration = Duration::from_secs(5);
 /// How long the API server gets to take back what a Deployment had.
 const ASKED_BACK_WITHIN: Duration = Duration::from_secs(15);
+
+/// Why a thing stays that is there and may be anybody's.
+const UNPROVEN: &str = "its uid was never learned, so it cannot be proven to be ours";
+
+/// The reason that an API server gives where there is no object of a name.
+const NOT_FOUND: &str = "NotFound";
 
 /// What became of something that teardown was to take away.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,35 +115,63 @@ impl<'a> Teardown<'a> {
         self
     }
 
-    /// Takes things away, newest first, and strikes from the inventory what is gone. Returns what became of each.
+    /// Takes things away, newest first, and strikes from the inventory what is seen gone. Returns what became of each; what
+    /// stays says why, and what a person types to take it away.
     pub async fn take_away(mut self, which: Which) -> Vec<(Made, Fate)> {
+        if which == Which::Everything {
+            self.events.waiting(Stage::Cleanup, "requests that are under way", "");
+            self.inventory.answered(ANSWER_LIMIT).await;
+        }
+        let began = Instant::now();
         let all = self.inventory.made();
         let mut taken = Vec::new();
+        let mut not_seen = Vec::new();
         for made in all.iter().rev() {
             if which == Which::Changes && !matches!(made, Made::Scaled { .. }) {
                 continue;
             }
-            let doing = match made {
-                Made::Scaled { .. } => "putting them back",
-                _ => "deleting",
-            };
-            self.events.waiting(Stage::Cleanup, made.to_string(), doing);
-            let fate = if which == Which::Everything && all.iter().any(|other| holds(other, made)) {
-                Fate::Absent
-            } else {
-                self.take(made).await.unwrap_or_else(Fate::Left)
-            };
-            if !matches!(fate, Fate::Left(_)) {
-                // What stays noted although it is gone costs `reap` one look.
-                let _ = self.inventory.remove(made);
+            if which == Which::Everything && all.iter().any(|other| holds(other, made)) {
+                taken.push(self.struck(made, Fate::Absent));
+                continue;
             }
-            taken.push((made.clone(), fate));
+            match self.take(made).await {
+                Fate::Absent if made.may_come_late() => not_seen.push(made),
+                fate => taken.push(self.struck(made, fate)),
+            }
+        }
+        if !not_seen.is_empty() {
+            self.events
+                .waiting(Stage::Cleanup, not_seen[0].to_string(), "looking once more");
+            sleep_until(began + LOOK_AGAIN_AFTER).await;
+        }
+        for made in not_seen {
+            let fate = self.take(made).await;
+            taken.push(self.struck(made, fate));
         }
         taken
     }
 
+    /// Strikes out what is gone.
+    fn struck(&self, made: &Made, fate: Fate) -> (Made, Fate) {
+        if !matches!(fate, Fate::Left(_)) {
+            // What stays noted although it is gone costs `reap` one look.
+            let _ = self.inventory.remove(made);
+        }
+        (made.clone(), fate)
+    }
+
+    async fn take(&mut self, made: &Made) -> Fate {
+        let doing = match made {
+            Made::Scaled { .. } => "putting them back",
+            _ => "deleting",
+        };
+        self.events.waiting(Stage::Cleanup, made.to_string(), doing);
+        let taken = self.take_or_say(made).await;
+        taken.unwrap_or_else(|why| Fate::Left(format!("{why}; by hand: {}", made.by_hand())))
+    }
+
     /// Takes one thing away. The error is why it stays.
-    async fn take(&mut self, made: &Made) -> Result<Fate, String> {
+    async fn take_or_say(&mut self, made: &Made) -> Result<Fate, String> {
         if let Some(cluster) = made.cluster()
             && self.is_gone(cluster).await?
         {
@@ -199,13 +246,23 @@ impl<'a> Teardown<'a> {
             return Ok(Fate::Absent);
         };
         let api = api_in(&client, &resource, object.namespace.as_deref());
-        match &object.uid {
-            Some(uid) => delete(&api, &object.name, uid).await,
-            // It was refused and is not there, or it is there and nobody knows whose it is.
-            None => match uid_of(&api, &object.name).await? {
-                None => Ok(Fate::Absent),
-                Some(_) => Err("its uid was never learned, so it cannot be proven to be ours".to_owned()),
-            },
+        if let Some(uid) = &object.uid {
+            return delete(&api, &object.name, uid).await;
+        }
+        let found = look(&api, &object.name, AWAY_LIMIT).await.map_err(said)?;
+        let Some(found) = found else {
+            return Ok(Fate::Absent);
+        };
+        match &object.marked {
+            None => Err(UNPROVEN.to_owned()),
+            // Nothing of this run has reached it.
+            Some(run) if !mark::bears(&found, run) => Ok(Fate::Absent),
+            // No advice to delete what belongs to somebody else.
+            Some(_) if mark::was_there_before(&found) => Ok(Fate::Left(
+                "somebody else made it at the same moment, so it stays, with what this run has applied to it"
+                    .to_owned(),
+            )),
+            Some(_) => delete(&api, &object.name, &found.uid.unwrap_or_default()).await,
         }
     }
 
@@ -213,16 +270,9 @@ impl<'a> Teardown<'a> {
         let client = self.reached(&release.cluster).await?.client;
         let records: Api<Secret> = Api::namespaced(client, &release.namespace);
         let arguments = ["uninstall", &release.name, "--namespace", &release.namespace];
-        let by_hand = format!(
-            "{}; by hand: helm {} --kube-context {} --kubeconfig {}",
-            "its uid was never learned, so it cannot be proven to be ours",
-            arguments.join(" "),
-            release.cluster.context,
-            release.cluster.kubeconfig.display(),
-        );
         match standing(uid_of(&records, &release.record()).await?, release.uid.as_deref()) {
             Standing::Gone | Standing::Anothers => Ok(Fate::Absent),
-            Standing::Unproven => Err(by_hand),
+            Standing::Unproven => Err(UNPROVEN.to_owned()),
             Standing::Ours => {
                 let uninstall = |programs: &Programs, program: &Path| programs.helm(program).args(arguments);
                 self.run(&release.cluster, &release.program, uninstall).await
@@ -239,11 +289,8 @@ impl<'a> Teardown<'a> {
         ) {
             Standing::Anothers => Ok(Fate::Absent),
             Standing::Unproven => Err(format!(
-                "the uid of Deployment {}/{} was never learned, so it cannot be proven to be ours; by hand: {} {}",
-                provider.namespace,
-                provider.deployment,
-                name_of(&provider.program),
-                provider.uninstall.join(" "),
+                "the uid of Deployment {}/{} was never learned, so it cannot be proven to be ours",
+                provider.namespace, provider.deployment,
             )),
             // Without its Deployment nobody has it installed, but what an installation began with may be there.
             Standing::Gone | Standing::Ours => {
@@ -325,15 +372,32 @@ fn standing(found: Option<String>, noted: Option<&str>) -> Standing {
     }
 }
 
+/// The metadata of an object; `None` where the API server itself says that there is none of this name.
+///
+/// # Errors
+/// Nobody says whether it is there.
+pub(crate) async fn look<K>(api: &Api<K>, name: &str, limit: Duration) -> Result<Option<ObjectMeta>, Trouble>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
+    let asking = || async {
+        match api.get_metadata(name).await {
+            Ok(found) => Ok(Some(found.metadata)),
+            // A 404 of anybody else, such as a page in front of the API server, says nothing about the object.
+            Err(kube::Error::Api(status)) if status.code == 404 && status.reason == NOT_FOUND => Ok(None),
+            Err(error) => Err(error),
+        }
+    };
+    persistently(limit, asking).await
+}
+
 /// The uid of an object; `None` where there is none of this name.
 async fn uid_of<K>(api: &Api<K>, name: &str) -> Result<Option<String>, String>
 where
     K: Clone + DeserializeOwned + std::fmt::Debug,
 {
-    let found = persistently(AWAY_LIMIT, || api.get_metadata_opt(name))
-        .await
-        .map_err(said)?;
-    Ok(found.map(|found| found.metadata.uid.unwrap_or_default()))
+    let found = look(api, name, AWAY_LIMIT).await.map_err(said)?;
+    Ok(found.map(|found| found.uid.unwrap_or_default()))
 }
 
 /// Deletes an object if it still has this uid, with everything that it owns, and waits until it is gone.
@@ -350,22 +414,32 @@ pub async fn delete(api: &Api<DynamicObject>, name: &str, uid: &str) -> Result<F
         propagation_policy: Some(PropagationPolicy::Foreground),
         ..DeleteParams::default()
     };
-    let fate = match persistently(AWAY_LIMIT, || api.delete(name, &parameters)).await {
-        Ok(_) => Fate::Removed,
-        Err(Trouble::Refused { code: 404, .. }) => return Ok(Fate::Absent),
-        // Another object has taken its name, or it is on its way out already.
-        Err(Trouble::Refused { code: 409, .. }) => Fate::Absent,
-        Err(trouble) => return Err(said(trouble)),
+    let (fate, refused) = match persistently(AWAY_LIMIT, || api.delete(name, &parameters)).await {
+        Ok(_) => (Fate::Removed, None),
+        // It is gone, another object has taken its name, or it is on its way out already.
+        Err(Trouble::Refused { code: 404 | 409, .. }) => (Fate::Absent, None),
+        // It may be deleted all the same: an answer can get lost on its way.
+        Err(trouble) => (Fate::Removed, Some(said(trouble))),
     };
-    let look = async |_| match uid_of(api, name).await {
-        Ok(found) if found.as_deref() == Some(uid) => Err(()),
+    let limit = if refused.is_none() { AWAY_LIMIT } else { LAST_LOOK_LIMIT };
+    let look = async |_| match look(api, name, limit).await {
+        Ok(Some(found)) if found.uid.as_deref() == Some(uid) => match &refused {
+            Some(why) if found.deletion_timestamp.is_none() => Ok(Err(why.clone())),
+            _ => Err(found.finalizers.unwrap_or_default()),
+        },
         Ok(_) => Ok(Ok(())),
-        Err(why) => Ok(Err(why)),
+        Err(trouble) => Ok(Err(refused.clone().unwrap_or_else(|| said(trouble)))),
     };
     match poll(GONE_LIMIT, Duration::from_millis(200), look).await {
-        Ok(Ok(())) => Ok(fate),
-        Ok(Err(why)) => Err(why),
-        Err(()) => Err(format!("still there after {} s", GONE_LIMIT.as_secs())),
+        Ok(gone) => gone.map(|()| fate),
+        Err(finalizers) => {
+            let waits_for = if finalizers.is_empty() {
+                String::new()
+            } else {
+                format!(", since nobody takes off its finalizers: {}", finalizers.join(", "))
+            };
+            Err(format!("still there after {} s{waits_for}", GONE_LIMIT.as_secs()))
+        }
     }
 }
 
@@ -378,7 +452,7 @@ async fn put_back(client: &Client, scaled: &Scaled) -> Result<Fate, String> {
         Ok(Err(error)) => in_words(&error),
         Err(_) => format!("no answer within {} s", ASKED_BACK_WITHIN.as_secs()),
     };
-    Err(format!("{why}; by hand: {}", scaled.way_back()))
+    Err(why)
 }
 
 #[cfg(test)]

@@ -4,20 +4,22 @@ use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
-    Api, ResourceExt as _,
+    Api, Client, Error, ResourceExt as _,
     api::{DynamicObject, Patch, PatchParams},
 };
 use serde_json::{Value, json};
 
 use super::{
-    Deployer, FIELD_MANAGER, Ownership,
+    Deployer, Ownership,
     failure::{refused, wait_failed},
     rehearse::better_error,
 };
 use crate::{
     cluster::{
         inventory::{Made, MadeObject},
-        resources::{AWAY_LIMIT, Resource, api_in, persistently},
+        mark::{self, FIELD_MANAGER},
+        resources::{AWAY_LIMIT, Resource, Trouble, api_in, persistently},
+        teardown,
         watching::{Placement, Progress},
     },
     host::poll,
@@ -31,6 +33,17 @@ use crate::{
 enum Sharing {
     Own,
     Api,
+}
+
+/// Whose the object of a name is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// There is none.
+    Nobodys,
+    /// This run made it, or made the whole cluster.
+    Ours,
+    /// It was there.
+    Anothers,
 }
 
 /// What became of an object.
@@ -99,42 +112,58 @@ impl Deployer {
         let namespace = object.namespace().or(namespace);
         let api = self.api(&resource, namespace);
         self.site.events.waiting(Stage::Deployment, object.title(), "applying");
-        if self.site.ownership == Ownership::Shared && self.is_somebody_elses(&api, object, &expected).await? {
-            if sharing == Sharing::Api && resource.placement == Placement::Cluster {
-                return Ok(Applied::LeftAsFound);
-            }
-            return Err(Fault::new(
-                expected,
-                format!(
-                    "{} exists and was not made by this run; it was left untouched",
-                    object.title()
-                ),
-                CauseCode::ObjectConflict,
-            ));
-        }
         let made = self.made(&resource, namespace, object.name());
+        let whose = self.whose(&api, &made, object, &expected).await?;
+        if whose == Whose::Anothers && sharing == Sharing::Api && resource.placement == Placement::Cluster {
+            return Ok(Applied::LeftAsFound);
+        }
+        let exists = || format!("{} exists and was not made by this run", object.title());
+        let conflict = |actual: String| Fault::new(expected.clone(), actual, CauseCode::ObjectConflict);
+        if whose == Whose::Anothers {
+            return Err(conflict(format!("{}; it was left untouched", exists())));
+        }
         self.note(made.clone(), &expected)?;
-        let parameters = PatchParams::apply(FIELD_MANAGER).force();
-        let patch = Patch::Apply(&*object.value);
+        let parameters = match whose {
+            // Somebody may make one in the meantime: what they say is not overruled.
+            Whose::Nobodys => PatchParams::apply(FIELD_MANAGER),
+            Whose::Ours | Whose::Anothers => PatchParams::apply(FIELD_MANAGER).force(),
+        };
+        let mut sent = object.clone();
+        if self.site.ownership == Ownership::Shared {
+            mark::label(Arc::make_mut(&mut sent.value), &self.site.run);
+        }
         let applying = || async {
-            match api.patch(object.name(), &parameters, &patch).await {
-                Ok(stored) => Ok(stored),
-                Err(error) => {
-                    let namespace = api.namespace();
-                    Err(better_error(error, &self.site.client, &resource, object, namespace).await)
-                }
+            let (api, client, resource) = (api.clone(), self.site.client.clone(), resource.clone());
+            let request = applied(api, client, resource, sent.clone(), parameters.clone());
+            match self.site.ownership {
+                Ownership::Ours => request.await,
+                Ownership::Shared => self.site.inventory.asked(made.clone(), request).await,
             }
         };
-        let stored = persistently(AWAY_LIMIT, applying)
-            .await
-            .map_err(|trouble| refused(trouble, &expected, &at))?;
+        let stored = match persistently(AWAY_LIMIT, applying).await {
+            Ok(stored) => stored,
+            Err(trouble) => {
+                let is_answered = matches!(trouble, Trouble::Refused { .. });
+                // What an answer says is not what was done; but when it is there, nothing is under way any more.
+                if is_answered && self.whose(&api, &made, object, &expected).await == Ok(Whose::Nobodys) {
+                    self.forget(&made);
+                }
+                return Err(refused(trouble, &expected, &at));
+            }
+        };
+        if whose == Whose::Nobodys && mark::was_there_before(&stored.metadata) {
+            return Err(conflict(format!(
+                "{}: somebody made it at the same moment, and it has now what both say",
+                exists()
+            )));
+        }
         self.note(made.with_uid(stored.uid()), &expected)?;
-        let mut sent = object.clone();
-        let value = Arc::make_mut(&mut sent.value);
+        let mut deployed = object.clone();
+        let value = Arc::make_mut(&mut deployed.value);
         if let (Some(namespace), Some(metadata)) = (stored.namespace(), value["metadata"].as_object_mut()) {
             metadata.insert("namespace".into(), Value::String(namespace));
         }
-        self.deployed(|deployed| deployed.objects.push(sent));
+        self.deployed(|all| all.objects.push(deployed));
         Ok(Applied::Made)
     }
 
@@ -147,6 +176,7 @@ impl Deployer {
             object_kind: resource.api.kind.clone(),
             namespace: namespaced.then(|| namespace.unwrap_or(&self.site.namespace).to_owned()),
             name: name.to_owned(),
+            marked: Some(self.site.run.clone()),
             uid: None,
         })
     }
@@ -177,18 +207,34 @@ impl Deployer {
         self.apply(&[namespace], None).await
     }
 
-    /// Whether an object of this name is there that this run did not make.
-    async fn is_somebody_elses(
+    /// Whose the object of this name is. One that is noted, and whose making was never answered, is told by its mark, and its
+    /// uid noted.
+    async fn whose(
         &self,
         api: &Api<DynamicObject>,
+        made: &Made,
         object: &Object,
         expected: &str,
-    ) -> Result<bool, Fault> {
-        let found = persistently(AWAY_LIMIT, || api.get_metadata_opt(object.name()))
+    ) -> Result<Whose, Fault> {
+        if self.site.ownership == Ownership::Ours {
+            return Ok(Whose::Ours);
+        }
+        let found = teardown::look(api, object.name(), AWAY_LIMIT)
             .await
             .map_err(|trouble| refused(trouble, expected, &object.title()))?;
-        let is_ours = |uid: &String| self.site.inventory.has_object(uid);
-        Ok(found.is_some_and(|found| !found.metadata.uid.as_ref().is_some_and(is_ours)))
+        let Some(found) = found else {
+            return Ok(Whose::Nobodys);
+        };
+        let inventory = &self.site.inventory;
+        if inventory.has_object(found.uid.as_deref().unwrap_or_default()) {
+            return Ok(Whose::Ours);
+        }
+        let is_marked = inventory.has(made) && mark::bears(&found, &self.site.run);
+        if !is_marked || mark::was_there_before(&found) {
+            return Ok(Whose::Anothers);
+        }
+        self.note(made.clone().with_uid(found.uid), expected)?;
+        Ok(Whose::Ours)
     }
 
     /// The resource of an object's kind; waits where its CRD was applied by this run and is not served yet.
@@ -252,6 +298,21 @@ impl Deployer {
                     Cause::new(CauseCode::ObjectRefused).because(condition.map(|it| it.to_string()).unwrap_or_default())
                 })
             })
+    }
+}
+
+/// One request to apply an object, which needs nobody to wait for it.
+async fn applied(
+    api: Api<DynamicObject>,
+    client: Client,
+    resource: Resource,
+    object: Object,
+    parameters: PatchParams,
+) -> Result<DynamicObject, Error> {
+    let patch = Patch::Apply(&*object.value);
+    match api.patch(object.name(), &parameters, &patch).await {
+        Ok(stored) => Ok(stored),
+        Err(error) => Err(better_error(error, &client, &resource, &object, api.namespace()).await),
     }
 }
 

@@ -11,12 +11,13 @@ use kube::{
 use serde_json::{Map, Value, json};
 
 use super::{
-    Carried, Deployer, FIELD_MANAGER, Ownership,
+    Carried, Deployer, Ownership,
     failure::{refused, tool_failed, wait_failed},
 };
 use crate::{
     cluster::{
         inventory::Made,
+        mark::FIELD_MANAGER,
         resources::{AWAY_LIMIT, Resource, persistently},
         teardown,
         watching::Progress,
@@ -176,8 +177,8 @@ impl Deployer {
         ))
     }
 
-    /// Strikes out what was uninstalled.
-    fn forget(&self, made: &Made) {
+    /// Strikes out what is gone, or was never made.
+    pub(super) fn forget(&self, made: &Made) {
         // What stays noted although it is gone costs the teardown one look.
         let _ = self.site.inventory.remove(made);
     }

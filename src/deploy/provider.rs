@@ -180,6 +180,7 @@ impl Deployer {
             object_kind: "Namespace".into(),
             namespace: None,
             name: namespace.clone(),
+            marked: None,
             uid: None,
         });
         let its_namespace = Making::told_by::<Namespace>(self, its_namespace, None, namespace);

@@ -8,9 +8,9 @@ use kube::{
     api::{DynamicObject, PostParams, Request},
 };
 
-use super::FIELD_MANAGER;
 use crate::{
     cluster::{
+        mark::FIELD_MANAGER,
         resources::{Resource, Resources, Trouble, persistently},
         watching::Placement,
     },

@@ -33,15 +33,15 @@ impl Deployer {
     pub(crate) async fn scale(&self, scaled: &Scaled, to: i32) -> Result<(), Cause> {
         let title = scaled.title();
         let noted = scaled.noted(self.site.reach.clone());
+        let way_back = noted.by_hand();
         self.site.inventory.add(noted).map_err(|error| {
             Cause::new(CauseCode::HostToolFailed).because(format!("the inventory cannot be written: {error}"))
         })?;
         self.site.events.note(
             Stage::Scenarios,
             format!(
-                "{title} is scaled from {} to {to}; should it stay so: {}",
-                scaled.replicas,
-                scaled.way_back()
+                "{title} is scaled from {} to {to}; should it stay so: {way_back}",
+                scaled.replicas
             ),
         );
         self.scale_and_await(scaled, to).await
@@ -52,17 +52,18 @@ impl Deployer {
     /// # Errors
     /// Why it does not, and the way out.
     pub(crate) async fn scale_back(&self, scaled: &Scaled) -> Result<(), Cause> {
+        let noted = scaled.noted(self.site.reach.clone());
         let back = self.scale_and_await(scaled, scaled.replicas).await;
         back.map_err(|cause| Cause {
             code: CauseCode::ChangeNotTakenBack,
             evidence: cause
                 .evidence
                 .into_iter()
-                .chain([format!("by hand: {}", scaled.way_back())])
+                .chain([format!("by hand: {}", noted.by_hand())])
                 .collect(),
         })?;
         // What stays noted although it is done costs `reap` one look.
-        let _ = self.site.inventory.remove(&scaled.noted(self.site.reach.clone()));
+        let _ = self.site.inventory.remove(&noted);
         Ok(())
     }
 

@@ -96,7 +96,9 @@ async fn put_back(context: &Context, cluster: Option<&Cluster>) {
 }
 
 fn still_there(context: &Context) -> Vec<String> {
-    let mut left: Vec<String> = context.inventory.made().iter().map(ToString::to_string).collect();
+    let there = context.inventory.made();
+    let said = there.iter().map(|made| format!("{made}; by hand: {}", made.by_hand()));
+    let mut left: Vec<String> = said.collect();
     left.push("quickproof reap removes it".into());
     left
 }

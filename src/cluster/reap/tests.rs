@@ -2,6 +2,9 @@
 
 use std::{fs, path::PathBuf};
 
+use futures::future::join_all;
+use serde_json::json;
+
 use super::*;
 use crate::{cluster::inventory::ProcessName, host::fake};
 
@@ -43,23 +46,15 @@ impl Desk {
     /// An inventory as a process that is gone left it.
     fn dead(&self, run: &str, kept: bool, made: Vec<Made>) {
         fs::create_dir_all(self.path(run).parent().unwrap()).unwrap();
-        let process = ProcessName {
-            started: 0,
-            ..ProcessName::own()
-        };
-        let run = run.to_owned();
-        let path = self.path(&run);
-        let listing = Listing {
-            run,
-            process,
-            kept,
-            made,
-        };
-        listing.write(&path).unwrap();
+        let listing = json!({"run": run, "kept": kept, "made": made,
+            "process": ProcessName { started: 0, ..ProcessName::own() }});
+        fs::write(self.path(run), listing.to_string()).unwrap();
     }
 
     async fn reap(&self) -> Vec<Reaped> {
-        reap(&self.host, Scope::Dead, &Events::unheard()).await.unwrap()
+        let events = Events::unheard();
+        let turn = Turn::take(&self.host, &events).await.unwrap();
+        reap(&self.host, Scope::Dead, &turn, &events).await.unwrap()
     }
 
     /// The addresses that were taken off the node, in order.
@@ -99,9 +94,9 @@ async fn what_a_live_run_made_is_left_alone() {
 async fn what_was_kept_on_purpose_goes_only_with_everything() {
     let desk = Desk::with_an_engine().await;
     desk.dead("ab12", true, vec![address(1)]);
-    assert!(left(&desk.host, Scope::Dead).unwrap().is_empty());
+    assert!(left(&desk.host, Scope::Dead).unwrap().listings.is_empty());
     assert!(desk.reap().await.is_empty());
-    assert_eq!(left(&desk.host, Scope::All).unwrap().len(), 1);
+    assert_eq!(left(&desk.host, Scope::All).unwrap().listings.len(), 1);
 }
 
 #[tokio::test]
@@ -119,7 +114,7 @@ async fn what_cannot_be_removed_stays_in_the_inventory_and_the_rest_goes() {
         "{reaped:?}"
     );
     assert_eq!(desk.taken(), ["10.0.0.1/32"]);
-    assert_eq!(Listing::all(&desk.host).unwrap()[0].1.made, [cluster]);
+    assert_eq!(Inventories::all(&desk.host).unwrap().readable[0].1.made, [cluster]);
 }
 
 #[tokio::test]
@@ -138,10 +133,49 @@ async fn an_address_is_absent_where_its_node_has_it_no_more_or_is_gone() {
     assert!(!desk.path("ab12").exists());
 }
 
-#[test]
-fn what_was_removed_by_hand_is_struck_off() {
+#[tokio::test]
+async fn what_was_removed_by_hand_is_struck_off() {
     let desk = Desk::new();
     desk.dead("ab12", true, vec![address(1)]);
-    forget(&desk.host, |made| *made == address(1)).unwrap();
+    let turn = Turn::take(&desk.host, &Events::unheard()).await.unwrap();
+    forget(&desk.host, &turn, |made| *made == address(1)).unwrap();
     assert!(!desk.path("ab12").exists());
+}
+
+#[tokio::test]
+async fn eight_that_reap_at_once_take_each_thing_away_once_and_none_fails() {
+    let desk = Desk::with_an_engine().await;
+    desk.dead("ab12", false, vec![address(1), address(2)]);
+    desk.dead("cd34", false, vec![address(1)]);
+    let all = join_all((0..8).map(|_| desk.reap())).await;
+    let fates = all.iter().flatten().map(|reaped| &reaped.fate);
+    assert_eq!(fates.filter(|fate| **fate == Fate::Removed).count(), 3);
+    assert_eq!(desk.taken().len(), 3);
+    assert!(!desk.path("ab12").exists() && !desk.path("cd34").exists());
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_too_long_for_another_that_reaps_says_so() {
+    let desk = Desk::new();
+    desk.dead("ab12", false, Vec::new());
+    let _turn = Turn::take(&desk.host, &Events::unheard()).await.unwrap();
+    let other = Turn::take(&desk.host, &Events::unheard()).await;
+    assert!(matches!(other, Err(ClusterError::Busy)), "{other:?}");
+}
+
+#[tokio::test]
+async fn where_no_run_was_there_is_nothing_to_wait_for_and_nothing_left() {
+    let desk = Desk::new();
+    assert!(desk.reap().await.is_empty());
+    assert!(!desk.path("ab12").parent().unwrap().exists());
+}
+
+#[tokio::test]
+async fn an_inventory_that_cannot_be_read_is_told_and_kept() {
+    let desk = Desk::new();
+    desk.dead("ab12", false, Vec::new());
+    fs::write(desk.path("cd34"), "").unwrap();
+    assert!(desk.reap().await.is_empty());
+    let left = left(&desk.host, Scope::All).unwrap();
+    assert!(left.listings.is_empty() && left.unreadable[0].0 == desk.path("cd34"));
 }

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use super::*;
 use crate::{
     cluster::{
-        inventory::{Inventory, Listing, MadeObject, Reach},
+        inventory::{Inventories, Inventory, MadeObject, Reach},
         teardown::{Fate, Teardown, Which},
         watching::{Namespaces, Watches},
     },
@@ -214,7 +214,7 @@ impl ApiServer {
 
 /// What the inventory on disk holds.
 fn noted(host: &Host) -> Vec<Made> {
-    let listings = Listing::all(host).unwrap();
+    let listings = Inventories::all(host).unwrap().readable;
     listings.into_iter().flat_map(|(_, listing)| listing.made).collect()
 }
 
@@ -384,6 +384,7 @@ async fn in_somebody_elses_cluster_only_what_the_run_made_may_be_changed() {
             object_kind: "Deployment".into(),
             namespace: Some("n".into()),
             name: "d".into(),
+            marked: None,
             uid: Some(uid.into()),
         })
     };
