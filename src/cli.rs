@@ -16,7 +16,7 @@ use owo_colors::OwoColorize as _;
 use tokio::time::Instant;
 
 use crate::{
-    host::{Host, shell_quoted},
+    host::{Host, Signals, shell_quoted},
     log::{self, Kept, Log, OnStandardError},
     record::{Event, Events},
     redact::Redactor,
@@ -214,16 +214,10 @@ impl Command {
     fn run(self, context: &CliContext) -> anyhow::Result<ExitCode> {
         match self {
             Self::Verify(arguments) => verify::run(&arguments, context),
-            Self::Images(command) => {
-                block_on(command.run(&context.host))??;
-                Ok(ExitCode::Passed)
-            }
-            Self::Cluster(command) => {
-                block_on(telling_progress(Duration::ZERO, async |events| {
-                    cluster::run(&context.host, &command, events, &mut io::stdout()).await
-                }))??;
-                Ok(ExitCode::Passed)
-            }
+            Self::Images(command) => block_on(until_signalled(command.run(&context.host)))?,
+            Self::Cluster(command) => block_on(telling_progress(Duration::ZERO, async |events| {
+                cluster::run(&context.host, &command, events, &mut io::stdout()).await
+            }))?,
             Self::Reap(arguments) => {
                 let reaped = block_on(telling_progress(Duration::ZERO, async |events| {
                     reap::run(&context.host, &arguments, events, &mut io::stdout()).await
@@ -249,6 +243,20 @@ impl Command {
 fn block_on<F: Future>(future: F) -> io::Result<F::Output> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     Ok(runtime.block_on(future))
+}
+
+/// Does work of which what is done stays, up to its end or a signal; children of this process end with it.
+async fn until_signalled(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
+    let signals = Signals::listen();
+    tokio::select! {
+        biased;
+        signal = signals.after(0) => {
+            // Whoever closed standard error does not want to read it.
+            let _ = writeln!(anstream::stderr(), "ended by {signal}: what was made is kept, and the next time goes on from there");
+            Ok(ExitCode::of_signal(signal))
+        }
+        done = work => done.map(|()| ExitCode::Passed),
+    }
 }
 
 /// Does the work of a subcommand that is not a run, and tells on standard error what it notes and what it waits for. A wait

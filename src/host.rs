@@ -19,10 +19,12 @@ use tokio::{
 mod docker;
 mod poll;
 mod retry;
+mod signals;
 
 pub(crate) use docker::docker;
 pub use poll::poll;
 pub(crate) use retry::{Pauses, retry};
+pub(crate) use signals::Signals;
 
 /// What the program may know of its machine: variables, directories, programs, the clock.
 #[derive(Debug, Clone)]

@@ -350,7 +350,7 @@ pub enum Event {
     },
     /// A signal asked the run to end; what follows is teardown.
     Interrupted {
-        /// `SIGINT` or `SIGTERM`.
+        /// `SIGINT`, `SIGTERM` or `SIGHUP`.
         signal: String,
     },
     /// Something that the run made could not be removed.

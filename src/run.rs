@@ -3,13 +3,17 @@
 //! Release → Guide → Plan are drawn before anything is made; then images, cluster, deployment, observation, verdict.
 //! Whatever way the middle ends (a finding, an error, a panic, a signal), teardown runs and the reports are written.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    path::PathBuf,
+    time::Duration,
+};
 
 use futures::FutureExt as _;
 
 use crate::{
     cluster::ExistingCluster,
-    host::{Host, docker},
+    host::{Host, Signals, docker},
     images::ImageSource,
     plan::{self, Plan},
     record::{Event, Events, Reporter, RunRecord, Stage},
@@ -39,7 +43,6 @@ mod published;
 mod reach;
 mod request;
 mod scenarios;
-mod signals;
 mod stopped;
 mod teardown;
 mod telling;
@@ -212,7 +215,7 @@ impl Run {
             cluster::look_for_engine(&host).await?;
         }
         let header = RunHeader {
-            run: run_id(&host),
+            run: run_id(),
             subject: plan.subject.clone(),
             command: order.command.clone(),
             expected: guide::expected(&plan),
@@ -233,7 +236,7 @@ impl Run {
         let command = order.command.clone();
         let run = EndpointRun::prepare(order).await?;
         let header = RunHeader {
-            run: run_id(&host),
+            run: run_id(),
             subject: run.subject(),
             command,
             expected: run.expected(),
@@ -251,6 +254,13 @@ impl Run {
         &self.header.run
     }
 
+    /// The same under another id, where the directory of its own is another run's.
+    #[must_use]
+    pub(crate) fn renamed(mut self) -> Self {
+        self.header.run = run_id();
+        self
+    }
+
     /// Runs it to its end, or to a signal, and returns the record; never fails, whatever happens is in it.
     pub async fn carry_out(self, outputs: Outputs, reporter: Box<dyn Reporter>) -> RunRecord {
         let Self {
@@ -266,17 +276,20 @@ impl Run {
             redactor: redactor.clone(),
         };
         let machine = host.clone();
+        let signals = Signals::listen();
         let told = telling::told(&machine, header, listeners, async move |events| match kind {
-            Kind::Endpoint(run) => guarded(&events, Stage::Scenarios.traced(run.perform(&events))).await,
+            Kind::Endpoint(run) => {
+                guarded(&events, &signals, Stage::Scenarios.traced(run.perform(&events))).await;
+            }
             Kind::Guide(parts) => {
                 let (order, release, plan) = *parts;
                 let Ok(context) = Context::open(host, order, id, events, redactor, evidence) else {
                     return;
                 };
                 let nouns = Box::pin(nouns_in_order(&context, &release, plan));
-                guarded(&context.events, nouns).await;
+                let heeded = guarded(&context.events, &signals, nouns).await;
                 guide::judge_strictness(&context);
-                Stage::Cleanup.traced(teardown::run(context)).await;
+                Stage::Cleanup.traced(teardown::run(context, &signals, heeded)).await;
             }
         });
         Box::pin(told).await
@@ -304,14 +317,15 @@ async fn nouns_in_order(context: &Context, release: &Release, plan: Plan) -> Res
     Stage::Scenarios.traced(performed).await
 }
 
-/// A part of a run, up to its end, a signal, or a panic.
-async fn guarded(events: &Events, part: impl Future<Output = Result<(), Stopped>>) {
+/// A part of a run, up to its end, a signal, or a panic. Returns how many signals ended it.
+async fn guarded(events: &Events, signals: &Signals, part: impl Future<Output = Result<(), Stopped>>) -> usize {
     let part = std::panic::AssertUnwindSafe(part).catch_unwind();
     tokio::select! {
         // Signals are caught before the part does anything.
         biased;
-        signal = signals::first() => {
+        signal = signals.after(0) => {
             events.send(Event::Interrupted { signal: signal.to_owned() });
+            1
         }
         ended = part => {
             if let Err(panic) = ended {
@@ -322,15 +336,17 @@ async fn guarded(events: &Events, part: impl Future<Output = Result<(), Stopped>
                     .unwrap_or_else(|| "a panic without words".into());
                 Stopped::by_harness(events, "quickproof does not panic", &what);
             }
+            0
         }
     }
 }
 
-/// Four hexadecimal digits that no other run of this moment has: from the clock and the process id.
-fn run_id(host: &Host) -> String {
-    let clock = host.now().as_microsecond().unsigned_abs();
-    let mixed = (clock ^ (u64::from(std::process::id()) << 20)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    format!("{:04x}", mixed >> 48)
+/// Eight hexadecimal digits: of ten thousand runs on one machine, two have the same once in a hundred times, and then the later
+/// one takes others ([`Run::renamed`]).
+fn run_id() -> String {
+    // Keys of hash maps are what the standard library has of the operating system's randomness.
+    let random = RandomState::new().hash_one(std::process::id());
+    format!("{:08x}", random >> 32)
 }
 
 /// Whether a container engine answers, asked in the cheapest way.

@@ -163,6 +163,8 @@ pub enum ExitCode {
     Inconclusive = 4,
     /// Passed, but something that the run made could not be removed.
     LeftBehind = 5,
+    /// Its terminal was closed: ended by SIGHUP; reports were written.
+    HungUp = 129,
     /// Interrupted by SIGINT; reports were written.
     Interrupted = 130,
     /// Ended by SIGTERM; reports were written.
@@ -178,6 +180,7 @@ impl ExitCode {
         Self::Errored,
         Self::Inconclusive,
         Self::LeftBehind,
+        Self::HungUp,
         Self::Interrupted,
         Self::Terminated,
     ];
@@ -185,6 +188,15 @@ impl ExitCode {
     /// The number a shell sees in `$?`.
     pub fn number(self) -> u8 {
         self as u8
+    }
+
+    /// The code of a process that a signal of this name has ended, as a shell counts it.
+    pub(crate) fn of_signal(name: &str) -> Self {
+        match name {
+            "SIGHUP" => Self::HungUp,
+            "SIGTERM" => Self::Terminated,
+            _ => Self::Interrupted,
+        }
     }
 
     /// What it says, as help and documentation print it.
@@ -196,6 +208,7 @@ impl ExitCode {
             Self::Errored => "errored: cluster, network, registry, host or quickproof itself stood in the way",
             Self::Inconclusive => "inconclusive: not decided, or nothing ran",
             Self::LeftBehind => "passed, but something that the run made could not be removed",
+            Self::HungUp => "ended by SIGHUP, its terminal was closed; reports were written",
             Self::Interrupted => "interrupted by SIGINT; reports were written",
             Self::Terminated => "ended by SIGTERM; reports were written",
         }

@@ -9,11 +9,12 @@ use crate::{
         self, ClusterError, Listed,
         inventory::{Inventory, Made},
         reap,
-        teardown::{Teardown, Which},
+        teardown::{Teardown, Which, left_of, still_there},
     },
-    host::Host,
+    host::{Host, Signals},
     images::{self, ImageSource},
     record::Events,
+    verdict::ExitCode,
 };
 
 /// What to do with clusters of our own.
@@ -47,18 +48,46 @@ pub(crate) async fn run(
     command: &ClusterCommand,
     events: &Events,
     out: &mut dyn Write,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<ExitCode> {
     match command {
-        ClusterCommand::Up {
-            id,
-            node_image: Some(image),
-        } => up(host, id, Some(image), events, out).await,
-        ClusterCommand::Up { id, node_image: None } => {
-            let provided = images::provide(host, ImageSource::Auto, &[], events).await?;
-            up(host, id, provided.node_image.as_deref(), events, out).await
+        ClusterCommand::Up { id, node_image } => {
+            let signals = Signals::listen();
+            let provided = async {
+                match node_image {
+                    Some(image) => anyhow::Ok(Some(image.clone())),
+                    None => Ok(images::provide(host, ImageSource::Auto, &[], events).await?.node_image),
+                }
+            };
+            let node_image = tokio::select! {
+                provided = provided => provided?,
+                signal = signals.after(0) => return Ok(ExitCode::of_signal(signal)),
+            };
+            up(host, id, node_image.as_deref(), &signals, events, out).await
         }
-        ClusterCommand::Down { id } => down(host, id, events, out).await,
-        ClusterCommand::List => Ok(table(&cluster::list(host).await?, out)?),
+        ClusterCommand::Down { id } => {
+            down(host, id, events, out).await?;
+            Ok(ExitCode::Passed)
+        }
+        ClusterCommand::List => {
+            table(&cluster::list(host).await?, out)?;
+            Ok(ExitCode::Passed)
+        }
+    }
+}
+
+/// Why there is no cluster.
+enum Ended {
+    Error(ClusterError),
+    Signal(&'static str),
+}
+
+impl Ended {
+    /// How many signals it took.
+    fn signals(&self) -> usize {
+        match self {
+            Self::Error(_) => 0,
+            Self::Signal(_) => 1,
+        }
     }
 }
 
@@ -66,9 +95,10 @@ async fn up(
     host: &Host,
     id: &str,
     node_image: Option<&str>,
+    signals: &Signals,
     events: &Events,
     out: &mut dyn Write,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<ExitCode> {
     let name = cluster::cluster_name(id)?;
     if cluster::list(host).await?.iter().any(|listed| listed.name == name) {
         anyhow::bail!("cluster `{name}` is there already; take it down first: quickproof cluster down {id}");
@@ -81,14 +111,25 @@ async fn up(
         cluster::dns_ready(&made, events).await?;
         Ok::<_, ClusterError>(made)
     };
-    let made = match made.await {
+    let ended = tokio::select! {
+        made = made => made.map_err(Ended::Error),
+        signal = signals.after(0) => Err(Ended::Signal(signal)),
+    };
+    let made = match ended {
         Ok(made) => made,
-        Err(error) => {
-            Teardown::new(host, &inventory, events)
-                .take_away(Which::Everything)
-                .await;
+        Err(why) => {
+            let left = tokio::select! {
+                taken = Teardown::new(host, &inventory, events).take_away(Which::Everything) => left_of(taken),
+                _ = signals.after(why.signals()) => still_there(&inventory),
+            };
+            for what in left {
+                writeln!(out, "left     {what}")?;
+            }
             inventory.close()?;
-            return Err(error.into());
+            return match why {
+                Ended::Error(error) => Err(error.into()),
+                Ended::Signal(name) => Ok(ExitCode::of_signal(name)),
+            };
         }
     };
     inventory.keep()?;
@@ -96,7 +137,7 @@ async fn up(
     writeln!(out, "  export KUBECONFIG={}", made.kubeconfig.display())?;
     writeln!(out, "  quickproof verify --cluster {name}")?;
     writeln!(out, "  quickproof cluster down {id}")?;
-    Ok(())
+    Ok(ExitCode::Passed)
 }
 
 async fn down(host: &Host, id: &str, events: &Events, out: &mut dyn Write) -> anyhow::Result<()> {

@@ -83,7 +83,7 @@ pub(crate) fn run(arguments: &ProbeArguments, context: &CliContext, out: &mut dy
             Err(EndpointError::Probe(error)) => return Err(error.into()),
             Err(error) => return Err(Usage::new(anyhow::anyhow!("{}", redactor.redact(&error.to_string()))).into()),
         };
-        let (outputs, live) = arguments.reports.open(run.id(), context)?;
+        let (run, outputs, live) = arguments.reports.open(run, context)?;
         anyhow::Ok(Box::pin(run.carry_out(outputs, Box::new(live))).await)
     })??;
     if arguments.output == Form::Json {

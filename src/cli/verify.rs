@@ -113,7 +113,7 @@ pub(crate) fn run(arguments: &VerifyArguments, context: &CliContext) -> anyhow::
     block_on(async {
         let prepared = Run::prepare(context.host.clone(), order, context.redactor()).await;
         let run = prepared.map_err(cannot_begin)?;
-        let (outputs, live) = arguments.reports.open(run.id(), context)?;
+        let (run, outputs, live) = arguments.reports.open(run, context)?;
         let record = Box::pin(run.carry_out(outputs, Box::new(live))).await;
         Ok(record.exit_code())
     })?

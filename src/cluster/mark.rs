@@ -75,13 +75,13 @@ mod tests {
 
     use super::*;
 
-    fn entry(manager: &str, operation: &str, second: u8, fields: Value) -> Value {
+    fn entry(manager: &str, operation: &str, second: u8, fields: &Value) -> Value {
         json!({"manager": manager, "operation": operation, "apiVersion": "v1", "fieldsType": "FieldsV1",
             "time": format!("2026-01-01T00:00:{second:02}Z"), "fieldsV1": fields})
     }
 
     /// An object that was made in second 5, with these entries.
-    fn object(entries: Value) -> ObjectMeta {
+    fn object(entries: &Value) -> ObjectMeta {
         serde_json::from_value(json!({"name": "x", "creationTimestamp": "2026-01-01T00:00:05Z",
             "labels": {RUN_LABEL: "ab12"}, "managedFields": entries}))
         .unwrap()
@@ -92,7 +92,7 @@ mod tests {
             FIELD_MANAGER,
             "Apply",
             second,
-            json!({"f:metadata": {"f:labels": {}}, "f:spec": {}}),
+            &json!({"f:metadata": {"f:labels": {}}, "f:spec": {}}),
         )
     }
 
@@ -101,24 +101,24 @@ mod tests {
     #[case::we_made_it(json!([ours(5)]), false)]
     #[case::our_request_took_over_the_full_second(json!([ours(4)]), false)]
     #[case::we_came_a_second_later(json!([ours(6)]), true)]
-    #[case::somebody_made_it_in_the_same_second(json!([entry("kubectl-create", "Update", 5, json!({"f:data": {}})), ours(5)]), true)]
-    #[case::of_a_time_without_books(json!([entry("before-first-apply", "Update", 5, json!({"f:spec": {}})), ours(5)]), true)]
+    #[case::somebody_made_it_in_the_same_second(json!([entry("kubectl-create", "Update", 5, &json!({"f:data": {}})), ours(5)]), true)]
+    #[case::of_a_time_without_books(json!([entry("before-first-apply", "Update", 5, &json!({"f:spec": {}})), ours(5)]), true)]
     #[case::a_namespace_of_somebody(
-        json!([entry("kubectl-create", "Update", 5, json!({"f:metadata": {"f:labels": {}}})), ours(5)]), true)]
-    #[case::a_controller_put_a_finalizer(json!([ours(5), entry("c", "Update", 5, json!({"f:metadata": {"f:finalizers": {}}}))]), false)]
-    #[case::a_controller_wrote_the_status(json!([ours(5), entry("c", "Update", 5, json!({"f:status": {}}))]), false)]
-    #[case::somebody_changed_it_later(json!([ours(5), entry("hpa", "Update", 9, json!({"f:spec": {"f:replicas": {}}}))]), false)]
-    #[case::we_changed_it_ourselves(json!([ours(5), entry(FIELD_MANAGER, "Update", 5, json!({"f:spec": {}}))]), false)]
-    #[case::nobody_applied_as_we_do(json!([entry("kubectl", "Apply", 5, json!({"f:spec": {}}))]), true)]
+        json!([entry("kubectl-create", "Update", 5, &json!({"f:metadata": {"f:labels": {}}})), ours(5)]), true)]
+    #[case::a_controller_put_a_finalizer(json!([ours(5), entry("c", "Update", 5, &json!({"f:metadata": {"f:finalizers": {}}}))]), false)]
+    #[case::a_controller_wrote_the_status(json!([ours(5), entry("c", "Update", 5, &json!({"f:status": {}}))]), false)]
+    #[case::somebody_changed_it_later(json!([ours(5), entry("hpa", "Update", 9, &json!({"f:spec": {"f:replicas": {}}}))]), false)]
+    #[case::we_changed_it_ourselves(json!([ours(5), entry(FIELD_MANAGER, "Update", 5, &json!({"f:spec": {}}))]), false)]
+    #[case::nobody_applied_as_we_do(json!([entry("kubectl", "Apply", 5, &json!({"f:spec": {}}))]), true)]
     fn who_made_an_object_is_told_by_the_api_servers_books(#[case] entries: Value, #[case] before: bool) {
-        assert_eq!(was_there_before(&object(entries)), before);
+        assert_eq!(was_there_before(&object(&entries)), before);
     }
 
     #[test]
     fn a_status_of_the_same_second_is_of_no_weight() {
-        let mut status = entry("c", "Update", 5, json!({"f:spec": {}}));
+        let mut status = entry("c", "Update", 5, &json!({"f:spec": {}}));
         status["subresource"] = "status".into();
-        assert!(!was_there_before(&object(json!([ours(5), status]))));
+        assert!(!was_there_before(&object(&json!([ours(5), status]))));
     }
 
     #[test]

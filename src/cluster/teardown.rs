@@ -318,6 +318,25 @@ impl<'a> Teardown<'a> {
     }
 }
 
+/// What stays, each with the reason.
+pub(crate) fn left_of(taken: Vec<(Made, Fate)>) -> Vec<String> {
+    let why = |(made, fate)| match fate {
+        Fate::Left(why) => Some(format!("{made}: {why}")),
+        Fate::Removed | Fate::PutBack | Fate::Absent => None,
+    };
+    taken.into_iter().filter_map(why).collect()
+}
+
+/// What is not seen gone yet, where there is no time to look.
+pub(crate) fn still_there(inventory: &Inventory) -> Vec<String> {
+    let there = inventory.made();
+    if there.is_empty() {
+        return Vec::new();
+    }
+    let said = there.iter().map(|made| format!("{made}; by hand: {}", made.by_hand()));
+    said.chain(["quickproof reap removes it".to_owned()]).collect()
+}
+
 /// Whether `made` is in this kind cluster, and so goes with it.
 fn holds(cluster: &Made, made: &Made) -> bool {
     let context = made.cluster().map(|reach| reach.context.as_str());

@@ -21,10 +21,8 @@ impl RunRecord {
     /// The exit code that tells this record to a script. A signal outweighs the outcome, as a shell expects;
     /// the reports still hold what was proven before it came.
     pub(crate) fn exit_code(&self) -> ExitCode {
-        match self.interrupted.as_deref() {
-            Some("SIGTERM") => return ExitCode::Terminated,
-            Some(_) => return ExitCode::Interrupted,
-            None => {}
+        if let Some(signal) = &self.interrupted {
+            return ExitCode::of_signal(signal);
         }
         match self.outcome() {
             Outcome::Passed if self.left_behind.is_empty() => ExitCode::Passed,
@@ -100,6 +98,7 @@ mod tests {
     #[case::nothing(None, ExitCode::Passed)]
     #[case::left(Some(Event::LeftBehind { what: vec!["cluster x".into()] }), ExitCode::LeftBehind)]
     #[case::interrupted(Some(Event::Interrupted { signal: "SIGINT".into() }), ExitCode::Interrupted)]
+    #[case::hung_up(Some(Event::Interrupted { signal: "SIGHUP".into() }), ExitCode::HungUp)]
     #[case::terminated(Some(Event::Interrupted { signal: "SIGTERM".into() }), ExitCode::Terminated)]
     #[case::lost(Some(Event::Expected { checks: vec!["b".into()] }), ExitCode::Inconclusive)]
     fn what_comes_beside_a_pass_shows_in_the_exit_code(#[case] beside: Option<Event>, #[case] code: ExitCode) {

@@ -39,6 +39,12 @@ pub enum OutputsError {
         #[source]
         source: io::Error,
     },
+    /// A run has this directory already.
+    #[error("`{path}` is there already, and may be another run's; choose another place with `--output-dir`")]
+    Taken {
+        /// The directory.
+        path: PathBuf,
+    },
     /// Two flags name one file.
     #[error("`{path}` is named twice; give `--junit-file` and `--json-file` a file each")]
     NamedTwice {
@@ -116,7 +122,12 @@ impl Outputs {
         };
         fs::create_dir_all(base).map_err(|source| not_writable(base, source))?;
         // Never an older run's: its journal is evidence.
-        fs::create_dir(&directory).map_err(|source| not_writable(&directory, source))?;
+        fs::create_dir(&directory).map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => OutputsError::Taken {
+                path: directory.clone(),
+            },
+            _ => not_writable(&directory, source),
+        })?;
         Self::fill(directory.clone(), targets).map_err(|error| {
             // Only what was made a moment ago.
             let _ = fs::remove_dir_all(&directory);
@@ -363,7 +374,8 @@ mod tests {
     fn an_earlier_run_is_never_overwritten() {
         let directory = tempfile::tempdir().unwrap();
         Outputs::open(directory.path(), "7f3a", None, None).unwrap();
-        assert!(Outputs::open(directory.path(), "7f3a", None, None).is_err());
+        let second = Outputs::open(directory.path(), "7f3a", None, None);
+        assert!(matches!(second, Err(OutputsError::Taken { .. })));
         assert!(directory.path().join("7f3a").join(JOURNAL_FILE).exists());
     }
 }

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Context, Keep, checks, signals};
+use super::{Context, Keep, checks};
 use crate::{
     cluster::{
         Cluster,
-        inventory::Made,
-        teardown::{Fate, Teardown, Which},
+        teardown::{Fate, Teardown, Which, left_of, still_there},
     },
     evidence,
+    host::Signals,
     record::{Event, Stage},
     verdict::Finding,
 };
@@ -19,8 +19,9 @@ const BUDGET: Duration = Duration::from_mins(3);
 /// How long evidence may take: the cluster may be away.
 const EVIDENCE_BUDGET: Duration = Duration::from_secs(15);
 
-/// Gathers evidence where it is needed, and takes away what the run made.
-pub(super) async fn run(context: Context) {
+/// Gathers evidence where it is needed, and takes away what the run made; until one more signal comes.
+/// `heeded` signals came before.
+pub(super) async fn run(context: Context, signals: &Signals, heeded: usize) {
     let (deployer, cluster) = context.pending_teardown(|pending| (pending.deployer.take(), pending.cluster.take()));
     if let Some(deployer) = &deployer {
         let gathered = evidence::gather(
@@ -29,7 +30,11 @@ pub(super) async fn run(context: Context) {
             &context.evidence,
             &context.redactor,
         );
-        if let Ok(Err(error)) = tokio::time::timeout(EVIDENCE_BUDGET, gathered).await {
+        let gathered = tokio::select! {
+            gathered = tokio::time::timeout(EVIDENCE_BUDGET, gathered) => gathered,
+            _ = signals.after(heeded) => Ok(Ok(())),
+        };
+        if let Ok(Err(error)) = gathered {
             context
                 .events
                 .note(Stage::Cleanup, format!("evidence could not be written: {error}"));
@@ -45,8 +50,8 @@ pub(super) async fn run(context: Context) {
     let teardown = teardown_of(&context, cluster.as_ref());
     let taking = async { left_of(teardown.take_away(Which::Everything).await) };
     let left = tokio::select! {
-        left = tokio::time::timeout(BUDGET, taking) => left.unwrap_or_else(|_| still_there(&context)),
-        _ = signals::first() => still_there(&context),
+        left = tokio::time::timeout(BUDGET, taking) => left.unwrap_or_else(|_| still_there(&context.inventory)),
+        _ = signals.after(heeded) => still_there(&context.inventory),
     };
     if left.is_empty() {
         context.events.decide(
@@ -72,15 +77,6 @@ fn teardown_of<'a>(context: &'a Context, cluster: Option<&Cluster>) -> Teardown<
     }
 }
 
-/// What stays, each with the reason.
-fn left_of(taken: Vec<(Made, Fate)>) -> Vec<String> {
-    let why = |(made, fate)| match fate {
-        Fate::Left(why) => Some(format!("{made}: {why}")),
-        Fate::Removed | Fate::PutBack | Fate::Absent => None,
-    };
-    taken.into_iter().filter_map(why).collect()
-}
-
 /// Puts back, in a cluster that is kept, what a scenario had scaled when the run was interrupted.
 async fn put_back(context: &Context, cluster: Option<&Cluster>) {
     let taken = teardown_of(context, cluster).take_away(Which::Changes).await;
@@ -93,14 +89,6 @@ async fn put_back(context: &Context, cluster: Option<&Cluster>) {
     if !left.is_empty() {
         context.events.send(Event::LeftBehind { what: left });
     }
-}
-
-fn still_there(context: &Context) -> Vec<String> {
-    let there = context.inventory.made();
-    let said = there.iter().map(|made| format!("{made}; by hand: {}", made.by_hand()));
-    let mut left: Vec<String> = said.collect();
-    left.push("quickproof reap removes it".into());
-    left
 }
 
 fn keep(context: &Context, cluster: Option<&Cluster>) {

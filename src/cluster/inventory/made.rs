@@ -177,7 +177,7 @@ impl Made {
     }
 
     /// What a person types to take it away, or to put it back.
-    pub(crate) fn by_hand(&self) -> String {
+    pub fn by_hand(&self) -> String {
         let (words, context) = match self {
             Self::KindCluster { name, .. } => (format!("kind delete cluster --name {}", shell_quoted(name)), ""),
             Self::Object(object) => {

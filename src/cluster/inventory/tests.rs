@@ -207,7 +207,6 @@ fn an_inventory_of_a_newer_version_whose_run_goes_on_is_let_be() {
 }
 
 #[rstest]
-#[case::a_pipe(|path: &Path| assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success()))]
 #[case::a_device(|path: &Path| std::os::unix::fs::symlink("/dev/zero", path).unwrap())]
 #[case::a_directory(|path: &Path| fs::create_dir(path).unwrap())]
 #[case::a_link_to_nothing_is_no_inventory_either(|path: &Path| std::os::unix::fs::symlink("/dev/full", path).unwrap())]
@@ -218,6 +217,16 @@ fn only_regular_files_are_read_and_no_more_of_them_than_an_inventory_has(#[case]
     fs::create_dir_all(runs(directory.path())).unwrap();
     make(&runs(directory.path()).join("a.json"));
     assert_eq!(Inventories::all(&host).unwrap().unreadable.len(), 1);
+}
+
+#[tokio::test]
+async fn a_pipe_is_not_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::create_dir_all(runs(directory.path())).unwrap();
+    let pipe = runs(directory.path()).join("a.json");
+    let call = crate::host::Call::new("mkfifo").arg(pipe.to_string_lossy());
+    Host::real().run_ok(&call).await.unwrap();
+    assert_eq!(Inventories::all(&host(directory.path())).unwrap().unreadable.len(), 1);
 }
 
 #[test]
@@ -320,6 +329,33 @@ fn an_object_of_a_group_is_named_so_that_kubectl_takes_no_other() {
     });
     let words = r"kubectl delete deployment.v1.apps d --namespace n --context 'it'\''s' --kubeconfig '/a b'";
     assert_eq!(made.by_hand(), words);
+}
+
+#[test]
+fn an_inventory_that_an_earlier_build_wrote_is_read_whole() {
+    let listing = Listing::read(include_bytes!("../../../tests/data/inventories/every-kind.json")).unwrap();
+    let kinds: Vec<String> = listing
+        .made()
+        .iter()
+        .map(|made| serde_json::to_value(made).unwrap()["kind"].to_string())
+        .collect();
+    let every = [
+        "kind-cluster",
+        "object",
+        "object",
+        "helm-release",
+        "provider",
+        "address",
+        "scaled",
+    ];
+    assert_eq!(kinds, every.map(|kind| format!("\"{kind}\"")));
+    assert!(matches!(&listing.made()[1], Made::Object(object) if object.marked.as_deref() == Some("5f0c7f3a")));
+    // What stands in no field yet had another meaning: nothing was marked.
+    let before = br#"{"run": "a", "process": {"pid": 1, "started": 0, "boot": ""}, "made": [{"kind": "object",
+        "cluster": {"kubeconfig": "/k", "context": "c"}, "api_version": "v1", "object-kind": "Pod", "namespace": "n",
+        "name": "p", "uid": null}]}"#;
+    let before = Listing::read(before).unwrap();
+    assert!(matches!(&before.made()[0], Made::Object(object) if object.marked.is_none()));
 }
 
 proptest! {

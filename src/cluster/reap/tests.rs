@@ -44,7 +44,7 @@ impl Desk {
     }
 
     /// An inventory as a process that is gone left it.
-    fn dead(&self, run: &str, kept: bool, made: Vec<Made>) {
+    fn dead(&self, run: &str, kept: bool, made: &[Made]) {
         fs::create_dir_all(self.path(run).parent().unwrap()).unwrap();
         let listing = json!({"run": run, "kept": kept, "made": made,
             "process": ProcessName { started: 0, ..ProcessName::own() }});
@@ -74,7 +74,7 @@ fn address(last: u8) -> Made {
 #[tokio::test]
 async fn what_a_killed_run_left_is_removed_newest_first_and_its_inventory_with_it() {
     let desk = Desk::with_an_engine().await;
-    desk.dead("ab12", false, vec![address(1), address(2)]);
+    desk.dead("ab12", false, &[address(1), address(2)]);
     let reaped = desk.reap().await;
     assert!(reaped.iter().all(|reaped| reaped.fate == Fate::Removed), "{reaped:?}");
     assert_eq!(desk.taken(), ["10.0.0.2/32", "10.0.0.1/32"]);
@@ -93,7 +93,7 @@ async fn what_a_live_run_made_is_left_alone() {
 #[tokio::test]
 async fn what_was_kept_on_purpose_goes_only_with_everything() {
     let desk = Desk::with_an_engine().await;
-    desk.dead("ab12", true, vec![address(1)]);
+    desk.dead("ab12", true, &[address(1)]);
     assert!(left(&desk.host, Scope::Dead).unwrap().listings.is_empty());
     assert!(desk.reap().await.is_empty());
     assert_eq!(left(&desk.host, Scope::All).unwrap().listings.len(), 1);
@@ -106,7 +106,7 @@ async fn what_cannot_be_removed_stays_in_the_inventory_and_the_rest_goes() {
         name: "quickproof-ab12".into(),
         kubeconfig: "/k".into(),
     };
-    desk.dead("ab12", false, vec![cluster.clone(), address(1)]);
+    desk.dead("ab12", false, &[cluster.clone(), address(1)]);
     // kind is not there.
     let reaped = desk.reap().await;
     assert!(
@@ -124,7 +124,7 @@ async fn an_address_is_absent_where_its_node_has_it_no_more_or_is_gone() {
         node: "m".into(),
         address: [10, 0, 0, 1].into(),
     };
-    desk.dead("ab12", false, vec![address(3), elsewhere]);
+    desk.dead("ab12", false, &[address(3), elsewhere]);
     let docker = desk.directory.path().join("docker");
     let only_n = r#"case "$*" in *^n$*) echo n ;; *show*) echo "12: eth0    inet 10.0.0.1/32" ;; esac"#;
     fake::script(&docker, only_n).await;
@@ -136,7 +136,7 @@ async fn an_address_is_absent_where_its_node_has_it_no_more_or_is_gone() {
 #[tokio::test]
 async fn what_was_removed_by_hand_is_struck_off() {
     let desk = Desk::new();
-    desk.dead("ab12", true, vec![address(1)]);
+    desk.dead("ab12", true, &[address(1)]);
     let turn = Turn::take(&desk.host, &Events::unheard()).await.unwrap();
     forget(&desk.host, &turn, |made| *made == address(1)).unwrap();
     assert!(!desk.path("ab12").exists());
@@ -145,8 +145,8 @@ async fn what_was_removed_by_hand_is_struck_off() {
 #[tokio::test]
 async fn eight_that_reap_at_once_take_each_thing_away_once_and_none_fails() {
     let desk = Desk::with_an_engine().await;
-    desk.dead("ab12", false, vec![address(1), address(2)]);
-    desk.dead("cd34", false, vec![address(1)]);
+    desk.dead("ab12", false, &[address(1), address(2)]);
+    desk.dead("cd34", false, &[address(1)]);
     let all = join_all((0..8).map(|_| desk.reap())).await;
     let fates = all.iter().flatten().map(|reaped| &reaped.fate);
     assert_eq!(fates.filter(|fate| **fate == Fate::Removed).count(), 3);
@@ -157,7 +157,7 @@ async fn eight_that_reap_at_once_take_each_thing_away_once_and_none_fails() {
 #[tokio::test(start_paused = true)]
 async fn whoever_waits_too_long_for_another_that_reaps_says_so() {
     let desk = Desk::new();
-    desk.dead("ab12", false, Vec::new());
+    desk.dead("ab12", false, &[]);
     let _turn = Turn::take(&desk.host, &Events::unheard()).await.unwrap();
     let other = Turn::take(&desk.host, &Events::unheard()).await;
     assert!(matches!(other, Err(ClusterError::Busy)), "{other:?}");
@@ -173,7 +173,7 @@ async fn where_no_run_was_there_is_nothing_to_wait_for_and_nothing_left() {
 #[tokio::test]
 async fn an_inventory_that_cannot_be_read_is_told_and_kept() {
     let desk = Desk::new();
-    desk.dead("ab12", false, Vec::new());
+    desk.dead("ab12", false, &[]);
     fs::write(desk.path("cd34"), "").unwrap();
     assert!(desk.reap().await.is_empty());
     let left = left(&desk.host, Scope::All).unwrap();

@@ -159,7 +159,7 @@ async fn taken_from(
 }
 
 /// A namespace that bears the label of a run, and what the API server's books say of it.
-fn labelled(run: &str, books: Value) -> Value {
+fn labelled(run: &str, books: &Value) -> Value {
     json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": {
         "name": "n", "uid": "u-1", "labels": {mark::RUN_LABEL: run}, "managedFields": books}})
 }
@@ -171,7 +171,7 @@ fn deleted() -> Value {
 #[tokio::test(start_paused = true)]
 async fn what_was_made_and_never_answered_is_found_by_its_mark_and_deleted_by_its_uid() {
     let (fate, left, methods) = taken_from(asked_for(), |method, number| match (method.as_str(), number) {
-        ("GET", 1) => (200, labelled("ab12", json!([]))),
+        ("GET", 1) => (200, labelled("ab12", &json!([]))),
         ("DELETE", _) => (200, deleted()),
         _ => (404, failure(404)),
     })
@@ -184,7 +184,7 @@ async fn what_was_made_and_never_answered_is_found_by_its_mark_and_deleted_by_it
 async fn what_was_asked_for_and_comes_after_the_first_look_is_found_by_the_second() {
     let began = Instant::now();
     let (fate, left, methods) = taken_from(asked_for(), |method, number| match (method.as_str(), number) {
-        ("GET", 2) => (200, labelled("ab12", json!([]))),
+        ("GET", 2) => (200, labelled("ab12", &json!([]))),
         ("DELETE", _) => (200, deleted()),
         _ => (404, failure(404)),
     })
@@ -196,7 +196,7 @@ async fn what_was_asked_for_and_comes_after_the_first_look_is_found_by_the_secon
 
 #[rstest]
 #[case::of_nobodys_run(json!({"metadata": {"name": "n", "uid": "u-1"}}))]
-#[case::of_another_run(labelled("cd34", json!([])))]
+#[case::of_another_run(labelled("cd34", &json!([])))]
 #[tokio::test(start_paused = true)]
 async fn an_object_that_this_run_has_not_reached_is_somebody_elses(#[case] there: Value) {
     let (fate, left, methods) = taken_from(asked_for(), move |_, _| (200, there.clone())).await;
@@ -208,7 +208,7 @@ async fn an_object_that_this_run_has_not_reached_is_somebody_elses(#[case] there
 async fn an_object_that_somebody_made_at_the_same_moment_is_left_without_advice_to_delete_it() {
     let books = json!([{"manager": "kubectl-create", "operation": "Update", "fieldsV1": {"f:spec": {}}},
         {"manager": mark::FIELD_MANAGER, "operation": "Apply"}]);
-    let there = labelled("ab12", books);
+    let there = labelled("ab12", &books);
     let (fate, left, methods) = taken_from(asked_for(), move |_, _| (200, there.clone())).await;
     assert!(
         matches!(&fate, Fate::Left(why) if why.contains("somebody else") && !why.contains("kubectl delete")),
