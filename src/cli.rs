@@ -16,7 +16,7 @@ use owo_colors::OwoColorize as _;
 use tokio::time::Instant;
 
 use crate::{
-    host::{Host, Signals, shell_quoted},
+    host::{Host, Signals},
     log::{self, Kept, Log, OnStandardError},
     record::{Event, Events},
     redact::Redactor,
@@ -37,6 +37,7 @@ pub(crate) mod reap;
 pub(crate) mod reports;
 pub(crate) mod scenario;
 pub(crate) mod source;
+mod typed;
 pub(crate) mod verify;
 pub(crate) mod version;
 
@@ -109,13 +110,12 @@ pub(crate) struct CliContext {
     pub(crate) host: Host,
     /// How output looks.
     pub(crate) output: OutputArguments,
-    /// The command line as one would type it again; not redacted yet.
+    /// The command line as one would type it again, without what headers hold; not redacted yet.
     pub(crate) command: String,
     /// Standard error, for what is told while a run goes on.
     pub(crate) console: Console,
     /// The log, which a run writes into its directory.
     pub(crate) log: Log,
-    redactor: Redactor,
 }
 
 /// An error in what was typed, or in an input that it names: exit code 2, and nothing was made.
@@ -123,19 +123,12 @@ pub(crate) struct CliContext {
 #[error("{0:#}")]
 pub(crate) struct Usage(anyhow::Error);
 
-/// Environment variables whose values are secrets that must appear nowhere.
-const SECRETS: &[&str] = &["HF_TOKEN", "GITHUB_TOKEN", "HUGGING_FACE_HUB_TOKEN", probe::API_KEY];
-
 impl CliContext {
     /// Begins the log, as it is asked for.
     ///
     /// # Errors
     /// The filter of [`log::VARIABLE`] cannot be read.
     fn new(host: Host, output: OutputArguments, command: String, kept: Kept) -> Result<Self, Usage> {
-        let redactor = Redactor::new();
-        for secret in SECRETS.iter().filter_map(|name| host.variable(name)) {
-            redactor.learn(secret);
-        }
         let on_standard_error = match host.variable(log::VARIABLE) {
             Some(filter) => OnStandardError::Filtered(filter),
             None if output.verbose > 1 => OnStandardError::Usual,
@@ -147,21 +140,20 @@ impl CliContext {
             // Whoever closed standard error does not want to read it.
             let _ = told.print(&format!("{line}\n"));
         };
-        let log = log::begin(on_standard_error, kept, &redactor, tell).map_err(Usage::new)?;
+        let log = log::begin(on_standard_error, kept, host.redactor(), tell).map_err(Usage::new)?;
         Ok(Self {
             host,
             output,
             command,
             console,
             log,
-            redactor,
         })
     }
 
     /// What takes secrets out of everything that is said: it knows those of the environment, and what it learns the log
     /// knows too.
     pub(crate) fn redactor(&self) -> Redactor {
-        self.redactor.clone()
+        self.host.redactor().clone()
     }
 
     /// Tells an error that does not end the program, as the one that does is told.
@@ -292,26 +284,24 @@ async fn telling_progress<T>(between: Duration, work: impl AsyncFnOnce(&Events) 
 /// Parses the command line of this process, does what it says, and returns what `$?` shall be.
 pub fn main() -> std::process::ExitCode {
     let typed: Vec<OsString> = std::env::args_os().collect();
+    let host = Host::real();
+    typed::learn(&typed, host.redactor());
     let arguments = match parse(&typed) {
         Ok(arguments) => arguments,
-        Err(error) => {
+        Err(error) if error.use_stderr() => {
+            typed::learn_misplaced(&typed, host.redactor());
+            // Whoever closed standard error does not want to read it.
+            let _ = write!(io::stderr(), "{}", host.redactor().redact(&error.render().to_string()));
+            return ExitCode::Usage.into();
+        }
+        Err(help) => {
             // Whoever closed the pipe of `--help` has read enough.
-            let _ = error.print();
-            return if error.use_stderr() {
-                ExitCode::Usage
-            } else {
-                ExitCode::Passed
-            }
-            .into();
+            let _ = help.print();
+            return ExitCode::Passed.into();
         }
     };
     let command = arguments.command;
-    let context = CliContext::new(
-        Host::real(),
-        arguments.output,
-        command_line(&typed),
-        command.keeps_log(),
-    );
+    let context = CliContext::new(host, arguments.output, typed::command_line(&typed), command.keeps_log());
     let context = match context {
         Ok(context) => context,
         Err(error) => return exit_code_of(&error.into(), &Redactor::new(), &mut io::stderr().lock()).into(),
@@ -360,16 +350,6 @@ fn exit_codes() -> String {
         let _ = writeln!(table, "  {:>3}  {}", code.number(), code.sentence());
     }
     table
-}
-
-/// Words as a POSIX shell reads them back.
-fn command_line(words: &[OsString]) -> String {
-    let mut line = String::from("quickproof");
-    for word in words.iter().skip(1) {
-        line.push(' ');
-        line.push_str(&shell_quoted(&word.to_string_lossy()));
-    }
-    line
 }
 
 impl OutputArguments {
@@ -476,12 +456,6 @@ mod tests {
             quiet: false,
         };
         assert_eq!(output.colours(&host, medium), colours);
-    }
-
-    #[test]
-    fn a_command_line_reads_back_in_a_shell() {
-        let words = ["/usr/bin/quickproof", "verify", "--set", "a=b c", "it's", ""].map(OsString::from);
-        assert_eq!(command_line(&words), r"quickproof verify --set 'a=b c' 'it'\''s' ''");
     }
 
     #[test]

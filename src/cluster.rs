@@ -10,6 +10,7 @@ pub mod address;
 mod calls;
 pub mod capacity;
 pub(crate) mod configuration;
+mod credentials;
 mod error;
 mod existing;
 pub mod forward;

@@ -7,7 +7,7 @@ use std::{
     io::IsTerminal,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
-    sync::Arc,
+    sync::{Arc, Once},
     time::Duration,
 };
 
@@ -16,6 +16,7 @@ use tokio::{
     process::Command,
 };
 
+mod credentials;
 mod docker;
 mod poll;
 mod retry;
@@ -26,10 +27,15 @@ pub use poll::poll;
 pub(crate) use retry::{Pauses, retry};
 pub(crate) use signals::Signals;
 
-/// What the program may know of its machine: variables, directories, programs, the clock.
+use crate::redact::Redactor;
+
+/// What the program may know of its machine: variables, directories, programs, the clock; and what of it is a secret.
 #[derive(Debug, Clone)]
 pub struct Host {
     variables: Arc<BTreeMap<String, String>>,
+    redactor: Redactor,
+    /// Whether the credentials are known that programs read from files.
+    programs_have_credentials: Arc<Once>,
 }
 
 /// A child process to run: program, arguments, and what it is given.
@@ -184,9 +190,7 @@ impl Host {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        Self {
-            variables: Arc::new(variables),
-        }
+        Self::of(variables)
     }
 
     /// A host with exactly these variables, for tests.
@@ -195,9 +199,23 @@ impl Host {
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
+        Self::of(variables)
+    }
+
+    fn of(variables: BTreeMap<String, String>) -> Self {
+        let redactor = Redactor::new();
+        credentials::learn_variables(&redactor, &variables);
         Self {
             variables: Arc::new(variables),
+            redactor,
+            programs_have_credentials: Arc::new(Once::new()),
         }
+    }
+
+    /// What takes secrets out of everything that is said. It knows those of the environment and whatever came through this
+    /// door since; its clones learn with it.
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
     }
 
     /// The value of an environment variable; empty counts as unset.
@@ -302,6 +320,8 @@ impl Host {
             .ok_or_else(|| HostError::ProgramMissing {
                 program: call.program.clone(),
             })?;
+        self.programs_have_credentials
+            .call_once(|| credentials::learn_files(self));
         let start = |source| HostError::Start {
             command: call.line(),
             source,

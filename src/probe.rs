@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     host::shell_quoted,
     record::{Exchange, WholeBody, milliseconds},
+    redact::cut,
 };
 
 mod clock;
@@ -275,7 +276,7 @@ impl Answer {
             },
             Ok(received) => {
                 let text = self.text();
-                let begin: String = text.trim().chars().take(300).collect();
+                let begin = cut(text.trim(), 300);
                 if begin.is_empty() {
                     format!("status {} with an empty body", received.status)
                 } else {

@@ -14,6 +14,7 @@ use std::borrow::Cow;
 
 use crate::{
     probe::Answer,
+    redact::cut,
     verdict::{Cause, CauseCode, Finding},
 };
 
@@ -193,11 +194,7 @@ const MOST_QUOTED: usize = 80;
 
 /// Something of an answer, short enough for a sentence.
 fn quoted(value: &(impl ToString + ?Sized)) -> String {
-    let text = value.to_string();
-    match text.char_indices().nth(MOST_QUOTED) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
+    cut(&value.to_string(), MOST_QUOTED)
 }
 
 #[cfg(test)]

@@ -157,19 +157,18 @@ fn print(
     out: &mut dyn Write,
     as_text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
-    let json =
-        |value: &serde_json::Value, out: &mut dyn Write| writeln!(out, "{}", redactor.redact(&format!("{value:#}")));
+    let json = |value: serde_json::Value, out: &mut dyn Write| writeln!(out, "{:#}", redactor.json(value));
     match form {
         Form::Text => return as_text(out),
         Form::Json => {
-            json(&lint::json(findings), out)?;
+            json(lint::json(findings), out)?;
             // An array of findings has no place for what is none.
             for undecided in &findings.undecided {
                 let line = format!("undecided: {}: {}", undecided.code, undecided.why);
                 let _ = writeln!(anstream::stderr(), "{}", redactor.redact(&line));
             }
         }
-        Form::Sarif => json(&lint::sarif(findings), out)?,
+        Form::Sarif => json(lint::sarif(findings), out)?,
         Form::Github => {
             for line in lint::annotations(findings) {
                 writeln!(out, "{}", redactor.redact(&line))?;

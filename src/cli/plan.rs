@@ -14,6 +14,7 @@ pub(crate) use json::PlanView;
 use crate::{
     cli::{CliContext, Usage, block_on, cannot_begin, source::SourceArguments},
     plan::{self, Action, Offer, Options, Phase, Plan, Resources, Step},
+    redact::cut,
     release::{self, Layout, Release},
     run,
     verdict::{ExitCode, Weight},
@@ -95,7 +96,7 @@ impl ChoiceArguments {
         let asked = [("variant", variant), ("provider", provider)];
         let asked: Vec<String> = asked
             .into_iter()
-            .filter_map(|(what, name)| Some(format!("{what} `{}`", name?.chars().take(80).collect::<String>())))
+            .filter_map(|(what, name)| Some(format!("{what} `{}`", cut(name?, 80))))
             .collect();
         Err(Usage::new(anyhow::anyhow!(
             "`{}` offers no {}; its variants are {}, its providers {}",

@@ -8,7 +8,6 @@ use url::Url;
 use crate::{
     cli::{CliContext, Usage, block_on, reports::ReportArguments, scenario::SelectionArguments},
     record::RunRecord,
-    redact::Redactor,
     run::{
         Run,
         endpoint::{EndpointError, EndpointOrder},
@@ -67,7 +66,10 @@ enum Form {
 pub(crate) fn run(arguments: &ProbeArguments, context: &CliContext, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let scenarios = arguments.scenarios.selected(context)?;
     let headers = arguments.headers(context)?;
-    let redactor = redactor(context, &headers);
+    let redactor = context.redactor();
+    for (name, value) in &headers {
+        redactor.learn_header(name, value);
+    }
     let order = EndpointOrder {
         base: arguments.base.clone(),
         model: arguments.model.clone(),
@@ -107,18 +109,8 @@ impl ProbeArguments {
     }
 }
 
-/// The redactor of the command line, which also knows what headers hold: the whole value, and each word of it but the first.
-fn redactor(context: &CliContext, headers: &[(String, String)]) -> Redactor {
-    let redactor = context.redactor();
-    for (_, value) in headers {
-        redactor.learn(value.clone());
-        value.split_whitespace().skip(1).for_each(|word| redactor.learn(word));
-    }
-    redactor
-}
-
 /// The environment variable that clients of the `OpenAI` API read their key from.
-pub(super) const API_KEY: &str = "OPENAI_API_KEY";
+const API_KEY: &str = "OPENAI_API_KEY";
 
 /// Reads `Name: value`; the name in lower case. The error does not repeat what was typed: it is most likely a secret.
 fn header(text: &str) -> Result<(String, String), &'static str> {

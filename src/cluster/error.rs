@@ -51,13 +51,20 @@ pub enum ClusterError {
         seen: String,
     },
     /// A kubeconfig file cannot be used.
-    #[error("kubeconfig `{}` cannot be used", path.display())]
+    #[error("kubeconfig `{}` cannot be used: {what}", path.display())]
     Kubeconfig {
         /// The file.
         path: PathBuf,
-        /// Why.
-        #[source]
-        source: Box<kube::config::KubeconfigError>,
+        /// What is wrong with it, and where. Nothing of what it holds, which may be a secret.
+        what: String,
+    },
+    /// What says to the API server who asks cannot be had.
+    #[error("context `{context}`: its credentials cannot be had: {what}")]
+    Credentials {
+        /// The context.
+        context: String,
+        /// Why. Nothing of what a program printed, which may be a secret.
+        what: String,
     },
     /// There is no kubeconfig file.
     #[error("no kubeconfig at `{}`; name one with `--kubeconfig FILE`", path.display())]

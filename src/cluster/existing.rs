@@ -43,7 +43,7 @@ pub async fn open(host: &Host, which: &ExistingCluster, kubeconfig: Option<&Path
         _ => kubeconfig::read_all(host, kubeconfig)?,
     };
     let context = choose(&config, which)?;
-    let client = kubeconfig::connect(&path, config, &context).await?;
+    let client = kubeconfig::connect(host, &path, config, &context).await?;
     client
         .apiserver_version()
         .await

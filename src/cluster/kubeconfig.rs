@@ -7,12 +7,10 @@ use std::{
 
 use kube::{
     Client,
-    client::ClientBuilder,
     config::{Config, KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
-use tower::layer::layer_fn;
 
-use super::{ClusterError, calls::Logged};
+use super::{ClusterError, credentials};
 use crate::host::Host;
 
 /// Where the kubeconfig of a cluster of ours is, by kind's name for it.
@@ -23,14 +21,20 @@ pub(super) fn path_of(host: &Host, name: &str) -> PathBuf {
 }
 
 /// A client for a context. One that reads a response for five minutes without a byte gives up.
-pub(super) async fn connect(path: &Path, config: Kubeconfig, context: &str) -> Result<Client, ClusterError> {
+pub(super) async fn connect(
+    host: &Host,
+    path: &Path,
+    config: Kubeconfig,
+    context: &str,
+) -> Result<Client, ClusterError> {
+    credentials::learn(&config, host.redactor());
     let options = KubeConfigOptions {
         context: Some(context.to_owned()),
         ..KubeConfigOptions::default()
     };
     let mut config = Config::from_custom_kubeconfig(config, &options)
         .await
-        .map_err(|source| unusable(path, source))?;
+        .map_err(|error| unusable(path, &error))?;
     config.connect_timeout = Some(Duration::from_secs(10));
     // Above the 290 s after which the API server ends an idle watch by itself, so that a quiet watch is no error.
     config.read_timeout = Some(Duration::from_mins(5));
@@ -40,22 +44,20 @@ pub(super) async fn connect(path: &Path, config: Kubeconfig, context: &str) -> R
     if matches!(config.cluster_url.host(), Some("127.0.0.1" | "localhost" | "[::1]")) {
         config.proxy_url = None;
     }
-    let builder = ClientBuilder::try_from(config);
-    let builder = builder.map_err(|source| ClusterError::api(format!("context `{context}`"), source))?;
-    Ok(builder.with_layer(&layer_fn(Logged)).build())
+    credentials::client(config, context, host.redactor())
 }
 
 pub(super) fn read(path: &Path) -> Result<Kubeconfig, ClusterError> {
     if !path.is_file() {
         return Err(ClusterError::KubeconfigMissing { path: path.to_owned() });
     }
-    Kubeconfig::read_from(path).map_err(|source| unusable(path, source))
+    Kubeconfig::read_from(path).map_err(|error| unusable(path, &error))
 }
 
-fn unusable(path: &Path, source: KubeconfigError) -> ClusterError {
+fn unusable(path: &Path, error: &KubeconfigError) -> ClusterError {
     ClusterError::Kubeconfig {
         path: path.to_owned(),
-        source: Box::new(source),
+        what: credentials::wrong_with(error),
     }
 }
 
@@ -73,14 +75,33 @@ pub(super) fn read_all(host: &Host, named: Option<&Path>) -> Result<(PathBuf, Ku
     };
     let mut config = read(first)?;
     for path in others {
-        config = config.merge(read(path)?).map_err(|source| unusable(path, source))?;
+        config = config.merge(read(path)?).map_err(|error| unusable(path, &error))?;
     }
     Ok((first.clone(), config))
 }
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
+
+    #[rstest]
+    #[case::broken("users: [{name: u, user: {token: hunter2hunter2, x: [}}]\n", "line 1, column ")]
+    #[case::of_another_type("users: [{name: u, user: hunter2hunter2}]\n", "line 1, column ")]
+    #[case::of_another_type_below("users:\n- name: u\n  user:\n    exec: hunter2hunter2\n", "line 4, column ")]
+    fn of_a_kubeconfig_that_is_none_the_place_is_said_and_nothing_of_what_stands_there(
+        #[case] text: &str,
+        #[case] place: &str,
+    ) {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("config");
+        std::fs::write(&file, text).unwrap();
+        let error = read(&file).unwrap_err();
+        let said = format!("{error:?} {}", crate::host::in_words(&error));
+        assert!(said.contains(place) && said.contains(file.to_str().unwrap()), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
 
     #[test]
     fn the_kubeconfig_is_the_one_named_then_the_variable_then_the_home() {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Block, Choice, Guide, GuideError, LeftOut, Problem, ProblemKind, Role, list, pages, scan, shell};
 use crate::record::Provenance;
+use crate::redact::cut;
 use crate::release::{Layout, Placeholder, RepoPath, TabPattern, Tag, Tree};
 
 /// The most commands of a guide, those of all tabs together; the longest upstream has a twentieth of that.
@@ -81,7 +82,7 @@ impl GuideBook {
                 .variants
                 .get(choice.variant)
                 .ok_or_else(|| GuideError::UnknownVariant {
-                    variant: choice.variant.chars().take(80).collect(),
+                    variant: cut(choice.variant, 80),
                     known: list(layout.variants.keys().chain(only)),
                 })?,
         };

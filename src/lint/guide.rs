@@ -3,6 +3,7 @@
 use super::{Examined, Family, Findings, Place};
 use crate::{
     plan::{Action, Provider, Step},
+    redact::cut,
     release::TabPattern,
 };
 
@@ -72,7 +73,7 @@ fn look(examined: &Examined<'_>, findings: &mut Findings) {
         if let Action::Unsupported { why } = &step.action
             && step.known.is_none()
         {
-            let command: String = step.command.chars().take(WIDEST).collect();
+            let command = cut(&step.command, WIDEST);
             let at = format!("{}:{}", step.from.file, step.from.line);
             findings.undecided(&NOT_UNDERSTOOD, format!("{at}: `{command}`: {why}"));
         }

@@ -1,6 +1,7 @@
 //! A line of a text with a caret under one of its characters, for errors in what people write.
 
 use super::Position;
+use crate::redact::cut;
 
 /// The most characters of a line that are shown, and the last column that a caret is put under.
 const WIDEST: usize = 200;
@@ -16,7 +17,7 @@ pub(crate) fn excerpt(text: &str, at: Position) -> String {
         .unwrap_or(WIDEST)
         .saturating_sub(1)
         .min(WIDEST);
-    let source: String = source.chars().take(WIDEST).collect();
+    let source = cut(source, WIDEST);
     format!("\n   |\n   | {source}\n   | {}^", " ".repeat(column))
 }
 

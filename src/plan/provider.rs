@@ -10,6 +10,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::PlanError;
 use crate::{
     manifest::{self, Object},
+    redact::cut,
     release::{RepoPath, TabPattern},
 };
 
@@ -245,7 +246,7 @@ impl Provider {
     fn unknown(name: &str) -> PlanError {
         let has_tab = |name: &str| Self::named(name).is_ok_and(|provider| provider.followed_tab().is_some());
         PlanError::UnknownProvider {
-            name: name.chars().take(80).collect(),
+            name: cut(name, 80),
             known: known::<ProviderFiles>(has_tab),
         }
     }
@@ -258,7 +259,7 @@ impl Profile {
     /// There is none.
     pub(crate) fn named(name: &str) -> Result<Self, PlanError> {
         find::<ProfileFiles, _>("manifests/profiles", name)?.ok_or_else(|| PlanError::UnknownProfile {
-            name: name.chars().take(80).collect(),
+            name: cut(name, 80),
             known: known::<ProfileFiles>(|_| true),
         })
     }

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::redact::cut;
+
 /// One sample.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Sample {
@@ -44,7 +46,7 @@ impl Metrics {
             }
             let sample = parse_sample(line).ok_or_else(|| MetricsError {
                 line: index + 1,
-                text: line.chars().take(120).collect(),
+                text: cut(line, 120),
             })?;
             samples.push(sample);
         }

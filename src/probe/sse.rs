@@ -7,6 +7,7 @@
 use std::{mem, time::Duration};
 
 use super::{BODY_BOUND, Received};
+use crate::redact::cut;
 
 /// Most bytes of a stream that are read; what comes after them is counted and told, and not kept.
 pub(crate) const STREAM_BOUND: usize = 4 * BODY_BOUND;
@@ -174,9 +175,9 @@ impl Reader {
             "event" => self.block.name = Some(value.to_owned()),
             "id" => {}
             "retry" if value.bytes().all(|byte| byte.is_ascii_digit()) && !value.is_empty() => {}
-            "retry" => self.fault(from, &format!("`retry` is not a number: `{}`", quoted(value))),
+            "retry" => self.fault(from, &format!("`retry` is not a number: `{}`", cut(value, QUOTED))),
             _ => {
-                self.fault(from, &format!("a line that is no field: `{}`", quoted(&text)));
+                self.fault(from, &format!("a line that is no field: `{}`", cut(&text, QUOTED)));
                 return;
             }
         }
@@ -194,7 +195,7 @@ impl Reader {
                 name: name.filter(|name| !name.is_empty()),
                 data,
             }),
-            (None, Some(name)) => self.fault(offset, &format!("an event without data: `{}`", quoted(&name))),
+            (None, Some(name)) => self.fault(offset, &format!("an event without data: `{}`", cut(&name, QUOTED))),
             (None, None) => {}
         }
     }
@@ -213,14 +214,6 @@ fn without_mark(line: &[u8], from: usize) -> &[u8] {
         return line;
     }
     line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line)
-}
-
-fn quoted(text: &str) -> String {
-    let mut quoted: String = text.chars().take(QUOTED).collect();
-    if quoted.len() < text.len() {
-        quoted.push('…');
-    }
-    quoted
 }
 
 #[cfg(test)]

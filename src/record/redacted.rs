@@ -5,7 +5,7 @@
 
 use super::{ConfiguredLatencies, Counted, Decision, Deviation, Event, Exchange, LoadFigures, Provenance, Subject};
 use crate::{
-    redact::{PLACEHOLDER, Redactor},
+    redact::{CUT, PLACEHOLDER, Redactor},
     verdict::{Cause, Fault, Finding},
 };
 
@@ -235,6 +235,27 @@ impl Redactor {
         text.split(BETWEEN).map(str::to_owned).collect()
     }
 
+    /// A header: a value of any length is gone that is known under its name, and a secret is one in a name, too.
+    fn header(&self, (name, value): (String, String)) -> (String, String) {
+        let shown = self.redact(&name);
+        if SECRET_HEADERS.iter().any(|header| name.eq_ignore_ascii_case(header)) {
+            return (shown, PLACEHOLDER.to_owned());
+        }
+        let before = format!("{name}: ");
+        let line = self.redact(&format!("{before}{value}"));
+        let value = line
+            .strip_prefix(&before)
+            .map_or_else(|| self.redact(&value), str::to_owned);
+        (shown, value)
+    }
+
+    /// The beginning of a body, which ends where it was cut.
+    fn beginning(&self, mut body: String) -> String {
+        body.push(CUT);
+        let shown = self.redact(&body);
+        shown.strip_suffix(CUT).unwrap_or(&shown).to_owned()
+    }
+
     fn exchange(&self, exchange: Exchange) -> Exchange {
         let Exchange {
             curl,
@@ -249,24 +270,16 @@ impl Redactor {
             took_ms,
             failure,
         } = exchange;
-        let headers = headers
-            .into_iter()
-            .map(|(name, value)| {
-                let secret = SECRET_HEADERS.iter().any(|header| name.eq_ignore_ascii_case(header));
-                let value = if secret {
-                    PLACEHOLDER.to_owned()
-                } else {
-                    self.redact(&value)
-                };
-                (name, value)
-            })
-            .collect();
+        let headers = headers.into_iter().map(|header| self.header(header)).collect();
         Exchange {
             curl: self.redact(&curl),
             attempt,
             status,
             headers,
-            body: self.redact(&body),
+            body: match &whole_body {
+                None => self.redact(&body),
+                Some(_) => self.beginning(body),
+            },
             whole_body,
             head_ms,
             time_to_first_token_ms,
@@ -280,7 +293,10 @@ impl Redactor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{record::Stage, verdict::CauseCode};
+    use crate::{
+        record::{Stage, WholeBody},
+        verdict::CauseCode,
+    };
 
     const SECRET: &str = "correct-horse-battery";
 
@@ -335,23 +351,54 @@ mod tests {
         assert_eq!(kept, [PLACEHOLDER, "after"]);
     }
 
-    #[test]
-    fn headers_that_are_secrets_by_name_are_gone_whatever_they_hold() {
-        let exchange = Exchange {
+    fn answered(headers: &[(&str, &str)], body: &str, whole_body: Option<WholeBody>) -> Exchange {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Exchange {
             curl: String::new(),
             attempt: 1,
             status: None,
-            headers: vec![("Set-Cookie".into(), "a=b".into()), ("server".into(), "envoy".into())],
-            body: String::new(),
-            whole_body: None,
+            headers: headers.iter().map(owned).collect(),
+            body: body.to_owned(),
+            whole_body,
             head_ms: None,
             time_to_first_token_ms: None,
             inter_token_ms: None,
             took_ms: 0,
             failure: None,
-        };
+        }
+    }
+
+    #[test]
+    fn headers_that_are_secrets_by_name_are_gone_whatever_they_hold() {
+        let exchange = answered(&[("Set-Cookie", "a=b"), ("server", "envoy")], "", None);
         let headers = Redactor::new().exchange(exchange).headers;
         assert_eq!(headers[0].1, PLACEHOLDER);
         assert_eq!(headers[1].1, "envoy");
+    }
+
+    #[test]
+    fn a_short_value_that_we_sent_in_a_header_is_gone_where_that_header_comes_back_and_a_secret_where_it_names_one() {
+        let redactor = Redactor::new();
+        redactor.learn(SECRET);
+        redactor.learn_header("x-key", "ab");
+        let exchange = answered(&[("x-key", "ab"), ("x-other", "ab"), (SECRET, "c")], "", None);
+        let headers = redactor.exchange(exchange).headers;
+        let shown: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        assert_eq!(shown, [("x-key", PLACEHOLDER), ("x-other", "ab"), (PLACEHOLDER, "c")]);
+    }
+
+    #[test]
+    fn of_a_secret_on_the_edge_of_a_body_that_was_cut_nothing_is_left() {
+        let redactor = Redactor::new();
+        redactor.learn(SECRET);
+        let whole = WholeBody {
+            bytes: 100,
+            digest: "sha256:0".into(),
+        };
+        let exchange = answered(&[], &format!("said {}", &SECRET[..SECRET.len() - 1]), Some(whole));
+        assert_eq!(redactor.exchange(exchange).body, format!("said {PLACEHOLDER}"));
     }
 }

@@ -14,6 +14,7 @@ use super::{
     web::{self, Credential, Web, WebError, WebRequest},
 };
 use crate::host::Host;
+use crate::redact::cut;
 
 mod open;
 mod pkt_line;
@@ -261,7 +262,7 @@ impl<'a> GitHub<'a> {
     /// Tags and branches of a repository.
     async fn references(&self, repository: &str, notes: &mut Vec<String>) -> Result<Vec<Reference>, RemoteError> {
         let base = Addresses::below(&self.addresses.site, &format!("{repository}.git/"))?;
-        let name = format!("references {base}");
+        let name = format!("references {}", web::without_userinfo(&base));
         let Some(web) = &self.web else {
             let kept = self.cache.recall(&name).ok_or_else(|| RemoteError::NotCached {
                 what: format!("the list of tags of {repository}"),
@@ -315,7 +316,7 @@ impl<'a> GitHub<'a> {
     /// The files of a commit.
     async fn files(&self, repository: &str, commit: &str, notes: &mut Vec<String>) -> Result<Unpacked, RemoteError> {
         let site = &self.addresses.site;
-        let name = format!("archive {site}{repository} {commit}");
+        let name = format!("archive {}{repository} {commit}", web::without_userinfo(site));
         // A commit never changes, so that what is in the cache is as good as what would be fetched.
         if let Some(kept) = self.cache.recall(&name)
             && let Ok(unpacked) = read(kept.bytes, commit).await
@@ -347,7 +348,7 @@ impl<'a> GitHub<'a> {
         }
         // Every gzip file begins so (RFC 1952).
         if !answer.body.starts_with(&[0x1f, 0x8b]) {
-            let kind = answer.content_type.chars().take(80).collect::<String>();
+            let kind = cut(&answer.content_type, 80);
             return Err(RemoteError::NotAnArchive {
                 url: request.url.to_string(),
                 what: format!("{} bytes of `{kind}`", answer.body.len()),
@@ -377,7 +378,7 @@ async fn read(bytes: Vec<u8>, commit: &str) -> Result<Unpacked, RemoteError> {
     match &unpacked.commit {
         Some(found) if found != commit => Err(RemoteError::OtherCommit {
             wanted: commit.to_owned(),
-            found: found.chars().filter(char::is_ascii_graphic).take(64).collect(),
+            found: cut(found, 64),
         }),
         _ => Ok(unpacked),
     }

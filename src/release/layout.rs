@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::{ReleaseError, RepoPath, Tag, Tree, guides::OurGuides};
 use crate::manifest;
+use crate::redact::cut;
 
 /// How the releases of a range of tags lay out their guide.
 #[derive(Debug, Clone, Deserialize)]
@@ -326,7 +327,7 @@ impl Layout {
             .join(", ");
         let found = layouts.iter().find(|layout| layout.name == name).cloned();
         found.ok_or_else(|| ReleaseError::UnknownLayout {
-            name: name.chars().take(80).collect(),
+            name: cut(name, 80),
             known,
         })
     }

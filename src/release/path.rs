@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::redact::cut;
+
 /// A path relative to the root of a tree, such as `site-src/guides/index.md`: parts joined by `/`, none empty, `.` or `..`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RepoPath(String);
@@ -41,7 +43,7 @@ impl RepoPath {
 
 fn resolve<'a>(mut parts: Vec<&'a str>, relative: &'a str) -> Result<RepoPath, PathError> {
     let refuse = || PathError {
-        text: relative.chars().take(200).collect(),
+        text: cut(relative, 200),
     };
     if relative.starts_with('/') || relative.contains(['\\', '\0', '\n']) || relative.contains("//") {
         return Err(refuse());

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use semver::Version;
 
+use crate::redact::cut;
+
 /// A release's tag: `vMAJOR.MINOR.PATCH`, or `vMAJOR.MINOR.PATCH-rc.N` for a release candidate.
 ///
 /// ```
@@ -50,7 +52,7 @@ impl FromStr for Tag {
 
     fn from_str(text: &str) -> Result<Self, TagError> {
         let refuse = |why, hint: Option<String>| TagError {
-            text: text.chars().take(80).collect(),
+            text: cut(text, 80),
             why,
             hint: hint.map(|tag| format!("; did you mean `{tag}`?")).unwrap_or_default(),
         };

@@ -18,6 +18,7 @@ use reqwest::{
 use url::Url;
 
 use crate::host::{Host, Pauses, in_words, retry};
+use crate::redact::cut;
 
 /// How long a connection may take to be made.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -154,9 +155,18 @@ pub(super) fn address(text: &str, from: String) -> Result<Url, WebError> {
     let parsed = Url::parse(text).ok();
     let url = parsed.filter(|url| matches!(url.scheme(), "http" | "https"));
     url.ok_or_else(|| WebError::NoAddress {
-        text: text.chars().take(200).collect(),
+        text: cut(text, 200),
         from,
     })
+}
+
+/// An address without what only its owner may know, its userinfo: under this name what was fetched is kept.
+pub(super) fn without_userinfo(url: &Url) -> Url {
+    let mut url = url.clone();
+    // Only an address that can have none refuses, and such a one has none.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url
 }
 
 /// A client for all requests of one release.

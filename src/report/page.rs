@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use crate::{
     record::{Decision, Deviation, Exchange, Stage, Subject},
+    redact::cut,
     report::{
         Verbosity,
         paint::{Line, Tone},
@@ -258,11 +259,8 @@ fn exchanged(exchange: &Exchange, shown: Body, verbosity: Verbosity) -> Vec<Line
             lines.push(Line::indented(DETAIL + 2).with(Tone::Dim, more));
         }
     } else if shown == Body::Excerpt && !body.is_empty() {
-        let mut excerpt: String = body.chars().take(BODY_CHARACTERS).collect();
-        if excerpt.len() < body.len() {
-            excerpt.push('…');
-        }
-        lines.push(Line::indented(DETAIL + 2).with(Tone::Plain, one_line(&excerpt)));
+        let excerpt = one_line(&cut(body, BODY_CHARACTERS));
+        lines.push(Line::indented(DETAIL + 2).with(Tone::Plain, excerpt));
     }
     lines
 }

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     probe::Probe,
     record::{Event, Events, Stage, Subject},
+    redact::cut,
     scenario::{Capability, NoChanges, Scenario, Selection, Target},
     verdict::{Cause, CauseCode, Fault, Finding},
 };
@@ -65,7 +66,7 @@ fn listed(models: &[String]) -> String {
     let mut names: Vec<String> = models
         .iter()
         .take(MOST_LISTED)
-        .map(|name| format!("`{}`", name.chars().take(100).collect::<String>()))
+        .map(|name| format!("`{}`", cut(name, 100)))
         .collect();
     if models.len() > MOST_LISTED {
         names.push(format!("and {} more", models.len() - MOST_LISTED));

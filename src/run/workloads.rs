@@ -24,6 +24,7 @@ use crate::{
     images::{self, ImageRef},
     manifest::Object,
     record::Stage,
+    redact::cut,
     verdict::{Cause, CauseCode, Fault, Finding},
 };
 
@@ -291,7 +292,7 @@ fn last_words(log: &str) -> Option<String> {
             .iter()
             .any(|word| line.to_lowercase().contains(word))
     });
-    telling.or(lines.last()).map(|line| line.chars().take(400).collect())
+    telling.or(lines.last()).map(|line| cut(line, 400))
 }
 
 #[cfg(test)]

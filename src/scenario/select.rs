@@ -3,6 +3,7 @@
 use regex::Regex;
 
 use super::{Inclusion, Scenario, suggest};
+use crate::redact::cut;
 
 /// What was typed to choose scenarios: a name or a regular expression for whole names; with a `!` before it what is left
 /// out.
@@ -92,7 +93,7 @@ impl Pattern {
     fn new(text: &str, takes: Takes) -> Result<Self, SelectError> {
         // `chat` is a name and does not mean `chat-stream`; whoever wants both writes `chat.*`.
         let regex = Regex::new(&format!("^(?:{text})$")).map_err(|error| SelectError::NotARegex {
-            pattern: text.chars().take(80).collect(),
+            pattern: cut(text, 80),
             why: error
                 .to_string()
                 .lines()
@@ -113,7 +114,7 @@ impl Pattern {
 pub fn unknown(name: &str, scenarios: &[Scenario]) -> SelectError {
     let names: Vec<&str> = scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
     SelectError::MatchesNothing {
-        pattern: name.chars().take(80).collect(),
+        pattern: cut(name, 80),
         hint: suggest::instead_of(name, &names),
     }
 }

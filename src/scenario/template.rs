@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::redact::cut;
+
 /// Variables and their values.
 pub(crate) type Variables = BTreeMap<String, Value>;
 
@@ -40,7 +42,7 @@ impl Template {
             };
             let name = &inside[..end];
             if !is_name(name) {
-                let name: String = name.chars().take(40).collect();
+                let name = cut(name, 40);
                 return Err(format!(
                     "`${{{name}}}` names no variable: letters, digits and `_` are expected"
                 ));

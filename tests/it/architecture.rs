@@ -37,6 +37,10 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("#[allow", "say `#[expect(.., reason)]`"),
     ("#![allow", "say `#[expect(.., reason)]`"),
     ("todo!(", "write it, or leave it out"),
+    (
+        "chars().take(",
+        "cut what others say with `redact::cut`: a secret may stand on the edge",
+    ),
     ("#[path", "put the file where its module's name says"),
     ("include!(", "make it a module: nobody sees what such text uses"),
 ];

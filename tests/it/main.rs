@@ -18,10 +18,12 @@ mod probe;
 mod report;
 mod scenario;
 mod schemas;
+mod secrets;
 mod served;
 mod sources;
 mod upstream;
 mod usage;
+mod writings;
 
 /// Opens the release whose files are in a directory; without a tag they say which it is.
 fn open(

@@ -142,8 +142,8 @@ fn excerpt(row: &str, column: Option<u32>) -> (String, usize) {
         if cut > 0 { "…" } else { "" },
         row.chars().nth(cut + WIDEST).map_or("", |_| "…"),
     );
-    let caret: String = shown.chars().take(at - cut).collect();
-    let caret = unicode_width::UnicodeWidthStr::width(caret.replace('\t', " ").as_str());
+    let before = shown.char_indices().nth(at - cut).map_or(shown.len(), |(end, _)| end);
+    let caret = unicode_width::UnicodeWidthStr::width(shown[..before].replace('\t', " ").as_str());
     (format!("{mark}{shown}{more}"), caret + mark.chars().count())
 }
 

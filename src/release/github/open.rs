@@ -4,6 +4,7 @@ use super::{GitHub, RemoteError, references::is_object};
 use crate::{
     host::Host,
     record::{Deviation, DeviationKind},
+    redact::cut,
     release::{
         GitFacts, OnBranch, Release, ReleaseError, Repository, Tag,
         git::Reference,
@@ -75,9 +76,7 @@ fn checked_name(text: &str) -> Result<&str, RemoteError> {
     };
     match text.split_once('/') {
         Some((owner, name)) if plain(owner) && plain(name) => Ok(text),
-        _ => Err(RemoteError::NotARepository {
-            text: text.chars().take(80).collect(),
-        }),
+        _ => Err(RemoteError::NotARepository { text: cut(text, 80) }),
     }
 }
 
@@ -137,7 +136,7 @@ fn commit_of(remote: &Remote, references: &[Reference]) -> Result<(String, Strin
             let branches = references.iter().filter_map(|found| found.name.strip_prefix(below));
             let found = find(&format!("{below}{branch}")).ok_or_else(|| RemoteError::UnknownBranch {
                 repository,
-                branch: branch.chars().take(80).collect(),
+                branch: cut(branch, 80),
                 near: near(branch, branches),
             })?;
             let commit = found.commit().to_owned();
@@ -149,9 +148,7 @@ fn commit_of(remote: &Remote, references: &[Reference]) -> Result<(String, Strin
             let called = format!("commit {}", short(&commit));
             Ok((commit, called))
         }
-        Revision::Commit(text) => Err(RemoteError::NotACommit {
-            text: text.chars().take(80).collect(),
-        }),
+        Revision::Commit(text) => Err(RemoteError::NotACommit { text: cut(text, 80) }),
     }
 }
 

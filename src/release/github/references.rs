@@ -1,6 +1,7 @@
 //! The command `ls-refs` of Git's protocol, version 2 (gitprotocol-v2(5)).
 
 use super::pkt_line::{Packet, line, packets};
+use crate::redact::cut;
 use crate::release::git::Reference;
 
 /// Asks for tags, with the commits of annotated ones, and for branches.
@@ -45,7 +46,7 @@ fn reference(line: &[u8]) -> Result<Reference, String> {
     let text = text.trim_end_matches('\n');
     let mut words = text.split(' ');
     let (Some(object), Some(name)) = (words.next().filter(|word| is_object(word)), words.next()) else {
-        return Err(format!("it lists `{}`", text.chars().take(80).collect::<String>()));
+        return Err(format!("it lists `{}`", cut(text, 80)));
     };
     let peeled = words.find_map(|word| word.strip_prefix("peeled:").filter(|word| is_object(word)));
     Ok(Reference {

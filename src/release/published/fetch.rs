@@ -120,7 +120,7 @@ impl<'a> Fetcher<'a> {
         called: &str,
         notes: &mut Vec<String>,
     ) -> Result<CachedResponse, RemoteError> {
-        let name = format!("file {}", request.url);
+        let name = format!("file {}", web::without_userinfo(&request.url));
         let Some(web) = &self.github.web else {
             let kept = self.github.cache.recall(&name);
             return kept.ok_or_else(|| RemoteError::NotCached {

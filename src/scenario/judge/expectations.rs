@@ -9,6 +9,7 @@ use crate::{
     },
     probe::{Answer, latency::Latencies, openai::carries_text},
     record::milliseconds,
+    redact::cut,
     scenario::{
         AnsweredBy, Expression, Variables,
         expression::{EVALUATES_WITHIN, NoValue, Scope},
@@ -138,7 +139,7 @@ pub(super) fn given_up(expression: &Expression) -> Finding {
 
 /// As much of a text as a sentence bears.
 pub(super) fn short(text: &str) -> String {
-    text.chars().take(200).collect()
+    cut(text, 200)
 }
 
 /// What expressions are evaluated over.

@@ -10,6 +10,7 @@ use crate::{
         load::{Distribution, Generated, Pace, Paced},
     },
     record::{ConfiguredLatencies, Counted, LoadFigures, Objective, milliseconds},
+    redact::cut,
     verdict::{Cause, CauseCode, Finding},
 };
 
@@ -249,7 +250,7 @@ fn count(counts: &mut BTreeMap<String, u64>, what: &str) {
     match counts.get_mut(what) {
         Some(count) => *count += 1,
         None => {
-            counts.insert(what.chars().take(256).collect(), 1);
+            counts.insert(cut(what, 256), 1);
         }
     }
 }

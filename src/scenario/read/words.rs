@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::redact::cut;
 use crate::scenario::template;
 
 /// Variables that every template knows.
@@ -82,7 +83,7 @@ pub(super) fn check_name(pointer: &str, name: &str) -> Result<(), Mistake> {
     if name.len() <= 60 && name.split('-').all(is_word) {
         return Ok(());
     }
-    let name: String = name.chars().take(60).collect();
+    let name = cut(name, 60);
     let why = format!("`{name}` is no name: small letters, digits and `-` between them are expected");
     Err(mistake(pointer, "", why))
 }
