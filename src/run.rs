@@ -287,9 +287,9 @@ impl Run {
                     return;
                 };
                 let nouns = Box::pin(nouns_in_order(&context, &release, plan));
-                let heeded = guarded(&context.events, &signals, nouns).await;
+                guarded(&context.events, &signals, nouns).await;
                 guide::judge_strictness(&context);
-                Stage::Cleanup.traced(teardown::run(context, &signals, heeded)).await;
+                Stage::Cleanup.traced(teardown::run(context, &signals)).await;
             }
         });
         Box::pin(told).await
@@ -317,15 +317,14 @@ async fn nouns_in_order(context: &Context, release: &Release, plan: Plan) -> Res
     Stage::Scenarios.traced(performed).await
 }
 
-/// A part of a run, up to its end, a signal, or a panic. Returns how many signals ended it.
-async fn guarded(events: &Events, signals: &Signals, part: impl Future<Output = Result<(), Stopped>>) -> usize {
+/// A part of a run, up to its end, a signal, or a panic.
+async fn guarded(events: &Events, signals: &Signals, part: impl Future<Output = Result<(), Stopped>>) {
     let part = std::panic::AssertUnwindSafe(part).catch_unwind();
     tokio::select! {
         // Signals are caught before the part does anything.
         biased;
         signal = signals.after(0) => {
             events.send(Event::Interrupted { signal: signal.to_owned() });
-            1
         }
         ended = part => {
             if let Err(panic) = ended {
@@ -336,7 +335,6 @@ async fn guarded(events: &Events, signals: &Signals, part: impl Future<Output = 
                     .unwrap_or_else(|| "a panic without words".into());
                 Stopped::by_harness(events, "quickproof does not panic", &what);
             }
-            0
         }
     }
 }

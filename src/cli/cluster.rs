@@ -81,16 +81,6 @@ enum Ended {
     Signal(&'static str),
 }
 
-impl Ended {
-    /// How many signals it took.
-    fn signals(&self) -> usize {
-        match self {
-            Self::Error(_) => 0,
-            Self::Signal(_) => 1,
-        }
-    }
-}
-
 async fn up(
     host: &Host,
     id: &str,
@@ -120,7 +110,7 @@ async fn up(
         Err(why) => {
             let left = tokio::select! {
                 taken = Teardown::new(host, &inventory, events).take_away(Which::Everything) => left_of(taken),
-                _ = signals.after(why.signals()) => still_there(&inventory),
+                _ = signals.after(1) => still_there(&inventory),
             };
             for what in left {
                 writeln!(out, "left     {what}")?;

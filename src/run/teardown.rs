@@ -19,9 +19,9 @@ const BUDGET: Duration = Duration::from_mins(3);
 /// How long evidence may take: the cluster may be away.
 const EVIDENCE_BUDGET: Duration = Duration::from_secs(15);
 
-/// Gathers evidence where it is needed, and takes away what the run made; until one more signal comes.
-/// `heeded` signals came before.
-pub(super) async fn run(context: Context, signals: &Signals, heeded: usize) {
+/// Gathers evidence where it is needed, and takes away what the run made. One signal asks for just that, whenever it comes; a
+/// second ends it.
+pub(super) async fn run(context: Context, signals: &Signals) {
     let (deployer, cluster) = context.pending_teardown(|pending| (pending.deployer.take(), pending.cluster.take()));
     if let Some(deployer) = &deployer {
         let gathered = evidence::gather(
@@ -32,7 +32,7 @@ pub(super) async fn run(context: Context, signals: &Signals, heeded: usize) {
         );
         let gathered = tokio::select! {
             gathered = tokio::time::timeout(EVIDENCE_BUDGET, gathered) => gathered,
-            _ = signals.after(heeded) => Ok(Ok(())),
+            _ = signals.after(1) => Ok(Ok(())),
         };
         if let Ok(Err(error)) = gathered {
             context
@@ -51,7 +51,7 @@ pub(super) async fn run(context: Context, signals: &Signals, heeded: usize) {
     let taking = async { left_of(teardown.take_away(Which::Everything).await) };
     let left = tokio::select! {
         left = tokio::time::timeout(BUDGET, taking) => left.unwrap_or_else(|_| still_there(&context.inventory)),
-        _ = signals.after(heeded) => still_there(&context.inventory),
+        _ = signals.after(1) => still_there(&context.inventory),
     };
     if left.is_empty() {
         context.events.decide(
