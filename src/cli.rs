@@ -31,6 +31,7 @@ pub(crate) mod explain;
 pub(crate) mod guide;
 pub(crate) mod images;
 pub(crate) mod lint;
+mod output;
 pub mod plan;
 pub(crate) mod probe;
 pub(crate) mod reap;
@@ -40,6 +41,8 @@ pub(crate) mod source;
 mod typed;
 pub(crate) mod verify;
 pub(crate) mod version;
+
+use output::Output;
 
 /// Carries out a release's own quickstart guide on a real cluster and says pass or fail.
 ///
@@ -203,30 +206,30 @@ impl Command {
         }
     }
 
-    fn run(self, context: &CliContext) -> anyhow::Result<ExitCode> {
+    fn run(self, context: &CliContext, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         match self {
             Self::Verify(arguments) => verify::run(&arguments, context),
-            Self::Images(command) => block_on(until_signalled(command.run(&context.host)))?,
+            Self::Images(command) => block_on(until_signalled(command.run(context, out)))?,
             Self::Cluster(command) => block_on(telling_progress(Duration::ZERO, async |events| {
-                cluster::run(&context.host, &command, events, &mut io::stdout()).await
+                cluster::run(&context.host, &command, events, out).await
             }))?,
             Self::Reap(arguments) => {
                 let reaped = block_on(telling_progress(Duration::ZERO, async |events| {
-                    reap::run(&context.host, &arguments, events, &mut io::stdout()).await
+                    reap::run(&context.host, &arguments, events, out).await
                 }))??;
                 Ok(match reaped {
                     reap::Cleanness::LeftBehind => ExitCode::LeftBehind,
                     reap::Cleanness::Clean => ExitCode::Passed,
                 })
             }
-            Self::Plan(arguments) => plan::run(*arguments, context, &mut io::stdout().lock()),
-            Self::Guide(arguments) => guide::run(&arguments, context, &mut io::stdout().lock()),
-            Self::Diff(arguments) => diff::run(&arguments, &mut io::stdout().lock()),
-            Self::Lint(arguments) => lint::run(&arguments, context, &mut io::stdout().lock()),
-            Self::Probe(arguments) => probe::run(&arguments, context, &mut io::stdout()),
-            Self::Scenario(command) => scenario::run(&command, context, &mut io::stdout().lock()),
-            Self::Explain(arguments) => explain::run(&arguments, &mut io::stdout().lock()),
-            Self::Version(arguments) => version::run(&arguments, &mut io::stdout().lock()),
+            Self::Plan(arguments) => plan::run(*arguments, context, out),
+            Self::Guide(arguments) => guide::run(&arguments, context, out),
+            Self::Diff(arguments) => diff::run(&arguments, out),
+            Self::Lint(arguments) => lint::run(&arguments, context, out),
+            Self::Probe(arguments) => probe::run(&arguments, context, out),
+            Self::Scenario(command) => scenario::run(&command, context, out),
+            Self::Explain(arguments) => explain::run(&arguments, out),
+            Self::Version(arguments) => version::run(&arguments, out),
         }
     }
 }
@@ -306,12 +309,21 @@ pub fn main() -> std::process::ExitCode {
         Ok(context) => context,
         Err(error) => return exit_code_of(&error.into(), &Redactor::new(), &mut io::stderr().lock()).into(),
     };
+    let mut out = Output::to(io::stdout());
     // A panic has said what it is on standard error; what remains is to end with a code that is in the table.
-    catch_unwind(AssertUnwindSafe(|| command.run(&context)))
-        .map_or(ExitCode::Errored, |result| {
-            result.unwrap_or_else(|error| exit_code_of(&error, &context.redactor(), &mut io::stderr().lock()))
-        })
-        .into()
+    let ended = catch_unwind(AssertUnwindSafe(|| command.run(&context, &mut out)));
+    let code = ended.map_or(ExitCode::Errored, |result| {
+        result.unwrap_or_else(|error| exit_code_of(&error, &context.redactor(), &mut io::stderr().lock()))
+    });
+    // From here on the code stands; only a pass that nobody could be given is none.
+    match out.end() {
+        None => code,
+        Some(error) => {
+            context.tell_error(&anyhow::Error::new(error).context("cannot write standard output"));
+            output::without_output(code)
+        }
+    }
+    .into()
 }
 
 /// The command line as clap sees it; the exit codes in its help come from [`ExitCode`].
@@ -328,14 +340,6 @@ fn parse(typed: &[OsString]) -> Result<Arguments, clap::Error> {
 
 /// Tells an error in one line, and returns its exit code.
 fn exit_code_of(error: &anyhow::Error, redactor: &Redactor, out: &mut dyn Write) -> ExitCode {
-    let closed = |cause: &(dyn std::error::Error + 'static)| {
-        cause
-            .downcast_ref::<io::Error>()
-            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-    };
-    if error.chain().any(closed) {
-        return ExitCode::Passed;
-    }
     let _ = writeln!(out, "error: {}", redactor.redact(&format!("{error:#}")));
     if error.chain().any(<dyn std::error::Error>::is::<Usage>) {
         ExitCode::Usage
@@ -469,10 +473,11 @@ mod tests {
             exit_code_of(&other, &Redactor::new(), &mut Vec::new()),
             ExitCode::Errored
         );
-        let closed = anyhow::Error::new(io::Error::from(io::ErrorKind::BrokenPipe)).context("printing");
+        let closed = anyhow::Error::new(io::Error::from(io::ErrorKind::BrokenPipe)).context("talking to helm");
         assert_eq!(
             exit_code_of(&closed, &Redactor::new(), &mut Vec::new()),
-            ExitCode::Passed
+            ExitCode::Errored,
+            "a pipe to a child or a server that breaks is an error like any other"
         );
     }
 }

@@ -2,13 +2,11 @@
 
 use std::{io::Write, time::Duration};
 
-use anstream::stdout;
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use owo_colors::OwoColorize;
 
 use crate::{
-    cli::telling_progress,
+    cli::{CliContext, telling_progress},
     host::Host,
     images::{self, ImageOrigin, ImageRef, ImageSource, MadeWhen, Makes, Provided, RecipeSource},
 };
@@ -54,18 +52,19 @@ impl ImagesCommand {
     ///
     /// # Errors
     /// What was asked for cannot be had, or cannot be printed.
-    pub(crate) async fn run(self, host: &Host) -> anyhow::Result<()> {
+    pub(crate) async fn run(self, context: &CliContext, out: &mut dyn Write) -> anyhow::Result<()> {
+        let host = &context.host;
         match self.what {
-            What::List => list(host).await,
-            What::Pull { images } => pull(host, images).await,
-            What::Build { images } => build(host, images).await,
+            What::List => list(host, out).await,
+            What::Pull { images } => pull(host, images, out).await,
+            What::Build { images } => build(host, images, out).await,
             What::Load { cluster, images } => load(host, &cluster, images).await,
         }
     }
 }
 
 /// Prints a table of the recipes and what has been made of them.
-async fn list(host: &Host) -> anyhow::Result<()> {
+async fn list(host: &Host, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut rows = vec![["NAME", "MAKES", "SOURCE", "VERSION", "STATE", "SIZE", "STANDS FOR"].map(str::to_owned)];
     for state in images::states(host).await? {
         let recipe = state.recipe;
@@ -93,17 +92,17 @@ async fn list(host: &Host) -> anyhow::Result<()> {
             names.join(" "),
         ]);
     }
-    write_table(&rows)
+    write_table(&rows, out)
 }
 
 /// Pulls images and prints their digests.
-async fn pull(host: &Host, wanted: Vec<ImageRef>) -> anyhow::Result<()> {
+async fn pull(host: &Host, wanted: Vec<ImageRef>, out: &mut dyn Write) -> anyhow::Result<()> {
     let wanted = or_all(wanted)?;
     let provided = telling_progress(BETWEEN, async |events| {
         images::provide(host, ImageSource::Pull, &wanted, events).await
     })
     .await?;
-    write_provided(&provided)?;
+    write_provided(&provided, out)?;
     anyhow::ensure!(
         provided.missing.is_empty(),
         "{} images cannot be pulled here",
@@ -113,14 +112,14 @@ async fn pull(host: &Host, wanted: Vec<ImageRef>) -> anyhow::Result<()> {
 }
 
 /// Makes images, the node image and, where no image is named, the programs; prints what there is then.
-async fn build(host: &Host, wanted: Vec<ImageRef>) -> anyhow::Result<()> {
+async fn build(host: &Host, wanted: Vec<ImageRef>, out: &mut dyn Write) -> anyhow::Result<()> {
     let everything = wanted.is_empty();
     let wanted = or_all(wanted)?;
     let provided = telling_progress(BETWEEN, async |events| {
         images::provide(host, ImageSource::Build, &wanted, events).await
     })
     .await?;
-    write_provided(&provided)?;
+    write_provided(&provided, out)?;
     if everything {
         for recipe in images::recipes()?
             .into_iter()
@@ -128,7 +127,7 @@ async fn build(host: &Host, wanted: Vec<ImageRef>) -> anyhow::Result<()> {
         {
             let name = recipe.name;
             let path = telling_progress(BETWEEN, async |events| images::program(host, &name, events).await).await?;
-            writeln!(stdout(), "{name}  {}", path.display())?;
+            writeln!(out, "{name}  {}", path.display())?;
         }
     }
     if let Some(name) = provided.missing.first() {
@@ -162,28 +161,26 @@ fn or_all(wanted: Vec<ImageRef>) -> anyhow::Result<Vec<ImageRef>> {
     Ok(asked_for.flat_map(|recipe| recipe.names).collect())
 }
 
-fn write_provided(provided: &Provided) -> anyhow::Result<()> {
-    let mut out = stdout();
+fn write_provided(provided: &Provided, out: &mut dyn Write) -> anyhow::Result<()> {
     for image in &provided.images {
         let origin = match &image.origin {
             ImageOrigin::Pulled => "pulled",
             ImageOrigin::Present => "was here",
             ImageOrigin::Built { note } => note,
         };
-        writeln!(out, "{}  {}", image.image.bold(), image.digest)?;
+        writeln!(out, "{}  {}", image.image, image.digest)?;
         writeln!(out, "  {origin}")?;
     }
     for name in &provided.missing {
-        writeln!(out, "{}  not here", name.bold())?;
+        writeln!(out, "{name}  not here")?;
     }
     writeln!(out, "{}", provided.sentence)?;
     Ok(())
 }
 
-fn write_table(rows: &[[String; 7]]) -> anyhow::Result<()> {
+fn write_table(rows: &[[String; 7]], out: &mut dyn Write) -> anyhow::Result<()> {
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..7).map(width).collect();
-    let mut out = stdout();
     for row in rows {
         let cells: Vec<String> = row
             .iter()

@@ -15,6 +15,7 @@ mod log;
 mod matrix;
 mod plan;
 mod probe;
+mod readers;
 mod report;
 mod scenario;
 mod schemas;

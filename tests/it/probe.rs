@@ -346,12 +346,15 @@ fn a_server_that_never_comes_to_an_end_does_not_keep_the_probe(#[case] manner: &
     }
 }
 
+/// An address where nobody listens.
+pub(crate) fn away() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
 #[test]
 fn an_endpoint_that_is_not_there_is_errored_with_reports() {
-    let gone = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap().to_string()
-    };
+    let gone = away();
     for model in [&["--model", MODEL][..], &[]] {
         let arguments: Vec<&str> = [gone.as_str(), "-o", "json"].iter().chain(model).copied().collect();
         let probed = probe(&arguments);
