@@ -18,11 +18,13 @@ use tokio::{
 
 mod credentials;
 mod docker;
+pub(crate) mod files;
 mod poll;
 mod retry;
 mod signals;
 
 pub(crate) use docker::docker;
+pub use files::FileError;
 pub use poll::poll;
 pub(crate) use retry::{Pauses, retry};
 pub(crate) use signals::Signals;
@@ -447,8 +449,19 @@ fn is_executable(path: &Path) -> bool {
 pub(crate) mod fake;
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// Makes a named pipe.
+    #[track_caller]
+    pub(crate) fn make_pipe(path: &Path) {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the standard library makes no pipes with names"
+        )]
+        let made = std::process::Command::new("mkfifo").arg(path).status().unwrap();
+        assert!(made.success());
+    }
 
     #[tokio::test]
     async fn a_child_gets_its_input_and_its_output_comes_back() {

@@ -2,8 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    io::{self, Read as _, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -13,6 +12,7 @@ use serde_json::Value;
 
 use crate::{
     cli::{Usage, plan::Form},
+    host::files,
     verdict::ExitCode,
 };
 
@@ -91,14 +91,7 @@ fn open(path: &Path) -> Result<Value, Usage> {
             "cannot read `{named}`: {error}; give a run's directory, its `{RECORD}`, or what `plan -o json` wrote"
         ))
     };
-    let file = fs::File::open(&path).map_err(|error| unreadable(&error))?;
-    let mut text = Vec::new();
-    file.take(MOST_BYTES + 1)
-        .read_to_end(&mut text)
-        .map_err(|error| unreadable(&error))?;
-    if text.len() as u64 > MOST_BYTES {
-        return Err(unreadable(&format!("it has more than {MOST_BYTES} bytes")));
-    }
+    let text = files::read(&path, MOST_BYTES).map_err(|error| unreadable(&error))?;
     serde_json::from_slice(&text).map_err(|error| unreadable(&error))
 }
 

@@ -1,9 +1,8 @@
 //! `quickproof lint`: what is wrong with a release's files and guide, known without a cluster.
 
 use std::{
-    fs,
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Instant,
 };
 
@@ -11,6 +10,7 @@ use clap::{Args, ValueEnum};
 
 use crate::{
     cli::{CliContext, Usage, block_on, source::SourceArguments},
+    host::files,
     lint::{self, Findings, Rendered, Severity, Suppressions},
     redact::Redactor,
     verdict::ExitCode,
@@ -109,7 +109,7 @@ pub(crate) fn run(arguments: &LintArguments, context: &CliContext, out: &mut dyn
         return Ok(ExitCode::Passed);
     }
     let begun = Instant::now();
-    let suppressions = arguments.suppressions.as_ref().map(read_suppressions).transpose()?;
+    let suppressions = arguments.suppressions.as_deref().map(read_suppressions).transpose()?;
     let release = arguments.source.open(context)?;
     let layout = release.layout(arguments.layout.as_deref()).map_err(Usage::new)?;
     let combinations = lint::draw(&release, &layout).map_err(Usage::new)?;
@@ -142,10 +142,13 @@ pub(crate) fn run(arguments: &LintArguments, context: &CliContext, out: &mut dyn
     Ok(if fails { ExitCode::Failed } else { ExitCode::Passed })
 }
 
-fn read_suppressions(path: &PathBuf) -> Result<Suppressions, Usage> {
+/// The most bytes of a file of suppressions.
+const MOST_SUPPRESSIONS: u64 = 4 << 20;
+
+fn read_suppressions(path: &Path) -> Result<Suppressions, Usage> {
     let name = path.display().to_string();
-    let bytes = fs::read(path).map_err(|error| {
-        Usage::new(anyhow::Error::new(error).context(format!("cannot read the suppressions `{name}`")))
+    let bytes = files::read(path, MOST_SUPPRESSIONS).map_err(|error| {
+        Usage::new(anyhow::Error::new(error).context("cannot read the suppressions (`--suppressions`)"))
     })?;
     Suppressions::read(&name, &bytes).map_err(Usage::new)
 }

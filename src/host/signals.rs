@@ -1,11 +1,17 @@
 //! SIGINT, SIGTERM and SIGHUP: whether the process is asked to end, and how often.
 
-use std::fs;
+use std::path::Path;
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
+
+use super::files;
+use crate::verdict::ExitCode;
+
+/// Source: signal(7), on every platform that this builds for.
+const SIGXFSZ: i32 = 25;
 
 /// The signals that came since somebody began to listen; cheap to clone. Before, the first one ends the process.
 #[derive(Debug, Clone)]
@@ -20,9 +26,11 @@ impl Signals {
     pub(crate) fn listen() -> Self {
         let (sender, came) = watch::channel(Vec::new());
         let caught = |kind: SignalKind| signal(kind).ok();
+        // A file that grows over its limit (`ulimit -f`) is then an error like that of a full disk, and teardown runs.
+        drop(caught(SignalKind::from_raw(SIGXFSZ)));
         let mut interrupt = caught(SignalKind::interrupt());
         let mut terminate = caught(SignalKind::terminate());
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let status = files::read_text(Path::new("/proc/self/status"), 64 << 10).unwrap_or_default();
         let mut hangup = if ignores_hangup(&status) {
             None
         } else {
@@ -40,6 +48,18 @@ impl Signals {
             }
         });
         Self { came }
+    }
+
+    /// Gives the signals back their power to end the process, which they lost when somebody began to listen: once a run has
+    /// ended, whatever still blocks (an output that nobody reads) is ended by them.
+    pub(crate) fn end_the_process() {
+        std::thread::spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            if let Ok(runtime) = runtime {
+                let signal = runtime.block_on(async { Self::listen().after(0).await });
+                std::process::exit(ExitCode::of_signal(signal).number().into());
+            }
+        });
     }
 
     /// Waits until more than this many came, and returns the name of the first of them that is more.

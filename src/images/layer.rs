@@ -4,7 +4,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
@@ -16,6 +15,7 @@ use super::{
     ImagesError,
     store::{Store, at},
 };
+use crate::host::files;
 
 /// The files of one layer, by their path without the leading slash.
 #[derive(Debug, Default)]
@@ -102,7 +102,7 @@ impl Layer {
     /// Adds the entries of an uncompressed tar, with their owners and rights, but for those that `leave_out` matches.
     /// Device files are left out: a container gets its own.
     pub(super) fn archive(&mut self, tar_file: &Path, leave_out: &[String]) -> io::Result<()> {
-        let mut archive = tar::Archive::new(File::open(tar_file)?);
+        let mut archive = tar::Archive::new(files::open(tar_file)?);
         for entry in archive.entries_with_seek()? {
             let entry = entry?;
             let path = entry.path()?.to_string_lossy().into_owned();
@@ -201,11 +201,11 @@ impl Content {
         Ok(match self {
             Self::Bytes(bytes) => (bytes.len() as u64, Box::new(bytes.as_slice())),
             Self::Whole(path) => {
-                let file = File::open(path)?;
+                let file = files::open(path)?;
                 (file.metadata()?.len(), Box::new(file))
             }
             Self::Section { path, from, length } => {
-                let mut file = File::open(path)?;
+                let mut file = files::open(path)?;
                 file.seek(SeekFrom::Start(*from))?;
                 (*length, Box::new(file.take(*length)))
             }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    fs, io,
     path::Path,
 };
 
@@ -17,6 +17,7 @@ use super::{
     source::Workshop,
     store::{at, key_of},
 };
+use crate::host::files;
 
 /// Raised when the way in which layers or images are written changes.
 const FORM: u32 = 1;
@@ -269,6 +270,9 @@ fn add_tree(layer: &mut Layer, directory: &Path, under: &str) -> Result<(), Imag
     Ok(())
 }
 
+/// The most bytes of a file that is joined with others.
+const MOST_JOINED: u64 = 16 << 20;
+
 /// The files that a pattern names, one after the other in the order of their names.
 fn join(root: &Path, pattern: &str) -> Result<Vec<u8>, ImagesError> {
     let (directory, _) = pattern.rsplit_once('/').unwrap_or(("", pattern));
@@ -277,7 +281,8 @@ fn join(root: &Path, pattern: &str) -> Result<Vec<u8>, ImagesError> {
         let path = entry.path();
         let name = format!("{directory}/{}", entry.file_name().to_string_lossy());
         if matches(pattern, &name) {
-            bytes.extend(fs::read(&path).map_err(at(&path))?);
+            let read = files::read(&path, MOST_JOINED).map_err(io::Error::from);
+            bytes.extend(read.map_err(at(&path))?);
             if bytes.last() != Some(&b'\n') {
                 bytes.push(b'\n');
             }

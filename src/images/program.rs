@@ -15,7 +15,7 @@ use super::{
     store::{Store, at},
 };
 use crate::{
-    host::{Call, Host},
+    host::{Call, Host, files},
     record::Events,
 };
 
@@ -58,10 +58,13 @@ pub async fn found(host: &Host, name: &str) -> Option<PathBuf> {
     path.exists().then_some(path)
 }
 
+/// The most bytes of a key.
+const MOST_KEY: u64 = 4 << 10;
+
 /// A program that was made before and put in its place; the place says what it was made from.
 pub(super) fn built(workshop: &Workshop<'_>, recipe: &Recipe) -> Result<Option<PathBuf>, ImagesError> {
     let path = workshop.store.programs().join(&recipe.name);
-    let key = fs::read_to_string(path.with_extension("key")).ok();
+    let key = files::read_text(&path.with_extension("key"), MOST_KEY).ok();
     let current = key.is_some() && key == workshop.material_name(recipe)?;
     Ok((current && path.exists()).then_some(path))
 }

@@ -1,5 +1,7 @@
 //! Talks to a registry that speaks the OCI distribution specification 1.1, over plain HTTP on this machine.
 
+use std::io;
+
 use reqwest::{
     Body, Client, Method, RequestBuilder, Response, StatusCode, Url,
     header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, LOCATION},
@@ -10,6 +12,10 @@ use super::{
     oci::PackedImage,
     store::{Store, at},
 };
+use crate::host::files;
+
+/// The most bytes of a manifest, as registries take them.
+const MOST_MANIFEST: u64 = 4 << 20;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
@@ -69,7 +75,8 @@ impl RegistryClient {
             self.push_blob(store, name, digest, size).await?;
         }
         let path = store.blob(&image.digest);
-        let manifest = tokio::fs::read(&path).await.map_err(at(&path))?;
+        let manifest = files::read(&path, MOST_MANIFEST).map_err(io::Error::from);
+        let manifest = manifest.map_err(at(&path))?;
         let path = format!("v2/{}/manifests/{}", name.repository(), name.reference());
         let put = self
             .request(Method::PUT, &path)?
@@ -112,7 +119,8 @@ impl RegistryClient {
         };
         location.query_pairs_mut().append_pair("digest", digest);
         let file = store.blob(digest);
-        let body = Body::from(tokio::fs::File::open(&file).await.map_err(at(&file))?);
+        let blob = files::open(&file).map_err(io::Error::from).map_err(at(&file))?;
+        let body = Body::from(tokio::fs::File::from_std(blob));
         let put = self
             .http
             .put(location)

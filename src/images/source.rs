@@ -1,7 +1,7 @@
 //! Fetches or compiles the material of a recipe into a directory of the store.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -13,7 +13,7 @@ use super::{
     recipe::{Recipe, RecipeSource, image_file},
     store::{Store, at, key_of},
 };
-use crate::host::{Call, Host, HostError};
+use crate::host::{Call, Host, HostError, files};
 
 mod debian;
 mod golang;
@@ -138,8 +138,10 @@ fn last_name(path: &str) -> &str {
 
 /// Copies a file of someone else's directory, which may be read-only, into ours.
 fn copy(from: &Path, to: &Path) -> Result<(), ImagesError> {
-    let bytes = fs::read(from).map_err(at(from))?;
-    fs::write(to, bytes).map_err(at(to))
+    let mut file = files::open(from).map_err(io::Error::from).map_err(at(from))?;
+    let mut copy = fs::File::create(to).map_err(at(to))?;
+    io::copy(&mut file, &mut copy).map_err(at(to))?;
+    Ok(())
 }
 
 #[cfg(test)]

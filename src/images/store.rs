@@ -12,7 +12,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
 use super::ImagesError;
-use crate::host::Host;
+use crate::host::{Host, files};
+
+/// The most bytes of what is written of a thing.
+const MOST_RECORD: u64 = 64 << 20;
 
 /// The directories of the cache.
 #[derive(Debug, Clone)]
@@ -73,7 +76,7 @@ impl Store {
 
     /// Reads what was written of a thing, or `None`, also where it cannot be read: then it is made again.
     pub(super) fn recall<T: DeserializeOwned>(&self, kind: &str, key: &str) -> Option<T> {
-        let bytes = fs::read(self.records(kind).join(format!("{key}.json"))).ok()?;
+        let bytes = files::read(&self.records(kind).join(format!("{key}.json")), MOST_RECORD).ok()?;
         serde_json::from_slice(&bytes).ok()
     }
 

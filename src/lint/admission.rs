@@ -26,6 +26,12 @@ pub(super) const FAMILY: Family = Family {
 };
 
 fn look(examined: &Examined<'_>, findings: &mut Findings) {
+    if let Some(why) = &examined.files.unlisted {
+        findings.undecided(
+            &rules::UNREADABLE,
+            format!("no file was looked at but those that the guide names: {why}"),
+        );
+    }
     for (file, error) in &examined.files.unreadable {
         fields::unreadable(examined, file, error, findings);
     }

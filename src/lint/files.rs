@@ -11,9 +11,10 @@ use serde_json::Value;
 
 use super::{ChartUse, Combination, Place, Rendered, Severity};
 use crate::{
+    host::in_words,
     manifest::{self, ManifestError, Object, Position},
     plan::{Makes, Offer},
-    release::{Release, ReleaseError, RepoPath},
+    release::{Release, ReleaseError, RepoPath, TreeError},
 };
 
 /// What a tree holds that nobody is led to. Data: `manifests/lint/scope.yaml`.
@@ -49,6 +50,8 @@ pub(crate) struct Files {
     pub(crate) rendered: Vec<(ChartUse, Arc<[Object]>)>,
     /// The charts of the tree.
     pub(crate) charts: Vec<ChartFiles>,
+    /// Why the files of the tree are not known, where they are not.
+    pub(crate) unlisted: Option<String>,
     /// Files that should be YAML and are not, with the reason.
     pub(crate) unreadable: Vec<(RepoPath, ManifestError)>,
     /// The combinations whose plans apply something from a file: a manifest, the guide itself, a template.
@@ -57,15 +60,18 @@ pub(crate) struct Files {
 }
 
 /// Every file of the tree that a reader may be led to, sorted.
-fn in_scope(release: &Release) -> Vec<RepoPath> {
+///
+/// # Errors
+/// The tree cannot be listed, or has more files than any release.
+fn in_scope(release: &Release) -> Result<Vec<RepoPath>, TreeError> {
     let scope: Scope = manifest::document("manifests/lint/scope.yaml", SCOPE).unwrap_or_default();
     let is_left_out = |path: &RepoPath| {
         let mut directories = path.as_str().rsplit('/').skip(1);
         directories.any(|part| part.starts_with('.') || scope.leave_out.contains(part))
     };
-    let mut all = release.tree.all().unwrap_or_default();
+    let mut all = release.tree.all()?;
     all.retain(|path| !is_left_out(path));
-    all
+    Ok(all)
 }
 
 fn is_yaml(path: &RepoPath) -> bool {
@@ -75,7 +81,8 @@ fn is_yaml(path: &RepoPath) -> bool {
 /// Does `work` while the manifests of a release are read on every processor there is: reading YAML is most of what lint
 /// costs. The release keeps what is read.
 pub(super) fn reading_ahead<T>(release: &Release, work: impl FnOnce() -> T) -> T {
-    let mut manifests = in_scope(release);
+    // Why it cannot be listed is said by `Files`.
+    let mut manifests = in_scope(release).unwrap_or_default();
     manifests.retain(is_yaml);
     // What is wrong with one of them is said by whoever asks for it.
     let read = |path: &RepoPath| drop(release.objects(path));
@@ -88,7 +95,10 @@ pub(super) fn reading_ahead<T>(release: &Release, work: impl FnOnce() -> T) -> T
 impl Files {
     pub(super) fn of(release: &Release, combinations: &[Combination], rendered: &Rendered) -> Self {
         let mut files = Self::default();
-        let all = in_scope(release);
+        let all = in_scope(release).unwrap_or_else(|error| {
+            files.unlisted = Some(in_words(&error));
+            Vec::new()
+        });
         for path in &all {
             files.read(release, path);
         }

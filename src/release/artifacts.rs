@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fs, io, path::Path, sync::Arc};
 
 use super::ReleaseError;
+use crate::host::files;
 
 /// The most bytes of one asset that are read.
 const MOST_BYTES: u64 = 32 << 20;
@@ -31,7 +32,8 @@ pub(crate) fn artifacts(directory: &Path) -> Result<BTreeMap<String, Arc<[u8]>>,
             let why = format!("`{name}`: more than a release's assets hold");
             return Err(unreadable(io::Error::other(why)));
         }
-        found.insert(name, fs::read(entry.path()).map_err(unreadable)?.into());
+        let bytes = files::read(&entry.path(), MOST_BYTES).map_err(|error| unreadable(error.into()))?;
+        found.insert(name, bytes.into());
     }
     Ok(found)
 }

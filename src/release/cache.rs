@@ -12,7 +12,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::host::Host;
+use crate::host::{Host, files};
+
+/// The most bytes of what was fetched, which is more than of anything that is fetched.
+const MOST_BYTES: u64 = 128 << 20;
+
+/// The most bytes of what is said of it.
+const MOST_ENTRY: u64 = 64 << 10;
 
 /// Responses that were fetched, kept on disk.
 #[derive(Debug, Clone)]
@@ -47,12 +53,12 @@ impl Cache {
 
     /// What was found under a name the last time; `None` where it never was, or no longer is what it was.
     pub(super) fn recall(&self, name: &str) -> Option<CachedResponse> {
-        let entry: Entry = serde_json::from_slice(&fs::read(self.entry(name)).ok()?).ok()?;
+        let entry: Entry = serde_json::from_slice(&files::read(&self.entry(name), MOST_ENTRY).ok()?).ok()?;
         let is_digest = entry.digest.len() == 64 && entry.digest.bytes().all(|byte| byte.is_ascii_hexdigit());
         if entry.name != name || !is_digest {
             return None;
         }
-        let bytes = fs::read(self.blob(&entry.digest)).ok()?;
+        let bytes = files::read(&self.blob(&entry.digest), MOST_BYTES).ok()?;
         (digest(&bytes) == entry.digest).then_some(CachedResponse {
             status: entry.status,
             at: entry.at,
@@ -124,6 +130,24 @@ mod tests {
         cache.keep("a", &kept(b"two")).unwrap();
         assert_eq!(cache.recall("a"), Some(kept(b"two")));
         assert_eq!(cache.recall("b"), Some(kept(b"one")));
+    }
+
+    #[test]
+    fn what_is_no_regular_file_or_too_large_is_taken_for_missing() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = cache(directory.path());
+        cache.keep("a", &kept(b"one")).unwrap();
+        for place in [cache.blob(&digest(b"one")), cache.entry("a")] {
+            let before = fs::read(&place).unwrap();
+            fs::remove_file(&place).unwrap();
+            crate::host::tests::make_pipe(&place);
+            assert_eq!(cache.recall("a"), None);
+            fs::remove_file(&place).unwrap();
+            fs::File::create(&place).unwrap().set_len(3 << 30).unwrap();
+            assert_eq!(cache.recall("a"), None);
+            fs::write(&place, before).unwrap();
+            assert_eq!(cache.recall("a"), Some(kept(b"one")));
+        }
     }
 
     #[test]

@@ -3,15 +3,17 @@
 //! The commit of a checkout is read from git's own files, git itself need not be installed. Everything else, such as tags
 //! and ancestry, is asked of the `git` program where it is there: objects lie in packs that are not worth reading ourselves.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
+
+use crate::host::{FileError, files};
 
 mod facts;
 
 pub(super) use facts::{Checkout, Reference};
 pub use facts::{CompanionTag, GitFacts, GitTag, OnBranch, Signature, TagKind, TagObject};
+
+/// The most bytes of a file of git's that holds one name, and of the one that holds all.
+const MOST_BYTES: (u64, u64) = (4096, 64 << 20);
 
 /// The commit that is checked out in `root`; `None` where it is no git checkout or cannot be told.
 ///
@@ -31,6 +33,17 @@ pub(super) fn commit(root: &Path) -> Option<String> {
         .into_iter()
         .find_map(|place| object_id(&short_file(&place.join(reference))?))
         .or_else(|| packed(&common, reference))
+}
+
+/// A file that git would wait for, or read without end: a pipe or a device in place of one of its own.
+fn unreadable(root: &Path) -> Option<PathBuf> {
+    let directory = git_directory(root)?;
+    let common = common_directory(&directory);
+    let own = ["HEAD", "index", "commondir"].map(|name| directory.join(name));
+    let shared = ["config", "packed-refs", "shallow", "info/grafts"].map(|name| common.join(name));
+    own.into_iter()
+        .chain(shared)
+        .find(|path| matches!(files::open(path), Err(FileError::NotRegular { .. })))
 }
 
 /// Whether the checkout's history is cut off.
@@ -53,7 +66,7 @@ fn git_directory(root: &Path) -> Option<PathBuf> {
 }
 
 fn packed(common: &Path, reference: &str) -> Option<String> {
-    let packed = fs::read_to_string(common.join("packed-refs")).ok()?;
+    let packed = files::read_text(&common.join("packed-refs"), MOST_BYTES.1).ok()?;
     packed.lines().find_map(|line| {
         let (id, name) = line.split_once(' ')?;
         if name == reference { object_id(id) } else { None }
@@ -61,8 +74,8 @@ fn packed(common: &Path, reference: &str) -> Option<String> {
 }
 
 fn short_file(path: &Path) -> Option<String> {
-    let text = fs::read_to_string(path).ok()?;
-    (text.len() < 4096).then(|| text.trim().to_owned())
+    let text = files::read_text(path, MOST_BYTES.0).ok()?;
+    Some(text.trim().to_owned())
 }
 
 fn object_id(text: &str) -> Option<String> {
@@ -72,7 +85,12 @@ fn object_id(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use rstest::rstest;
+
     use super::*;
+    use crate::host::tests::make_pipe;
 
     const ID: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -100,6 +118,35 @@ mod tests {
         let other = ID.replace('0', "f");
         write(root, ".git/refs/heads/main", &other);
         assert_eq!(commit(root), Some(other));
+    }
+
+    /// Each in place of a file of git's: none is waited for, and git is not asked to.
+    #[rstest]
+    fn what_is_no_regular_file_is_not_read(
+        #[values("HEAD", "packed-refs", "commondir", "index", "config")] name: &str,
+        #[values("pipe", "endless", "sparse")] kind: &str,
+    ) {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        write(root, ".git/HEAD", "ref: refs/heads/main");
+        write(root, ".git/refs/heads/main", ID);
+        let path = root.join(".git").join(name);
+        let _ = fs::remove_file(&path);
+        match kind {
+            "pipe" => make_pipe(&path),
+            "endless" => std::os::unix::fs::symlink("/dev/zero", &path).unwrap(),
+            _ => fs::File::create(&path).unwrap().set_len(1 << 40).unwrap(),
+        }
+        let known = commit(root);
+        assert!(known.is_none() || known.as_deref() == Some(ID), "{known:?}");
+        assert_eq!(unreadable(root).is_some(), kind != "sparse");
+    }
+
+    #[test]
+    fn a_checkout_that_is_a_pipe_is_none() {
+        let root = tempfile::tempdir().unwrap();
+        make_pipe(&root.path().join(".git"));
+        assert_eq!(commit(root.path()), None);
     }
 
     #[test]

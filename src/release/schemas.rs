@@ -9,12 +9,15 @@ use serde::Deserialize;
 use super::web::{self, Web, WebError, WebRequest};
 
 use crate::{
-    host::{Call, Host, HostError},
+    host::{Call, Host, HostError, files},
     manifest::{self, ManifestError, Object},
 };
 
 /// The most bytes that are read of one answer.
 const MOST_BYTES: usize = 16 << 20;
+
+/// The most bytes of one file of a module.
+const MOST_FILE_BYTES: u64 = 16 << 20;
 
 /// How long `go` may take; a module of this kind is had within seconds.
 const TIME_LIMIT: Duration = Duration::from_mins(3);
@@ -148,7 +151,8 @@ async fn from_module(host: &Host, schema: &Schema) -> Result<Vec<Object>, Schema
     let mut objects = Vec::new();
     for path in files {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let bytes = fs::read(&path).map_err(broken(&path))?;
+        let read = files::read(&path, MOST_FILE_BYTES).map_err(std::io::Error::from);
+        let bytes = read.map_err(broken(&path))?;
         objects.extend(manifest::read(&format!("{}{name}", schema.source()), &bytes)?);
     }
     Ok(objects)

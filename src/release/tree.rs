@@ -1,12 +1,14 @@
 //! The files of a release, wherever they are kept.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     fmt, fs, io,
     path::{Path, PathBuf},
+    sync::{PoisonError, RwLock},
 };
 
 use super::RepoPath;
+use crate::host::{FileError, files};
 
 /// The most bytes of one file that are read.
 pub(super) const MOST_BYTES: u64 = 32 << 20;
@@ -112,6 +114,8 @@ pub enum TreeError {
 pub struct DirectoryTree {
     /// Absolute, without symbolic links.
     root: PathBuf,
+    /// Directories below it that were seen to be reached without symbolic links, so that nobody looks again.
+    plain: RwLock<HashSet<RepoPath>>,
 }
 
 impl DirectoryTree {
@@ -122,7 +126,10 @@ impl DirectoryTree {
     pub(crate) fn open(directory: &Path) -> io::Result<Self> {
         let root = directory.canonicalize()?;
         fs::read_dir(&root)?;
-        Ok(Self { root })
+        Ok(Self {
+            root,
+            plain: RwLock::default(),
+        })
     }
 
     /// The directory.
@@ -132,6 +139,11 @@ impl DirectoryTree {
 
     /// The real place of a path: links followed, and refused where they lead out of the tree.
     fn locate(&self, path: &RepoPath) -> Result<PathBuf, TreeError> {
+        let plain = self.root.join(path.as_str());
+        let parent_is_plain = path.parent().is_none_or(|parent| self.is_plain(&parent));
+        if parent_is_plain && plain.symlink_metadata().is_ok_and(|found| !found.is_symlink()) {
+            return Ok(plain);
+        }
         let real = self
             .root
             .join(path.as_str())
@@ -147,6 +159,22 @@ impl DirectoryTree {
             return Ok(real);
         }
         Err(TreeError::Outside { path: path.clone() })
+    }
+
+    /// Whether a directory is one, and no part of its path a symbolic link. Each is looked at once, however many files
+    /// are below it: with a look at every part of every path a deep tree would take minutes.
+    fn is_plain(&self, directory: &RepoPath) -> bool {
+        let known = |path: &RepoPath| self.plain.read().unwrap_or_else(PoisonError::into_inner).contains(path);
+        let unknown = std::iter::successors(Some(directory.clone()), RepoPath::parent).take_while(|path| !known(path));
+        let unknown: Vec<RepoPath> = unknown.collect();
+        for path in unknown.into_iter().rev() {
+            let found = self.root.join(path.as_str()).symlink_metadata();
+            if !found.is_ok_and(|found| found.is_dir()) {
+                return false;
+            }
+            self.plain.write().unwrap_or_else(PoisonError::into_inner).insert(path);
+        }
+        true
     }
 
     fn walk(&self, directory: &RepoPath, found: &mut Vec<RepoPath>) -> Result<(), TreeError> {
@@ -182,7 +210,11 @@ impl DirectoryTree {
                 });
             }
             match entry.file_type().map_err(broken)? {
-                kind if kind.is_dir() => self.walk(&path, found)?,
+                // No link, in a directory that is none: it is where it seems to be.
+                kind if kind.is_dir() => {
+                    let below = real.join(entry.file_name());
+                    self.enter(&below, &path, &|name| path.join(name).ok(), found)?;
+                }
                 kind if kind.is_file() || self.exists(&path) => found.push(path),
                 _ => {}
             }
@@ -193,22 +225,17 @@ impl DirectoryTree {
 
 impl Tree for DirectoryTree {
     fn read(&self, path: &RepoPath) -> Result<Vec<u8>, TreeError> {
-        let broken = |source| TreeError::Read {
-            path: path.clone(),
-            source,
-        };
-        let real = self.locate(path)?;
-        let metadata = fs::metadata(&real).map_err(broken)?;
-        if !metadata.is_file() {
-            return Err(TreeError::Missing { path: path.clone() });
-        }
-        if metadata.len() > MOST_BYTES {
-            return Err(TreeError::TooLarge {
-                path: path.clone(),
-                what: format!("{} bytes", metadata.len()),
-            });
-        }
-        fs::read(&real).map_err(broken)
+        let path = path.clone();
+        files::read(&self.locate(&path)?, MOST_BYTES).map_err(|error| match error {
+            FileError::TooLarge { most, .. } => TreeError::TooLarge {
+                path,
+                what: format!("more than {most} bytes"),
+            },
+            FileError::Unreadable { source, .. } => TreeError::Read { path, source },
+            FileError::Missing { .. } | FileError::NotRegular { .. } | FileError::NotText { .. } => {
+                TreeError::Missing { path }
+            }
+        })
     }
 
     fn list(&self, directory: &RepoPath) -> Result<Vec<RepoPath>, TreeError> {
@@ -354,6 +381,50 @@ mod tests {
         let copy = tempfile::tempdir().unwrap();
         tree.materialize(&path("a"), &copy.path().join("c")).unwrap();
         assert_eq!(fs::read(copy.path().join("c/b/one")).unwrap(), b"1");
+    }
+
+    /// Each part of a path was looked at again for every file: 800 deep took a minute.
+    #[test]
+    fn a_deep_tree_is_listed_and_read_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut place = directory.path().to_owned();
+        for _ in 0..1000 {
+            place.push("d");
+            fs::create_dir(&place).unwrap();
+            fs::write(place.join("f"), "f").unwrap();
+        }
+        let begun = std::time::Instant::now();
+        let tree = DirectoryTree::open(directory.path()).unwrap();
+        let all = tree.all().unwrap();
+        assert_eq!(all.len(), 1000);
+        assert!(all.iter().all(|path| tree.read(path).unwrap() == b"f"));
+        // Milliseconds in truth; what was mended took minutes.
+        assert!(
+            begun.elapsed() < std::time::Duration::from_secs(10),
+            "{:?}",
+            begun.elapsed()
+        );
+    }
+
+    #[test]
+    fn a_link_in_the_middle_of_a_path_is_still_followed_and_refused_outside() {
+        let outside = tempfile::tempdir().unwrap();
+        fs::create_dir(outside.path().join("d")).unwrap();
+        fs::write(outside.path().join("d/secret"), "s").unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir_all(directory.path().join("a/d")).unwrap();
+        fs::write(directory.path().join("a/d/f"), "f").unwrap();
+        std::os::unix::fs::symlink("a", directory.path().join("inside")).unwrap();
+        std::os::unix::fs::symlink(outside.path(), directory.path().join("outside")).unwrap();
+        let tree = DirectoryTree::open(directory.path()).unwrap();
+        for _ in 0..2 {
+            assert_eq!(tree.read(&path("a/d/f")).unwrap(), b"f");
+            assert_eq!(tree.read(&path("inside/d/f")).unwrap(), b"f");
+            assert!(matches!(
+                tree.read(&path("outside/d/secret")),
+                Err(TreeError::Outside { .. })
+            ));
+        }
     }
 
     #[test]

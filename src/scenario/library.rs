@@ -1,12 +1,12 @@
 //! The scenarios there are: those that come with quickproof, and those of a directory that stand in for them.
 
 use std::{
-    fs::File,
-    io::{self, Read as _},
+    io,
     path::{Path, PathBuf},
 };
 
 use super::{Scenario, ScenarioError, read};
+use crate::host::{FileError, files};
 
 /// The most files of a directory that are read.
 const MOST_FILES: usize = 1000;
@@ -55,6 +55,9 @@ pub(crate) enum LibraryError {
         #[source]
         source: io::Error,
     },
+    /// A file cannot be read, or is no regular one.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A directory has none.
     #[error("`{directory}` has no scenario; a scenario is a file that ends in `.yaml`")]
     Empty {
@@ -154,13 +157,7 @@ impl Library {
 /// The file cannot be read, or is no scenario.
 pub(crate) fn read_file(path: &Path) -> Result<Scenario, LibraryError> {
     let name = path.display().to_string();
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MOST_BYTES).read_to_end(&mut bytes))
-        .map_err(|source| LibraryError::Unreadable {
-            path: name.clone(),
-            source,
-        })?;
+    let bytes = files::read(path, MOST_BYTES)?;
     Ok(read(&name, &bytes)?)
 }
 

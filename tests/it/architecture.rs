@@ -7,13 +7,15 @@ use std::{
 };
 
 mod paths;
+mod reads;
 
 use paths::{CratePath, Named, module_of};
 
 /// The rooms, floor by floor from the ground up. A room may use every room of a lower floor.
 const FLOORS: &[&[&str]] = &[
     &["verdict", "redact"],
-    &["host", "record", "log"],
+    &["host"],
+    &["record", "log"],
     &["release", "manifest"],
     &["guide"],
     &["probe", "plan", "cluster"],
@@ -45,6 +47,19 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("include!(", "make it a module: nobody sees what such text uses"),
 ];
 
+/// The one place that opens files for reading, and places that read what nobody else can write or make large.
+const READERS: &[(&str, &str)] = &[
+    ("host/files.rs", "the one place"),
+    ("report/outputs/shown.rs", "a report that it wrote itself a moment ago"),
+    ("images/program.rs", "copies a program that it compiled a moment ago"),
+    (
+        "cluster/inventory.rs",
+        "the kernel's own files, and inventories by a reader of their own",
+    ),
+    ("cluster/freezer.rs", "the kernel's own files"),
+    ("cluster/kind.rs", "the kernel's own files"),
+];
+
 /// What is wrong with the source files, by file.
 fn faults(files: &BTreeMap<PathBuf, String>) -> Vec<String> {
     let mut faults = Vec::new();
@@ -53,7 +68,14 @@ fn faults(files: &BTreeMap<PathBuf, String>) -> Vec<String> {
         let mut fault = |fault: String| faults.push(format!("src/{}: {fault}", path.display()));
         looks(path, text).into_iter().for_each(&mut fault);
         match paths::read(module_of(path), text) {
-            Ok(read) => drop(named.insert(path, read)),
+            Ok(read) => {
+                named.insert(path, read);
+                let opened = reads::opened(text).unwrap_or_default();
+                if !READERS.iter().any(|(reader, _)| path == Path::new(reader)) && !is_tests(path) {
+                    let opens = |what| format!("opens a file by `{what}`: read it by `host::files`, which bounds it");
+                    opened.into_iter().map(opens).for_each(&mut fault);
+                }
+            }
             Err(error) => fault(format!("is no Rust: {error}")),
         }
     }
@@ -107,6 +129,12 @@ fn looks(path: &Path, text: &str) -> Vec<String> {
         }
     }
     faults
+}
+
+/// Whether a file is there for tests only, by its name.
+fn is_tests(path: &Path) -> bool {
+    let named = |part: &std::ffi::OsStr| part == "tests" || part == "tests.rs" || part == "fake.rs";
+    path.iter().any(named)
 }
 
 /// Where names lead that a module takes in from somewhere else, so that a re-export hides nothing.
@@ -262,7 +290,9 @@ fn the_scan_follows_names_that_are_handed_on() {
     for code in ["use crate::record::Machine;", "fn f(_: crate::record::Machine) {}"] {
         let found = faults_of(&[hands_on, ("report/json.rs", code)]);
         assert!(
-            found[1].starts_with("src/report/json.rs: `report` uses `host`"),
+            found
+                .iter()
+                .any(|fault| fault.starts_with("src/report/json.rs: `report` uses `host`")),
             "{found:?}"
         );
     }
@@ -270,6 +300,31 @@ fn the_scan_follows_names_that_are_handed_on() {
     assert_eq!(found, ["src/plan.rs: takes in all of `record`: name what it uses"]);
     let found = faults_of(&[("plan.rs", "extern crate self as quick;")]);
     assert_eq!(found.len(), 1, "{found:?}");
+}
+
+#[test]
+fn the_scan_sees_a_file_that_is_opened_past_the_one_place() {
+    for code in [
+        "fn f() { std::fs::read(path); }",
+        "use std::fs;\nfn f() { fs::read_to_string(path); }",
+        "use std::fs::{self, read};",
+        "fn f() { tokio::fs::read(path).await; }",
+        "use std::fs::File;\nfn f() { File::open(path); }",
+        "use std::fs::File as Document;\nfn f() { g(std::fs::File::open) }",
+    ] {
+        let found = faults_of(&[("plan/draw.rs", code)]);
+        assert!(
+            found.len() == 1 && found[0].contains("host::files"),
+            "{code}: {found:?}"
+        );
+    }
+    for (path, code) in [
+        ("plan.rs", "fn f() { std::fs::read_dir(path); std::fs::write(path); }"),
+        ("plan.rs", "#[cfg(test)]\nmod tests { fn f() { std::fs::read(path); } }"),
+        ("host/files.rs", "fn f() { std::fs::File::open(path); }"),
+    ] {
+        assert_eq!(faults_of(&[(path, code)]), Vec::<String>::new(), "{path}: {code}");
+    }
 }
 
 #[test]

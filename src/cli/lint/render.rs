@@ -10,7 +10,7 @@ use std::{
 use tokio::task::JoinSet;
 
 use crate::{
-    host::{Call, Host, in_words},
+    host::{Call, Host, files, in_words},
     images,
     lint::{self, ChartUse, Combination, NotRendered, Rendered},
     manifest,
@@ -163,9 +163,12 @@ impl Helm {
     }
 }
 
+/// The most bytes of a `Chart.yaml`.
+const MOST_CHART: u64 = 1 << 20;
+
 /// Whether a chart has a dependency that is not beside it; one whose `Chart.yaml` cannot be read has none.
 fn leans_on_a_registry(chart: &Path) -> bool {
-    let read = fs::read(chart.join("Chart.yaml")).ok();
+    let read = files::read(&chart.join("Chart.yaml"), MOST_CHART).ok();
     let read = read.and_then(|bytes| manifest::document::<serde_json::Value>("Chart.yaml", &bytes).ok());
     let dependencies = read.map(|chart| chart["dependencies"].clone()).unwrap_or_default();
     dependencies.as_array().into_iter().flatten().any(|dependency| {

@@ -3,15 +3,15 @@
 //! The lock (`go.mod`, `go.sum`) pins every module by its hash, and the Go tool holds what it downloads against both the
 //! lock and the public checksum database, which stays on.
 
-use std::{fs, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use super::{Workshop, copy, last_name};
 use crate::{
-    host::{Call, Host},
+    host::{Call, Host, files},
     images::{
         ImagesError,
         recipe::{Go, Recipe, image_file},
-        store::{at, write_whole},
+        store::write_whole,
     },
 };
 
@@ -105,11 +105,7 @@ fn go_tool(directory: &Path) -> Call {
 
 /// `MemAvailable` of the kernel's `/proc/meminfo`, in MiB.
 fn available_mib() -> Option<u64> {
-    available_of(
-        &fs::read_to_string("/proc/meminfo")
-            .map_err(at(Path::new("/proc/meminfo")))
-            .ok()?,
-    )
+    available_of(&files::read_text(Path::new("/proc/meminfo"), 64 << 10).ok()?)
 }
 
 fn available_of(meminfo: &str) -> Option<u64> {

@@ -175,6 +175,9 @@ impl<'a> Checkout<'a> {
         if host.variable("GIT_DIR").is_some() {
             return Some(Err("`GIT_DIR` is set".into()));
         }
+        if let Some(path) = super::unreadable(root) {
+            return Some(Err(format!("`{}` is no regular file", path.display())));
+        }
         Some(Self::with_head(host, root, head).await)
     }
 

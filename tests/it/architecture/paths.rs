@@ -201,7 +201,7 @@ fn leaves(tree: &UseTree, before: &[String]) -> Vec<Leaf> {
 }
 
 /// Whether an item is there for tests only.
-fn is_for_tests(item: &syn::Item) -> bool {
+pub(super) fn is_for_tests(item: &syn::Item) -> bool {
     use syn::Item;
     let attributes = match item {
         Item::Const(item) => &item.attrs,
