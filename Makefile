@@ -86,6 +86,7 @@ fuzz:
 	  mkdir -p "$$corpus"
 	  find manifests tests/data -type f \( -name '*.md' -o -name '*.yaml' -o -path '*/inventories/*' \) | while read -r file; do cp "$$file" "$$corpus/$${file//\//-}"; done
 	  echo "== fuzz $$reader, $(FUZZ_S) s"
-	  $(TARGET)/fuzz/$$triple/release/$$reader "$$corpus" -max_total_time=$(FUZZ_S) -timeout=10 -rss_limit_mb=512 \
+	  dict=tests/fuzz/$$reader.dict
+	  $(TARGET)/fuzz/$$triple/release/$$reader "$$corpus" $$([ ! -f "$$dict" ] || echo "-dict=$$dict") -max_total_time=$(FUZZ_S) -timeout=10 -rss_limit_mb=512 \
 	    -max_len=8192 -artifact_prefix=$(TARGET)/fuzz/$$reader- -print_final_stats=1
 	done

@@ -23,8 +23,9 @@ const MOST_BYTES: usize = 64 << 10;
 /// have, is enough for a hundred of the worst of them (`case`) in a build without optimization.
 const MOST_OPENINGS: usize = 60;
 
-/// The most parentheses among them that may open a group: each that is never closed doubles the time that the parser takes.
-const MOST_GROUPS: usize = 10;
+/// The most of them that may double the time that the parser takes: each `case`, of whose items it reads each twice, and
+/// each parenthesis that opens a group and is never closed.
+const MOST_DOUBLINGS: usize = 10;
 
 /// Words of bash's grammar that open something.
 const OPENING_WORDS: [&str; 14] = [
@@ -258,10 +259,13 @@ impl<'a> Chunk<'a> {
             return Err(refuse("a number in it is larger than a shell takes".into()));
         }
         let (text, documents) = here::take_out(&text);
-        if openings(&text) > MOST_OPENINGS || groups(&text) > MOST_GROUPS {
+        let (cases, groups) = (cases(&text), groups(&text));
+        if openings(&text) > MOST_OPENINGS || cases + groups > MOST_DOUBLINGS {
             return Err(refuse("too much of it is nested".into()));
         }
-        if !budget.spend(text.len()) {
+        // What takes the parser longer costs as much more, so that no number of blocks takes long.
+        let never_closed = groups.saturating_sub(text.matches(')').count());
+        if !budget.spend(text.len() << (cases + never_closed)) {
             return Err(refuse(spent()));
         }
         let signs: Vec<char> = text.chars().collect();
@@ -378,10 +382,19 @@ fn and_or(list: &ast::AndOrList) -> impl Iterator<Item = (&ast::Pipeline, bool)>
 fn openings(text: &str) -> usize {
     let text = text.replace("\\\n", "");
     let count = |is_one: fn(char) -> bool| text.chars().filter(|sign| is_one(*sign)).count();
-    let words = text.split(|sign: char| sign.is_whitespace() || ";&|()<>`".contains(sign));
     count(|sign| matches!(sign, '(' | '{'))
         + count(|sign| sign == '`').div_ceil(2)
-        + words.filter(|word| OPENING_WORDS.contains(word)).count()
+        + words(&text).filter(|word| OPENING_WORDS.contains(word)).count()
+}
+
+/// How many `case` may open one; an estimate from above.
+fn cases(text: &str) -> usize {
+    words(&text.replace("\\\n", "")).filter(|word| *word == "case").count()
+}
+
+/// What may be words of the grammar.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|sign: char| sign.is_whitespace() || ";&|()<>`".contains(sign))
 }
 
 /// How many parentheses may open a group; an estimate from above. Those of `$(` do not, unless the `$` is no sign of its own.

@@ -135,6 +135,14 @@ fn no_nesting_exhausts_the_stack_of_a_thread(#[case] opens: &str, #[case] closes
 #[case::groups_never_closed_over_lines(&"(\n".repeat(40))]
 #[case::groups_after_escaped_signs(&"\\$( $$( ".repeat(20))]
 #[case::pipes(&format!("a{}", "|a".repeat(6_000)))]
+#[case::cases(&format!("{}{}", "case a in a) ".repeat(24), "esac ".repeat(24)))]
+#[case::cases_over_lines(&format!("{}{}", "case a in\na)\n".repeat(24), ";;\nesac\n".repeat(24)))]
+#[case::cases_never_closed(&"case a in a) ".repeat(10))]
+#[case::cases_one_after_another(&"case a in a) b ;; esac\n".repeat(2_000))]
+#[case::cases_and_groups(&"case a in (a) ( ".repeat(5))]
+#[case::cases_in_substitutions(&"echo $(case a in a) ".repeat(10))]
+#[case::many_texts_of_many_cases(&format!("{}\n", "case a in a) ".repeat(10)).repeat(300))]
+#[case::many_texts_of_many_groups(&"( ( ( ( ( ( ( ( ( (\n".repeat(300))]
 fn no_block_takes_long(#[case] text: &str) {
     let begun = std::time::Instant::now();
     assert!(!read(text).is_empty());
@@ -195,4 +203,48 @@ fn a_number_larger_than_a_shell_takes_is_refused_and_panics_nowhere(#[case] text
 fn a_long_number_that_is_only_text_is_kept() {
     let read = read("curl -d '{\"seed\": 12345678901234567890}' http://a:80/v1");
     assert!(matches!(read[0].body, Body::Pipeline(_)), "{read:?}");
+}
+
+/// Everything that opens something in bash's grammar, what closes it, and so on in pairs.
+#[test]
+fn no_nesting_of_any_two_constructs_takes_long_and_what_is_too_deep_is_said_with_its_line() {
+    const CONSTRUCTS: [(&str, &str); 16] = [
+        ("case a in a) ", ";; esac "),
+        ("case a in (a) ", "esac "),
+        ("if a; then ", "; fi "),
+        ("if a; then b; elif ", "; then c; fi "),
+        ("while a; do ", "; done "),
+        ("for a in b; do ", "; done "),
+        ("select a in b; do ", "; done "),
+        ("{ ", "; } "),
+        ("( ", ") "),
+        ("(( ", ")) "),
+        ("[[ ( ", ") ]] "),
+        ("$( ", ") "),
+        ("\"$( ", ")\" "),
+        ("<( ", ") "),
+        ("f() { ", "; } "),
+        ("! time coproc ", ""),
+    ];
+    let begun = std::time::Instant::now();
+    for one in CONSTRUCTS {
+        for other in CONSTRUCTS {
+            for depth in [4, 40] {
+                let opens = format!("{}{}", one.0, other.0).repeat(depth);
+                let closes = format!("{}{}", other.1, one.1).repeat(depth);
+                for text in [opens.clone(), format!("{opens}x{closes}")] {
+                    let commands = read(&format!("echo before\n{text}"));
+                    let (first, last) = (&commands[0], commands.last().unwrap());
+                    assert_eq!(last.at.line, first.at.line + 1, "{text}");
+                    assert!(depth == 4 || matches!(last.body, Body::NotUnderstood(_)), "{text}");
+                }
+            }
+        }
+    }
+    // A build without optimization on a loaded machine.
+    assert!(
+        begun.elapsed() < std::time::Duration::from_mins(1),
+        "{:?}",
+        begun.elapsed()
+    );
 }
