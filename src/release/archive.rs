@@ -181,7 +181,8 @@ impl<'a> Unpacking<'a> {
                 let comment = records
                     .into_iter()
                     .find_map(|(key, value)| (key == b"comment").then_some(value));
-                self.found.commit = comment.and_then(|value| String::from_utf8(value).ok());
+                let commit = comment.and_then(|value| String::from_utf8(value).ok());
+                self.found.commit = commit.filter(|commit| !commit.is_empty());
                 Ok(())
             }
             EntryType::XHeader => {

@@ -3,6 +3,7 @@
 //! Where GitHub is can be said by `QUICKPROOF_GITHUB_URL`, `QUICKPROOF_GITHUB_API_URL` and `QUICKPROOF_GITHUB_RAW_URL`, for
 //! a mirror or a test. `GITHUB_TOKEN` goes to these hosts and nowhere else.
 
+use reqwest::StatusCode;
 use url::Url;
 
 use super::{
@@ -165,7 +166,9 @@ pub enum RemoteError {
         what: String,
     },
     /// The answer says nothing about whether there is something.
-    #[error("`{url}` answers {status}, which does not say whether it exists")]
+    #[error(
+        "`{url}` answers {status}, which does not say whether it exists; is there a proxy that answers in its place, or a token that may not read it?"
+    )]
     Undecided {
         /// The address asked.
         url: String,
@@ -270,7 +273,7 @@ impl<'a> GitHub<'a> {
             notes.push(format!("tags are as they were listed at {:.0}", kept.at));
             return references::read(&kept.bytes).map_err(|what| protocol(&base, what));
         };
-        let no_repository = |status: reqwest::StatusCode| RemoteError::NoRepository {
+        let no_repository = |status: StatusCode| RemoteError::NoRepository {
             repository: repository.to_owned(),
             status: status.as_u16(),
             way_out: match &self.token {
@@ -287,7 +290,7 @@ impl<'a> GitHub<'a> {
         request.credential = credential.clone();
         let offered = web.send(&request).await?;
         if !offered.status.is_success() {
-            return Err(no_repository(offered.status));
+            return Err(told(&request.url, offered.status, no_repository));
         }
         references::check_offer(&offered.body).map_err(|what| protocol(&request.url, what))?;
         // A repository that was renamed redirects; what follows must go where it is now.
@@ -306,7 +309,7 @@ impl<'a> GitHub<'a> {
         }
         let listed = web.send(&request).await?;
         if !listed.status.is_success() {
-            return Err(no_repository(listed.status));
+            return Err(told(&request.url, listed.status, no_repository));
         }
         let references = references::read(&listed.body).map_err(|what| protocol(&request.url, what))?;
         self.keep(&name, listed.status.as_u16(), &listed.body, notes);
@@ -340,10 +343,15 @@ impl<'a> GitHub<'a> {
         }
         let answer = web.send(&request).await?;
         if !answer.status.is_success() {
-            return Err(RemoteError::NoCommit {
+            let no_commit = |status: StatusCode| RemoteError::NoCommit {
                 repository: repository.to_owned(),
                 commit: commit.to_owned(),
-                status: answer.status.as_u16(),
+                status: status.as_u16(),
+            };
+            return Err(match answer.status {
+                // The list of references was read a moment ago, so it is not the repository that is hidden.
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => undecided(&request.url, answer.status),
+                status => told(&request.url, status, no_commit),
             });
         }
         // Every gzip file begins so (RFC 1952).
@@ -357,6 +365,22 @@ impl<'a> GitHub<'a> {
         let unpacked = read(answer.body.clone(), commit).await?;
         self.keep(&name, answer.status.as_u16(), &answer.body, notes);
         Ok(unpacked)
+    }
+}
+
+/// What a status that is no success tells. Only these say that there is no such thing, or none for whoever asks; anything
+/// else is said by something in between.
+fn told(url: &Url, status: StatusCode, absent: impl FnOnce(StatusCode) -> RemoteError) -> RemoteError {
+    match status.as_u16() {
+        401 | 403 | 404 | 410 | 422 | 451 => absent(status),
+        _ => undecided(url, status),
+    }
+}
+
+fn undecided(url: &Url, status: StatusCode) -> RemoteError {
+    RemoteError::Undecided {
+        url: url.to_string(),
+        status: status.as_u16(),
     }
 }
 

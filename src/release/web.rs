@@ -26,7 +26,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// How long a server may be silent.
 const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 
-/// How long one answer may take as a whole.
+/// How long an answer may take as a whole, with the requests that are sent again.
 const ANSWER_LIMIT: Duration = Duration::from_mins(5);
 
 /// How often a request is sent again when infrastructure fails it.
@@ -198,7 +198,6 @@ impl Web {
             .user_agent(concat!("quickproof/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_LIMIT)
             .read_timeout(SILENCE_LIMIT)
-            .timeout(ANSWER_LIMIT)
             .redirect(redirects)
             .build()
             .map_err(|error| WebError::Unreachable {
@@ -214,6 +213,16 @@ impl Web {
 
     /// Sends a request, and sends it again where infrastructure fails it; each failure that was got over is noted.
     pub(super) async fn send(&self, request: &WebRequest) -> Result<WebResponse, WebError> {
+        let answered = tokio::time::timeout(ANSWER_LIMIT, self.send_patiently(request)).await;
+        answered.unwrap_or_else(|_| {
+            Err(WebError::Unreachable {
+                url: request.url.to_string(),
+                what: format!("no whole answer within {} s", ANSWER_LIMIT.as_secs()),
+            })
+        })
+    }
+
+    async fn send_patiently(&self, request: &WebRequest) -> Result<WebResponse, WebError> {
         let pauses = Pauses::doubling(FIRST_PAUSE, 2 * FIRST_PAUSE).take(MOST_RETRIES);
         let may_pass = |error: &WebError| matches!(error, WebError::Unreachable { .. } | WebError::ServerBroken { .. });
         let note = |error: &WebError| {
@@ -316,4 +325,47 @@ fn rate_limit(answer: &Response) -> Option<String> {
 fn text_of(headers: &HeaderMap, name: &str) -> String {
     let value = headers.get(name).and_then(|value| value.to_str().ok());
     value.unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+        time::{Instant, sleep},
+    };
+
+    use super::*;
+
+    /// A server that says a byte a second, for ever.
+    async fn dripping() -> Url {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    connection.read_buf(&mut Vec::new()).await?;
+                    connection.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
+                    loop {
+                        sleep(Duration::from_secs(1)).await;
+                        connection.write_all(b"x").await?;
+                    }
+                    #[expect(unreachable_code, reason = "the type of the errors")]
+                    Ok::<(), std::io::Error>(())
+                });
+            }
+        });
+        url.parse().unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_drips_ends_within_the_bound_of_all_its_tries() {
+        let web = Web::new(&Host::with_variables([])).unwrap();
+        let request = WebRequest::get(dripping().await, 1 << 20);
+        let began = Instant::now();
+        let error = web.send(&request).await.unwrap_err();
+        assert!(matches!(error, WebError::Unreachable { .. }), "{error}");
+        let took = began.elapsed();
+        assert!(took <= ANSWER_LIMIT + Duration::from_secs(1), "{took:?}");
+    }
 }

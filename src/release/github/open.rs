@@ -37,6 +37,12 @@ pub(in crate::release) async fn open(host: &Host, remote: &Remote) -> Result<Rel
             files.left_out
         ));
     }
+    if files.commit.is_none() {
+        notes.push(format!(
+            "the archive does not say which commit it is of, as git's own do; it was asked for as {}",
+            short(&pinned.commit)
+        ));
+    }
     notes.extend(github.web.iter().flat_map(super::Web::take_notes));
     let mut facts = GitFacts::from_references(&pinned.commit, &references, known.as_ref(), Some(&pinned.tag));
     let branch = facts

@@ -170,6 +170,56 @@ async fn an_archive_that_is_not_the_commits_is_refused_and_not_kept(#[case] arch
     assert!(words(&offline.unwrap_err()).contains("not in the cache"));
 }
 
+/// The list of tags was read; what then stands in the way of the files is nobody's release.
+#[rstest]
+#[case::bad_request(400, "")]
+#[case::unauthorized(401, "")]
+#[case::a_joke(418, "")]
+#[case::a_status_of_nobodys(999, "")]
+#[case::a_redirect_to_nowhere(302, "")]
+#[case::a_redirect_to_what_is_no_address(302, "http://[")]
+#[tokio::test]
+async fn an_archive_that_something_else_answers_for_is_infrastructure(#[case] status: u16, #[case] location: &str) {
+    let (server, cache) = (Server::with_mini().await, tempfile::tempdir().unwrap());
+    server.clear(&format!("archive/{COMMIT}.tar.gz"));
+    let ready = Ready::new(status, "");
+    let ready = if location.is_empty() {
+        ready
+    } else {
+        ready.header("location", location)
+    };
+    server.lay(&format!("archive/{COMMIT}.tar.gz"), ready);
+    let refused = open(&server, cache.path(), tag("v1.5.0")).await.unwrap_err();
+    let said = words(&refused);
+    assert!(
+        refused.is_infrastructure() && said.contains(&status.to_string()),
+        "{said}"
+    );
+    assert!(!said.contains("has no commit"), "{said}");
+}
+
+#[rstest]
+#[case(404)]
+#[case(422)]
+#[tokio::test]
+async fn a_commit_that_github_does_not_have_is_the_callers(#[case] status: u16) {
+    let (server, cache) = (Server::with_mini().await, tempfile::tempdir().unwrap());
+    server.clear(&format!("archive/{COMMIT}.tar.gz"));
+    server.lay(&format!("archive/{COMMIT}.tar.gz"), Ready::new(status, ""));
+    let refused = open(&server, cache.path(), tag("v1.5.0")).await.unwrap_err();
+    assert!(!refused.is_infrastructure() && words(&refused).contains("has no commit"));
+}
+
+#[tokio::test]
+async fn an_archive_that_does_not_say_its_commit_is_noted() {
+    let (server, cache) = (Server::with_mini().await, tempfile::tempdir().unwrap());
+    server.clear(&format!("archive/{COMMIT}.tar.gz"));
+    server.lay(&format!("archive/{COMMIT}.tar.gz"), Ready::new(200, mini_archive("")));
+    let release = open(&server, cache.path(), tag("v1.5.0")).await.unwrap();
+    let noted = |note: &String| note.contains("does not say which commit");
+    assert!(release.notes.iter().any(noted), "{:?}", release.notes);
+}
+
 #[tokio::test]
 async fn a_server_that_fails_once_is_asked_again_and_that_is_said() {
     let (server, cache) = (Server::empty().await, tempfile::tempdir().unwrap());
@@ -184,6 +234,10 @@ async fn a_server_that_fails_once_is_asked_again_and_that_is_said() {
 #[case::too_many_requests(Ready::new(429, "").header("retry-after", "60"), "GITHUB_TOKEN", true)]
 #[case::the_limit_is_used_up(
     Ready::new(403, "").header("x-ratelimit-remaining", "0").header("x-ratelimit-reset", "1700000000"), "2023-11-14", true)]
+#[case::a_refusal_of_something_between(Ready::new(400, ""), "proxy", true)]
+#[case::a_joke(Ready::new(418, ""), "proxy", true)]
+#[case::a_status_of_nobodys(Ready::new(999, ""), "proxy", true)]
+#[case::a_redirect_to_nowhere(Ready::new(302, ""), "proxy", true)]
 #[case::no_repository(Ready::new(404, ""), "no repository", false)]
 #[case::a_private_one(Ready::new(401, ""), "GITHUB_TOKEN", false)]
 #[case::an_old_protocol(Ready::new(200, offer(&format!("{COMMIT} HEAD"))), "version 2", true)]
