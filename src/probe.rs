@@ -154,6 +154,8 @@ pub(crate) enum Unanswered {
     NotSent(String),
     /// No connection: refused, unreachable, name not found, no TLS.
     NotConnected(String),
+    /// No connection, since this machine has no more descriptors, ports or memory for one.
+    HostExhausted(String),
     /// No complete response within the bound of the whole exchange.
     TimedOut(String),
     /// Nothing came for longer than the bound of silence, before the headers or between two pieces.
@@ -177,6 +179,7 @@ impl Unanswered {
         match self {
             Self::NotSent(_) => "cannot be sent",
             Self::NotConnected(_) => "no connection",
+            Self::HostExhausted(_) => "no connection: this machine has none left",
             Self::TimedOut(_) => "no answer in time",
             Self::Silent(_) => "fell silent",
             Self::Endless(_) => "does not end",
@@ -191,6 +194,7 @@ impl Unanswered {
         match self {
             Self::NotSent(why) => format!("the request cannot be sent: {why}"),
             Self::NotConnected(why) => format!("no connection: {why}"),
+            Self::HostExhausted(why) => format!("this machine has no connection left: {why}"),
             Self::TimedOut(why) => format!("no answer in time: {why}"),
             Self::Silent(why) => format!("the answer fell silent: {why}"),
             Self::Endless(why) => format!("the answer does not end: {why}"),

@@ -82,12 +82,21 @@ pub(crate) fn may_settle(answer: &Answer) -> bool {
     }
 }
 
+/// Why nothing at all came back.
+pub(crate) fn not_answering(answer: &Answer) -> CauseCode {
+    match answer.outcome {
+        Err(Unanswered::HostExhausted(_)) => CauseCode::HostExhausted,
+        _ => CauseCode::EndpointNotAnswering,
+    }
+}
+
 /// Why the guide's request was not answered with a 200 that passed the endpoint picker.
 pub(crate) fn diagnose(answer: &Answer, seen: &Observation) -> Cause {
     let evidence = answer.brief();
     let code = match (answerer(answer), answer.status()) {
         (Answerer::Nobody, _) => match &answer.outcome {
             _ if answer.partial.is_some() => cut_off(answer),
+            Err(Unanswered::HostExhausted(_)) => CauseCode::HostExhausted,
             Err(
                 Unanswered::NotSent(_) | Unanswered::NotConnected(_) | Unanswered::TimedOut(_) | Unanswered::Silent(_),
             ) => CauseCode::GatewayUnreachable,

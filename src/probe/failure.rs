@@ -11,10 +11,21 @@ pub(super) fn unanswered(error: &reqwest::Error) -> Unanswered {
     if error.is_builder() {
         return Unanswered::NotSent(words);
     }
+    if links(error).any(is_of_this_machine) {
+        return Unanswered::HostExhausted(words);
+    }
     if error.is_connect() {
         return Unanswered::NotConnected(words);
     }
     links(error).find_map(kind).unwrap_or(Unanswered::CutOff)(words)
+}
+
+/// Whether the operating system has nothing left for another connection. The standard library has no kinds for these.
+fn is_of_this_machine(error: &(dyn Error + 'static)) -> bool {
+    // Source: errno(3), as Linux numbers them: ENOMEM, ENFILE, EMFILE, EADDRNOTAVAIL, ENOBUFS.
+    const EXHAUSTED: [i32; 5] = [12, 23, 24, 99, 105];
+    let number = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+    number.is_some_and(|number| EXHAUSTED.contains(&number))
 }
 
 type Kind = fn(String) -> Unanswered;
@@ -66,4 +77,20 @@ fn of_connection(error: &io::Error) -> Kind {
 
 fn links<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::too_many_open_files(24, true)]
+    #[case::no_port_left(99, true)]
+    #[case::refused(111, false)]
+    fn what_this_machine_lacks_is_told_from_what_the_other_refuses(#[case] number: i32, #[case] own: bool) {
+        let error = io::Error::from_raw_os_error(number);
+        assert_eq!(is_of_this_machine(&error), own, "{error}");
+    }
 }

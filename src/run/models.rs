@@ -50,8 +50,11 @@ impl Models {
     /// silence does not, because nothing tells the endpoint from the way to it.
     pub(super) fn has_answered(&self) -> bool {
         let silent = |why: &Unanswered| {
-            use Unanswered::{NotConnected, NotSent, Silent, TimedOut};
-            matches!(why, NotConnected(_) | NotSent(_) | Silent(_) | TimedOut(_))
+            use Unanswered::{HostExhausted, NotConnected, NotSent, Silent, TimedOut};
+            matches!(
+                why,
+                NotConnected(_) | HostExhausted(_) | NotSent(_) | Silent(_) | TimedOut(_)
+            )
         };
         self.answer.partial.is_some() || !self.answer.outcome.as_ref().is_err_and(silent)
     }

@@ -214,7 +214,7 @@ impl<'a> StepJudge<'a> {
     fn blamed(&self, name: &str, finding: Finding, answer: &Answer) -> Finding {
         let is_reachable = !matches!(
             answer.outcome,
-            Err(Unanswered::NotConnected(_) | Unanswered::NotSent(_))
+            Err(Unanswered::NotConnected(_) | Unanswered::HostExhausted(_) | Unanswered::NotSent(_))
         );
         match finding {
             Finding::Broken(mut fault) if name == CAME.name && self.target.has_answered && is_reachable => {

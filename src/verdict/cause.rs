@@ -267,6 +267,9 @@ causes! {
     EndpointNotAnswering "endpoint-not-answering" Cluster
         "Nothing came back: the request could not be sent, nobody listens at the address, or it stayed silent."
         "Check the address, that the server runs, and the way to it from this machine; repeat the request with the `curl` line.";
+    HostExhausted "host-exhausted" Host
+        "This machine has no descriptors, ports or memory left for another connection."
+        "Raise its limits (`ulimit -n`), or send less at the same moment.";
     AnswerCutOff "answer-cut-off" ModelServer
         "An answer was begun, or its connection taken, and it did not come to its end."
         "Look for a pod that ended at that time, and for time limits of the gateway and of the route.";

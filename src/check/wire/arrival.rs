@@ -2,7 +2,7 @@
 
 use super::{AnswerKind, StatusWanted, Unjudged, WireCheck};
 use crate::{
-    check::diagnosis::cut_off,
+    check::diagnosis::{cut_off, not_answering},
     probe::{Answer, Unanswered},
     verdict::CauseCode,
 };
@@ -11,7 +11,7 @@ use crate::{
 pub(crate) const CAME: WireCheck = WireCheck {
     name: "answer-came",
     sentence: "the request is answered",
-    cause: |_| CauseCode::EndpointNotAnswering,
+    cause: |seen| not_answering(seen.answer),
     decides: AnswerKind::ALL,
     judge: |seen| {
         Ok(match &seen.answer.outcome {
@@ -74,7 +74,7 @@ pub(crate) const STATUS: WireCheck = WireCheck {
 /// and then closed or reset is something that came back.
 fn nothing_came(why: &Unanswered, answer: &Answer) -> bool {
     match why {
-        Unanswered::NotSent(_) | Unanswered::NotConnected(_) => true,
+        Unanswered::NotSent(_) | Unanswered::NotConnected(_) | Unanswered::HostExhausted(_) => true,
         Unanswered::TimedOut(_) | Unanswered::Silent(_) => answer.partial.is_none(),
         Unanswered::Endless(_) | Unanswered::CutOff(_) | Unanswered::Reset(_) | Unanswered::Malformed(_) => false,
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{LoadStep, ServiceLevel, judge::JudgedAnswer};
 use crate::{
     probe::{
-        Answer,
+        Answer, Unanswered,
         latency::Latencies,
         load::{Distribution, Generated, Pace, Paced},
     },
@@ -29,6 +29,9 @@ pub(super) struct Figures {
     objective: Option<ServiceLevel>,
     answers: u64,
     unanswered: u64,
+    /// Those of the unanswered whose connection never stood, and those of them for which this machine had none left.
+    never_stood: u64,
+    exhausted: u64,
     right: u64,
     good: u64,
     /// Those that would be good if times counted from when the requests were sent.
@@ -100,6 +103,11 @@ impl Figures {
         } else {
             self.unanswered += 1;
         }
+        if let Err(why) = &answer.outcome {
+            use Unanswered::{HostExhausted, NotConnected, NotSent};
+            self.never_stood += u64::from(matches!(why, HostExhausted(_) | NotConnected(_) | NotSent(_)));
+            self.exhausted += u64::from(matches!(why, HostExhausted(_)));
+        }
         if let Some(pod) = answer.serving_pod() {
             count(&mut self.pods, pod);
         }
@@ -158,12 +166,36 @@ impl Figures {
                 ),
             };
         }
+        if self.good + self.never_stood >= wanted {
+            return self.never_stood_instead(wanted, done);
+        }
         let slow = self.right - self.good;
         let cause = Cause::new(CauseCode::ServiceLevelNotMet).because(format!(
             "{} answers are right, {slow} of them not within the limits; {} answers are wrong; {} requests were never sent",
             self.right,
             self.answers + self.unanswered - self.right,
             done.due - done.sent
+        ));
+        Finding::broken(
+            format!("{wanted} good answers of {}", done.due),
+            self.good.to_string(),
+            cause,
+        )
+    }
+
+    /// What is found where too few answers are good, and there might be enough if every connection had stood: the model
+    /// server never saw those requests.
+    fn never_stood_instead(&self, wanted: u64, done: &Generated) -> Finding {
+        let (code, whose) = match self.exhausted {
+            0 => (CauseCode::EndpointNotAnswering, String::new()),
+            count => (
+                CauseCode::HostExhausted,
+                format!(", {count} of them for want of this machine"),
+            ),
+        };
+        let cause = Cause::new(code).because(format!(
+            "{} connections never stood{whose}; {} answers are right",
+            self.never_stood, self.right
         ));
         Finding::broken(
             format!("{wanted} good answers of {}", done.due),

@@ -253,6 +253,40 @@ fn goodput_is_the_part_of_what_was_due(
     assert_eq!(word(&figures.goodput(&done)), wanted);
 }
 
+type Lack = fn(String) -> Unanswered;
+const CUT: Lack = Unanswered::CutOff;
+const AWAY: Lack = Unanswered::NotConnected;
+const SPENT: Lack = Unanswered::HostExhausted;
+
+/// Of ten requests, nine of which must be good.
+#[rstest]
+#[case::this_machine_had_none_left(8, &[SPENT, SPENT], CauseCode::HostExhausted)]
+#[case::one_of_several(8, &[AWAY, SPENT], CauseCode::HostExhausted)]
+#[case::the_way_is_broken(8, &[AWAY, AWAY], CauseCode::EndpointNotAnswering)]
+#[case::none_stood(0, &[SPENT; 10], CauseCode::HostExhausted)]
+#[case::too_few_even_then(7, &[CUT, CUT, SPENT], CauseCode::ServiceLevelNotMet)]
+#[case::all_stood(8, &[CUT, CUT], CauseCode::ServiceLevelNotMet)]
+fn connections_that_never_stood_are_no_fault_of_the_model_server(
+    #[case] good: u64,
+    #[case] others: &[Lack],
+    #[case] cause: CauseCode,
+) {
+    let (mut figures, _) = after(good, 0, 0, 10, 0);
+    for other in others {
+        figures.take(&paced(0, answer(Err(other("why".into())), 1)), wrong("answer-came"));
+    }
+    let done = Generated {
+        due: 10,
+        sent: 10,
+        ..Generated::default()
+    };
+    let Finding::Broken(fault) = figures.goodput(&done) else {
+        panic!("it is broken");
+    };
+    assert_eq!(fault.cause.code, cause);
+    assert_eq!(cause.blame().is_product(), cause == CauseCode::ServiceLevelNotMet);
+}
+
 #[rstest]
 #[case::on_time(10, 0, 0, "holds")]
 #[case::late_by_our_own_machine(5, 5, 0, "undecided")]
