@@ -35,6 +35,7 @@ mod output;
 pub mod plan;
 pub(crate) mod probe;
 pub(crate) mod reap;
+pub(crate) mod report;
 pub(crate) mod reports;
 pub(crate) mod scenario;
 pub(crate) mod source;
@@ -74,6 +75,7 @@ enum Command {
     Cluster(cluster::ClusterCommand),
     /// Remove what killed runs left behind
     Reap(reap::ReapArguments),
+    Report(report::ReportArguments),
     Explain(explain::ExplainArguments),
     Version(version::VersionArguments),
 }
@@ -228,6 +230,7 @@ impl Command {
             Self::Lint(arguments) => lint::run(&arguments, context, out),
             Self::Probe(arguments) => probe::run(&arguments, context, out),
             Self::Scenario(command) => scenario::run(&command, context, out),
+            Self::Report(arguments) => report::run(&arguments, context, out),
             Self::Explain(arguments) => explain::run(&arguments, out),
             Self::Version(arguments) => version::run(&arguments, out),
         }
@@ -237,7 +240,10 @@ impl Command {
 /// Runs a future to its end on a runtime of its own; subcommands that need none do not pay for one.
 fn block_on<F: Future>(future: F) -> io::Result<F::Output> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    Ok(runtime.block_on(future))
+    let output = runtime.block_on(future);
+    // Children are ended meanwhile; what blocks (a disk, a pipe) must not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    Ok(output)
 }
 
 /// Does work of which what is done stays, up to its end or a signal; children of this process end with it.

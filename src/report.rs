@@ -26,7 +26,7 @@ pub use outputs::{Outputs, OutputsError};
 pub use paint::{Colours, Glyphs, Line, Look, Tone};
 pub use terminal::{Live, Terminal};
 pub use text::Text;
-pub(crate) use writer::write;
+pub(crate) use writer::{TICK, write};
 
 /// How much is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -135,10 +135,10 @@ pub(crate) enum Strictness {
 ///     limit: Duration::from_secs(5),
 ///     command: "quickproof probe 127.0.0.1:9".to_owned(),
 /// };
-/// let run = Run::prepare_endpoint(Host::real(), order, Redactor::new()).await?;
+/// let run = Run::of_endpoint(Host::real(), order, Redactor::new())?;
 /// let directory = tempfile::tempdir()?;
 /// let outputs = Outputs::open(directory.path(), run.id(), None, None)?;
-/// let record = run.carry_out(outputs, Box::new(Silent)).await;
+/// let record = run.carry_out(outputs, Box::new(Silent)).await?;
 /// // What is not there cannot be tested, so nothing is proven against it.
 /// assert_eq!(record.outcome(), Outcome::Errored);
 /// # Ok::<_, anyhow::Error>(())
@@ -147,8 +147,11 @@ pub(crate) enum Strictness {
 pub struct Run {
     host: Host,
     redactor: Redactor,
-    header: RunHeader,
+    id: String,
+    command: String,
     kind: Kind,
+    /// From before anything is written: no signal leaves half of it.
+    signals: Signals,
 }
 
 /// What a run is about, and what it is carried out with.
@@ -214,85 +217,116 @@ impl Run {
         if order.cluster.is_none() {
             cluster::look_for_engine(&host).await?;
         }
-        let header = RunHeader {
-            run: run_id(),
-            subject: plan.subject.clone(),
-            command: order.command.clone(),
-            expected: guide::expected(&plan),
-        };
         Ok(Self {
+            id: run_id(),
+            command: order.command.clone(),
             host,
             redactor,
-            header,
             kind: Kind::Guide(Box::new((order, release, plan))),
+            signals: Signals::listen(),
         })
     }
 
-    /// Asks an endpoint for its models. Writes nothing.
+    /// A run against an endpoint. Asks and writes nothing yet; must be called within a runtime.
     ///
     /// # Errors
-    /// It answers, and which model is meant cannot be told.
-    pub async fn prepare_endpoint(host: Host, order: EndpointOrder, redactor: Redactor) -> Result<Self, EndpointError> {
-        let command = order.command.clone();
-        let run = EndpointRun::prepare(order).await?;
-        let header = RunHeader {
-            run: run_id(),
-            subject: run.subject(),
-            command,
-            expected: run.expected(),
-        };
+    /// The TLS machinery cannot be set up.
+    pub fn of_endpoint(host: Host, order: EndpointOrder, redactor: Redactor) -> Result<Self, reqwest::Error> {
         Ok(Self {
+            id: run_id(),
+            command: order.command.clone(),
             host,
             redactor,
-            header,
-            kind: Kind::Endpoint(Box::new(run)),
+            kind: Kind::Endpoint(Box::new(EndpointRun::new(order)?)),
+            signals: Signals::listen(),
         })
     }
 
     /// The run's id, which names its directory.
     pub fn id(&self) -> &str {
-        &self.header.run
+        &self.id
     }
 
     /// The same under another id, where the directory of its own is another run's.
     #[must_use]
     pub(crate) fn renamed(mut self) -> Self {
-        self.header.run = run_id();
+        self.id = run_id();
         self
     }
 
-    /// Runs it to its end, or to a signal, and returns the record; never fails, whatever happens is in it.
-    pub async fn carry_out(self, outputs: Outputs, reporter: Box<dyn Reporter>) -> RunRecord {
+    /// Runs it to its end, or to a signal, and returns the record: whatever happens is in it.
+    ///
+    /// # Errors
+    /// An endpoint lists its models, and which one is meant cannot be told: an error of use. No reports stay.
+    pub async fn carry_out(self, outputs: Outputs, reporter: Box<dyn Reporter>) -> Result<RunRecord, EndpointError> {
         let Self {
             host,
             redactor,
-            header,
+            id,
+            command,
             kind,
+            signals,
         } = self;
-        let (id, evidence) = (header.run.clone(), outputs.directory().join("evidence"));
-        let listeners = Listeners {
+        let evidence = outputs.directory().join("evidence");
+        let mut listeners = Listeners {
             outputs,
             reporter,
             redactor: redactor.clone(),
         };
+        let begin = |(subject, expected)| RunHeader {
+            run: id.clone(),
+            subject,
+            command,
+            expected,
+        };
         let machine = host.clone();
-        let signals = Signals::listen();
-        let told = telling::told(&machine, header, listeners, async move |events| match kind {
+        let told = match kind {
             Kind::Endpoint(run) => {
-                guarded(&events, &signals, Stage::Scenarios.traced(run.perform(&events))).await;
+                let unasked = EndpointRun::unasked(run.order().clone());
+                let question = run.question();
+                let asking = listeners.shown(Stage::Scenarios, question, run.ask());
+                let asked = tokio::select! {
+                    biased;
+                    signal = signals.after(0) => Err(signal),
+                    asked = asking => Ok(asked),
+                };
+                match asked {
+                    Ok(Ok(asked)) => {
+                        let header = begin((asked.subject(), asked.expected()));
+                        let middle = async move |events: Events, signals: Signals| {
+                            guarded(&events, &signals, Stage::Scenarios.traced(asked.perform(&events))).await;
+                        };
+                        Box::pin(telling::told(&machine, header, listeners, signals, middle)).await
+                    }
+                    Ok(Err(error)) => {
+                        listeners.outputs.discard();
+                        return Err(error);
+                    }
+                    Err(signal) => {
+                        let middle = async move |events: Events, _: Signals| {
+                            let signal = signal.to_owned();
+                            events.send(Event::Interrupted { signal });
+                        };
+                        Box::pin(telling::told(&machine, begin(unasked), listeners, signals, middle)).await
+                    }
+                }
             }
             Kind::Guide(parts) => {
                 let (order, release, plan) = *parts;
-                let Ok(context) = Context::open(host, order, id, events, redactor, evidence) else {
-                    return;
+                let header = begin((plan.subject.clone(), guide::expected(&plan)));
+                let middle = async move |events: Events, signals: Signals| {
+                    let Ok(context) = Context::open(host, order, id, events, redactor, evidence) else {
+                        return;
+                    };
+                    let nouns = Box::pin(nouns_in_order(&context, &release, plan));
+                    guarded(&context.events, &signals, nouns).await;
+                    guide::judge_strictness(&context);
+                    Stage::Cleanup.traced(teardown::run(context, &signals)).await;
                 };
-                let nouns = Box::pin(nouns_in_order(&context, &release, plan));
-                guarded(&context.events, &signals, nouns).await;
-                guide::judge_strictness(&context);
-                Stage::Cleanup.traced(teardown::run(context, &signals)).await;
+                Box::pin(telling::told(&machine, header, listeners, signals, middle)).await
             }
-        });
-        Box::pin(told).await
+        };
+        Ok(told)
     }
 }
 

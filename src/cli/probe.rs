@@ -2,16 +2,15 @@
 
 use std::{io::Write, time::Duration};
 
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use url::Url;
 
 use crate::{
     cli::{CliContext, Usage, block_on, reports::ReportArguments, scenario::SelectionArguments},
+    host::Signals,
     record::RunRecord,
-    run::{
-        Run,
-        endpoint::{EndpointError, EndpointOrder},
-    },
+    run::{Run, endpoint::EndpointOrder},
     scenario::duration,
     verdict::{ExitCode, Fault, Finding},
 };
@@ -80,13 +79,15 @@ pub(crate) fn run(arguments: &ProbeArguments, context: &CliContext, out: &mut dy
         command: context.command.clone(),
     };
     let record = block_on(async {
-        let run = match Run::prepare_endpoint(context.host.clone(), order, redactor.clone()).await {
-            Ok(run) => run,
-            Err(EndpointError::Probe(error)) => return Err(error.into()),
-            Err(error) => return Err(Usage::new(anyhow::anyhow!("{}", redactor.redact(&error.to_string()))).into()),
-        };
+        let run = Run::of_endpoint(context.host.clone(), order, redactor.clone()).context("requests cannot be sent")?;
         let (run, outputs, live) = arguments.reports.open(run, context)?;
-        anyhow::Ok(Box::pin(run.carry_out(outputs, Box::new(live))).await)
+        let ended = Box::pin(run.carry_out(outputs, Box::new(live))).await;
+        Signals::end_the_process();
+        ended.map_err(|error| {
+            // In place of the row that says what is waited for.
+            let _ = context.console.print("");
+            anyhow::Error::new(Usage::new(anyhow::anyhow!("{}", redactor.redact(&error.to_string()))))
+        })
     })??;
     if arguments.output == Form::Json {
         writeln!(out, "{:#}", in_json(&record))?;

@@ -13,6 +13,7 @@ use crate::{
         source::SourceArguments,
     },
     cluster::ExistingCluster,
+    host::Signals,
     images::ImageSource,
     plan::{self, Phase},
     release,
@@ -114,8 +115,9 @@ pub(crate) fn run(arguments: &VerifyArguments, context: &CliContext) -> anyhow::
         let prepared = Run::prepare(context.host.clone(), order, context.redactor()).await;
         let run = prepared.map_err(cannot_begin)?;
         let (run, outputs, live) = arguments.reports.open(run, context)?;
-        let record = Box::pin(run.carry_out(outputs, Box::new(live))).await;
-        Ok(record.exit_code())
+        let ended = Box::pin(run.carry_out(outputs, Box::new(live))).await;
+        Signals::end_the_process();
+        Ok(ended.map_err(Usage::new)?.exit_code())
     })?
 }
 

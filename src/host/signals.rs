@@ -62,6 +62,11 @@ impl Signals {
         });
     }
 
+    /// How many came so far.
+    pub(crate) fn came(&self) -> usize {
+        self.came.borrow().len()
+    }
+
     /// Waits until more than this many came, and returns the name of the first of them that is more.
     pub(crate) async fn after(&self, heeded: usize) -> &'static str {
         let mut came = self.came.clone();

@@ -96,6 +96,15 @@ pub enum Change {
 }
 
 impl RunRecord {
+    /// The record of a run before its first event.
+    pub(crate) fn of_run(run: &str) -> Self {
+        Self {
+            run: run.to_owned(),
+            quickproof: env!("CARGO_PKG_VERSION").to_owned(),
+            ..Self::default()
+        }
+    }
+
     /// The record that a series of events adds up to.
     pub fn from_events<'a>(events: impl IntoIterator<Item = &'a Event>) -> Self {
         let mut record = Self::default();

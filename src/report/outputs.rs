@@ -1,13 +1,15 @@
 //! Where reports go: opened, and written once, before anything else is made.
 //!
-//! A file is only ever replaced as a whole (temporary file beside it, fsync, rename), so that whoever reads it at any
-//! moment reads a report that parses. The first one is written at opening: an older report of the same name, which may
-//! say passed, does not outlive the beginning of the run.
+//! A run's directory appears whole: it is filled under another name beside its place, and then renamed. The reports in it
+//! are all of one state at every moment (`outputs/shown.rs`). A further copy (`--junit-file`, `--json-file`) is replaced as
+//! a whole (temporary file beside it, fsync, rename), and always after them: it may be a state behind, never ahead. The
+//! first one is written at opening: an older report of the same name, which may say passed, does not outlive the beginning
+//! of the run.
 
 use std::{
     fs,
     io::{self, Write},
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{FileTypeExt as _, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -16,12 +18,20 @@ use crate::{
     report::{FORMATS, JOURNAL_FILE, Json, Junit, ReportPaths},
 };
 
+mod pipe;
+mod shown;
+
+pub(super) use pipe::{Delivery, Pipe};
+use shown::{Rendered, Shown};
+
 /// The journal and the report files of one run, all of them open or known to be writable.
 #[derive(Debug)]
 pub struct Outputs {
     directory: PathBuf,
     journal: Journal,
-    targets: Vec<Target>,
+    shown: Shown,
+    further: Vec<Target>,
+    pipes: Vec<(Pipe, Format)>,
 }
 
 /// Why a report could not be opened.
@@ -56,7 +66,7 @@ pub enum OutputsError {
 /// Why a report could not be written during the run.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write `{path}`")]
-pub(super) struct WriteError {
+pub(crate) struct WriteError {
     /// Which file.
     pub(super) path: PathBuf,
     /// Why.
@@ -64,11 +74,31 @@ pub(super) struct WriteError {
     pub(super) source: io::Error,
 }
 
-#[derive(Clone)]
+/// What renders a report.
+#[derive(Clone, Copy)]
+pub(super) struct Format(&'static dyn Render);
+
+impl Format {
+    /// The report of a record.
+    pub(super) fn of(self, record: &RunRecord) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.0.render(record, &mut bytes).map_err(io::Error::other)?;
+        Ok(bytes)
+    }
+}
+
+impl std::fmt::Debug for Format {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Format")
+    }
+}
+
+/// A further place of a report.
+#[derive(Debug, Clone)]
 struct Target {
     path: PathBuf,
     way: Way,
-    render: &'static dyn Render,
+    format: Format,
 }
 
 /// How a target is written.
@@ -76,93 +106,86 @@ struct Target {
 enum Way {
     /// Replaced as a whole, again and again.
     Replaced,
-    /// Written once, at the end: a pipe, a device, or standard output (`-`).
+    /// Written once, at the end: a terminal, another device, or standard output (`-`).
     AtTheEnd,
-}
-
-impl std::fmt::Debug for Target {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("Target")
-            .field("path", &self.path)
-            .field("way", &self.way)
-            .finish_non_exhaustive()
-    }
+    /// Given to whoever reads it, at the end.
+    Piped,
 }
 
 impl Outputs {
     /// Makes the run's directory `base/run`, the journal in it, and a first report of every format there and at the
     /// further paths asked for. Directories that are missing are made. `-` is standard output.
     ///
+    /// Where one of the paths is a named pipe, it must be called within a runtime.
+    ///
     /// # Errors
     /// Something is not writable; the flag that names it is in the error, and nothing of the run's directory stays.
     pub fn open(base: &Path, run: &str, junit: Option<&Path>, json: Option<&Path>) -> Result<Self, OutputsError> {
-        let mut targets = Vec::new();
-        for (flag, path, render) in [
-            ("--junit-file", junit, &Junit as &'static dyn Render),
-            ("--json-file", json, &Json as &'static dyn Render),
+        let (mut further, mut pipes): (Vec<Target>, _) = (Vec::new(), Vec::new());
+        for (flag, path, format) in [
+            ("--junit-file", junit, Format(&Junit)),
+            ("--json-file", json, Format(&Json)),
         ] {
             let Some(path) = path else { continue };
-            let target = Target::at(path, render).and_then(|target| target.probe().map(|()| target));
-            let target = target.map_err(|source| OutputsError::NotWritable {
+            let not_writable = |source| OutputsError::NotWritable {
                 flag,
                 path: path.to_owned(),
                 source,
-            })?;
-            if targets.iter().any(|earlier: &Target| earlier.path == target.path) {
+            };
+            let target = Target::at(path, format).map_err(not_writable)?;
+            if further.iter().any(|earlier| earlier.path == target.path) {
                 return Err(OutputsError::NamedTwice { path: target.path });
             }
-            targets.push(target);
+            target.probe().map_err(not_writable)?;
+            if target.way == Way::Piped {
+                let mut pipe = Pipe::at(path);
+                pipe.look_for_reader().map_err(not_writable)?;
+                pipes.push((pipe, format));
+            }
+            further.push(target);
         }
-        let directory = base.join(run);
         let not_writable = |path: &Path, source| OutputsError::NotWritable {
             flag: "--output-dir",
             path: path.to_owned(),
             source,
         };
-        fs::create_dir_all(base).map_err(|source| not_writable(base, source))?;
-        // Never an older run's: its journal is evidence.
-        fs::create_dir(&directory).map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists => OutputsError::Taken {
-                path: directory.clone(),
-            },
-            _ => not_writable(&directory, source),
-        })?;
-        Self::fill(directory.clone(), targets).map_err(|error| {
-            // Only what was made a moment ago.
-            let _ = fs::remove_dir_all(&directory);
-            let flag = if error.path.starts_with(&directory) {
-                "--output-dir"
-            } else {
-                "--junit-file` or `--json-file"
-            };
-            OutputsError::NotWritable {
-                flag,
-                path: error.path,
-                source: error.source,
+        let begun = RunRecord::of_run(run);
+        let directory = base.join(run);
+        let failed = |error: WriteError| match error.source.kind() {
+            io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty if error.path == directory => {
+                OutputsError::Taken { path: error.path }
             }
+            _ => not_writable(&error.path, error.source),
+        };
+        let hidden = Hidden::filled(base, &directory, &begun).map_err(failed)?;
+        // Before the run can be seen no older report may say that it passed.
+        for target in &further {
+            if target.way == Way::Replaced {
+                let written = target.format.of(&begun).and_then(|bytes| target.write(&bytes));
+                written.map_err(|source| OutputsError::NotWritable {
+                    flag: "--junit-file` or `--json-file",
+                    path: target.path.clone(),
+                    source,
+                })?;
+            }
+        }
+        let (journal, shown) = hidden.appear(&directory).map_err(failed)?;
+        Ok(Self {
+            directory,
+            journal,
+            shown,
+            further,
+            pipes,
         })
     }
 
-    fn fill(directory: PathBuf, further: Vec<Target>) -> Result<Self, WriteError> {
-        let path = directory.join(JOURNAL_FILE);
-        let journal = Journal::create(&path).map_err(|source| WriteError { path, source })?;
-        let mut targets: Vec<Target> = FORMATS
-            .iter()
-            .map(|format| Target {
-                path: directory.join(format.file_name),
-                way: Way::Replaced,
-                render: format.render,
-            })
-            .collect();
-        targets.extend(further);
-        let outputs = Self {
-            directory,
-            journal,
-            targets,
-        };
-        outputs.draft(&RunRecord::default()).write()?;
-        Ok(outputs)
+    /// Makes the reports of a run that is over again, in its directory, and returns where they are.
+    ///
+    /// # Errors
+    /// One of them cannot be written.
+    pub(crate) fn again(directory: &Path, record: &RunRecord) -> Result<ReportPaths, WriteError> {
+        Shown::again(directory, rendered(record))?;
+        Ok(FORMATS.iter().map(|format| directory.join(format.file_name)).collect())
     }
 
     /// The run's own directory.
@@ -172,130 +195,204 @@ impl Outputs {
 
     /// Every report file, for the last block to name.
     pub(crate) fn paths(&self) -> ReportPaths {
-        self.targets.iter().map(|target| target.path.clone()).collect()
+        let own = FORMATS.iter().map(|format| self.directory.join(format.file_name));
+        own.chain(self.further.iter().map(|target| target.path.clone()))
+            .collect()
+    }
+
+    /// Takes the run's directory away: what it was for cannot be done, which is no finding. Further copies say that it did
+    /// not end.
+    pub(crate) fn discard(self) {
+        // What stays says nothing that is wrong.
+        let _ = fs::remove_dir_all(&self.directory);
     }
 
     pub(super) fn journal(&mut self) -> &mut Journal {
         &mut self.journal
     }
 
+    /// The pipes that reports go into at the end; they are given away once.
+    pub(super) fn take_pipes(&mut self) -> Vec<(Pipe, Format)> {
+        std::mem::take(&mut self.pipes)
+    }
+
     /// The reports as they stand, rendered; nothing is written yet.
-    pub(super) fn draft(&self, record: &RunRecord) -> Draft {
-        self.drafted(record, |way| way == Way::Replaced)
+    pub(super) fn draft(&mut self, record: &RunRecord) -> Draft {
+        self.drafted(record, &[Way::Replaced])
     }
 
     /// The reports in their last form, those that are written only once among them.
-    pub(super) fn last_draft(&self, record: &RunRecord) -> Draft {
-        self.drafted(record, |_| true)
+    pub(super) fn last_draft(&mut self, record: &RunRecord) -> Draft {
+        self.drafted(record, &[Way::Replaced, Way::AtTheEnd])
     }
 
-    fn drafted(&self, record: &RunRecord, wanted: impl Fn(Way) -> bool) -> Draft {
-        let targets = self.targets.iter().filter(|target| wanted(target.way));
-        let reports = targets
-            .map(|target| {
-                let mut bytes = Vec::new();
-                let rendered = target.render.render(record, &mut bytes);
-                (target.clone(), rendered.map(|()| bytes).map_err(io::Error::other))
-            })
-            .collect();
-        Draft { reports }
+    fn drafted(&mut self, record: &RunRecord, ways: &[Way]) -> Draft {
+        let further = self.further.iter().filter(|target| ways.contains(&target.way));
+        Draft {
+            place: self.shown.next(),
+            reports: rendered(record),
+            further: further
+                .map(|target| (target.clone(), target.format.of(record)))
+                .collect(),
+        }
+    }
+
+    /// Gives the directory its final form: no more drafts are made.
+    pub(super) fn settle(&self) -> Result<(), WriteError> {
+        self.shown.settle(FORMATS.iter().map(|format| format.file_name))
+    }
+}
+
+fn rendered(record: &RunRecord) -> Vec<Rendered> {
+    let report = |format: &super::Format| (format.file_name, Format(format.render).of(record));
+    FORMATS.iter().map(report).collect()
+}
+
+/// The directory of a run before anybody sees it.
+struct Hidden {
+    directory: tempfile::TempDir,
+    journal: Journal,
+    shown: Shown,
+}
+
+impl Hidden {
+    /// A directory with a journal and first reports in it, beside the place that it is for.
+    fn filled(base: &Path, place: &Path, record: &RunRecord) -> Result<Self, WriteError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| WriteError { path, source }
+        };
+        fs::create_dir_all(base).map_err(failed(base))?;
+        // Never an older run's: its journal is evidence.
+        if place.symlink_metadata().is_ok() {
+            return Err(failed(place)(io::ErrorKind::AlreadyExists.into()));
+        }
+        let directory = tempfile::Builder::new()
+            .prefix(".quickproof-")
+            // Less the umask: a CI system's other users read reports.
+            .permissions(fs::Permissions::from_mode(0o777))
+            .tempdir_in(base)
+            .map_err(failed(base))?;
+        let journal = Journal::create(directory.path().join(JOURNAL_FILE)).map_err(failed(place))?;
+        let shown = Shown::begin(directory.path(), || rendered(record))?;
+        Ok(Self {
+            directory,
+            journal,
+            shown,
+        })
+    }
+
+    /// Puts it in its place, all at once; over a directory that somebody filled meanwhile it fails.
+    fn appear(self, place: &Path) -> Result<(Journal, Shown), WriteError> {
+        fs::rename(self.directory.path(), place).map_err(|source| WriteError {
+            path: place.to_owned(),
+            source,
+        })?;
+        // It is no longer there to be removed.
+        let _ = self.directory.keep();
+        Ok((
+            self.journal.moved_to(place.join(JOURNAL_FILE)),
+            self.shown.moved_to(place),
+        ))
     }
 }
 
 /// Reports ready to be written.
 pub(super) struct Draft {
-    reports: Vec<(Target, io::Result<Vec<u8>>)>,
+    place: Shown,
+    reports: Vec<Rendered>,
+    further: Vec<(Target, io::Result<Vec<u8>>)>,
 }
 
 impl Draft {
     /// Writes every report, whatever becomes of the others; the first failure is returned.
     pub(super) fn write(self) -> Result<(), WriteError> {
-        let mut result = Ok(());
-        for (target, bytes) in self.reports {
+        let shown = self.place.show(self.reports);
+        let write = |(target, bytes): (Target, io::Result<Vec<u8>>)| {
             let written = bytes.and_then(|bytes| target.write(&bytes));
-            if let Err(source) = written {
-                result = result.and(Err(WriteError {
-                    path: target.path,
-                    source,
-                }));
-            }
-        }
-        result
+            written.map_err(|source| WriteError {
+                path: target.path,
+                source,
+            })
+        };
+        self.further.into_iter().map(write).fold(shown, Result::and)
     }
 }
 
 impl Target {
-    fn at(path: &Path, render: &'static dyn Render) -> io::Result<Self> {
-        if path == Path::new("-") {
-            return Ok(Self {
-                path: path.to_owned(),
-                way: Way::AtTheEnd,
-                render,
-            });
-        }
+    fn at(path: &Path, format: Format) -> io::Result<Self> {
         let way = match fs::metadata(path) {
+            _ if path == Path::new("-") => Way::AtTheEnd,
             Ok(found) if found.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
             Ok(found) if found.is_file() => Way::Replaced,
-            Ok(_) => Way::AtTheEnd,
+            Ok(found) if found.file_type().is_fifo() => Way::Piped,
+            Ok(found) if found.file_type().is_char_device() => Way::AtTheEnd,
+            Ok(_) => return Err(io::Error::other("it is neither a file, a pipe nor a terminal")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Way::Replaced,
             Err(error) => return Err(error),
         };
         // A link stays a link: what it points to is replaced.
         let path = match way {
             Way::Replaced => fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),
-            Way::AtTheEnd => path.to_owned(),
+            Way::AtTheEnd | Way::Piped => path.to_owned(),
         };
-        Ok(Self { path, way, render })
+        Ok(Self { path, way, format })
     }
 
     /// Whether it can be written, leaving what is there untouched.
     fn probe(&self) -> io::Result<()> {
         match self.way {
             Way::Replaced => {
-                fs::create_dir_all(self.directory())?;
-                self.beside().map(drop)
+                fs::create_dir_all(directory_of(&self.path))?;
+                beside(&self.path).map(drop)
             }
-            Way::AtTheEnd => Ok(()),
+            Way::AtTheEnd | Way::Piped => Ok(()),
         }
-    }
-
-    fn directory(&self) -> &Path {
-        match self.path.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        }
-    }
-
-    /// A temporary file in the same directory, since only there a rename is atomic.
-    fn beside(&self) -> io::Result<tempfile::NamedTempFile> {
-        tempfile::Builder::new()
-            .prefix(".quickproof-")
-            // Less the umask: a CI system's other users read reports.
-            .permissions(fs::Permissions::from_mode(0o666))
-            .tempfile_in(self.directory())
     }
 
     fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        if self.path == Path::new("-") {
-            let mut stdout = io::stdout().lock();
-            let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
-            return match written {
-                // Whoever read had enough.
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-                written => written,
-            };
-        }
-        match self.way {
-            Way::Replaced => {
-                let mut file = self.beside()?;
-                file.write_all(bytes)?;
-                file.as_file().sync_all()?;
-                file.persist(&self.path)?;
-                Ok(())
+        let written = match self.way {
+            Way::Replaced => replace(&self.path, bytes),
+            _ if self.path == Path::new("-") => {
+                let mut stdout = io::stdout().lock();
+                stdout.write_all(bytes).and_then(|()| stdout.flush())
             }
-            Way::AtTheEnd => fs::OpenOptions::new().write(true).open(&self.path)?.write_all(bytes),
+            Way::AtTheEnd | Way::Piped => {
+                let file = fs::OpenOptions::new().write(true).open(&self.path);
+                file.and_then(|mut file| file.write_all(bytes))
+            }
+        };
+        match written {
+            // Whoever read had enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written,
         }
     }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// A temporary file in the same directory, since only there a rename is atomic.
+fn beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
+    tempfile::Builder::new()
+        .prefix(".quickproof-")
+        // Less the umask: a CI system's other users read reports.
+        .permissions(fs::Permissions::from_mode(0o666))
+        .tempfile_in(directory_of(path))
+}
+
+/// Puts a file in its place as a whole.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = beside(path)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -15,13 +15,13 @@ use crate::{
     redact::Redactor,
     report::{
         Outputs,
-        outputs::{Draft, WriteError},
+        outputs::{Delivery, Draft, WriteError},
     },
     verdict::{CauseCode, Finding},
 };
 
 /// Between two ticks of the live report.
-const TICK: Duration = Duration::from_millis(100);
+pub(crate) const TICK: Duration = Duration::from_millis(100);
 
 /// Reports are not written more often than this while decisions come fast; the journal has each at once.
 const BETWEEN_REPORTS: Duration = Duration::from_millis(250);
@@ -177,13 +177,37 @@ impl Writer {
         let failed_before = self.failed;
         let draft = self.outputs.last_draft(&self.record);
         self.put(draft).await;
+        self.deliver().await;
         if self.failed && !failed_before {
             // The reports that could be written must not say what the exit code does not.
             let draft = self.outputs.draft(&self.record);
             self.put(draft).await;
         }
+        if let Err(error) = self.outputs.settle() {
+            // What it says can be read all the same.
+            tracing::warn!("{error}: {}", error.source);
+        }
         self.tell(|reporter| reporter.on_close());
         self.record
+    }
+
+    /// Gives reports to whoever reads the pipes that were named. That nobody does is said, and decides nothing.
+    async fn deliver(&mut self) {
+        for (pipe, format) in self.outputs.take_pipes() {
+            let path = pipe.path().to_owned();
+            let delivery = match format.of(&self.record) {
+                Ok(bytes) => pipe.deliver(&bytes).await,
+                Err(error) => Err(error),
+            };
+            match delivery {
+                Ok(Delivery::Read) => {}
+                Ok(Delivery::Unread(sentence)) => {
+                    let stage = Stage::Cleanup;
+                    self.tell(|reporter| reporter.on_event(&Event::Noted { stage, sentence }));
+                }
+                Err(source) => self.fail(&WriteError { path, source }),
+            }
+        }
     }
 }
 
@@ -353,7 +377,9 @@ mod tests {
         };
         let events = vec![waiting("a"), waiting("b"), ended()];
         written(base.path(), events, Ear::default(), Redactor::new()).await;
-        let journal = Journal::read(&base.path().join("7f3a").join(JOURNAL_FILE)).unwrap();
+        let journal = Journal::read(&base.path().join("7f3a").join(JOURNAL_FILE))
+            .unwrap()
+            .events;
         assert_eq!(journal.len(), 3);
     }
 }

@@ -62,6 +62,8 @@ run_checks! {
     ENDPOINT_PICKER_BYPASSED "endpoint-picker-bypassed" Request
     /// The endpoint that somebody else runs answers.
     ENDPOINT_ANSWERS "endpoint-answers" Scenarios
+    /// The endpoint lists its models, where none was named.
+    ENDPOINT_MODELS "endpoint-models" Scenarios
     /// Everything that the run made is removed.
     CLEANUP "cleanup" Cleanup
 }
@@ -147,7 +149,7 @@ mod tests {
         known.extend(ALL.iter().map(|check| check.name.clone().into_owned()));
         known.extend(CHECKS.iter().map(|check| check.name.to_owned()));
         let mut unknown = Vec::new();
-        for event in Journal::read(&journal).unwrap() {
+        for event in Journal::read(&journal).unwrap().events {
             let Event::Decided { decision } = event else { continue };
             let name = decision.check;
             let of_a_workload = name.starts_with(workload("", "").name.trim_end_matches('/'));

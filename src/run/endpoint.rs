@@ -6,12 +6,13 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
-    checks::ENDPOINT_ANSWERS,
+    checks::{ENDPOINT_ANSWERS, ENDPOINT_MODELS},
     models::Models,
     scenarios::{self, PROMPT},
     stopped::Stopped,
 };
 use crate::{
+    check::diagnosis::{cut_off, not_answering},
     probe::Probe,
     record::{Event, Events, Stage, Subject},
     redact::cut,
@@ -38,7 +39,7 @@ pub struct EndpointOrder {
     pub command: String,
 }
 
-/// Why an endpoint cannot be asked. Nothing was written.
+/// Why it cannot be told which model of an endpoint is meant. Nothing was proven, and no report stays.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EndpointError {
@@ -48,15 +49,9 @@ pub enum EndpointError {
         /// Their names.
         models: Vec<String>,
     },
-    /// It answers, and names no model.
-    #[error("no model is known: the endpoint's list of models {why}; name one with `--model`")]
-    NoModel {
-        /// What became of the list.
-        why: String,
-    },
-    /// The TLS machinery cannot be set up.
-    #[error("requests cannot be sent")]
-    Probe(#[from] reqwest::Error),
+    /// It lists no model.
+    #[error("no model is known: the endpoint's list of models is empty; name one with `--model`")]
+    NoModel,
 }
 
 /// The most names that an error lists.
@@ -74,26 +69,71 @@ fn listed(models: &[String]) -> String {
     names.join(", ")
 }
 
-/// A run against an endpoint, which was asked for its models.
+/// A run against an endpoint that was not asked for anything yet.
 pub(super) struct EndpointRun {
+    probe: Probe,
+    order: EndpointOrder,
+}
+
+/// A run against an endpoint that was asked for its models.
+pub(super) struct AskedEndpoint {
     probe: Probe,
     target: Target,
     scenarios: Selection,
     models: Models,
+    /// Whether a model is known: named, or listed as the only one.
+    known: Known,
+}
+
+/// Whether a model is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    Model,
+    /// None was named, and what came back is no list.
+    NoList,
 }
 
 impl EndpointRun {
-    /// Asks the endpoint for its models, and takes model and adapter from them where none were named.
+    /// # Errors
+    /// The TLS machinery cannot be set up.
+    pub(super) fn new(order: EndpointOrder) -> Result<Self, reqwest::Error> {
+        Ok(Self {
+            probe: Probe::new(order.limit)?,
+            order,
+        })
+    }
+
+    /// What is waited for while it is asked for its models.
+    pub(super) fn question(&self) -> String {
+        format!("GET {}/v1/models", self.order.base)
+    }
+
+    /// The run as it is when a signal comes before an answer.
+    pub(super) fn unasked(order: EndpointOrder) -> (Subject, Vec<String>) {
+        let model = order.model.unwrap_or_default();
+        (
+            subject(&order.base, &model, &BTreeSet::new()),
+            vec![ENDPOINT_ANSWERS.name.into_owned()],
+        )
+    }
+
+    /// Its order.
+    pub(super) fn order(&self) -> &EndpointOrder {
+        &self.order
+    }
+
+    /// Asks the endpoint for its models, and takes model and adapter from them where none were named. That nothing comes
+    /// back, or nothing that is a list, is for [`AskedEndpoint::perform`] to say.
     ///
     /// # Errors
-    /// It answers, and which model is meant cannot be told.
-    pub(super) async fn prepare(order: EndpointOrder) -> Result<Self, EndpointError> {
-        let probe = Probe::new(order.limit)?;
+    /// It lists its models, and which one is meant cannot be told.
+    pub(super) async fn ask(self) -> Result<AskedEndpoint, EndpointError> {
+        let Self { probe, order } = self;
         let models = Models::ask(&probe, &order.base, &order.headers).await;
-        let model = match order.model {
-            Some(model) => model,
-            None if models.has_answered() => only_model(&models)?,
-            None => String::new(),
+        let (model, known) = match (order.model, models.names()) {
+            (Some(model), _) => (model, Known::Model),
+            (None, Some(names)) => (only_model(names)?, Known::Model),
+            (None, None) => (String::new(), Known::NoList),
         };
         let adapter = order.adapter.or_else(|| models.adapter_of(&model));
         let mut capabilities = BTreeSet::new();
@@ -104,7 +144,7 @@ impl EndpointRun {
                 .passed_endpoint_picker()
                 .then_some(Capability::EndpointPicker),
         );
-        Ok(Self {
+        Ok(AskedEndpoint {
             target: Target {
                 base: order.base,
                 model,
@@ -118,35 +158,23 @@ impl EndpointRun {
             probe,
             scenarios: order.scenarios,
             models,
+            known,
         })
     }
+}
 
+impl AskedEndpoint {
     /// What is tested.
     pub(super) fn subject(&self) -> Subject {
-        let model = match self.target.model.as_str() {
-            "" => "no model known".to_owned(),
-            model => format!("model {model}"),
-        };
-        let untested = if self.target.capabilities.contains(&Capability::EndpointPicker) {
-            "a release or the pool"
-        } else {
-            "a release, the endpoint picker or the pool"
-        };
-        Subject {
-            repository: format!("the endpoint {} with {model}", self.target.base),
-            tag: None,
-            commit: None,
-            variant: "none".to_owned(),
-            provider: "none".to_owned(),
-            phase: "none".to_owned(),
-            extent: Some(format!("the wire only; nothing about {untested} was tested")),
-        }
+        subject(&self.target.base, &self.target.model, &self.target.capabilities)
     }
 
     /// Names of the checks that must be decided.
     pub(super) fn expected(&self) -> Vec<String> {
         let mut checks = vec![ENDPOINT_ANSWERS.name.into_owned()];
-        if self.target.has_answered {
+        if self.target.has_answered && self.known == Known::NoList {
+            checks.push(ENDPOINT_MODELS.name.into_owned());
+        } else if self.target.has_answered {
             checks.extend(scenarios::expected(&self.scenarios(), &self.target));
         }
         checks
@@ -168,7 +196,7 @@ impl EndpointRun {
         let sentence = format!("{} answers", self.target.base);
         let answer = &self.models.answer;
         if !self.target.has_answered {
-            let cause = Cause::new(CauseCode::EndpointNotAnswering).because(answer.brief());
+            let cause = Cause::new(not_answering(answer)).because(answer.brief());
             let fault = Fault::shown("an answer of any kind", cause);
             let decision = ENDPOINT_ANSWERS.decision(sentence, fault.into());
             let stopped = Stopped::at(events, decision.shown_by(answer.exchange()));
@@ -177,22 +205,54 @@ impl EndpointRun {
             return Err(stopped);
         }
         events.decide(ENDPOINT_ANSWERS.decision(sentence, Finding::Holds).took(answer.took));
+        if self.known == Known::NoList {
+            let code = match &answer.outcome {
+                Err(_) => cut_off(answer),
+                Ok(received) if received.status != 200 => CauseCode::AnswerStatusUnexpected,
+                Ok(_) => CauseCode::AnswerMalformed,
+            };
+            let cause = Cause::new(code).because(answer.brief());
+            let fault = Fault::shown("a list of models (or a model that is named with `--model`)", cause);
+            let decision = ENDPOINT_MODELS.decision("the endpoint lists its models", fault.into());
+            let stopped = Stopped::at(events, decision.shown_by(answer.exchange()));
+            scenarios::skip(&self.scenarios(), "no model is known; nothing more was sent", events);
+            return Err(stopped);
+        }
         scenarios::perform(&self.scenarios(), &self.probe, &self.target, &NoChanges, events).await;
         Ok(())
     }
 }
 
-/// The only model of a list that is no adapter.
-fn only_model(models: &Models) -> Result<String, EndpointError> {
-    let Some(names) = models.names() else {
-        let why = format!("is none (GET /v1/models: {})", models.answer.brief());
-        return Err(EndpointError::NoModel { why });
+/// What is tested; `model` is empty where none is known.
+fn subject(base: &str, model: &str, capabilities: &BTreeSet<Capability>) -> Subject {
+    let model = match model {
+        "" => "no model known".to_owned(),
+        model => format!("model {model}"),
     };
-    match names.as_slice() {
-        [] => Err(EndpointError::NoModel {
-            why: "is empty".to_owned(),
-        }),
-        [one] => Ok(one.clone()),
-        _ => Err(EndpointError::SeveralModels { models: names }),
+    let untested = if capabilities.contains(&Capability::EndpointPicker) {
+        "a release or the pool"
+    } else {
+        "a release, the endpoint picker or the pool"
+    };
+    Subject {
+        repository: format!("the endpoint {base} with {model}"),
+        tag: None,
+        commit: None,
+        variant: "none".to_owned(),
+        provider: "none".to_owned(),
+        phase: "none".to_owned(),
+        extent: Some(format!("the wire only; nothing about {untested} was tested")),
+    }
+}
+
+/// The only model of a list that is no adapter.
+fn only_model(mut names: Vec<String>) -> Result<String, EndpointError> {
+    match (names.pop(), names.is_empty()) {
+        (None, _) => Err(EndpointError::NoModel),
+        (Some(one), true) => Ok(one),
+        (Some(last), false) => {
+            names.push(last);
+            Err(EndpointError::SeveralModels { models: names })
+        }
     }
 }

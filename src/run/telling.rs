@@ -1,16 +1,23 @@
 //! Telling a run: its first and its last event, and the one writer between them and the reports.
 
-use std::{future::Future, time::Instant};
+use std::{
+    future::Future,
+    pin::pin,
+    time::{Duration, Instant},
+};
 
 use tracing::Instrument as _;
 
 use super::stopped::harness_failed;
 use crate::{
-    host::Host,
+    host::{Host, Signals},
     record::{Event, Events, Reporter, RunRecord, Stage, Subject, milliseconds},
     redact::Redactor,
     report::{self, Outputs},
 };
+
+/// How long reports may still take to be written after a signal.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// What is said of a run before anything of it happens.
 pub(super) struct RunHeader {
@@ -34,22 +41,47 @@ pub(super) struct Listeners {
     pub(super) redactor: Redactor,
 }
 
-/// Says that a run begins, lets its middle say what happens, says that it ended, and returns the record; never fails.
-pub(super) async fn told<F: Future<Output = ()>>(
-    host: &Host,
-    header: RunHeader,
-    listeners: Listeners,
-    middle: impl FnOnce(Events) -> F,
-) -> RunRecord {
-    let span = tracing::info_span!("run", id = %header.run);
-    tell(host, header, listeners, middle).instrument(span).await
+impl Listeners {
+    /// Does what comes before the run begins, and shows meanwhile what is waited for.
+    pub(super) async fn shown<T>(&mut self, stage: Stage, on: String, work: impl Future<Output = T>) -> T {
+        let waiting = Event::Waiting {
+            stage,
+            on,
+            seen: String::new(),
+        };
+        // Whoever closed the stream does not want to read it.
+        let _ = self.reporter.on_event(&self.redactor.event(waiting));
+        let mut ticks = tokio::time::interval(report::TICK);
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                _ = ticks.tick() => {
+                    let _ = self.reporter.on_tick();
+                }
+            }
+        }
+    }
 }
 
-async fn tell<F: Future<Output = ()>>(
+/// Says that a run begins, lets its middle say what happens, says that it ended, and returns the record; never fails.
+pub(super) async fn told(
     host: &Host,
     header: RunHeader,
     listeners: Listeners,
-    middle: impl FnOnce(Events) -> F,
+    signals: Signals,
+    middle: impl AsyncFnOnce(Events, Signals),
+) -> RunRecord {
+    let span = tracing::info_span!("run", id = %header.run);
+    tell(host, header, listeners, signals, middle).instrument(span).await
+}
+
+async fn tell(
+    host: &Host,
+    header: RunHeader,
+    listeners: Listeners,
+    signals: Signals,
+    middle: impl AsyncFnOnce(Events, Signals),
 ) -> RunRecord {
     let (events, receiver) = Events::channel();
     let Listeners {
@@ -57,7 +89,7 @@ async fn tell<F: Future<Output = ()>>(
         reporter,
         redactor,
     } = listeners;
-    let writer = tokio::spawn(report::write(receiver, outputs, reporter, redactor));
+    let mut writer = tokio::spawn(report::write(receiver, outputs, reporter, redactor));
     let began = Instant::now();
     events.send(Event::Began {
         run: header.run,
@@ -69,18 +101,40 @@ async fn tell<F: Future<Output = ()>>(
     events.send(Event::Expected {
         checks: header.expected,
     });
-    middle(events.clone()).await;
+    middle(events.clone(), signals.clone()).await;
+    let heeded = signals.came();
     events.send(Event::Ended {
         at: host.now(),
         took_ms: milliseconds(began.elapsed()),
     });
     drop(events);
+    // A disk or a terminal that takes nothing must not keep a run that somebody wants to end.
+    let written = tokio::select! {
+        written = &mut writer => written,
+        signal = after_grace(&signals, heeded) => return abandoned(signal),
+    };
     // The writer catches its own failures; it can only be missing when it panicked.
-    writer.await.unwrap_or_else(|_| {
+    written.unwrap_or_else(|_| {
         let mut record = RunRecord::default();
         record.fold(&Event::Decided {
             decision: harness_failed(Stage::Cleanup, "the reports are written", "the report writer panicked"),
         });
         record
     })
+}
+
+/// Waits for one more signal, and then as long as reports may still take.
+async fn after_grace(signals: &Signals, heeded: usize) -> &'static str {
+    let signal = signals.after(heeded).await;
+    tokio::time::sleep(GRACE).await;
+    signal
+}
+
+/// What is known of a run whose reports were still being written when a signal ended it.
+fn abandoned(signal: &str) -> RunRecord {
+    let mut record = RunRecord::default();
+    record.fold(&Event::Interrupted {
+        signal: signal.to_owned(),
+    });
+    record
 }

@@ -53,8 +53,12 @@ const READERS: &[(&str, &str)] = &[
     ("report/outputs/shown.rs", "a report that it wrote itself a moment ago"),
     ("images/program.rs", "copies a program that it compiled a moment ago"),
     (
-        "cluster/inventory.rs",
-        "the kernel's own files, and inventories by a reader of their own",
+        "cluster/inventory/listing.rs",
+        "inventories, by a bounded reader that knows what else may lie there, and the kernel's own files",
+    ),
+    (
+        "cluster/kubeconfig.rs",
+        "kube's reader, after a look whether it is a regular file",
     ),
     ("cluster/freezer.rs", "the kernel's own files"),
     ("cluster/kind.rs", "the kernel's own files"),

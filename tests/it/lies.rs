@@ -177,7 +177,7 @@ impl Draft {
         }
     }
 
-    fn rendered(&self) -> Vec<u8> {
+    pub(crate) fn rendered(&self) -> Vec<u8> {
         let mut out = format!("HTTP/1.1 {} Said\r\n", self.status).into_bytes();
         for (name, value) in &self.headers {
             out.extend(format!("{name}: {value}\r\n").bytes());
@@ -582,7 +582,7 @@ fn usage(prompt: u64, completion: u64) -> Value {
 }
 
 /// The right answer to a request: it echoes.
-fn right(asked: &Asked) -> Draft {
+pub(crate) fn right(asked: &Asked) -> Draft {
     let ask = Ask::of(asked.path(), &asked.body);
     let body: Value = serde_json::from_slice(&asked.body).unwrap_or_default();
     let mut draft = Draft::new(200, "application/json");

@@ -24,7 +24,7 @@ use quickproof::{
 };
 
 use crate::{
-    lies::{Ask, LIES, Lie, MODEL, PROMPT, liar},
+    lies::{Ask, LIES, Lie, MODEL, PROMPT, liar, right},
     served::Served,
 };
 
@@ -40,10 +40,10 @@ const SHORT: Duration = Duration::from_secs(2);
     clippy::disallowed_methods,
     reason = "the binary is what is tested, so a test starts it"
 )]
-pub(crate) fn command(directory: &Path, arguments: &[&str]) -> Command {
+fn quickproof(directory: &Path, subcommand: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("quickproof"));
     command
-        .arg("probe")
+        .arg(subcommand)
         .args(arguments)
         .current_dir(directory)
         .env_clear()
@@ -51,20 +51,30 @@ pub(crate) fn command(directory: &Path, arguments: &[&str]) -> Command {
     command
 }
 
+pub(crate) fn command(directory: &Path, arguments: &[&str]) -> Command {
+    quickproof(directory, "probe", arguments)
+}
+
 /// Interrupts a probe: it ends with the exit code for that, and its reports are whole.
 #[track_caller]
 pub(crate) fn ends_at_a_signal(directory: &Path, child: Child) {
-    #[expect(clippy::disallowed_methods, reason = "the standard library sends no signals")]
-    let killed = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(killed.success());
+    send("-INT", &child);
     let probed = Probed::of(directory, child.wait_with_output().unwrap());
     assert_eq!(probed.code, Some(130), "{}", probed.stderr);
     let record: Value = serde_json::from_str(&probed.files["record.json"]).unwrap();
     assert_eq!(record["interrupted"], "SIGINT");
     assert!(probed.files["junit_quickproof.xml"].ends_with("</testsuites>\n"));
+}
+
+/// Sends a signal to a probe that is there.
+#[track_caller]
+pub(crate) fn send(signal: &str, child: &Child) {
+    #[expect(clippy::disallowed_methods, reason = "the standard library sends no signals")]
+    let sent = Command::new("kill")
+        .args([signal, &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(sent.success());
 }
 
 /// What a probe printed, and what it wrote.
@@ -236,11 +246,9 @@ async fn performed(ask: Ask, server: &Served, limit: Duration) -> RunRecord {
         limit,
         command: String::new(),
     };
-    let run = Run::prepare_endpoint(Host::real(), order, Redactor::new())
-        .await
-        .unwrap();
+    let run = Run::of_endpoint(Host::real(), order, Redactor::new()).unwrap();
     let outputs = Outputs::open(directory.path(), run.id(), None, None).unwrap();
-    run.carry_out(outputs, Box::new(Silent)).await
+    run.carry_out(outputs, Box::new(Silent)).await.unwrap()
 }
 
 fn broken_in(record: &RunRecord) -> Vec<&str> {
@@ -387,6 +395,188 @@ fn which_model_is_meant_must_be_told_where_it_cannot_be_seen(#[case] models: &[&
     assert_eq!(probed.code, Some(2));
     assert!(probed.stderr.contains(said), "{}", probed.stderr);
     assert!(probed.files.is_empty(), "nothing is made");
+}
+
+#[test]
+fn of_very_many_models_some_are_named() {
+    let names: Vec<String> = (0..5000).map(|number| format!("model-{number}")).collect();
+    let server = list_of(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let probed = probe(&[&server.url("")]);
+    assert_eq!(probed.code, Some(2));
+    assert!(
+        probed.stderr.contains("5000 models") && probed.stderr.contains("`model-0`"),
+        "{}",
+        probed.stderr
+    );
+    assert!(probed.stderr.len() < 2000, "{}", probed.stderr);
+}
+
+/// What a server says to the look at its models, when no model is named: it is there, and wrong.
+#[rstest]
+#[case::an_error(
+    "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 2\r\n\r\nno",
+    "answer-status-unexpected"
+)]
+#[case::nothing_of_the_kind("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n", "answer-status-unexpected")]
+#[case::a_page(
+    "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>",
+    "answer-malformed"
+)]
+#[case::no_list("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", "answer-malformed")]
+#[case::cut_off("HTTP/1.1 200 OK\r\ncontent-length: 200\r\n\r\n{\"data\":[", "answer-cut-off")]
+#[case::no_http("SSH-2.0-OpenSSH_9.6\r\n", "answer-cut-off")]
+#[case::not_a_word("", "answer-cut-off")]
+#[case::a_reset("reset", "answer-cut-off")]
+fn a_wrong_first_answer_is_a_finding_with_reports(#[case] says: &'static str, #[case] cause: &str) {
+    let server = Served::start(move |_, mut wire| match says {
+        "reset" => wire.reset(),
+        says => wire.send(says),
+    })
+    .unwrap();
+    let probed = probe(&[&server.url(""), "-o", "json"]);
+    assert_eq!(probed.code, Some(1), "{}", probed.stderr);
+    assert_eq!(probed.broken(), ["endpoint-models"]);
+    let json = probed.json();
+    assert_eq!(
+        (&json["outcome"], &json["never_decided"]),
+        (&"failed".into(), &serde_json::json!([]))
+    );
+    let checks = json["checks"].as_array().unwrap();
+    let broken = checks.iter().find(|check| check["check"] == "endpoint-models").unwrap();
+    assert_eq!(broken["cause"], cause, "{broken}");
+    let record: Value = serde_json::from_str(&probed.files["record.json"]).unwrap();
+    assert_eq!(record["outcome"], "failed");
+    assert!(probed.files["junit_quickproof.xml"].contains("endpoint-models"));
+    assert!(probed.files["report.txt"].contains("--model"), "the way out is named");
+}
+
+/// The run directory's reports, which agree: none says what another does not.
+#[track_caller]
+fn agreed(directory: &Path) -> Value {
+    let files = Probed::of(directory, silent()).files;
+    let record: Value = serde_json::from_str(&files["record.json"]).unwrap();
+    let outcome = record["outcome"].as_str().unwrap();
+    let junit = &files["junit_quickproof.xml"];
+    assert!(
+        junit.ends_with("</testsuites>\n") && junit.contains(&format!("value=\"{outcome}\"")),
+        "{outcome}: {junit}"
+    );
+    assert!(
+        files["report.txt"].contains(&outcome.to_uppercase()),
+        "{outcome}: {}",
+        files["report.txt"]
+    );
+    record
+}
+
+/// The output of a program that said nothing.
+fn silent() -> Output {
+    Output {
+        status: std::process::ExitStatus::default(),
+        stdout: Vec::new(),
+        stderr: Vec::new(),
+    }
+}
+
+/// Before the endpoint has answered anything.
+#[rstest]
+#[case::interrupted("-INT", Some(130))]
+#[case::ended("-TERM", Some(143))]
+#[case::killed("-KILL", None)]
+fn a_signal_before_the_first_answer_leaves_whole_reports(#[case] signal: &str, #[case] code: Option<i32>) {
+    let (asked, requests) = mpsc::channel();
+    let server = Served::start(move |_, wire| {
+        let _ = asked.send(());
+        wire.hold()
+    })
+    .unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let mut child = command(directory.path(), &[&server.url(""), "--timeout", "10m"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    requests.recv_timeout(BOUND).unwrap();
+    assert_eq!(
+        agreed(directory.path())["outcome"],
+        "inconclusive",
+        "nothing was decided yet"
+    );
+    send(signal, &child);
+    assert_eq!(child.wait().unwrap().code(), code);
+    let record = agreed(directory.path());
+    assert_eq!(record["outcome"], "inconclusive");
+    assert_eq!(record["interrupted"].is_string(), code.is_some());
+}
+
+/// A process that is killed leaves reports that may be behind its journal; they are made again from it.
+#[test]
+fn reports_are_made_again_from_the_journal_of_a_run_that_was_killed() {
+    let (asked, requests) = mpsc::channel();
+    let server = Served::start(move |request, mut wire| {
+        let _ = asked.send(request.path().to_owned());
+        match request.path() {
+            "/v1/models" => wire.send(right(request).rendered()),
+            _ => wire.hold(),
+        }
+    })
+    .unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let arguments = [
+        &server.url(""),
+        "--scenario",
+        "models",
+        "--scenario",
+        "prompt-tokens",
+        "--timeout",
+        "10m",
+    ];
+    let mut child = command(directory.path(), &arguments)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while requests.recv_timeout(BOUND).unwrap() == "/v1/models" {}
+    let run = fs::read_dir(directory.path().join("quickproof-runs"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let again = || {
+        quickproof(directory.path(), "report", &[run.to_str().unwrap()])
+            .output()
+            .unwrap()
+    };
+    let early = again();
+    assert_eq!(early.status.code(), Some(2), "its run goes on");
+    assert!(String::from_utf8_lossy(&early.stderr).contains("its run goes on"));
+    send("-KILL", &child);
+    child.wait().unwrap();
+    // As if it had been killed while it wrote a line.
+    let journal = run.join("journal.jsonl");
+    let mut text = fs::read_to_string(&journal).unwrap();
+    let lines = text.lines().count();
+    text.push_str("{\"event\":\"noted\",\"sta");
+    fs::write(&journal, &text).unwrap();
+    for file in ["record.json", "junit_quickproof.xml"] {
+        fs::write(run.join(file), "half of").unwrap();
+    }
+    let output = again();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("cut off") && said.contains("record.json"), "{said}");
+    let record = agreed(directory.path());
+    assert_eq!(record["outcome"], "inconclusive");
+    let decided = text
+        .lines()
+        .filter(|line| line.contains("\"event\":\"decided\""))
+        .count();
+    assert!(decided > 1 && lines > decided);
+    assert_eq!(record["decisions"].as_array().unwrap().len(), decided);
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        fs::read_to_string(run.join("report.txt")).unwrap()
+    );
 }
 
 #[rstest]

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader, Write as _},
     path::Path,
     process::{Command, Stdio},
 };
@@ -10,7 +11,8 @@ use rstest::rstest;
 
 use crate::{
     lies::{Ask, LIES, Lie, MODEL, liar},
-    probe::away,
+    probe::{away, send},
+    served::Served,
 };
 
 #[expect(
@@ -137,6 +139,108 @@ fn a_probe_has_one_code(#[case] form: &[&str]) {
     has_code(probe(&liar(LIES.iter().find(lie)).url("")), 1);
     has_code(probe(&away()), 3);
     has_code(probe("ftp://h"), 2);
+}
+
+/// The writing end of a pipe that is full, and the reading end, which nobody reads.
+fn full_pipe() -> (std::io::PipeReader, Stdio) {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    // Source: pipe(7), the capacity of a pipe.
+    writer.write_all(&vec![b' '; 65536]).unwrap();
+    (reader, writer.into())
+}
+
+/// A probe all of whose requests are held, with one of its streams stuck; signals end it all the same.
+#[rstest]
+#[case::standard_error("-INT", 130)]
+#[case::standard_error_by_another("-TERM", 143)]
+fn signals_end_a_run_whose_terminal_takes_nothing(#[case] signal: &str, #[case] code: i32) {
+    let (asked, requests) = std::sync::mpsc::channel();
+    let server = Served::start(move |_, wire| {
+        let _ = asked.send(());
+        wire.hold()
+    })
+    .unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let (_reader, stuck) = full_pipe();
+    let arguments = ["probe", &server.url(""), "--model", MODEL, "--timeout", "10m"];
+    let mut child = quickproof(directory.path(), &arguments)
+        .stderr(stuck)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    requests.recv().unwrap();
+    let code_of = |child: &mut std::process::Child| child.try_wait().unwrap().map(|status| status.code());
+    let ended = std::iter::from_fn(|| {
+        send(signal, &child);
+        Some(code_of(&mut child))
+    });
+    assert_eq!(ended.flatten().next(), Some(Some(code)));
+}
+
+#[test]
+fn signals_end_a_probe_whose_output_nobody_reads() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = liar(None);
+    let (_reader, stuck) = full_pipe();
+    let arguments = [
+        "probe",
+        &server.url(""),
+        "--model",
+        MODEL,
+        "--scenario",
+        "errors",
+        "-o",
+        "json",
+    ];
+    let mut child = quickproof(directory.path(), &arguments)
+        .stdout(stuck)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The last block says that everything is written; what remains is the output.
+    let said = BufReader::new(child.stderr.take().unwrap());
+    assert!(said.lines().map_while(Result::ok).any(|line| line.contains("PASSED")));
+    let ended = std::iter::from_fn(|| {
+        send("-TERM", &child);
+        Some(child.try_wait().unwrap().map(|status| status.code()))
+    });
+    assert_eq!(ended.flatten().next(), Some(Some(143)));
+}
+
+/// The limit of the size of files is one of this machine: nothing is skipped for it, and nothing passes.
+#[test]
+fn a_file_that_may_not_grow_is_an_error_and_no_sudden_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = liar(None);
+    let program = quickproof(directory.path(), &[]);
+    #[expect(clippy::disallowed_methods, reason = "only a shell sets limits")]
+    let mut limited = Command::new("sh");
+    let script = "ulimit -f 8; exec \"$0\" probe \"$1\" --model m --scenario errors";
+    limited
+        .args(["-c", script])
+        .arg(program.get_program())
+        .arg(server.url(""));
+    let status = limited
+        .current_dir(directory.path())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(3), "{status:?}");
+}
+
+#[rstest]
+#[case::a_socket("socket", "neither a file, a pipe nor a terminal")]
+#[case::a_directory(".", "directory")]
+fn a_place_that_takes_no_report_is_refused_with_its_flag(#[case] name: &str, #[case] why: &str) {
+    let directory = tempfile::tempdir().unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(directory.path().join("socket")).unwrap();
+    let called = quickproof(directory.path(), &["probe", "localhost:1", "--junit-file", name])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(called.stderr).unwrap();
+    assert_eq!(called.status.code(), Some(2), "{said}");
+    assert!(said.contains("--junit-file") && said.contains(why), "{said}");
+    assert!(!directory.path().join("quickproof-runs").exists(), "nothing is made");
 }
 
 #[test]

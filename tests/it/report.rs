@@ -18,7 +18,9 @@ use quickproof::{
 
 fn recorded(run: &str) -> Vec<Event> {
     let file = format!("tests/data/runs/{run}.jsonl");
-    Journal::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
+    Journal::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(file))
+        .unwrap()
+        .events
 }
 
 fn failed() -> Vec<Event> {

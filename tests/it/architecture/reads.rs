@@ -13,7 +13,7 @@ const OPENING: &[&[&str]] = &[
     &["fs", "read_to_string"],
     &["File", "open"],
     &["fs", "copy"],
-    &["Kubeconfig", "read"],
+    &["Kubeconfig", "read_from"],
 ];
 
 /// What a file holds that opens files for reading, tests left out, as paths.
