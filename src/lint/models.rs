@@ -68,8 +68,10 @@ fn asked(examined: &Examined<'_>, step: &Step) -> Option<(String, Place)> {
 }
 
 fn request(examined: &Examined<'_>, findings: &mut Findings, planned: &PlannedObjects<'_>, asked: &str, place: &Place) {
-    let servers = servers(planned);
-    if servers.is_empty() {
+    let servers = pool_pods(planned, |spec| spec.containers().iter().any(serves));
+    // Of a guide of ours it is for us to know what it serves; what it asks of the release's servers is judged at those.
+    let is_theirs = examined.layout.our_guide.is_none();
+    if servers.is_empty() && is_theirs {
         let Offer { variant, provider } = planned.offer;
         let why = format!("which models are served to a reader of {variant} on {provider} is not known");
         findings.undecided(&NOT_SERVED, why);
@@ -88,14 +90,16 @@ fn request(examined: &Examined<'_>, findings: &mut Findings, planned: &PlannedOb
             }
             let file = &placed.object.file;
             let message = format!("`{asked}` is asked for, and the model server of `{file}` does not serve it");
-            let found = findings.add(&NOT_SERVED, place.clone(), message);
+            let arguments = argument_place(examined, *placed, spec);
+            let its_arguments = format!("its arguments: {}:{}", arguments.file, arguments.line);
+            let found = findings.add(&NOT_SERVED, if is_theirs { place.clone() } else { arguments }, message);
             if target != asked {
                 found.because(format!("an InferenceModel sends `{asked}` to `{target}`"));
             }
             let names: Vec<String> = served.names.iter().map(|name| format!("`{name}`")).collect();
             found
                 .because(format!("it serves {}", names.join(", ")))
-                .because(format!("its arguments: {}", argument_place(examined, *placed, spec)))
+                .because(its_arguments)
                 .way_out("ask for a model that every variant serves, or give each variant its own request")
                 .only_for(planned.offer);
         }
@@ -107,15 +111,14 @@ fn serves(container: &Container<'_>) -> bool {
     model(&flags(container.value)).is_some()
 }
 
-/// Where the arguments of a server stand, as `file:line`.
-fn argument_place(examined: &Examined<'_>, placed: Placed<'_>, spec: &PodSpec<'_>) -> String {
+/// Where the arguments of a server stand.
+fn argument_place(examined: &Examined<'_>, placed: Placed<'_>, spec: &PodSpec<'_>) -> Place {
     let container = spec.containers().into_iter().find(serves);
     let pointer = container.map_or_else(
         || spec.pointer.clone(),
         |container| format!("{}/args", container.pointer),
     );
-    let place = examined.place(placed.object, &pointer);
-    format!("{}:{}", place.file, place.line)
+    examined.place(placed.object, &pointer)
 }
 
 /// The names under which the pods are asked: those that an `InferenceModel` gives for the one that clients ask for, or
@@ -128,13 +131,6 @@ fn targets<'a>(planned: &PlannedObjects<'a>, asked: &'a str) -> Vec<&'a str> {
     let targets = targets.into_iter().flatten();
     let targets: Vec<&str> = targets.filter_map(|(_, target)| target["name"].as_str()).collect();
     if targets.is_empty() { vec![asked] } else { targets }
-}
-
-/// The pods that serve models: those that pools select, or where no pool is known all that are told of a model.
-fn servers<'a>(planned: &PlannedObjects<'a>) -> Vec<(Placed<'a>, PodSpec<'a>)> {
-    let mut pods = pool_pods(planned);
-    pods.retain(|(_, spec)| spec.containers().iter().any(serves));
-    pods
 }
 
 /// The model that a server is told to load.
@@ -269,6 +265,23 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[test]
+    fn what_servers_serve_does_not_depend_on_whether_a_pool_selects_them() {
+        let guide = "@@\n-\"model\": \"demo/model\",\n+\"model\": \"demo/other\",\n";
+        let rendered = std::fs::read_to_string("tests/data/trees/lint/rendered/config/charts/inferencepool").unwrap();
+        let nobody = rendered.replace("      app: small\n", "      app: nobody\n");
+        assert_ne!(nobody, rendered);
+        let found = crate::lint::tests::found(&[
+            ("site-src/guides/index.md", guide),
+            ("rendered/config/charts/inferencepool", &nobody),
+        ]);
+        assert!(
+            found.diagnostics.iter().any(|one| one.code == NOT_SERVED.code),
+            "{:?}",
+            found.undecided
+        );
+    }
 
     #[rstest]
     #[case("{\"name\": \"a\", \"path\": \"b\"}", &["a"])]

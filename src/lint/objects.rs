@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::{
     Diagnostic, Examined, Family, Findings, Rule,
     planned_objects::{Lookup, Placed, PlannedObjects},
+    pods::PodSpec,
 };
 
 mod access;
@@ -79,10 +80,18 @@ fn listed(names: impl IntoIterator<Item = impl Into<String>>) -> String {
     names.join(", ")
 }
 
-/// The pods that pools of a plan select; all of them where no pool is known.
-pub(super) fn pool_pods<'a>(planned: &PlannedObjects<'a>) -> Vec<(Placed<'a>, super::pods::PodSpec<'a>)> {
+/// The pods of a plan that are `wanted` and that its pools select. Where these select none of them, all that are wanted:
+/// that a pool selects nobody is told elsewhere.
+pub(super) fn pool_pods<'a>(
+    planned: &PlannedObjects<'a>,
+    wanted: impl Fn(&PodSpec<'_>) -> bool,
+) -> Vec<(Placed<'a>, PodSpec<'a>)> {
     let pools: Vec<Placed<'_>> = planned.of_kind("InferencePool").collect();
+    let is_selected = |pods: &pool::Pods<'_>| pools.iter().any(|pool| pool::selects(pool, pods));
     let mut pods = pool::all_pods(planned);
-    pods.retain(|pods| pools.is_empty() || pools.iter().any(|pool| pool::selects(pool, pods)));
+    pods.retain(|pods| wanted(&pods.spec));
+    if pods.iter().any(is_selected) {
+        pods.retain(is_selected);
+    }
     pods.into_iter().map(|pods| (pods.placed, pods.spec)).collect()
 }

@@ -7,7 +7,7 @@ use super::{
     pods::items,
     reader::{Reader, ReaderCommand},
 };
-use crate::guide::Role;
+use crate::{guide::Role, manifest::Object, plan::Step};
 
 mod rules;
 
@@ -218,16 +218,16 @@ fn crds(examined: &Examined<'_>, findings: &mut Findings, planned: &PlannedObjec
         }
         let step = &planned.plan.steps[placed.step];
         if first.is_none() {
-            let is_ours = examined.crds().any(|crd| {
+            let is_published = examined.published_crds().any(|crd| {
                 let spec = &crd.value["spec"];
                 spec["group"].as_str() == Some(placed.group())
                     && spec["names"]["kind"].as_str() == Some(placed.object.kind())
             });
-            if is_ours && matches!(planned.absent(CRD, usize::MAX), Lookup::Absent) {
+            if is_published && matches!(planned.absent(CRD, usize::MAX), Lookup::Absent) {
                 findings
                     .add(
                         &CRD_MISSING,
-                        Place::line(&step.from.file, step.from.line),
+                        made_at(examined, step, placed.object, ""),
                         format!("no step applies the CRD of {}", placed.object.title()),
                     )
                     .because("the release has the CRD, and the API server does not until it is applied")
@@ -239,10 +239,10 @@ fn crds(examined: &Examined<'_>, findings: &mut Findings, planned: &PlannedObjec
         let later = first.and_then(|first| planned.plan.steps.get(first));
         let found = findings.add(
             &CRD_LATER,
-            caret(
+            made_at(
                 examined,
-                &step.from.file,
-                step.from.line,
+                step,
+                placed.object,
                 placed.object.file.rsplit('/').next().unwrap_or_default(),
             ),
             format!(
@@ -255,6 +255,14 @@ fn crds(examined: &Examined<'_>, findings: &mut Findings, planned: &PlannedObjec
         }
         found.way_out("apply the CRDs first").only_for(planned.offer);
     }
+}
+
+/// Where a command makes an object, at `text` of it; the object itself where the guide is ours and so none of the release.
+fn made_at(examined: &Examined<'_>, step: &Step, object: &Object, text: &str) -> Place {
+    if examined.layout.our_guide.is_some() {
+        return examined.place(object, "");
+    }
+    caret(examined, &step.from.file, step.from.line, text)
 }
 
 /// The helm release that a command names; `None` where that is not known.
@@ -369,5 +377,62 @@ mod tests {
         let findings = crate::lint::tests::found(&[("site-src/guides/index.md", change)]);
         let is_said = findings.diagnostics.iter().any(|one| one.code == OBJECT_MISSING.code);
         assert_eq!(is_said, is_missing);
+    }
+
+    fn crd(kind: &str, group: &str) -> String {
+        format!(
+            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: x.{group}}}\n\
+             spec:\n  group: {group}\n  names: {{kind: {kind}}}\n"
+        )
+    }
+
+    #[test]
+    fn a_copy_of_somebody_elses_crd_in_the_tree_is_none_that_a_step_must_apply() {
+        let copy = crd("DestinationRule", "networking.istio.io");
+        let findings = crate::lint::tests::found(&[("deploy/crds/copy.yaml", &copy)]);
+        assert!(!findings.diagnostics.iter().any(|one| one.code == CRD_MISSING.code));
+    }
+
+    #[test]
+    fn what_a_guide_of_ours_leaves_out_is_told_at_the_object_of_the_release() {
+        let mut tree = crate::release::MemoryTree::default();
+        let objective = "apiVersion: x.example/v1\nkind: Objective\nmetadata: {name: a}\n";
+        for (path, text) in [
+            ("config/manifests/inferenceobjective.yaml", objective.to_owned()),
+            ("config/crd/bases/x.yaml", crd("Objective", "x.example")),
+            ("config/crd/bases/llm-d.ai_inferenceobjectives.yaml", crd("A", "a")),
+            ("config/crd/bases/llm-d.ai_inferencemodelrewrites.yaml", crd("B", "b")),
+            (
+                "config/manifests/vllm/sim-deployment.yaml",
+                objective.replace("Objective", "Server"),
+            ),
+            (
+                "config/manifests/gateway/istio/gateway.yaml",
+                objective.replace("Objective", "Door"),
+            ),
+            (
+                "config/charts/llm-d-router-gateway/Chart.yaml",
+                "name: llm-d-router-gateway\n".into(),
+            ),
+            ("config/charts/llm-d-router-gateway/values.yaml", "a: b\n".into()),
+            (
+                "config/charts/llm-d-router-gateway/templates/a.yaml",
+                "kind: ConfigMap\n".into(),
+            ),
+        ] {
+            tree.insert(path.parse().unwrap(), text);
+        }
+        let release = crate::release::Release::new("llm-d/llm-d-router", "v0.10.0".parse().ok(), None, Box::new(tree));
+        let layout = release.layout(None).unwrap();
+        let combinations = crate::lint::draw(&release, &layout).unwrap();
+        let findings = crate::lint::examine(&release, &layout, &combinations, &crate::lint::Rendered::new());
+        let found = findings.diagnostics.iter().filter(|one| one.code == CRD_MISSING.code);
+        let places: Vec<(&str, u32)> = found.map(|one| (one.place.file.as_str(), one.place.line)).collect();
+        assert_eq!(
+            places,
+            [("config/manifests/inferenceobjective.yaml", 1)],
+            "{:?}",
+            findings.undecided
+        );
     }
 }

@@ -16,6 +16,12 @@ impl Examined<'_> {
         objects.filter(|object| object.kind() == "CustomResourceDefinition")
     }
 
+    /// The CRDs that the release publishes. Others in its tree are copies for its own tests, of APIs that somebody else
+    /// brings.
+    pub(super) fn published_crds(&self) -> impl Iterator<Item = &Object> {
+        self.crds().filter(|crd| crd.file.starts_with("config/crd/"))
+    }
+
     /// The templates of a chart and of the charts beside it that it depends on; `None` where one of them is not in the
     /// tree.
     pub(super) fn templates(&self, chart: &ChartFiles) -> Option<Vec<Arc<str>>> {

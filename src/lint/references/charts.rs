@@ -144,7 +144,7 @@ fn of_version(checker: &mut ReaderChecker<'_, '_>, at: &Provenance, name: &str, 
 
 /// The kinds that the endpoint picker of another release watches and that the CRDs of this one lack.
 fn kinds_without_crd(examined: &Examined<'_>, other: &Tag) -> Vec<String> {
-    let bundle: Vec<&Object> = examined.crds().collect();
+    let bundle: Vec<&Object> = examined.published_crds().collect();
     if bundle.is_empty() {
         return Vec::new();
     }
