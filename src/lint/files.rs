@@ -17,6 +17,8 @@ use crate::{
     release::{Release, ReleaseError, RepoPath, TreeError},
 };
 
+mod parts;
+
 /// What a tree holds that nobody is led to. Data: `manifests/lint/scope.yaml`.
 const SCOPE: &[u8] = include_bytes!("../../manifests/lint/scope.yaml");
 
@@ -106,7 +108,18 @@ impl Files {
         for combination in combinations {
             files.follow(combination, rendered);
         }
+        files.leave_parts_out(release);
         files
+    }
+
+    /// Leaves out what is no manifest until something else has made one of it, and what no command applies as it is.
+    fn leave_parts_out(&mut self, release: &Release) {
+        let patches = parts::patches(release, &self.all);
+        let Self { manifests, applied, .. } = self;
+        manifests.retain(|objects| {
+            let file = objects.first().map(|object| object.file.as_str()).unwrap_or_default();
+            applied.contains_key(file) || !(patches.contains(file) || parts::are_of_a_template(objects))
+        });
     }
 
     fn read(&mut self, release: &Release, path: &RepoPath) {
@@ -300,6 +313,23 @@ mod tests {
         assert_eq!(seen, ["a/one.yaml"]);
         assert_eq!(files.unreadable.len(), 1);
         assert_eq!(files.at_most("a/one.yaml"), Severity::Degraded);
+    }
+
+    #[test]
+    fn what_envsubst_or_kustomize_makes_manifests_of_is_none_itself() {
+        let mut tree = MemoryTree::default();
+        let named = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n");
+        tree.insert("a/template.yaml".parse().unwrap(), named("'${NAME}'"));
+        tree.insert("a/patch.yaml".parse().unwrap(), named("b"));
+        tree.insert("a/whole.yaml".parse().unwrap(), named("c"));
+        tree.insert(
+            "a/kustomization.yaml".parse().unwrap(),
+            "patches: [{path: patch.yaml}]\n",
+        );
+        let release = Release::new("o/r", None, None, Box::new(tree));
+        let files = Files::of(&release, &[], &Rendered::new());
+        let seen: Vec<&str> = files.objects().map(|object| object.file.as_str()).collect();
+        assert_eq!(seen, ["a/whole.yaml"]);
     }
 
     #[rstest]
