@@ -191,6 +191,16 @@ pub enum ReleaseError {
         source: std::io::Error,
     },
     /// No layout covers the tag.
+    /// No layout is of the repository.
+    #[error(
+        "no layout is known for releases of `{repository}`; known are those of {known}; a new one is a file in `manifests/layouts`"
+    )]
+    NoLayoutOf {
+        /// The repository asked for.
+        repository: String,
+        /// The repositories that layouts are of.
+        known: String,
+    },
     #[error("no layout is known for {tag}; known are {known}; a new one is a file in `manifests/layouts`")]
     NoLayoutFor {
         /// The tag.

@@ -93,6 +93,13 @@ impl ChoiceArguments {
             let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
             names.join(", ")
         };
+        if offers.is_empty() {
+            return Err(Usage::new(anyhow::anyhow!(
+                "`{}` has no tabs that the layout `{}` knows, neither of a model server nor of a gateway, so nothing of it can be planned; `quickproof guide` shows what is read",
+                layout.guide,
+                layout.name
+            )));
+        }
         let asked = [("variant", variant), ("provider", provider)];
         let asked: Vec<String> = asked
             .into_iter()

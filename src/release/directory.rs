@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{
     DirectoryTree, GitFacts, Layout, REPOSITORY, Release, ReleaseError, Repository, Tag, Tree,
     git::{self, Checkout},
-    identity::{Identity, TagEvidence},
+    identity::{Identity, Objection, TagEvidence},
     remote::{highest_tag, short},
 };
 use crate::{
@@ -67,7 +67,7 @@ pub(super) async fn open(
             "whether files differ from the commit was not looked at: git failed, or {why}"
         ));
     }
-    is_of_the_tag(&named, facts.as_ref(), &identity, &tag, typed)?;
+    let left_behind = is_of_the_tag(directory, facts.as_ref(), &identity, &tag, typed)?;
     let name = known
         .map(|known| known.repository)
         .or_else(|| repository.map(str::to_owned))
@@ -79,33 +79,43 @@ pub(super) async fn open(
         .as_ref()
         .zip(release.tag.as_ref())
         .map_or_else(Vec::new, |(facts, tag)| deviations(facts, tag));
+    release.deviations.extend(left_behind);
     release.git = facts;
     release.notes = notes;
     Ok(release)
 }
 
-/// Refuses a tree that is of another release, or a checkout that is not at the tag that was typed.
+/// Refuses a tree that is of another release, or a checkout that is not at the tag that was typed. What its files say
+/// against the tag all the same is for the ledger.
 fn is_of_the_tag(
-    named: &str,
+    directory: &Path,
     facts: Option<&GitFacts>,
     identity: &Identity,
     tag: &Tag,
     typed: Option<&Tag>,
-) -> Result<(), ReleaseError> {
+) -> Result<Option<Deviation>, ReleaseError> {
     let own = facts.and_then(|facts| Some((&facts.tag.as_ref()?.commit, &facts.head)));
     match own {
         Some((commit, head)) if commit != head && typed.is_some() => Err(ReleaseError::NotTheTag {
-            directory: named.to_owned(),
+            directory: directory.display().to_string(),
             tag: tag.clone(),
             commit: short(commit).to_owned(),
             head: short(head).to_owned(),
         }),
         // What git proves, files need not confirm: that they name another tag is then a defect of the release.
-        Some((commit, head)) if commit == head => Ok(()),
-        _ => match identity.other_release(tag) {
-            None => Ok(()),
-            Some((found, file)) => Err(ReleaseError::OtherRelease {
-                directory: named.to_owned(),
+        Some((commit, head)) if commit == head => Ok(None),
+        _ => match identity.against(tag, directory) {
+            None => Ok(None),
+            Some(Objection::NotBroughtUp { tag: found, file }) => Ok(Some(Deviation {
+                kind: DeviationKind::Substituted,
+                subject: tag.to_string(),
+                what: format!("files that name {found}, such as `{file}`, are tested as {tag}"),
+                why: "it was said which tag the tree is of, and files that nobody brought up to date are the release's defect"
+                    .into(),
+                from: None,
+            })),
+            Some(Objection::OtherRelease { tag: found, file }) => Err(ReleaseError::OtherRelease {
+                directory: directory.display().to_string(),
                 wanted: tag.to_string(),
                 found: found.to_string(),
                 file,

@@ -31,6 +31,25 @@ pub(super) struct TagEvidence {
     pub(super) by: String,
 }
 
+/// What the files of a tree say against the tag that it is to be read as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Objection {
+    /// They still name a tag from before: a defect of the release.
+    NotBroughtUp {
+        /// The tag that they name.
+        tag: Tag,
+        /// One of them.
+        file: RepoPath,
+    },
+    /// They are of another release.
+    OtherRelease {
+        /// The tag that they name.
+        tag: Tag,
+        /// One of them.
+        file: RepoPath,
+    },
+}
+
 impl Identity {
     /// Reads what the files of a tree say.
     pub(super) fn of(tree: &dyn Tree) -> Result<Self, ReleaseError> {
@@ -70,16 +89,25 @@ impl Identity {
         Ok(best)
     }
 
-    /// The tag of another release that the tree is of, and the file that says so; `None` where it may be the wanted one.
+    /// What the files of the tree in `directory` say against the tag that it is to be read as; `None` where one of them
+    /// names its numbers, or none names any tag. A candidate's files may already name its release.
     ///
-    /// A tree is of another release when files name tags and none of them has the wanted numbers. One file that was not
-    /// brought up to date among others that were is a defect of the release, to be found by running it, and no reason to
-    /// refuse the tree; so is a tree that names no tag at all. A candidate's files may already name its release.
-    pub(super) fn other_release(&self, wanted: &Tag) -> Option<(Tag, RepoPath)> {
+    /// One file that was not brought up to date among others that were is a defect of the release, to be found by running
+    /// it, and no reason to refuse the tree. So are files none of which was: they name an earlier tag of the same branch,
+    /// or the directory's own name contradicts them. Files that name any other tag are those of another release.
+    pub(super) fn against(&self, wanted: &Tag, directory: &Path) -> Option<Objection> {
         if self.name(wanted) {
             return None;
         }
-        self.claims.first().cloned()
+        let (tag, file) = self.claims.first().cloned()?;
+        let ((major, minor, patch), found) = (wanted.numbers(), tag.numbers());
+        let is_earlier = (major, minor) == (found.0, found.1) && found.2 < patch;
+        let is_named = tag_in_name(directory).is_some_and(|named| named == *wanted);
+        Some(if is_earlier || is_named {
+            Objection::NotBroughtUp { tag, file }
+        } else {
+            Objection::OtherRelease { tag, file }
+        })
     }
 
     /// The tag of the tree in `directory`, by the order of evidence above, git left out; `None` where nothing tells it.
@@ -204,6 +232,7 @@ mod tests {
     #[case::both(crd("v1.5.0"), values("v1.5.0"), None)]
     #[case::one_left_behind(crd("v1.4.0"), values("v1.5.0"), None)]
     #[case::another(crd("v1.4.0"), values("v1.4.0"), Some("v1.4.0"))]
+    #[case::a_later_one_of_the_branch(crd("v1.5.1"), values("v1.5.1"), Some("v1.5.1"))]
     #[case::only_the_chart(String::new(), values("v1.0.0"), Some("v1.0.0"))]
     #[case::a_candidate(crd("v1.5.0-rc.1"), values("v1.5.0-rc.1"), None)]
     #[case::an_old_chart(String::new(), "image: {name: epp, hub: r.example/gateway-api-inference-extension, tag: v0.5.1}".into(), Some("v0.5.1"))]
@@ -217,8 +246,30 @@ mod tests {
     ) {
         let root = tempfile::tempdir().unwrap();
         let identity = identity(root.path(), &crd, &values);
-        let found = identity.other_release(&"v1.5.0".parse().unwrap());
-        assert_eq!(found.map(|(tag, _)| tag.to_string()).as_deref(), other);
+        let found = match identity.against(&"v1.5.0".parse().unwrap(), root.path()) {
+            Some(Objection::OtherRelease { tag, .. }) => Some(tag.to_string()),
+            Some(Objection::NotBroughtUp { tag, .. }) => panic!("{tag}"),
+            None => None,
+        };
+        assert_eq!(found.as_deref(), other);
+    }
+
+    #[rstest]
+    #[case::the_tag_before_of_its_branch("tree", "v1.5.1-rc.1", "v1.5.0-rc.1")]
+    #[case::a_name_that_says_so_too("name-1.6.0-rc.1", "v1.6.0-rc.1", "v1.5.2")]
+    fn files_that_nobody_brought_up_to_date_are_a_defect_of_the_release(
+        #[case] directory: &str,
+        #[case] wanted: &str,
+        #[case] named: &str,
+    ) {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().join(directory);
+        let identity = identity(&root, &crd(named), &values(named));
+        let objection = identity.against(&wanted.parse().unwrap(), &root);
+        assert!(
+            matches!(&objection, Some(Objection::NotBroughtUp { tag, .. }) if tag.to_string() == named),
+            "{objection:?}"
+        );
     }
 
     fn identity(root: &Path, crd: &str, values: &str) -> Identity {

@@ -1,6 +1,9 @@
 //! Where a range of releases keeps its guide, and which tab of it means what. Layouts are data: `manifests/layouts`.
 
-use std::{collections::BTreeMap, sync::OnceLock};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::OnceLock,
+};
 
 use serde::Deserialize;
 
@@ -299,13 +302,20 @@ impl Layout {
             })
             .collect::<Vec<_>>()
             .join(", ");
-        let found = layouts
-            .iter()
-            .find(|layout| is_of(layout) && layout.covers(tag))
-            .cloned();
-        found.ok_or_else(|| ReleaseError::NoLayoutFor {
-            tag: tag.clone(),
-            known,
+        let found = layouts.iter().find(|layout| is_of(layout) && layout.covers(tag));
+        found.cloned().ok_or_else(|| {
+            if known.is_empty() {
+                let of_releases = layouts.iter().filter(|layout| layout.from.is_some());
+                let known: BTreeSet<String> = of_releases.map(|layout| format!("`{}`", layout.repository)).collect();
+                return ReleaseError::NoLayoutOf {
+                    repository: repository.chars().take(80).collect(),
+                    known: known.into_iter().collect::<Vec<_>>().join(", "),
+                };
+            }
+            ReleaseError::NoLayoutFor {
+                tag: tag.clone(),
+                known,
+            }
         })
     }
 
@@ -398,7 +408,13 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(said.contains("`r` (from v0.9.0)") && !said.contains("`e8`"), "{said}");
-        assert!(Layout::of_tag("else/where", &"v1.5.0".parse().unwrap()).is_err());
+        let elsewhere = Layout::of_tag("else/where", &"v1.5.0".parse().unwrap()).unwrap_err();
+        assert!(
+            elsewhere.to_string().contains(
+                "known are those of `kubernetes-sigs/gateway-api-inference-extension`, `llm-d/llm-d-router`;"
+            ),
+            "{elsewhere}"
+        );
     }
 
     #[test]

@@ -64,9 +64,9 @@ fn the_tree_of_another_release_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     refused(
         directory.path(),
-        &["verify", "--release", "v1.5.1", "--tree", MINI],
+        &["verify", "--release", "v1.6.1", "--tree", MINI],
         2,
-        &["v1.5.1", "v1.5.0"],
+        &["v1.6.1", "v1.5.0"],
     );
 }
 

@@ -223,11 +223,25 @@ async fn files_that_name_another_tag_do_not_outweigh_git() {
     git(&directory, &["tag", "v1.5.7"]);
     let release = open(&directory, Some("v1.5.7")).await.unwrap();
     assert_eq!(tag(&release).as_deref(), Some("v1.5.7"));
-    // Without git they do: nothing proves that it is the tag.
+    assert!(release.deviations.is_empty(), "{:?}", release.deviations);
+    // Without git they do where they are of another branch's release, since nothing proves that it is the tag.
     let plain = root.path().join("plain");
     copy(Path::new(MINI), &plain);
-    let refused = open(&plain, Some("v1.5.7")).await.unwrap_err();
+    let refused = open(&plain, Some("v1.6.7")).await.unwrap_err();
     assert!(matches!(refused, ReleaseError::OtherRelease { .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn files_that_still_name_the_tag_before_are_read_as_what_was_said_and_stand_in_the_ledger() {
+    let root = tempfile::tempdir().unwrap();
+    copy(Path::new(MINI), root.path());
+    let release = open(root.path(), Some("v1.5.1-rc.1")).await.unwrap();
+    assert_eq!(tag(&release).as_deref(), Some("v1.5.1-rc.1"));
+    let said: Vec<&str> = release.deviations.iter().map(|one| one.what.as_str()).collect();
+    assert!(
+        matches!(said.as_slice(), [one] if one.starts_with("files that name v1.5.0")),
+        "{said:?}"
+    );
 }
 
 #[rstest]
