@@ -31,6 +31,7 @@ pub(crate) use artifacts::artifacts;
 pub(crate) use crds::BundleError;
 pub use git::{CompanionTag, GitFacts, GitTag, OnBranch, Signature, TagKind, TagObject};
 pub use github::{PacketError, RemoteError};
+pub(crate) use layout::VariantsAre;
 pub use layout::{ErrorBody, FlagDialect, Layout, Picker, Placeholder, Since, TabPattern};
 pub(crate) use path::{PathError, RepoPath};
 pub use published::{Address, Fetcher, Found, Published};
@@ -190,7 +191,6 @@ pub enum ReleaseError {
         #[source]
         source: std::io::Error,
     },
-    /// No layout covers the tag.
     /// No layout is of the repository.
     #[error(
         "no layout is known for releases of `{repository}`; known are those of {known}; a new one is a file in `manifests/layouts`"
@@ -201,6 +201,7 @@ pub enum ReleaseError {
         /// The repositories that layouts are of.
         known: String,
     },
+    /// No layout covers the tag.
     #[error("no layout is known for {tag}; known are {known}; a new one is a file in `manifests/layouts`")]
     NoLayoutFor {
         /// The tag.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Block, Choice, Guide, GuideError, LeftOut, Problem, ProblemKind, Role, list, pages, scan, shell};
 use crate::record::Provenance;
 use crate::redact::cut;
-use crate::release::{Layout, Placeholder, RepoPath, TabPattern, Tag, Tree};
+use crate::release::{Layout, Placeholder, RepoPath, TabPattern, Tag, Tree, VariantsAre};
 
 /// The most commands of a guide, those of all tabs together; the longest upstream has a twentieth of that.
 const MOST_COMMANDS: usize = 2000;
@@ -32,7 +32,10 @@ impl GuideBook {
     pub fn open(tree: &dyn Tree, layout: &Layout, tag: Option<&Tag>) -> Result<Self, GuideError> {
         let mut problems = Vec::new();
         let lines = pages::expand(layout.guide_tree(tree), &layout.guide, &mut problems)?;
-        let page = scan::scan(&lines);
+        let page = match layout.variants_are {
+            VariantsAre::Tabs => scan::scan(&lines),
+            VariantsAre::Sections => scan::scan_with_choices(&lines, &layout.variants.values().collect::<Vec<_>>()),
+        };
         problems.extend(page.problems);
         let mut budget = shell::Budget::default();
         let (mut blocks, mut commands) = (Vec::new(), 0);

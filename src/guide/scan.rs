@@ -5,7 +5,7 @@
 //! and gives every fence the margin it stands at.
 
 use super::{Problem, ProblemKind, pages::Line};
-use crate::record::Provenance;
+use crate::{record::Provenance, release::TabPattern};
 
 /// Languages of fences that hold commands. A fence without a language does too: guides use it for them.
 const SHELLS: [&str; 7] = ["", "bash", "sh", "shell", "zsh", "console", "shell-session"];
@@ -59,6 +59,12 @@ impl Block {
     }
 }
 
+/// Reads a page in which a section takes the place of a tab where its heading is one of `choices`: it forms a set with the
+/// other sections of the same parent whose headings are.
+pub(super) fn scan_with_choices(lines: &[Line], choices: &[&TabPattern]) -> Page {
+    scan_for(lines, &|heading| choices.iter().any(|choice| choice.matches(heading)))
+}
+
 struct Container {
     margin: usize,
     /// The set's number and the tab's title; `None` for an admonition.
@@ -77,9 +83,70 @@ struct Fence {
 
 /// Reads a page.
 pub(super) fn scan(lines: &[Line]) -> Page {
+    scan_for(lines, &|_| false)
+}
+
+/// The sections that the page is in right now, outermost first.
+#[derive(Default)]
+struct Sections(Vec<Section>);
+
+struct Section {
+    level: usize,
+    heading: String,
+    /// The set in which it takes the place of a tab.
+    set: Option<usize>,
+    /// The set of those of its subsections that do.
+    set_below: Option<usize>,
+}
+
+impl Sections {
+    fn headings(&self) -> Vec<String> {
+        self.0.iter().map(|section| section.heading.clone()).collect()
+    }
+
+    fn innermost(&self) -> String {
+        self.0.last().map(|section| section.heading.clone()).unwrap_or_default()
+    }
+
+    /// Those that take the place of tabs, as a block names its tabs.
+    fn chosen(&self) -> impl Iterator<Item = (usize, String)> {
+        let chosen = |section: &Section| Some((section.set?, section.heading.clone()));
+        self.0.iter().filter_map(chosen)
+    }
+
+    fn begin(&mut self, level: usize, heading: String) {
+        self.0.retain(|above| above.level < level);
+        self.0.push(Section {
+            level,
+            heading,
+            set: None,
+            set_below: None,
+        });
+    }
+
+    /// Lets the innermost one take the place of a tab, beside those of the same parent that do.
+    fn choose_innermost(&mut self, at: Provenance, sets: &mut Vec<TabSet>) {
+        let Some((innermost, above)) = self.0.split_last_mut() else {
+            return;
+        };
+        let parent = above.last_mut();
+        let known = parent.as_ref().and_then(|parent| parent.set_below);
+        let set = known.unwrap_or_else(|| {
+            sets.push(TabSet { at, titles: Vec::new() });
+            sets.len() - 1
+        });
+        sets[set].titles.push(innermost.heading.clone());
+        innermost.set = Some(set);
+        if let Some(parent) = parent {
+            parent.set_below = Some(set);
+        }
+    }
+}
+
+fn scan_for(lines: &[Line], is_choice: &dyn Fn(&str) -> bool) -> Page {
     let mut page = Page::default();
     let mut containers: Vec<Container> = Vec::new();
-    let mut headings: Vec<(usize, String)> = Vec::new();
+    let mut sections = Sections::default();
     let mut fence: Option<Fence> = None;
     let mut lead = String::new();
     let mut in_comment = false;
@@ -113,7 +180,7 @@ pub(super) fn scan(lines: &[Line]) -> Page {
         let at = Provenance {
             file: line.file.to_string(),
             line: line.number,
-            section: headings.last().map(|(_, heading)| heading.clone()).unwrap_or_default(),
+            section: sections.innermost(),
         };
         if let Some((sign, length, language)) = opens(text) {
             fence = Some(Fence {
@@ -123,10 +190,10 @@ pub(super) fn scan(lines: &[Line]) -> Page {
                 is_shell: SHELLS.contains(&language),
                 block: Block {
                     lines: Vec::new(),
-                    headings: headings.iter().map(|(_, heading)| heading.clone()).collect(),
-                    tabs: containers
-                        .iter()
-                        .filter_map(|container| container.tab.clone())
+                    headings: sections.headings(),
+                    tabs: sections
+                        .chosen()
+                        .chain(containers.iter().filter_map(|container| container.tab.clone()))
                         .collect(),
                     lead: std::mem::take(&mut lead),
                     fence: at,
@@ -158,8 +225,11 @@ pub(super) fn scan(lines: &[Line]) -> Page {
         } else if is_admonition {
             containers.push(Container { margin, tab: None });
         } else if let Some((level, heading)) = heading(text) {
-            headings.retain(|(above, _)| *above < level);
-            headings.push((level, heading));
+            let takes_place = is_choice(&heading);
+            sections.begin(level, heading);
+            if takes_place {
+                sections.choose_innermost(at, &mut page.sets);
+            }
         }
         text.clone_into(&mut lead);
     }
@@ -256,16 +326,17 @@ mod tests {
 
     use super::*;
 
+    fn lines(text: &str) -> Vec<Line> {
+        let line = |(number, text): (u32, &str)| Line {
+            text: text.into(),
+            file: "g.md".into(),
+            number,
+        };
+        (1..).zip(text.lines()).map(line).collect()
+    }
+
     fn page(text: &str) -> Page {
-        let lines: Vec<Line> = (1..)
-            .zip(text.lines())
-            .map(|(number, text)| Line {
-                text: text.into(),
-                file: "g.md".into(),
-                number,
-            })
-            .collect();
-        scan(&lines)
+        scan(&lines(text))
     }
 
     fn seen(page: &Page) -> Vec<(u32, String, String)> {
@@ -324,6 +395,50 @@ mod tests {
         assert_eq!(page.blocks[0].headings, ["Steps", "Try it"]);
         assert_eq!(page.blocks[0].at(0).section, "Try it");
         assert_eq!(page.blocks[1].headings, ["Next"]);
+    }
+
+    #[test]
+    fn sections_take_the_place_of_tabs_where_their_headings_are_choices() {
+        let text = "\
+## Server
+```
+a
+```
+#### GPU-Based
+```
+b
+```
+#### CPU-Based
+```
+c
+```
+### Next
+```
+d
+```
+## CPU-Based again
+```
+e
+```
+";
+        let pattern = TabPattern {
+            contains: vec!["GPU-Based".into(), "CPU-Based".into()],
+            without: Vec::new(),
+        };
+        let page = scan_with_choices(&lines(text), &[&pattern]);
+        let wanted = [
+            (3, "", "a"),
+            (7, "0:GPU-Based", "b"),
+            (11, "0:CPU-Based", "c"),
+            (15, "", "d"),
+            (19, "1:CPU-Based again", "e"),
+        ];
+        assert_eq!(
+            seen(&page),
+            wanted.map(|(line, tabs, text)| (line, tabs.into(), text.into()))
+        );
+        assert_eq!(page.sets[0].titles, ["GPU-Based", "CPU-Based"]);
+        assert_eq!(page.sets[0].at.line, 5);
     }
 
     #[rstest]

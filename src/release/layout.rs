@@ -29,7 +29,10 @@ pub struct Layout {
     /// Why the guide is one of ours (in `manifests/guides`), for the ledger; `None` where the release has its own.
     #[serde(default)]
     pub our_guide: Option<String>,
-    /// Model-server variants by name, and the titles of their tabs.
+    /// Where the guide offers its model-server variants.
+    #[serde(default)]
+    pub(crate) variants_are: VariantsAre,
+    /// Model-server variants by name, and the titles of their tabs or sections.
     #[serde(default)]
     pub variants: BTreeMap<String, TabPattern>,
     /// The variant to use where the guide offers no choice, and so has no tab for it.
@@ -78,6 +81,17 @@ pub struct Layout {
     /// What the endpoint picker of these releases is like; `None` where the guide brings none of a release.
     #[serde(default)]
     pub(crate) picker: Option<Picker>,
+}
+
+/// Where a guide offers its model-server variants for a reader to choose from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum VariantsAre {
+    /// In tabs that stand side by side.
+    #[default]
+    Tabs,
+    /// In sections one after another, each with a heading.
+    Sections,
 }
 
 /// A value that publication puts into a chart.

@@ -17,6 +17,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[];
 
 /// The trees, and what each offers.
 const TREES: &[(&str, &str, &[&str], &[&str])] = &[
+    (GIE, "v0.2.0", &["cpu", "gpu"], &["envoy-gateway"]),
     (GIE, "v0.3.0", &["cpu", "gpu"], &["gke", "istio", "kgateway"]),
     (GIE, "v0.5.1", &["cpu", "gpu", "sim"], &["gke", "istio", "kgateway"]),
     (
@@ -28,6 +29,18 @@ const TREES: &[(&str, &str, &[&str], &[&str])] = &[
     (
         GIE,
         "v1.2.0",
+        &["cpu", "gpu", "sim"],
+        &["gke", "istio", "kgateway", "nginx-gateway-fabric"],
+    ),
+    (
+        GIE,
+        "v1.3.0",
+        &["cpu", "gpu", "sim"],
+        &["gke", "istio", "kgateway", "nginx-gateway-fabric"],
+    ),
+    (
+        GIE,
+        "v1.3.1-rc.1",
         &["cpu", "gpu", "sim"],
         &["gke", "istio", "kgateway", "nginx-gateway-fabric"],
     ),
@@ -61,7 +74,7 @@ fn every_combination_of_every_real_release_is_understood_to_its_last_command() {
             continue;
         };
         trees += 1;
-        let release = crate::open(&directory, None).unwrap();
+        let release = crate::open(&directory, Some(tag)).unwrap();
         assert_eq!(release.tag.as_ref().map(ToString::to_string).as_deref(), Some(*tag));
         let layout = release.layout(None).unwrap();
         let plans = plan::draw_all(&release, &layout, &Options::default()).unwrap();
@@ -98,6 +111,71 @@ fn every_combination_of_every_real_release_is_understood_to_its_last_command() {
     if trees == TREES.len() {
         for ((file, command, _), met) in ALLOWED.iter().zip(met) {
             assert!(met > 0, "{file} `{command}` is allowed and never met");
+        }
+    }
+}
+
+/// Every stored tree whose layout reads a guide, as repository and tag.
+fn stored() -> Vec<(&'static str, &'static str)> {
+    TREES.iter().map(|(repository, tag, ..)| (*repository, *tag)).collect()
+}
+
+#[test]
+fn what_a_layout_says_of_its_guide_is_true_of_every_stored_release_of_its_range() {
+    let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests");
+    let layouts = std::fs::read_dir(manifests.join("layouts")).unwrap();
+    let layouts: Vec<serde_json::Value> = layouts
+        .map(|entry| serde_saphyr::from_str(&std::fs::read_to_string(entry.unwrap().path()).unwrap()).unwrap())
+        .collect();
+    for (repository, tag) in stored() {
+        let Some(directory) = upstream::tree(repository, tag) else {
+            continue;
+        };
+        let release = crate::open(&directory, Some(tag)).unwrap();
+        let read = release.layout(None).unwrap();
+        let from = read.from.as_ref().unwrap().to_string();
+        let is_of = |layout: &&serde_json::Value| {
+            layout["from"] == from.as_str() && layout["repository"].as_str().is_none_or(|of| of.ends_with(repository))
+        };
+        let mut matching = layouts.iter().filter(is_of);
+        let (Some(layout), None) = (matching.next(), matching.next()) else {
+            panic!("{tag}: one layout begins at {from}")
+        };
+        let mut text = match &read.our_guide {
+            Some(_) => std::fs::read_to_string(manifests.parent().unwrap().join(read.guide.as_str())).unwrap(),
+            None => std::fs::read_to_string(directory.join(read.guide.as_str())).unwrap(),
+        };
+        for page in std::fs::read_dir(directory.join("site-src/_includes"))
+            .into_iter()
+            .flatten()
+        {
+            text.push_str(&std::fs::read_to_string(page.unwrap().path()).unwrap());
+        }
+        let text = text.to_lowercase();
+        let named = |value: &serde_json::Value| text.contains(&value.as_str().unwrap().to_lowercase());
+        let list = |value: &serde_json::Value| value.as_array().cloned().unwrap_or_default();
+        for field in ["skip_after", "skip_below", "placeholders"] {
+            for one in list(&layout[field]) {
+                assert!(named(&one["text"]), "{tag}: {field}: {}", one["text"]);
+            }
+        }
+        let variants = layout["variants"].as_object().cloned().unwrap_or_default();
+        for (variant, pattern) in variants {
+            // The first release of its range had no simulator.
+            let is_later = (tag, variant.as_str()) == ("v0.3.0", "sim");
+            assert!(
+                is_later || list(&pattern["contains"]).iter().any(named),
+                "{tag}: {variant}"
+            );
+        }
+        for pattern in list(&layout["tabs"]) {
+            assert!(list(&pattern["contains"]).iter().any(named), "{tag}: {pattern}");
+        }
+        for (role, words) in layout["sections"].as_object().cloned().unwrap_or_default() {
+            assert!(list(&words).iter().any(named), "{tag}: {role}: {words}");
+        }
+        for variable in list(&layout["environment"]) {
+            assert!(named(&variable), "{tag}: {variable}");
         }
     }
 }
