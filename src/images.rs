@@ -29,7 +29,7 @@ mod store;
 pub use crate::manifest::{BadImageRef, ImageRef};
 pub(crate) use error::ImagesError;
 pub(crate) use load::load;
-pub use program::{found, program};
+pub use program::{NotAtHand, found, program};
 pub(crate) use published::may_be_published;
 pub(crate) use recipe::{MadeWhen, Makes, Recipe, RecipeSource};
 pub(crate) use registry::{REGISTRY_CONTAINER, Registry};

@@ -15,7 +15,7 @@ use super::{
     store::{Store, at},
 };
 use crate::{
-    host::{Call, Host, files},
+    host::{Call, Host, files, in_words},
     record::Events,
 };
 
@@ -28,7 +28,7 @@ pub async fn program(host: &Host, name: &str, events: &Events) -> Result<PathBuf
     let recipe = recipes.get(name).filter(|recipe| recipe.makes == Makes::Program);
     let recipe = recipe.ok_or_else(|| ImagesError::NoRecipe { name: name.to_owned() })?;
     if let (Some(path), Some(found)) = (host.find_program(name), &recipe.found_on_path)
-        && will_do(host, &path, found).await
+        && will_do(host, &path, found).await.is_ok()
     {
         return Ok(path);
     }
@@ -44,18 +44,52 @@ pub async fn program(host: &Host, name: &str, events: &Events) -> Result<PathBuf
     install(&workshop, recipe, &material)
 }
 
+/// Why a program is not at hand.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotAtHand {
+    /// Nobody makes it.
+    #[error("there is no `{name}` on PATH")]
+    Absent {
+        /// Its name.
+        name: String,
+    },
+    /// There is one, and it will not do.
+    #[error("`{name}` on PATH is not used: it says `{says}`, and {accepted} is needed")]
+    WillNotDo {
+        /// Its name.
+        name: String,
+        /// What it says of its version, or why it says nothing.
+        says: String,
+        /// The versions that will do.
+        accepted: String,
+    },
+}
+
 /// The path of a program where it is at hand: on PATH in a version that will do, or compiled before. Nothing is made.
-pub async fn found(host: &Host, name: &str) -> Option<PathBuf> {
-    let recipes = recipe::read_all().ok()?;
-    let recipe = recipes.get(name).filter(|recipe| recipe.makes == Makes::Program)?;
-    if let (Some(path), Some(found)) = (host.find_program(name), &recipe.found_on_path)
-        && will_do(host, &path, found).await
-    {
-        return Some(path);
+///
+/// # Errors
+/// It is not, and why.
+pub async fn found(host: &Host, name: &str) -> Result<PathBuf, NotAtHand> {
+    let absent = || NotAtHand::Absent { name: name.to_owned() };
+    let recipes = recipe::read_all().map_err(|_| absent())?;
+    let recipe = recipes.get(name).filter(|recipe| recipe.makes == Makes::Program);
+    let recipe = recipe.ok_or_else(absent)?;
+    let mut why = absent();
+    if let (Some(path), Some(found)) = (host.find_program(name), &recipe.found_on_path) {
+        match will_do(host, &path, found).await {
+            Ok(()) => return Ok(path),
+            Err(says) => {
+                why = NotAtHand::WillNotDo {
+                    name: name.to_owned(),
+                    says,
+                    accepted: found.accept.0.to_string(),
+                };
+            }
+        }
     }
     let path = Store::of(host).programs().join(name);
     // One that was made from other sources prints the same objects.
-    path.exists().then_some(path)
+    if path.exists() { Ok(path) } else { Err(why) }
 }
 
 /// The most bytes of a key.
@@ -87,22 +121,37 @@ fn install(workshop: &Workshop<'_>, recipe: &Recipe, material: &Path) -> Result<
     Ok(path)
 }
 
-async fn will_do(host: &Host, path: &Path, found: &FoundOnPath) -> bool {
+/// Whether a program's version will do.
+///
+/// # Errors
+/// What it says of itself, where that is another one or none.
+async fn will_do(host: &Host, path: &Path, found: &FoundOnPath) -> Result<(), String> {
     let call = Call::new(path.to_string_lossy())
         .args(&found.arguments)
         .time_limit(Duration::from_secs(20));
-    match host.run_ok(&call).await {
-        Ok(ended) => version_in(&ended.text()).is_some_and(|version| found.accept.0.matches(&version)),
-        Err(_) => false,
+    let said = host.run_ok(&call).await.map_err(|error| in_words(&error))?.text();
+    match version_in(&said) {
+        Some(version) if found.accept.0.matches(&version) => Ok(()),
+        _ => Err(said
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .chars()
+            .take(80)
+            .collect()),
     }
 }
 
-/// The first version in what a program prints of itself: `v3.19.0+g3d8990f`, `client version: 1.28.0`.
+/// The first version in what a program prints of itself: `v3.19.0+g3d8990f`, `client version: 1.28.0`, or `v3.19`, as some
+/// distributions build it.
 fn version_in(text: &str) -> Option<semver::Version> {
     let words = text.split(|letter: char| letter.is_whitespace() || letter == '"' || letter == ',');
-    words
-        .map(|word| word.trim_start_matches('v'))
-        .find_map(|word| semver::Version::parse(word).ok())
+    words.map(|word| word.trim_start_matches('v')).find_map(|word| {
+        let is_short = word.split('.').count() == 2;
+        let whole = if is_short { format!("{word}.0") } else { word.to_owned() };
+        semver::Version::parse(&whole).ok()
+    })
 }
 
 #[cfg(test)]
@@ -114,6 +163,7 @@ mod tests {
     #[rstest]
     #[case("v3.19.0+g3d8990f", Some("3.19.0+g3d8990f"))]
     #[case("client version: 1.28.0\n", Some("1.28.0"))]
+    #[case::two_numbers("v3.19", Some("3.19.0"))]
     #[case("no version", None)]
     fn a_version_is_found_in_what_a_program_says(#[case] text: &str, #[case] version: Option<&str>) {
         assert_eq!(version_in(text).map(|version| version.to_string()).as_deref(), version);
@@ -130,8 +180,8 @@ mod tests {
             accept: Accepted(accept.parse().unwrap()),
         };
         let host = Host::real();
-        assert!(will_do(&host, &path, &found(">=3.8.0, <4.0.0")).await);
-        assert!(!will_do(&host, &path, &found("=3.19.0")).await);
+        assert_eq!(will_do(&host, &path, &found(">=3.8.0, <4.0.0")).await, Ok(()));
+        assert_eq!(will_do(&host, &path, &found("=3.19.0")).await, Err("v3.15.1+g1".into()));
     }
 
     #[tokio::test]

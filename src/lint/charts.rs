@@ -57,7 +57,7 @@ fn look(examined: &Examined<'_>, findings: &mut Findings) {
         let charts = missing.into_iter().collect::<Vec<_>>().join(", ");
         findings.undecided(
             &RENDER,
-            format!("{charts}: not rendered, so no rule saw the objects; have helm on PATH, and leave `--no-helm` out"),
+            format!("{charts}: not rendered, so no rule saw the objects; leave `--no-helm` out"),
         );
     }
 }

@@ -31,13 +31,20 @@ struct Helm {
 
 /// Renders every chart of the tree that a plan installs, each with the values it is installed with.
 ///
-/// Empty where helm is not there; it is never built for this, which takes minutes. A chart that cannot be rendered is
-/// in the result, with the reason.
+/// helm is never built for this, which takes minutes. A chart that cannot be rendered is in the result, with the reason.
 pub(super) async fn charts(host: &Host, release: &Release, combinations: &[Combination]) -> Rendered {
     let uses: BTreeSet<ChartUse> = combinations.iter().flat_map(Combination::charts).collect();
-    let (Some(program), Ok(scratch), false) = (images::found(host, "helm").await, tempfile::tempdir(), uses.is_empty())
-    else {
+    if uses.is_empty() {
         return Rendered::new();
+    }
+    let not_tried = |uses: BTreeSet<ChartUse>, why: String| -> Rendered {
+        let why = NotRendered::NotTried(why);
+        uses.into_iter().map(|chart| (chart, Err(why.clone()))).collect()
+    };
+    let (program, scratch) = match (images::found(host, "helm").await, tempfile::tempdir()) {
+        (Ok(program), Ok(scratch)) => (program, scratch),
+        (Err(error), _) => return not_tried(uses, in_words(&error)),
+        (_, Err(error)) => return not_tried(uses, in_words(&error)),
     };
     let helm = Helm {
         host: host.clone(),
@@ -52,8 +59,7 @@ pub(super) async fn charts(host: &Host, release: &Release, combinations: &[Combi
             .tree
             .materialize(home, &helm.scratch.join("tree").join(home.as_str()))
         {
-            let why = NotRendered::NotTried(in_words(&error));
-            return uses.into_iter().map(|chart| (chart, Err(why.clone()))).collect();
+            return not_tried(uses, in_words(&error));
         }
     }
     let mut by_package: BTreeMap<(RepoPath, Option<String>), Vec<ChartUse>> = BTreeMap::new();
