@@ -11,6 +11,7 @@ use crate::{
 mod arguments;
 mod book;
 mod duration;
+mod include;
 mod pages;
 mod scan;
 mod session;
@@ -20,8 +21,10 @@ mod template;
 pub use arguments::{Argument, Arguments};
 pub use book::GuideBook;
 pub use duration::duration;
+pub(crate) use include::Include;
 pub use session::{Assignment, Named, Program, Reading, Session};
-pub(crate) use shell::{Body, Pipeline, ShellPiece, ShellWord, Simple};
+pub use shell::Slip;
+pub(crate) use shell::{Body, Pipeline, ShellPiece, ShellWord, Simple, SlipKind};
 pub use template::{Piece, Template, Variables};
 
 #[cfg(test)]

@@ -49,9 +49,10 @@ mod templates;
 pub(crate) use charts::rendered;
 pub use examine::{draw, examine};
 pub(crate) use files::{ChartFiles, Files};
+pub use finding::Diagnostic;
 #[cfg(test)]
 pub(crate) use finding::Undecided;
-pub(crate) use finding::{Diagnostic, Findings, Place};
+pub(crate) use finding::{Findings, Place};
 pub(crate) use github::annotations;
 pub(crate) use json::json;
 pub use rule::{Change, Examples, Family, Rule, Severity};

@@ -28,6 +28,7 @@ mod kubectl;
 mod latencies;
 mod offers;
 mod planner;
+mod programs;
 mod provider;
 mod published;
 mod reference;

@@ -3,7 +3,7 @@
 //! The tag is fixed before anything else. Nothing here reads a guide or knows what a command means.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -83,6 +83,8 @@ pub struct Release {
     pub tree: Box<dyn Tree>,
     /// Where the tree is not what its tag says it is, for the ledger of every plan.
     pub deviations: Vec<Deviation>,
+    /// The files of other tags that its guide names, where the checkout has these.
+    files_of_tags: BTreeMap<String, BTreeSet<String>>,
     /// What a reader should know of how the release was found, such as what told its tag; each a sentence.
     pub notes: Vec<String>,
     /// Manifests of the tree that were read before: one plan after another asks for the same ones.
@@ -236,10 +238,18 @@ impl Release {
             git: None,
             tree,
             deviations: Vec::new(),
+            files_of_tags: BTreeMap::new(),
             notes: Vec::new(),
             read: Mutex::default(),
             documents: Mutex::default(),
         }
+    }
+
+    /// Whether another tag of the repository has a file or a directory; `None` where nobody looked.
+    pub(crate) fn tag_holds(&self, tag: &str, path: &str) -> Option<bool> {
+        let files = self.files_of_tags.get(tag)?;
+        let below = format!("{}/", path.trim_end_matches('/'));
+        Some(files.iter().any(|file| file == path || file.starts_with(&below)))
     }
 
     /// The objects of one manifest of the tree, in order.

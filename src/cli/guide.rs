@@ -221,7 +221,9 @@ fn commands(block: &Block, plan: &Plan, is_chosen: bool) -> Vec<CommandView> {
                 match (of_block, &command.body) {
                     (Some(why), _) => (Became::LeftOut, Some(why)),
                     (None, Body::NotUnderstood(why)) => (Became::NotUnderstood, Some(why.clone())),
-                    (None, Body::Pipeline(_)) => (Became::NotUnderstood, Some("no step covers it".to_owned())),
+                    (None, Body::Pipeline(_) | Body::Fails(_)) => {
+                        (Became::NotUnderstood, Some("no step covers it".to_owned()))
+                    }
                 }
             }
         };

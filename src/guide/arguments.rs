@@ -124,6 +124,8 @@ enum Dialect {
 /// Which flags a program has. Blanks stand between flags and `|` between the names of one; the first is the one to ask for.
 struct Grammar {
     dialect: Dialect,
+    /// Its verbs; none for a program that has none.
+    verbs: &'static str,
     /// Flags that take a value.
     valued: &'static str,
     /// Flags that take none, or one only behind `=`.
@@ -275,6 +277,48 @@ impl Arguments {
         let flag = self.flags.iter().rfind(|flag| flag.name == name)?;
         flag.value.as_ref()
     }
+}
+
+/// A word that a program does not know and that a known one was meant by: one or two letters are wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Misspelt {
+    /// The word as written.
+    pub(crate) written: String,
+    /// What was meant.
+    pub(crate) meant: &'static str,
+}
+
+/// The first verb or long flag among the words of a program that it does not know and that a known one was meant by. Any
+/// other word that it does not know may be a plugin's, or one that is not in the tables here.
+pub(super) fn misspelt(program: &str, words: &[Argument]) -> Option<Misspelt> {
+    let grammar = programs::grammar(program)?;
+    let verb = || {
+        let verb = words.first()?.known().filter(|verb| !verb.starts_with('-'))?;
+        nearest(&verb, grammar.verbs.split_whitespace())
+    };
+    let flag = |word: &Argument| {
+        let word = word.text.start();
+        let name = word.split('=').next().unwrap_or(word);
+        let flags = || grammar.valued.split_whitespace().chain(grammar.bare.split_whitespace());
+        let flags = flags()
+            .flat_map(|names| names.split('|'))
+            .filter(|one| one.starts_with("--"));
+        // A short name has too many neighbours.
+        nearest(name, flags).filter(|_| name.starts_with("--") && name.len() > 7)
+    };
+    let mut flags = words.iter().take_while(|word| !word.is("--"));
+    verb().or_else(|| flags.find_map(flag))
+}
+
+/// The one of `known` that a word was meant to be; `None` where it is one of them, or near to none.
+fn nearest(word: &str, known: impl Iterator<Item = &'static str>) -> Option<Misspelt> {
+    let distances = known.map(|one| (strsim::damerau_levenshtein(one, word), one));
+    let (distance, meant) = distances.min()?;
+    let most = if word.len() < 5 { 1 } else { 2 };
+    (1..=most).contains(&distance).then(|| Misspelt {
+        written: word.to_owned(),
+        meant,
+    })
 }
 
 /// The first name of a flag, where it is one of these.

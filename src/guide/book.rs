@@ -158,7 +158,11 @@ impl Sets {
                     has_provider = true;
                     return Some(tab);
                 }
-                layout.tabs.iter().find_map(first)
+                layout
+                    .tabs
+                    .iter()
+                    .find_map(first)
+                    .or_else(|| of_this_system(&set.titles))
             })
             .collect();
         Self {
@@ -167,6 +171,14 @@ impl Sets {
             has_provider,
         }
     }
+}
+
+/// The tab for a reader's own system, where a set has one for each: the reader here is on Linux.
+fn of_this_system(titles: &[String]) -> Option<String> {
+    titles
+        .iter()
+        .find(|title| title.to_lowercase().contains("linux"))
+        .cloned()
 }
 
 fn role(layout: &Layout, headings: &[String]) -> Role {
@@ -336,6 +348,19 @@ mod tests {
         let guide = followed(text);
         let seen: Vec<_> = guide.blocks.iter().map(|block| (block.number, block.role)).collect();
         assert_eq!(seen, [(0, Role::Optional), (1, Role::Cleanup), (2, Role::Step)]);
+    }
+
+    #[test]
+    fn of_tabs_for_several_systems_those_of_linux_are_taken_also_inside_another_tab() {
+        let text = "=== \"Latest Release\"\n\n    === \"Windows\"\n\n        ```\n        a\n        ```\n\n    === \"Linux / macOS\"\n\n        ```\n        b\n        ```\n";
+        let guide = followed(text);
+        let read: Vec<&str> = guide
+            .blocks
+            .iter()
+            .flat_map(|block| &block.commands)
+            .map(|one| one.raw.as_str())
+            .collect();
+        assert_eq!((read, guide.problems), (vec!["b"], vec![]));
     }
 
     #[test]

@@ -1,15 +1,22 @@
 //! Pages with their includes put in, every line knowing where it came from.
 //!
 //! The grammar is that of the Snippets extension of `PyMdown`, as the site of the project uses it: `--8<-- "FILE"` on a line
-//! of its own, or files one a line between two lone `--8<--`; a `;` before the marker keeps it as text.
+//! of its own, or files one a line between two lone `--8<--`; a `;` before the marker keeps it as text. What `FILE` may name
+//! of a file is in [`super::include`].
 
 use std::sync::Arc;
 
-use super::{GuideError, Problem, ProblemKind};
+use super::{
+    GuideError, Problem, ProblemKind,
+    include::{self, Include},
+};
 use crate::{
     record::Provenance,
     release::{RepoPath, Tree},
 };
+
+/// What some editors put before the first sign of a file.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// The most lines of a guide with its includes.
 const MOST_LINES: usize = 50_000;
@@ -45,7 +52,7 @@ pub(super) fn expand(tree: &dyn Tree, page: &RepoPath, problems: &mut Vec<Proble
         followed: 0,
         problems,
     };
-    pages.add(page, "")?;
+    pages.add(page, "", None)?;
     Ok(pages.lines)
 }
 
@@ -62,7 +69,8 @@ struct Pages<'a> {
 }
 
 impl Pages<'_> {
-    fn add(&mut self, page: &RepoPath, indent: &str) -> Result<(), GuideError> {
+    /// Adds a page, or the lines of it that an include names. Whether there are such lines at all is what it returns.
+    fn add(&mut self, page: &RepoPath, indent: &str, include: Option<&Include>) -> Result<bool, GuideError> {
         let bytes = self.tree.read(page)?;
         self.followed += 1;
         if self.followed > MOST_PAGES {
@@ -70,10 +78,31 @@ impl Pages<'_> {
         }
         self.count(bytes.len(), page)?;
         let text = String::from_utf8(bytes).map_err(|_| GuideError::NotText { file: page.to_string() })?;
+        let (text, lines) = match include {
+            // MkDocs reads a page without its byte order mark; an include keeps it, as any other sign.
+            None => (text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text), None),
+            Some(include) => match include.lines(&text) {
+                Some(lines) => (text.as_str(), Some(lines)),
+                None => return Ok(false),
+            },
+        };
         self.open.push(page.clone());
         let file: Arc<str> = page.as_str().into();
         let mut in_list = false;
-        for (row, line) in (1..).zip(text.lines()) {
+        let rows: Vec<(u32, &str)> = (1..).zip(text.lines()).collect();
+        let wanted = lines.map_or_else(
+            || vec![&rows[..]],
+            |lines| {
+                lines
+                    .into_iter()
+                    .filter_map(|range| rows.get(range.start() - 1..*range.end()))
+                    .collect()
+            },
+        );
+        for (row, line) in wanted.into_iter().flatten().copied() {
+            if include::is_mark_of_section(line) {
+                continue;
+            }
             let at = Place { file: &file, row, line };
             match marker(line) {
                 Marker::None if in_list => {
@@ -88,7 +117,7 @@ impl Pages<'_> {
             }
         }
         self.open.pop();
-        Ok(())
+        Ok(true)
     }
 
     fn push(&mut self, at: &Place<'_>, indent: &str, text: &str) -> Result<(), GuideError> {
@@ -103,7 +132,8 @@ impl Pages<'_> {
             text: if text.trim().is_empty() {
                 String::new()
             } else {
-                format!("{indent}{}", text.trim_end())
+                // Blanks at the end stay: behind a backslash and in a text in quotes they mean something to bash.
+                format!("{indent}{text}")
             },
             file: at.file.clone(),
             number: at.row,
@@ -129,27 +159,22 @@ impl Pages<'_> {
 
     fn include(&mut self, name: &str, indent: &str, at: &Place<'_>) -> Result<(), GuideError> {
         self.count(indent.len(), at.file)?;
-        let kind = match name.parse::<RepoPath>() {
-            Ok(path) if self.tree.exists(&path) => {
-                if !self.open.contains(&path) && self.open.len() < MOST_DEPTH {
-                    return self.add(&path, indent);
-                }
+        let kind = match Include::read(name, self.tree) {
+            Some(include) if self.open.contains(&include.file) || self.open.len() >= MOST_DEPTH => {
                 ProblemKind::IncludeNotFollowed {
                     why: format!("`{name}` includes itself or is nested too deep"),
                 }
             }
-            _ if name.contains("://") => ProblemKind::IncludeNotFollowed {
+            Some(include) => {
+                if self.add(&include.file, indent, Some(&include))? {
+                    return Ok(());
+                }
+                ProblemKind::IncludeMissing { file: name.into() }
+            }
+            None if name.contains("://") => ProblemKind::IncludeNotFollowed {
                 why: "a URL is included, and a release's guide must stand on its own files".into(),
             },
-            _ if name
-                .rsplit_once(':')
-                .is_some_and(|(file, _)| file.parse().is_ok_and(|path| self.tree.exists(&path))) =>
-            {
-                ProblemKind::IncludeNotFollowed {
-                    why: "only a part of the file is included, which is not understood".into(),
-                }
-            }
-            _ => ProblemKind::IncludeMissing { file: name.into() },
+            None => ProblemKind::IncludeMissing { file: name.into() },
         };
         self.problems.push(Problem {
             at: Provenance {
@@ -251,17 +276,49 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_include_a_cycle_and_a_part_of_a_file_are_problems() {
+    fn a_missing_include_a_cycle_and_a_missing_section_are_problems() {
         let text = "--8<-- \"none.md\"\n--8<-- \"guide.md\"\n--8<-- \"a.md:part\"\n--8<-- \"https://a.example/x.md\"\n";
         let (lines, problems) = expanded(&[("guide.md", text), ("a.md", "x\n")]);
         assert!(lines.is_empty());
-        assert_eq!(problems[0], ProblemKind::IncludeMissing { file: "none.md".into() });
+        let missing = |name: &str| ProblemKind::IncludeMissing { file: name.into() };
         assert_eq!(problems.len(), 4);
-        assert!(
-            problems[1..]
-                .iter()
-                .all(|kind| matches!(kind, ProblemKind::IncludeNotFollowed { .. }))
+        assert_eq!(
+            [&problems[0], &problems[2]],
+            [&missing("none.md"), &missing("a.md:part")]
         );
+        for not_followed in [&problems[1], &problems[3]] {
+            assert!(
+                matches!(not_followed, ProblemKind::IncludeNotFollowed { .. }),
+                "{not_followed:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_file_is_included_with_the_numbers_of_its_lines() {
+        let (lines, problems) = expanded(&[
+            ("guide.md", "--8<-- \"a.md:2:2\"\n  --8<-- \"a.md:part\"\n"),
+            (
+                "a.md",
+                "one\ntwo\n<!-- --8<-- [start:part] -->\nfour\n<!-- --8<-- [end:part] -->\n",
+            ),
+        ]);
+        assert_eq!(
+            (lines, problems),
+            (vec!["a.md:2 two".to_owned(), "a.md:4   four".to_owned()], vec![])
+        );
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_taken_from_the_page_and_stays_in_an_include() {
+        let (lines, _) = expanded(&[("guide.md", "\u{feff}one\n--8<-- \"a.md\""), ("a.md", "\u{feff}two")]);
+        assert_eq!(lines, ["guide.md:1 one", "a.md:1 \u{feff}two"]);
+    }
+
+    #[test]
+    fn blanks_at_the_end_of_a_line_stay_where_a_backslash_stands_before_them() {
+        let (lines, _) = expanded(&[("guide.md", "a \\ \r\n \n")]);
+        assert_eq!(lines, ["guide.md:1 a \\ ", "guide.md:2 "]);
     }
 
     #[rstest]

@@ -3,9 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Argument, Arguments, Body, Command, Piece, Pipeline, ShellPiece, ShellWord, Simple, Template, arguments::not_known,
+    Argument, Body, Command, Piece, Pipeline, ShellPiece, ShellWord, Simple, Slip, Template, arguments::not_known,
 };
 use crate::record::Provenance;
+
+mod program;
+
+pub use program::{Named, Program};
 
 /// The most bytes that variables put in place of their names in one guide. A variable that doubles itself line by line
 /// would fill any memory; every upstream guide together has less than a hundredth.
@@ -66,6 +70,8 @@ pub enum Reading {
     Assignments(Vec<Assignment>),
     /// It runs programs joined by pipes; one without a pipe.
     Programs(Vec<Program>),
+    /// It is known that something else comes of it than what is meant.
+    Fails(Box<Slip>),
     /// It is not understood, with the reason.
     NotUnderstood(String),
 }
@@ -85,36 +91,6 @@ pub struct Assignment {
     pub(crate) unset: Vec<Named>,
 }
 
-/// One program with its arguments, as bash runs it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Program {
-    /// Where the command begins that runs it.
-    pub(crate) at: Provenance,
-    /// Its name without the directory it stands in.
-    pub name: String,
-    /// What it is run with; the first word is itself.
-    pub(crate) words: Vec<Argument>,
-    /// What a here-document or a here-string gives it on standard input, and the line where that begins.
-    pub(crate) input: Option<(Argument, u32)>,
-    /// Variables that are set for it alone.
-    pub(crate) assignments: Vec<String>,
-    /// The programs in `$(…)` of its words, in order; they run before it.
-    pub(crate) inside: Vec<Self>,
-    /// Variables that it uses and that nothing sets: bash puts nothing in their place.
-    pub(crate) unset: Vec<Named>,
-    /// Names that stand as variables in single quotes, where bash puts nothing in their place.
-    pub(crate) single_quoted: Vec<Named>,
-}
-
-/// The name of a variable, and where it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Named {
-    /// The name.
-    pub(crate) name: String,
-    /// The line.
-    pub(crate) line: u32,
-}
-
 impl Reading {
     /// Every program that it runs, in the order in which bash starts them: those in `$(…)` before the one they stand in.
     pub fn programs(&self) -> Vec<&Program> {
@@ -122,7 +98,7 @@ impl Reading {
         match self {
             Self::Assignments(assignments) => assignments.iter().for_each(|one| collect(&one.inside, &mut all)),
             Self::Programs(programs) => collect(programs, &mut all),
-            Self::NotUnderstood(_) => {}
+            Self::Fails(_) | Self::NotUnderstood(_) => {}
         }
         all
     }
@@ -144,28 +120,6 @@ fn collect<'a>(programs: &'a [Program], all: &mut Vec<&'a Program>) {
     for program in programs {
         collect(&program.inside, all);
         all.push(program);
-    }
-}
-
-impl Program {
-    /// Its arguments, told apart.
-    ///
-    /// # Errors
-    /// Its flags are not known, or they are given in a way that it would refuse.
-    pub fn arguments(&self) -> Result<Arguments, String> {
-        Arguments::read(&self.name, self.words.get(1..).unwrap_or_default())
-    }
-
-    /// Refuses a program of which it is not known what bash gives to it, variables read at run time aside.
-    ///
-    /// # Errors
-    /// What is not known.
-    pub(crate) fn is_clear(&self) -> Result<(), String> {
-        let input = self.input.iter().map(|(input, _)| input);
-        self.words
-            .iter()
-            .chain(input)
-            .try_for_each(|word| word.passed().map(|_| ()))
     }
 }
 
@@ -205,6 +159,7 @@ impl Session {
     pub fn read(&mut self, command: &Command) -> Reading {
         let pipeline = match &command.body {
             Body::Pipeline(pipeline) => pipeline,
+            Body::Fails(slip) => return Reading::Fails(slip.clone()),
             Body::NotUnderstood(why) => return Reading::NotUnderstood(why.clone()),
         };
         match pipeline.0.as_slice() {
@@ -290,7 +245,7 @@ impl Session {
                 .words
                 .iter()
                 .chain(&simple.input)
-                .flat_map(single_quoted)
+                .flat_map(program::single_quoted)
                 .collect(),
         }
     }
@@ -304,7 +259,21 @@ impl Session {
     fn expand(&mut self, at: &Provenance, word: &ShellWord, splitting: Splitting, found: &mut Found) -> Vec<Argument> {
         let mut fields = Vec::new();
         let mut field = Field::default();
-        for piece in &word.pieces {
+        let place = (at, word.line);
+        self.put_pieces(place, &word.pieces, splitting, found, (&mut field, &mut fields));
+        field.end(&mut fields);
+        fields
+    }
+
+    fn put_pieces(
+        &mut self,
+        (at, line): (&Provenance, u32),
+        pieces: &[ShellPiece],
+        splitting: Splitting,
+        found: &mut Found,
+        (field, fields): (&mut Field, &mut Vec<Argument>),
+    ) {
+        for piece in pieces {
             match piece {
                 ShellPiece::Plain(text) => field.argument.push(text),
                 ShellPiece::Quoted(text) | ShellPiece::SingleQuoted { text, .. } => {
@@ -316,13 +285,41 @@ impl Session {
                     let splits = splitting == Splitting::AsBash;
                     field.exists |= !splits;
                     match self.look_up(name, splitting) {
-                        Ok(Some(value)) => field.put(&value, splits.then_some(&mut fields)),
+                        Ok(Some(value)) => field.put(&value, splits.then_some(&mut *fields)),
                         Ok(None) => {
                             field.argument.push_unset(name);
                             found.unset.push(Named {
                                 name: name.clone(),
-                                line: word.line,
+                                line,
                             });
+                        }
+                        Err(why) => {
+                            field.argument.push_variable(name);
+                            field.argument.blur(why);
+                        }
+                    }
+                }
+                ShellPiece::OrElse {
+                    name,
+                    quoted,
+                    empty_counts,
+                    sets,
+                    word,
+                } => {
+                    let splitting = if *quoted { Splitting::None } else { splitting };
+                    let splits = splitting == Splitting::AsBash;
+                    field.exists |= !splits;
+                    match self.look_up(name, splitting) {
+                        Ok(Some(value)) if !(*empty_counts && value.is("")) => {
+                            field.put(&value, splits.then_some(&mut *fields));
+                        }
+                        Ok(_) => {
+                            if *sets {
+                                let mut set = (Field::default(), Vec::new());
+                                self.put_pieces((at, line), word, Splitting::None, found, (&mut set.0, &mut set.1));
+                                self.variables.insert(name.clone(), set.0.argument);
+                            }
+                            self.put_pieces((at, line), word, splitting, found, (&mut *field, &mut *fields));
                         }
                         Err(why) => {
                             field.argument.push_variable(name);
@@ -343,8 +340,6 @@ impl Session {
                 }
             }
         }
-        field.end(&mut fields);
-        fields
     }
 
     /// The value of a variable; `None` where nothing sets it.
@@ -467,36 +462,6 @@ fn exported(word: &ShellWord) -> Exported {
 fn is_name(text: &str) -> bool {
     text.starts_with(|sign: char| sign.is_ascii_alphabetic() || sign == '_')
         && text.chars().all(|sign| sign.is_ascii_alphanumeric() || sign == '_')
-}
-
-/// The variables that a word names in single quotes, each with its line.
-fn single_quoted(word: &ShellWord) -> Vec<Named> {
-    let mut found = Vec::new();
-    for piece in &word.pieces {
-        let ShellPiece::SingleQuoted { text, line } = piece else {
-            continue;
-        };
-        for (line, text) in (*line..).zip(text.split('\n')) {
-            found.extend(names(text).map(|name| Named {
-                name: name.to_owned(),
-                line,
-            }));
-        }
-    }
-    found
-}
-
-/// The names that a text gives as `$NAME` or `${NAME}`.
-fn names(text: &str) -> impl Iterator<Item = &str> {
-    text.split('$').skip(1).filter_map(|rest| {
-        let name = if let Some(braced) = rest.strip_prefix('{') {
-            braced.split_once('}')?.0
-        } else {
-            let end = rest.find(|sign: char| !(sign.is_ascii_alphanumeric() || sign == '_'));
-            &rest[..end.unwrap_or(rest.len())]
-        };
-        is_name(name).then_some(name)
-    })
 }
 
 #[cfg(test)]

@@ -6,13 +6,18 @@
 use brush_parser::{
     Parser, ParserOptions,
     ast::{self, SourceLocation},
+    tokenize_str,
 };
 
 use super::{Command, scan::Block};
 use crate::record::Provenance;
 
 mod here;
+mod slips;
 mod words;
+
+pub use slips::Slip;
+pub(crate) use slips::SlipKind;
 
 /// The most bytes of one block that are read; beyond it nobody copies a block into a terminal.
 const MOST_BYTES: usize = 64 << 10;
@@ -72,6 +77,8 @@ impl Budget {
 pub(crate) enum Body {
     /// Programs joined by pipes; one without a pipe.
     Pipeline(Pipeline),
+    /// A slip of the pen, by which something else comes of it than what is meant.
+    Fails(Box<Slip>),
     /// A syntax error, or grammar that no guide needs (loops, functions, `||`), with the reason.
     NotUnderstood(String),
 }
@@ -123,6 +130,19 @@ pub(crate) enum ShellPiece {
         /// Whether double quotes protect its value from word splitting.
         quoted: bool,
     },
+    /// A variable, or another word where it is not set (`${NAME:-WORD}`).
+    OrElse {
+        /// The variable's name.
+        name: String,
+        /// Whether double quotes protect its value from word splitting.
+        quoted: bool,
+        /// Whether a variable that is set to nothing counts as one that is not set.
+        empty_counts: bool,
+        /// Whether the variable is set to the word (`${NAME:=WORD}`).
+        sets: bool,
+        /// The pieces of the other word.
+        word: Vec<ShellPiece>,
+    },
     /// A command whose output stands here.
     Substitution {
         /// The command as written.
@@ -143,7 +163,10 @@ impl ShellWord {
                 ShellPiece::Plain(text) | ShellPiece::Quoted(text) | ShellPiece::SingleQuoted { text, .. } => {
                     Some(text.as_str())
                 }
-                ShellPiece::Variable { .. } | ShellPiece::Substitution { .. } | ShellPiece::NotUnderstood(_) => None,
+                ShellPiece::Variable { .. }
+                | ShellPiece::OrElse { .. }
+                | ShellPiece::Substitution { .. }
+                | ShellPiece::NotUnderstood(_) => None,
             })
             .collect()
     }
@@ -151,7 +174,9 @@ impl ShellWord {
 
 /// The commands of a block.
 ///
-/// Where a line begins with a `$` prompt, only such lines are commands and the rest is what the reader should see.
+/// Where a line begins with a `$` prompt, only such lines are commands and the rest is what the reader should see, but for
+/// the lines that bash still waits for: those of a here-document, of a text in quotes, or behind a backslash. They may
+/// have the prompt `> `.
 pub(super) fn commands(block: &Block, budget: &mut Budget) -> Vec<Command> {
     let is_session = block.lines.iter().any(|line| line.text.starts_with("$ "));
     let mut commands = Vec::new();
@@ -161,7 +186,7 @@ pub(super) fn commands(block: &Block, budget: &mut Budget) -> Vec<Command> {
             chunk.rows.push((index, line.text.as_str()));
             continue;
         }
-        let goes_on = chunk.rows.last().is_some_and(|(_, row)| row.ends_with('\\'));
+        let goes_on = chunk.is_open(budget);
         let typed = if goes_on {
             Some(line.text.strip_prefix("> ").unwrap_or(&line.text))
         } else {
@@ -203,6 +228,29 @@ impl<'a> Chunk<'a> {
         self.rows.iter().flat_map(|(_, row)| [*row, "\n"]).collect()
     }
 
+    /// Whether bash waits for more before it runs the rows.
+    fn is_open(&self, budget: &mut Budget) -> bool {
+        let Some((_, last)) = self.rows.last() else {
+            return false;
+        };
+        if last.ends_with('\\') {
+            return true;
+        }
+        let text = self.text();
+        let has_mark = text.contains("<<") || text.contains(['\'', '"', '`', '(']);
+        has_mark
+            && text.matches("<<").count() <= MOST_DOCUMENTS
+            && openings(&text) <= MOST_OPENINGS
+            && !has_huge_number(&text)
+            && !here::begins_in_a_substitution(&text)
+            && budget.spend(text.len())
+            && tokenize_str(&text).is_err_and(|error| error.is_incomplete())
+    }
+
+    fn line_of(&self, row: usize) -> u32 {
+        self.at(row).line
+    }
+
     /// Reads the rows and takes them away.
     fn read_into(&mut self, commands: &mut Vec<Command>, budget: &mut Budget) {
         while !self.rows.is_empty() {
@@ -216,6 +264,20 @@ impl<'a> Chunk<'a> {
             if budget.is_spent() {
                 // One command stands for the rest, and is enough to keep the guide from passing.
                 commands.push(error);
+                break;
+            }
+            let rows: Vec<&str> = self.rows.iter().map(|(_, row)| *row).collect();
+            if let Some((row, slip)) = slips::never_ends(&rows, |row| self.line_of(row)) {
+                // All that follows is the document's.
+                let (at, raw) = (self.at(row), one_line(rows[row]));
+                self.rows.truncate(row);
+                self.read_into(commands, budget);
+                commands.push(Command {
+                    at,
+                    raw,
+                    body: Body::Fails(Box::new(slip)),
+                    left_out: None,
+                });
                 break;
             }
             // The shortest beginning that is a program of its own; failing that, the first line is the error.
@@ -258,6 +320,9 @@ impl<'a> Chunk<'a> {
         if has_huge_number(&text) {
             return Err(refuse("a number in it is larger than a shell takes".into()));
         }
+        if here::begins_in_a_substitution(&text) {
+            return Err(refuse("a here-document stands in `$(…)`".into()));
+        }
         let (text, documents) = here::take_out(&text);
         let (cases, groups) = (cases(&text), groups(&text));
         if openings(&text) > MOST_OPENINGS || cases + groups > MOST_DOUBLINGS {
@@ -296,13 +361,19 @@ impl<'a> Chunk<'a> {
             .map(|(_, index, _)| *index)
             .chain([signs.len()])
             .collect();
-        let command = |((line, index, body), end): ((usize, usize, Body), usize)| Command {
-            at: self.at(line.saturating_sub(1)),
-            raw: here::put_marks_back(&as_written(signs.get(index..end).unwrap_or_default()), &self.documents),
-            body,
-            left_out: None,
+        let command = |((line, index, body), end): ((usize, usize, Body), usize)| {
+            let row = line.saturating_sub(1);
+            let command = Command {
+                at: self.at(row),
+                raw: here::put_marks_back(&as_written(signs.get(index..end).unwrap_or_default()), &self.documents),
+                body: slips::of_print(body),
+                left_out: None,
+            };
+            (row, command)
         };
-        Ok(found.into_iter().zip(ends).map(command).collect())
+        let begun = found.into_iter().zip(ends).map(command).collect();
+        let rows: Vec<&str> = self.rows.iter().map(|(_, row)| *row).collect();
+        Ok(slips::cut_short(&rows, |row| self.line_of(row), begun))
     }
 
     fn pipeline(&self, pipeline: &ast::Pipeline) -> Result<Pipeline, String> {

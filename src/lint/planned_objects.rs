@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::Value;
 
-use super::{ChartUse, Combination, Examined};
+use super::{ChartUse, Combination, Examined, NotRendered};
 use crate::{
     manifest::Object,
     plan::{Action, Chart, Makes, Offer, Plan, Reference, Step, classify},
@@ -143,8 +143,11 @@ impl<'a> PlannedObjects<'a> {
                         step: number,
                         kinds: examined.kinds_of_chart(directory),
                         why: Some(match rendered {
+                            Some(Err(NotRendered::NotTried(why))) => {
+                                format!("the chart `{directory}` was not rendered: {why}")
+                            }
                             Some(Err(error)) => format!("the chart `{directory}` cannot be rendered: {error}"),
-                            _ => format!("the chart `{directory}` was not rendered; have `helm` in the path"),
+                            _ => format!("the chart `{directory}` was not rendered; leave `--no-helm` out"),
                         }),
                     }),
                 },
@@ -243,6 +246,10 @@ fn may_make_objects(step: &Step) -> bool {
         return ["kubectl", "helm"].iter().any(|program| step.command.contains(program));
     }
     step.programs.iter().any(|program| {
+        // What was meant by a word that it does not know is anybody's guess.
+        if program.unknown().is_some() {
+            return true;
+        }
         let making: &[&str] = match program.name.as_str() {
             "kubectl" => &["apply", "create", "replace", "run", "expose"],
             "helm" => &["install", "upgrade"],

@@ -3,6 +3,8 @@
 //! Only the release's own files are read. What another tag, a branch or another project holds is not known here; that
 //! the guide leads there is what is found.
 
+use std::collections::BTreeSet;
+
 use super::{
     Diagnostic, Examined, Family, Findings, Place, Severity,
     caret::ReaderChecker,
@@ -11,7 +13,7 @@ use super::{
 use crate::{
     guide::{Argument, ProblemKind, Role},
     plan::{Reference, classify},
-    release::{RepoPath, Tag},
+    release::{Layout, RepoPath, Tag},
 };
 
 mod charts;
@@ -19,8 +21,8 @@ mod pages;
 mod rules;
 
 use rules::{
-    FENCE_OPEN, FILE_MISSING, REFERENCE_BRANCH, REFERENCE_LATEST, REFERENCE_OTHER_TAG, RELEASE_COMPUTED, TAB_MISSING,
-    TOOL_VERSION_COMPUTED,
+    BUNDLE_LACKS_KIND, FENCE_OPEN, FILE_MISSING, REFERENCE_BRANCH, REFERENCE_LATEST, REFERENCE_OTHER_TAG,
+    RELEASE_COMPUTED, TAB_MISSING, TOOL_VERSION_COMPUTED,
 };
 
 /// The family.
@@ -119,7 +121,9 @@ fn named(checker: &mut ReaderChecker<'_, '_>, command: &ReaderCommand, address: 
         }
         Reference::Asset { repository, at, name } if is_own(&repository) => {
             if at != tag {
-                elsewhere(checker, command, &at, &name, last);
+                if name != BUNDLE || !lack_kinds(checker, command, &at) {
+                    elsewhere(checker, command, &at, &name, last);
+                }
             } else if name != BUNDLE {
                 let why = format!("whether `{name}` will be attached to {tag} is not known from its files");
                 checker.findings.undecided(&FILE_MISSING, why);
@@ -132,11 +136,62 @@ fn named(checker: &mut ReaderChecker<'_, '_>, command: &ReaderCommand, address: 
         is_there(checker, command, &path, last);
         return;
     }
+    match release.tag_holds(&at, &path) {
+        Some(false) => {
+            let message = format!("{at} has no `{path}`, so its address answers 404");
+            checker
+                .add(&FILE_MISSING, &command.program.at, last, message)
+                .because(format!("git lists the files of {at}"))
+                .way_out(format!("name {tag} in the address, or a tag that has the file"))
+                .at_most(at_most(command.role));
+            return;
+        }
+        None if at.parse::<Tag>().is_ok() && command.role != Role::Cleanup => {
+            let why = format!("whether {at} has `{path}`: `--tree` with a checkout that has the tag {at} tells");
+            checker.findings.undecided(&FILE_MISSING, why);
+        }
+        _ => {}
+    }
     let exists = exists(checker.examined, &path);
     let found = elsewhere(checker, command, &at, &path, last);
     if !exists {
         found.because(format!("{tag} itself has no `{path}`"));
     }
+}
+
+/// CRDs of another release that lack what the endpoint picker of this one watches. Whether that is so is what it returns.
+fn lack_kinds(checker: &mut ReaderChecker<'_, '_>, command: &ReaderCommand, at: &str) -> bool {
+    let examined = checker.examined;
+    let layout = at.parse::<Tag>().ok();
+    let layout = layout.and_then(|other| Some((Layout::of_tag(&examined.release.repository, &other).ok()?, other)));
+    let (Some((layout, other)), Some(own)) = (layout, &examined.release.tag) else {
+        return false;
+    };
+    // What an endpoint picker watches its release has CRDs for.
+    let kinds = |layout: &Layout, tag: &Tag| -> BTreeSet<String> {
+        let kinds = layout.picker.iter().flat_map(|picker| &picker.kinds);
+        kinds
+            .filter(|kind| kind.is_in(tag))
+            .map(|kind| kind.name.clone())
+            .collect()
+    };
+    let theirs = kinds(&layout, &other);
+    let lacking = kinds(examined.layout, own)
+        .into_iter()
+        .filter(|kind| !theirs.contains(kind));
+    let lacking: Vec<String> = lacking.map(|kind| format!("`{kind}`")).collect();
+    if lacking.is_empty() || command.role == Role::Cleanup {
+        return false;
+    }
+    let message = format!("the CRDs of {other} lack {}", lacking.join(", "));
+    checker
+        .add(&BUNDLE_LACKS_KIND, &command.program.at, BUNDLE, message)
+        .because(format!(
+            "the endpoint picker of {own} watches them, so it never becomes ready"
+        ))
+        .way_out(format!("name {own} in the address"))
+        .at_most(at_most(command.role));
+    true
 }
 
 /// Adds that something of another tag or of a branch is used; `text` is where it is named.

@@ -1,21 +1,22 @@
 //! Commands as bash and the programs read them: variables, quotes, flags, names.
 
 use super::{
-    Examined, Family, Findings, Place, Severity,
+    Diagnostic, Examined, Family, Findings, Place, Rule, Severity,
     caret::caret,
     reader::{Reader, ReaderCommand, Use},
 };
 use crate::{
-    guide::{Argument, Role},
+    guide::{Argument, Body, Role, Slip, SlipKind},
     plan,
+    verdict::Fault,
 };
 
 mod arguments;
 mod rules;
 
 use rules::{
-    CONTINUATION_BROKEN, FILE_NOT_DOWNLOADED, FLAG_REMOVED, PLACEHOLDER, VARIABLE_PROTECTED, VARIABLE_SET_LATER,
-    VARIABLE_UNSET,
+    COMMAND_UNKNOWN, CONTINUATION_BROKEN, DOCUMENT_OPEN, FILE_NOT_DOWNLOADED, FLAG_REMOVED, PLACEHOLDER,
+    VARIABLE_PROTECTED, VARIABLE_SET_LATER, VARIABLE_UNSET,
 };
 
 /// The family.
@@ -30,6 +31,7 @@ fn look(examined: &Examined<'_>, findings: &mut Findings) {
         variables(examined, findings, reader);
         for command in &reader.commands {
             flags(examined, findings, reader, command);
+            unknown(examined, findings, reader, command);
             unpacked(examined, findings, reader, command);
         }
         lines(examined, findings, reader);
@@ -110,6 +112,22 @@ fn flags(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, comm
         .only_for(&reader.offer);
 }
 
+/// A word that the program of a command does not know.
+fn unknown(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, command: &ReaderCommand) {
+    let Some((text, found)) = command.program.unknown() else {
+        return;
+    };
+    let at = &command.program.at;
+    fault(
+        findings,
+        &COMMAND_UNKNOWN,
+        caret(examined, &at.file, at.line, &text),
+        &found,
+    )
+    .at_most(at_most(command.role))
+    .only_for(&reader.offer);
+}
+
 /// A command that unpacks a file which no download of its block makes.
 fn unpacked(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, command: &ReaderCommand) {
     let program = &command.program;
@@ -175,6 +193,9 @@ fn lines(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader) {
                     .way_out("use a variable that an earlier command sets")
                     .only_for(&reader.offer);
             }
+            if let Body::Fails(found) = &command.body {
+                slip(examined, findings, reader, block.role, (&command.at.file, found));
+            }
             // Up to the next command of the block; the last one goes on for as long as its lines do.
             let next = block.commands.get(index + 1).map_or(u32::MAX, |next| next.at.line);
             continued(
@@ -187,6 +208,33 @@ fn lines(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader) {
             );
         }
     }
+}
+
+/// A command by which something else comes than what is meant.
+fn slip(examined: &Examined<'_>, findings: &mut Findings, reader: &Reader, role: Role, (file, slip): (&str, &Slip)) {
+    let (found_by, text) = match &slip.kind {
+        // Found with its column by `continued`.
+        SlipKind::BlankBehindBackslash => return,
+        SlipKind::BackslashMissing { .. } => (&CONTINUATION_BROKEN, ""),
+        SlipKind::DocumentNeverEnds { .. } => (&DOCUMENT_OPEN, "<<"),
+        SlipKind::OfPrint { word } => (&COMMAND_UNKNOWN, word.as_str()),
+    };
+    fault(
+        findings,
+        found_by,
+        caret(examined, file, slip.line, text),
+        &slip.fault(),
+    )
+    .at_most(at_most(role))
+    .only_for(&reader.offer);
+}
+
+/// Adds what is known to fail, in the words of the plan.
+fn fault<'f>(findings: &'f mut Findings, rule: &Rule, place: Place, fault: &Fault) -> &'f mut Diagnostic {
+    let found = findings.add(rule, place, fault.actual.clone());
+    found
+        .because(format!("expected: {}", fault.expected))
+        .way_out(fault.cause.code.next_step())
 }
 
 /// A text such as `<YOUR_NAME>` in a command.
@@ -249,6 +297,22 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[rstest]
+    #[case::lost(
+        "@@\n-    --set provider.name=istio \\\n+    --set provider.name=istio\n",
+        &["continuation-broken"]
+    )]
+    #[case::a_verb("@@\n-    kubectl get httproute small -o yaml\n+    kubectl gte httproute small -o yaml\n", &["command-unknown"])]
+    #[case::a_verb_that_applies(
+        "@@\n-kubectl apply -f https://github.com/kubernetes-sigs/gateway-api-inference-extension/releases/download/${IGW_LATEST_RELEASE}/manifests.yaml\n+kubectl aply -f https://github.com/kubernetes-sigs/gateway-api-inference-extension/releases/download/${IGW_LATEST_RELEASE}/manifests.yaml\n",
+        &["command-unknown"]
+    )]
+    fn a_slip_of_the_pen_is_one_finding_and_no_cascade(#[case] change: &'static str, #[case] codes: &[&str]) {
+        let findings = crate::lint::tests::found(&[("site-src/guides/index.md", change)]);
+        let found: Vec<&str> = findings.diagnostics.iter().map(|one| one.code).collect();
+        assert_eq!(found, codes, "{:?}", findings.diagnostics);
+    }
 
     #[rstest]
     #[case("helm install --set provider.name=<YOUR_PROVIDER> x", Some("<YOUR_PROVIDER>"))]

@@ -3,12 +3,11 @@
 use super::{
     Action, Offer, Options, Origin, PickerFacts, Plan, PlanError, Profile, Provider, Step, borrowed_tab, images,
     offers::offers_of,
-    planner::{Invocation, NotPlanned, Planned, Planner, texts},
-    tools,
+    planner::{NotPlanned, Planned, Planner},
 };
 use crate::{
-    guide::{Block, Body, Choice, Command, GuideBook, Problem, ProblemKind, Program, Reading, Role},
-    record::{DeviationKind, Subject},
+    guide::{Block, Body, Choice, Command, GuideBook, Problem, ProblemKind, Program, Reading, Role, Slip},
+    record::{DeviationKind, Provenance, Subject},
     release::{Layout, Picker, Release, Since, Tag, schemas::Schema},
     verdict::{CauseCode, Fault},
 };
@@ -304,88 +303,31 @@ impl Planner<'_> {
         if let Some(planned) = self.install_by_manifests(command)? {
             return Ok(planned);
         }
+        if let Some((_, fault)) = reading.programs().into_iter().find_map(Program::unknown) {
+            return Err(NotPlanned::Broken(fault));
+        }
         match reading {
             Reading::Assignments(assignments) => self.assign(&command.at, assignments),
             Reading::Programs(programs) => self.programs(programs),
+            Reading::Fails(slip) => Ok(self.slip(&command.at, slip)),
             Reading::NotUnderstood(why) => Err(NotPlanned::Unsupported(why.clone())),
         }
     }
 
-    /// The step of programs joined by pipes.
-    fn programs(&mut self, programs: &[Program]) -> Result<Planned, NotPlanned> {
-        let [first, rest @ ..] = programs else {
-            return Err(NotPlanned::Unsupported("it is empty".into()));
+    /// The step of a command that is known to fail, at the line of its fault.
+    fn slip(&mut self, at: &Provenance, slip: &Slip) -> Planned {
+        let at = Provenance {
+            line: slip.line,
+            ..at.clone()
         };
-        if let Some(assigned) = programs.iter().find(|program| !program.assignments.is_empty()) {
-            return Err(NotPlanned::Unsupported(format!(
-                "it sets {} for one program only",
-                assigned.assignments.join(", ")
-            )));
+        Planned {
+            line: Some(slip.line),
+            known: Some(slip.fault()),
+            ..Planned::new(
+                self.check("command", &at),
+                "the command can be carried out",
+                Action::Broken,
+            )
         }
-        first.is_clear()?;
-        let input = match &first.input {
-            Some((input, line)) => Some((input.text()?, *line)),
-            None => None,
-        };
-        let run = |program| run_of(program, input.as_ref());
-        match rest {
-            [] => self.run(&run(first)),
-            [next] if first.name == "cat" && first.words.len() == 1 && input.is_some() => {
-                next.is_clear()?;
-                self.run(&run(next))
-            }
-            [filter] => {
-                filter.is_clear()?;
-                let filter = texts(&filter.words)?;
-                let filter: Vec<&str> = filter.iter().map(String::as_str).collect();
-                match (first.name.as_str(), filter.as_slice()) {
-                    ("kubectl", ["grep", text]) if !text.starts_with('-') => self.kubectl(&run(first), Some(text)),
-                    // It only lays the answer out for a reader.
-                    ("curl", ["jq", ..]) => self.run(&run(first)),
-                    _ => Err(NotPlanned::Unsupported(format!(
-                        "its output goes into `{}`",
-                        filter.join(" ")
-                    ))),
-                }
-            }
-            _ => Err(NotPlanned::Unsupported(format!(
-                "it is a pipe of {} programs",
-                programs.len()
-            ))),
-        }
-    }
-
-    fn run(&mut self, run: &Invocation<'_>) -> Result<Planned, NotPlanned> {
-        let Some(first) = run.words.first() else {
-            return Err(NotPlanned::Unsupported("it is empty".into()));
-        };
-        let program = first.text()?;
-        let program = program.rsplit('/').next().unwrap_or(&program);
-        if tools::asks_for_version(program, run.words) {
-            return self.tool(run);
-        }
-        let is_the_providers = |program: &str| {
-            let installer = self.provider.installer.as_ref();
-            installer.is_some_and(|installer| installer.program == program)
-        };
-        match program {
-            "kubectl" => self.kubectl(run, None),
-            "helm" => self.helm(run),
-            "curl" => self.curl(run),
-            _ if is_the_providers(program) => self.provider_program(run),
-            _ => Err(NotPlanned::Unsupported(format!(
-                "`{program}` is a program that quickproof does not know"
-            ))),
-        }
-    }
-}
-
-/// A program with what is given to it on standard input.
-fn run_of<'a>(program: &'a Program, input: Option<&'a (String, u32)>) -> Invocation<'a> {
-    Invocation {
-        at: &program.at,
-        words: &program.words,
-        input: input.map(|(text, line)| (text.as_str(), *line)),
-        single_quoted: &program.single_quoted,
     }
 }

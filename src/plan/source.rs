@@ -60,6 +60,10 @@ impl Planner<'_> {
                 if let Some(other) = self.in_place_of(&path, source, run.at) {
                     return self.of_tree(&other, source);
                 }
+                let is_own = repository.eq_ignore_ascii_case(&self.release.repository);
+                if is_own && self.release.tag_holds(&at, &path) == Some(false) {
+                    return Err(missing_in(source, &at));
+                }
                 self.belongs(&repository, &at, source)?;
                 let path: RepoPath = path.parse().map_err(|_| missing(source))?;
                 let objects = self.of_tree(&path, source)?;
@@ -213,6 +217,16 @@ pub(super) fn missing(source: &str) -> NotPlanned {
     Fault::new(
         format!("`{source}` exists in the release"),
         "the release has no such file",
+        CauseCode::GuideReferenceMissing,
+    )
+    .into()
+}
+
+/// What the guide names of another tag is not there either.
+fn missing_in(source: &str, tag: &str) -> NotPlanned {
+    Fault::new(
+        format!("`{source}` exists in {tag}"),
+        format!("{tag} has no such file"),
         CauseCode::GuideReferenceMissing,
     )
     .into()

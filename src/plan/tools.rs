@@ -6,7 +6,7 @@ use super::{
     provider::Addition,
 };
 use crate::{
-    guide::{Argument, Body, Command, Pipeline, ShellWord, Simple, Template},
+    guide::{Argument, Arguments, Body, Command, Pipeline, Program, ShellWord, Simple, Template},
     record::{Deviation, DeviationKind},
     verdict::{CauseCode, Fault},
 };
@@ -20,6 +20,120 @@ const FLAGS_GONE: [(&str, &str, &str, &str); 3] = [
     ("kubectl", "get", "--export", "v1.18"),
     ("helm", "install", "--name", "v3.0.0"),
 ];
+
+/// Programs that change nothing and on which nothing after them depends: the program, its verbs where it has others that
+/// do, and why it is left out.
+const SHOWS: &[(&str, &[&str], &str)] = &[
+    ("cat", &[], PRINTS),
+    ("clear", &[], PRINTS),
+    ("date", &[], PRINTS),
+    ("echo", &[], PRINTS),
+    ("ls", &[], PRINTS),
+    ("printf", &[], PRINTS),
+    ("pwd", &[], PRINTS),
+    ("sleep", &[], "it only waits, and a run waits for what each step needs"),
+    ("watch", &[], LOOKS),
+    (
+        "kubectl",
+        &[
+            "api-resources",
+            "api-versions",
+            "cluster-info",
+            "events",
+            "explain",
+            "logs",
+            "top",
+        ],
+        LOOKS,
+    ),
+    (
+        "helm",
+        &["env", "get", "history", "list", "ls", "search", "show", "status"],
+        LOOKS,
+    ),
+];
+
+const PRINTS: &str = "it only prints, and no step depends on that";
+
+const LOOKS: &str = "it only shows something to look at, and no step depends on that";
+
+/// Programs that only lay out what another prints.
+const FILTERS: &[&str] = &[
+    "awk", "column", "cut", "grep", "head", "jq", "less", "more", "sed", "sort", "tail", "tr", "uniq", "wc", "yq",
+];
+
+/// Flags of `kubectl get` and `kubectl describe` that choose what is shown or how, beyond what is carried out.
+const SHOWING: &[&str] = &[
+    "-w",
+    "-A",
+    "-l",
+    "-o",
+    "-n",
+    "--all-namespaces",
+    "--field-selector",
+    "--no-headers",
+    "--show-labels",
+    "--sort-by",
+];
+
+/// Why programs joined by pipes may be left out: they only show something. `None` for any others.
+pub(super) fn only_shows(programs: &[Program]) -> Option<&'static str> {
+    let (first, filters) = programs.split_first()?;
+    let is_filter = |filter: &Program| FILTERS.contains(&filter.name.as_str());
+    let writes = |program: &Program| program.input.is_some() || program.name == "tee";
+    let only_reads = |inside: &Program| matches!(inside.name.as_str(), "kubectl" | "date") && !changes(inside);
+    if !filters.iter().all(is_filter) || programs.iter().any(writes) || !first.inside.iter().all(only_reads) {
+        return None;
+    }
+    let verb = first.words.get(1).and_then(Argument::known).unwrap_or_default();
+    let listed = SHOWS
+        .iter()
+        .find(|(name, verbs, _)| *name == first.name && (verbs.is_empty() || verbs.contains(&verb.as_str())));
+    if let Some((.., why)) = listed {
+        return Some(*why).filter(|_| !changes(first));
+    }
+    // What is only a little more than a look that is carried out.
+    let arguments = first.arguments().ok().filter(|_| first.name == "kubectl")?;
+    let is_look = matches!(verb.as_str(), "get" | "describe") && arguments.only(SHOWING).is_ok();
+    let is_carried_out = filters.is_empty() && arguments.only(&["-n", "-o"]).is_ok() && !prints_a_field(&arguments);
+    let is_looked_for = matches!(filters, [grep] if grep.name == "grep" && grep.words.len() == 2);
+    (is_look && !is_carried_out && !is_looked_for).then_some(LOOKS)
+}
+
+/// Whether a program is told to change something, be it by another that it runs.
+fn changes(program: &Program) -> bool {
+    const CHANGING: &[&str] = &[
+        "annotate",
+        "apply",
+        "create",
+        "delete",
+        "edit",
+        "expose",
+        "install",
+        "label",
+        "patch",
+        "replace",
+        "rollout",
+        "run",
+        "scale",
+        "set",
+        "uninstall",
+        "upgrade",
+    ];
+    let runs_another = program.name == "watch" || program.name == "kubectl";
+    runs_another
+        && program
+            .words
+            .iter()
+            .skip(1)
+            .any(|word| CHANGING.iter().any(|verb| word.is(verb)))
+}
+
+/// Whether it prints in a form that picks fields, such as `jsonpath`.
+fn prints_a_field(arguments: &Arguments) -> bool {
+    let form = arguments.last("-o").and_then(Argument::known);
+    form.is_some_and(|form| form.contains('='))
+}
 
 /// Whether a command only asks a program for its version.
 pub(super) fn asks_for_version(program: &str, words: &[Argument]) -> bool {

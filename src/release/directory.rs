@@ -1,6 +1,9 @@
 //! Opens what is in a directory: a release's tree, a checkout of it, or a quickstart of one's own.
 
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use super::{
     DirectoryTree, GitFacts, Layout, REPOSITORY, Release, ReleaseError, Repository, Tag, Tree,
@@ -74,6 +77,14 @@ pub(super) async fn open(
         .unwrap_or_else(|| REPOSITORY.to_owned());
     let head = facts.as_ref().map(|facts| facts.head.clone());
     let commit = head.or_else(|| git::commit(tree.root()));
+    let mut files_of_tags = BTreeMap::new();
+    if let Some(checkout) = &checkout {
+        for other in other_tags(&tree, &name, &tag) {
+            if let Some(files) = checkout.files(&other).await {
+                files_of_tags.insert(other.to_string(), files);
+            }
+        }
+    }
     let mut release = Release::with_guide(name, tag, commit, &named, Box::new(tree))?;
     release.deviations = facts
         .as_ref()
@@ -81,8 +92,35 @@ pub(super) async fn open(
         .map_or_else(Vec::new, |(facts, tag)| deviations(facts, tag));
     release.deviations.extend(left_behind);
     release.git = facts;
+    release.files_of_tags = files_of_tags;
     release.notes = notes;
     Ok(release)
+}
+
+/// The most tags of other releases whose files are listed.
+const MOST_OTHER_TAGS: usize = 8;
+
+/// The tags of other releases that the guide or a page beside its includes names.
+fn other_tags(tree: &dyn Tree, repository: &str, tag: &Tag) -> BTreeSet<Tag> {
+    let Ok(layout) = Layout::of_tag(repository, tag) else {
+        return BTreeSet::new();
+    };
+    let pages = "site-src/_includes"
+        .parse()
+        .ok()
+        .and_then(|pages| tree.list(&pages).ok());
+    let pages = pages.unwrap_or_default().into_iter();
+    let texts = pages.chain([layout.guide]).filter_map(|page| tree.read(&page).ok());
+    let mut found = BTreeSet::new();
+    for text in texts {
+        let text = String::from_utf8_lossy(&text);
+        let words = text.split(|sign: char| !(sign.is_ascii_alphanumeric() || matches!(sign, '.' | '-')));
+        let tags = words
+            .filter(|word| word.starts_with('v'))
+            .filter_map(|word| word.parse::<Tag>().ok());
+        found.extend(tags.filter(|other| other != tag).take(MOST_OTHER_TAGS));
+    }
+    found.into_iter().take(MOST_OTHER_TAGS).collect()
 }
 
 /// Refuses a tree that is of another release, or a checkout that is not at the tag that was typed. What its files say

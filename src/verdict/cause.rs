@@ -129,6 +129,15 @@ causes! {
     GuideCommandUnsupported "guide-command-unsupported" Harness
         "quickproof does not know how to carry out a command of the guide, so nothing can be said about it."
         "Report the command, or run the guide by hand; a pass is not possible while a command is left out.";
+    GuideCommandCutShort "guide-command-cut-short" Guide
+        "A command ends before its last line, so that bash runs a part of it and takes the rest for another."
+        "End each line of it but the last with a backslash, and nothing behind it.";
+    HereDocumentNeverEnds "here-document-never-ends" Guide
+        "A here-document is never closed, so that bash takes everything after it for its text."
+        "End it with a line that is its word and nothing else: no blanks, no quotes.";
+    GuideCommandUnknown "guide-command-unknown" Guide
+        "A command names a program, a verb or a flag that does not exist."
+        "Correct the word at the line named.";
     GuideReferenceMissing "guide-reference-missing" Guide
         "The guide names a file, include, chart or asset that does not exist in the release."
         "Correct the path at the line named, or add the file to the release.";

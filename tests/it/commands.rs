@@ -196,6 +196,21 @@ fn a_flag_that_is_switched_off_does_not_count(#[case] flag: &str, #[case] wanted
 }
 
 #[rstest]
+#[case::not_set("kubectl get gateway ${NONE:-other}", "other")]
+#[case::set("kubectl get gateway ${M:-other}", "model")]
+#[case::set_and_required("kubectl get gateway ${M:?say which}", "model")]
+#[case::set_by_it("kubectl get gateway ${NONE:=other}\nkubectl get gateway $NONE", "other")]
+#[case::by_another("X=${NONE:-$M}\nkubectl get gateway \"${X}\"", "model")]
+fn a_variable_with_another_word_gives_that_where_it_is_not_set(#[case] command: &str, #[case] wanted: &str) {
+    let step = last(command);
+    assert!(
+        matches!(&step.action, Action::Inspect { name, .. } if name.as_deref() == Some(wanted)),
+        "{step:?}"
+    );
+    assert_eq!(step.known, None);
+}
+
+#[rstest]
 #[case::missing("kubectl apply -f a/none.yaml", CauseCode::GuideReferenceMissing)]
 #[case::out_of_the_tree("kubectl apply -f ../x.yaml", CauseCode::GuideReferenceMissing)]
 #[case::broken("kubectl apply -f bad/x.yaml", CauseCode::ManifestUnreadable)]
@@ -221,6 +236,17 @@ fn a_flag_that_is_switched_off_does_not_count(#[case] flag: &str, #[case] wanted
 )]
 #[case::unset("kubectl get gateway $NONE", CauseCode::ShellVariableUnset)]
 #[case::flag_gone("kubectl version --short", CauseCode::ToolFlagRemoved)]
+#[case::a_verb_misspelt("kubectl aplly -f a/one.yaml", CauseCode::GuideCommandUnknown)]
+#[case::a_flag_misspelt("helm install r c --verison v1", CauseCode::GuideCommandUnknown)]
+#[case::a_name_for_kubernetes(
+    "cat <<EOF | kubectl apply -f -\nname: $(POD_NAME)\nEOF",
+    CauseCode::GuideCommandUnknown
+)]
+#[case::a_dash_of_print("kubectl get gateway g \u{2013}n x", CauseCode::GuideCommandUnknown)]
+#[case::blanks_behind_a_backslash("helm install r \\ \n  --set a=b c", CauseCode::GuideCommandCutShort)]
+#[case::a_backslash_lost("helm install r\n  --set a=b c", CauseCode::GuideCommandCutShort)]
+#[case::a_document_that_never_ends("cat <<EOF | kubectl apply -f -\na: b\n  EOF", CauseCode::HereDocumentNeverEnds)]
+#[case::required_and_not_set("kubectl get gateway ${NONE:?say which}", CauseCode::ShellVariableUnset)]
 fn what_is_known_to_fail_names_its_cause_and_is_not_called_unsupported(#[case] command: &str, #[case] code: CauseCode) {
     let step = last(command);
     let Some(Fault { cause, .. }) = &step.known else {
@@ -231,13 +257,40 @@ fn what_is_known_to_fail_names_its_cause_and_is_not_called_unsupported(#[case] c
 }
 
 #[rstest]
+#[case("echo \"http://${IP}:80\"")]
+#[case("echo $(kubectl get pods -o name)")]
+#[case("sleep 10")]
+#[case("kubectl logs deployment/x | tail -n 5")]
+#[case("kubectl get pods -w")]
+#[case("kubectl get pods -l app=x -o wide")]
+#[case("kubectl get pods | awk x")]
+#[case("kubectl get pods -o jsonpath={.x}")]
+#[case("watch kubectl get pods")]
+#[case("helm list -n x")]
+fn what_only_shows_something_is_left_out_and_keeps_no_guide_from_passing(#[case] command: &str) {
+    let step = last(command);
+    assert!(matches!(step.action, Action::LeftOut { .. }), "{step:?}");
+    assert_eq!(step.known, None);
+}
+
+#[rstest]
+#[case::apart("kubectl kustomize a | kubectl apply -f - -n b")]
+#[case::joined("kubectl kustomize a | kubectl apply -n b --filename -")]
+fn what_kustomize_renders_into_apply_is_applied_as_by_one_command(#[case] command: &str) {
+    // A kustomization other than the CRDs' is none that is understood; what matters is that it is read as one.
+    let step = last(command);
+    assert!(
+        matches!(&step.action, Action::Unsupported { why } if why.contains("`a` is a kustomization")),
+        "{step:?}"
+    );
+}
+
+#[rstest]
 #[case("rm -rf /")]
 #[case("kubectl drain x")]
 #[case("kubectl apply -f https://a.example/x.yaml")]
 #[case("kubectl apply --prune -f a/one.yaml")]
-#[case("kubectl get pods | awk x")]
 #[case("kubectl exec p -- ls")]
-#[case("kubectl get pods -o jsonpath={.x}")]
 #[case("X=$(date)")]
 #[case("X=$(kubectl get pods -o jsonpath={.x})")]
 #[case("export X=a Y=$(kubectl get gateway g -o jsonpath={.x})")]
@@ -251,7 +304,10 @@ fn what_is_known_to_fail_names_its_cause_and_is_not_called_unsupported(#[case] c
 #[case("for i in 1; do kubectl get nodes; done")]
 #[case("kubectl get 'nodes")]
 #[case::what_every_shell_has_is_set("kubectl get gateway $HOME")]
-#[case::a_known_flag_that_is_not_carried_out("kubectl get pods -w")]
+#[case::a_known_flag_that_is_not_carried_out("kubectl delete gateway g --all")]
+#[case::a_look_that_changes("kubectl logs $(kubectl create -f a/one.yaml)")]
+#[case::printed_into_a_command("echo x | kubectl apply -f -")]
+#[case::watched("watch kubectl delete pod x")]
 #[case::curl_has_no_such_flag("curl --data=x $IP")]
 #[case::a_value_that_is_not_known_is_set("A=x$(date)\nkubectl get gateway $A")]
 fn what_is_not_understood_says_so(#[case] command: &str) {

@@ -13,9 +13,12 @@ pub(super) fn grammar(program: &str) -> Option<&'static Grammar> {
     }
 }
 
-/// Source: `kubectl options`, and `kubectl VERB --help` of the verbs that guides use.
+/// Source: `kubectl --help` (v1.34), `kubectl options`, and `kubectl VERB --help` of the verbs that guides use.
 static KUBECTL: Grammar = Grammar {
     dialect: Dialect::Go,
+    verbs: "alpha annotate api-resources api-versions apply attach auth autoscale certificate cluster-info completion \
+        config cordon cp create debug delete describe diff drain edit events exec explain expose get help kustomize \
+        label logs options patch plugin port-forward proxy replace rollout run scale set taint top uncordon version wait",
     valued: "-n|--namespace -f|--filename -k|--kustomize -o|--output -l|--selector -p|--patch -c|--container \
         --cluster --context --field-manager --field-selector --for --from-env-file --from-file \
         --from-literal --grace-period --image --kubeconfig --port --replicas --since --sort-by --tail \
@@ -25,9 +28,12 @@ static KUBECTL: Grammar = Grammar {
         --previous --prune --rm --save-config --server-side --short --show-labels --validate --wait",
 };
 
-/// Source: `helm install --help`, `helm upgrade --help`, `helm uninstall --help`.
+/// Source: `helm --help` (v3.19), `helm install --help`, `helm upgrade --help`, `helm uninstall --help`.
 static HELM: Grammar = Grammar {
     dialect: Dialect::Go,
+    verbs: "completion create del delete dep dependency env fetch get help hist history install inspect lint list ls \
+        package plugin pull push registry repo rollback search show status template test un uninstall upgrade verify \
+        version",
     valued: "-n|--namespace -f|--values -o|--output --description --history-max --kube-context --kubeconfig \
         --name --password --repo --set --set-file --set-json --set-string --timeout --username --version",
     bare: "-i|--install -g|--generate-name -h|--help --atomic --cleanup-on-fail --create-namespace --debug \
@@ -40,6 +46,7 @@ static HELM: Grammar = Grammar {
 /// does not send, beside those that make the request.
 static CURL: Grammar = Grammar {
     dialect: Dialect::Curl,
+    verbs: "",
     valued: "-X|--request -H|--header -d|--data|--data-raw|--data-binary|--data-ascii --url -m|--max-time \
         --connect-timeout",
     bare: "-i|--include -s|--silent -S|--show-error -v|--verbose -L|--location -N|--no-buffer -f|--fail \

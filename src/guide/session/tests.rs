@@ -100,7 +100,6 @@ async fn the_table_above_is_what_bash_says() {
 #[case("$((1+1))")]
 #[case("~/x")]
 #[case("{a,b}")]
-#[case("${A:-b}")]
 #[case("${A%x}")]
 #[case("$HOME/x")]
 fn what_only_a_running_shell_knows_is_not_guessed(#[case] written: &str) {

@@ -22,6 +22,16 @@ pub(super) struct Document {
     pub(super) line: usize,
 }
 
+/// Whether a here-document seems to begin inside `$(…)` or backquotes, where the tokenizer (brush-parser 0.4.0) panics if it
+/// is not closed there.
+pub(super) fn begins_in_a_substitution(text: &str) -> bool {
+    let marks = text.match_indices("<<").map(|(at, _)| at);
+    marks.into_iter().any(|at| {
+        let before = &text[..at];
+        before.matches("$(").count() > before.matches(')').count() || before.matches('`').count() % 2 == 1
+    })
+}
+
 /// The text without its here-documents, and the documents. A text that cannot be told apart stays as it is; the parser
 /// then says what is wrong with it.
 pub(super) fn take_out(text: &str) -> (String, Vec<Document>) {

@@ -24,6 +24,7 @@ pub(crate) fn read(text: &str) -> Vec<Command> {
 fn seen(text: &str) -> Vec<(u32, String)> {
     let what = |command: &Command| match &command.body {
         Body::Pipeline(_) => command.raw.clone(),
+        Body::Fails(_) => format!("! {}", command.raw),
         Body::NotUnderstood(_) => format!("? {}", command.raw),
     };
     read(text)
@@ -48,10 +49,48 @@ fn seen(text: &str) -> Vec<(u32, String)> {
 #[case::an_error_hides_nothing("a\nexport P=<P> # why\nb \\\n  c", &[(1, "a"), (2, "? export P=<P> # why"), (3, "b c")])]
 #[case::an_error_after_a_continued_line("a \\\n  b\nexport P=<P>", &[(1, "a b"), (3, "? export P=<P>")])]
 #[case::never_closed("a\nb 'c\nd", &[(1, "a"), (2, "? b 'c"), (3, "d")])]
+#[case::a_document_in_a_session("$ cat <<E | k -f -\nx: y\nE\n$ b\nout", &[(1, "cat <<E | k -f -"), (4, "b")])]
+#[case::a_document_with_prompts("$ cat <<E\n> x\n> E\n$ b", &[(1, "cat <<E"), (4, "b")])]
+#[case::quotes_in_a_session("$ a '{\n  x\n}'\nout\n$ b", &[(1, "a '{ x }'"), (5, "b")])]
+#[case::blanks_behind_a_backslash("helm i \\ \n  --b c \\\n  d\ne", &[(1, "! helm i \\"), (4, "e")])]
+#[case::blanks_behind_the_last_backslash("helm i c \\\t", &[(1, "! helm i c \\")])]
+#[case::blanks_behind_the_backslash_of_a_comment("helm i\n# b \\ \nc", &[(1, "helm i"), (3, "c")])]
+#[case::a_backslash_lost("helm i \\\n  --a b\n  --c d\n  --e f\ng", &[(1, "! helm i --a b"), (5, "g")])]
+#[case::a_line_that_only_looks_like_a_flag("Usage: a\n  --b c", &[(1, "Usage: a"), (2, "--b c")])]
+#[case::a_list_of_yaml("kubectl a\n- b: c", &[(1, "kubectl a"), (2, "- b: c")])]
+#[case::a_flag_below_a_comment("helm i\n# --a\n--b c", &[(1, "helm i"), (3, "--b c")])]
+#[case::a_document_that_never_ends("a\nb \\\n  - <<E\nx: y\n  E\nc", &[(1, "a"), (2, "! b \\")])]
+#[case::a_document_whose_word_has_more("b <<'E'\nx\nE;\nc", &[(1, "! b <<'E'")])]
+#[case::a_dash_of_print("kubectl a \u{2013}n b\necho \u{201c}c\u{201d}", &[(1, "! kubectl a \u{2013}n b"), (2, "echo \u{201c}c\u{201d}")])]
 #[case::nothing("\n# only a comment\n", &[])]
 fn commands_are_told_apart_and_know_their_lines(#[case] text: &str, #[case] wanted: &[(u32, &str)]) {
     let wanted: Vec<(u32, String)> = wanted.iter().map(|(line, raw)| (*line, (*raw).to_owned())).collect();
     assert_eq!(seen(text), wanted);
+}
+
+#[rstest]
+#[case::blanks("helm a\nhelm i \\ \n  --b c", 2, "blanks follow the backslash of line 2")]
+#[case::lost(
+    "helm i \\\n  --a b\n  --c d",
+    2,
+    "line 2 ends without a backslash, so bash takes `--c d`"
+)]
+#[case::indented(
+    "a\nb <<E\nx\n  E",
+    2,
+    "the here-document of line 2 is never ended: line 4 has blanks before the word"
+)]
+#[case::indented_by_blanks("b <<-E\nx\n  E", 1, "`<<-` takes only tabs away")]
+#[case::decorated("b <<E\nx\n\"E\"", 1, "line 3 has more than the word")]
+#[case::missing("b <<E\nx", 1, "the here-document of line 1 is never ended")]
+fn a_slip_of_the_pen_is_told_at_its_line(#[case] text: &str, #[case] line: u32, #[case] words: &str) {
+    let commands = read(text);
+    let Some(Body::Fails(slip)) = commands.last().map(|command| &command.body) else {
+        panic!("{commands:?}")
+    };
+    let fault = slip.fault();
+    assert_eq!(slip.line, line);
+    assert!(fault.actual.contains(words), "{}", fault.actual);
 }
 
 #[test]
@@ -182,6 +221,15 @@ proptest! {
     ) {
         read(&words.join(" "));
     }
+}
+
+#[rstest]
+#[case::open("a $(b <<EOF ${X}\nEOF\n")]
+#[case::in_backquotes("a `b <<EOF ${X}\nEOF\n")]
+#[case::closed("a $(b <<EOF\nx\nEOF\n)")]
+fn a_document_in_a_substitution_is_refused_and_panics_nowhere(#[case] text: &str) {
+    let read = read(text);
+    assert!(matches!(&read[0].body, Body::NotUnderstood(_)), "{read:?}");
 }
 
 /// Each made the parser panic, or would in a place that is parsed later.

@@ -67,21 +67,44 @@ impl Chunk<'_> {
                     read.extend(self.pieces(inner, place, true));
                     continue;
                 }
-                word::WordPiece::ParameterExpansion(word::ParameterExpr::Parameter {
-                    parameter: word::Parameter::Named(name),
-                    indirect: false,
-                }) => ShellPiece::Variable {
+                word::WordPiece::ParameterExpansion(
+                    word::ParameterExpr::Parameter {
+                        parameter: word::Parameter::Named(name),
+                        indirect: false,
+                    }
+                    // Where it is not set bash ends with an error, which is told as for any other that is not.
+                    | word::ParameterExpr::IndicateErrorIfNullOrUnset {
+                        parameter: word::Parameter::Named(name),
+                        indirect: false,
+                        ..
+                    },
+                ) => ShellPiece::Variable {
                     name: name.clone(),
                     quoted,
                 },
+                word::WordPiece::ParameterExpansion(expansion) => or_else(expansion).map_or_else(
+                    || not_understood(part, place.raw),
+                    |(name, empty_counts, sets, other)| {
+                        let other = other.map(String::as_str).unwrap_or_default();
+                        let word = word::parse(other, &ParserOptions::default())
+                            .map(|pieces| self.pieces(&pieces, &mut Place::new(other, line), quoted));
+                        // Blanks in it would make several words of it.
+                        if word.is_err() || (!quoted && other.contains([' ', '\t', '\n'])) {
+                            return not_understood(part, place.raw);
+                        }
+                        ShellPiece::OrElse {
+                            name: name.clone(),
+                            quoted,
+                            empty_counts,
+                            sets,
+                            word: word.unwrap_or_default(),
+                        }
+                    },
+                ),
                 word::WordPiece::CommandSubstitution(text) | word::WordPiece::BackquotedCommandSubstitution(text) => {
                     self.substitution(text)
                 }
-                _ => {
-                    let text = place.raw.get(part.start_index..part.end_index);
-                    let text = text.unwrap_or(place.raw);
-                    ShellPiece::NotUnderstood(text.to_owned())
-                }
+                _ => not_understood(part, place.raw),
             });
         }
         read
@@ -102,6 +125,33 @@ impl Chunk<'_> {
             raw: one_line(text),
             pipeline,
         }
+    }
+}
+
+/// The part of a word of which it is not known what bash makes.
+fn not_understood(part: &word::WordPieceWithSource, raw: &str) -> ShellPiece {
+    let text = raw.get(part.start_index..part.end_index).unwrap_or(raw);
+    ShellPiece::NotUnderstood(text.to_owned())
+}
+
+/// The name of an expansion that gives another word where the variable is not set, whether one that is empty counts as
+/// not set, whether the variable is set to the word, and the word.
+fn or_else(expansion: &word::ParameterExpr) -> Option<(&String, bool, bool, Option<&String>)> {
+    let empty_counts = |test: &word::ParameterTestType| matches!(test, word::ParameterTestType::UnsetOrNull);
+    match expansion {
+        word::ParameterExpr::UseDefaultValues {
+            parameter: word::Parameter::Named(name),
+            indirect: false,
+            test_type,
+            default_value,
+        } => Some((name, empty_counts(test_type), false, default_value.as_ref())),
+        word::ParameterExpr::AssignDefaultValues {
+            parameter: word::Parameter::Named(name),
+            indirect: false,
+            test_type,
+            default_value,
+        } => Some((name, empty_counts(test_type), true, default_value.as_ref())),
+        _ => None,
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::rules::{CONFLICT_MARKER, FENCE_OPEN, INCLUDE_MISSING, LINK_BRANCH, LINK_MISSING};
+use super::rules::{BYTE_ORDER_MARK, CONFLICT_MARKER, FENCE_OPEN, INCLUDE_MISSING, LINK_BRANCH, LINK_MISSING};
 use crate::{
+    guide::Include,
     lint::{Examined, Findings, Place, Severity},
     plan::{Reference, classify},
     release::{RepoPath, Tag},
@@ -80,6 +81,7 @@ impl PageReading<'_, '_> {
         let Some(text) = self.examined.files.text(self.examined.release, file.as_str()) else {
             return;
         };
+        self.marked(file, &text);
         let mut open: Option<(u32, Fence)> = None;
         for (line, row) in (1..).zip(text.lines()) {
             if row.starts_with("<<<<<<< ") || row.starts_with(">>>>>>> ") {
@@ -116,6 +118,30 @@ impl PageReading<'_, '_> {
         }
     }
 
+    /// A byte order mark before the first sign of an include: the site takes it away from a page and not from what a page
+    /// includes, where it hides what the line begins with.
+    fn marked(&mut self, file: &RepoPath, text: &str) {
+        let Some(first) = text.strip_prefix('\u{feff}').and_then(|text| text.lines().next()) else {
+            return;
+        };
+        let hides = ["===", "```", "~~~", "#", "!!!", "???", "--8<--"]
+            .iter()
+            .any(|sign| first.starts_with(sign));
+        if file == self.page || !hides {
+            return;
+        }
+        let message = format!("a byte order mark stands before `{first}`, which is then no more than text");
+        let found = self
+            .findings
+            .add(&BYTE_ORDER_MARK, Place::line(file.as_str(), 1), message);
+        found
+            .because("the site reads an include without taking the mark at its byte 0 away")
+            .way_out("save the file as UTF-8 without a byte order mark");
+        if *self.page != self.examined.layout.guide {
+            found.at_most(Severity::Hygiene);
+        }
+    }
+
     fn never_closed(&mut self, file: &RepoPath, begun: u32, next: u32) {
         let message = format!("the fence that begins here is not closed before the next one begins, in line {next}");
         self.findings
@@ -125,18 +151,14 @@ impl PageReading<'_, '_> {
     }
 
     fn include(&mut self, name: &str, place: Place) {
-        let tree = &self.examined.release.tree;
+        let release = self.examined.release;
         let path = name.parse::<RepoPath>().ok();
-        if let Some(path) = path.as_ref().filter(|path| tree.exists(path)) {
-            self.read(path);
-            return;
-        }
-        // A part of a file is named by `FILE:SECTION`.
-        let part = name
-            .rsplit_once(':')
-            .and_then(|(file, _)| file.parse::<RepoPath>().ok());
-        if part.is_some_and(|path| tree.exists(&path)) {
-            return;
+        if let Some(include) = Include::read(name, release.tree.as_ref()) {
+            let text = self.examined.files.text(release, include.file.as_str());
+            if text.is_none_or(|text| include.lines(&text).is_some()) {
+                self.read(&include.file);
+                return;
+            }
         }
         let message = format!("the release has no `{name}` to include");
         let found = self.findings.add(&INCLUDE_MISSING, place, message);

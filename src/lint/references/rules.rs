@@ -43,9 +43,18 @@ rules! {
     /// A value is set that the chart does not read: helm takes it without a word and nothing changes.
     Degraded CHART_VALUE_UNKNOWN = "chart-value-unknown";
 
+    /// The guide applies the CRDs of another release, which lack a kind that the endpoint picker of this one watches: it
+    /// never becomes ready. What each release's endpoint picker watches is data of its layout.
+    Break BUNDLE_LACKS_KIND = "guide-crds-lack-kind";
+
     /// A page includes a file that the release does not have. The site leaves it out without a word (the Snippets
     /// extension does not check paths), so the published page lacks what it should hold.
     Degraded INCLUDE_MISSING = "include-missing";
+
+    /// An included page begins with a byte order mark, and the line behind it with a tab, a heading, a fence or an include:
+    /// the site takes the line for text (the Snippets extension reads files as they are, `MkDocs` only its own pages
+    /// without the mark).
+    Break BYTE_ORDER_MARK = "byte-order-mark";
 
     /// A set of tabs lacks the one of a variant or provider that another set of the same guide offers: its reader finds
     /// no command there.

@@ -22,9 +22,17 @@ rules! {
     /// A command holds a text in angle brackets that a reader must replace by hand; as it is, bash reads a redirection.
     Degraded PLACEHOLDER = "placeholder-in-command";
 
-    /// Blanks stand behind the backslash at the end of a line: the command ends there, and its next line is taken for
-    /// another.
+    /// A line of a command that is meant to go on ends without a backslash, or with blanks behind it: the command ends
+    /// there, and its next line is taken for another.
     Break CONTINUATION_BROKEN = "continuation-broken";
+
+    /// A here-document is never closed: its word stands on no line of its own, or not at the line's beginning. Bash takes
+    /// all that follows for its text.
+    Break DOCUMENT_OPEN = "here-document-never-ends";
+
+    /// A command names what does not exist: a verb or a flag of kubectl or helm with a letter wrong, a program that is a
+    /// name of Kubernetes (`$(NAME)`) in a text that bash reads, or a dash or a quote of print.
+    Break COMMAND_UNKNOWN = "command-unknown";
 
     /// An argument of a container holds quotes of its own around a value: no shell takes them away, and the program
     /// gets them as a part of the value.

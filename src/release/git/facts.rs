@@ -4,7 +4,7 @@
 //! own that names programs to run. Git itself refuses a checkout that belongs to somebody else; that refusal is kept, and
 //! said.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use crate::{
     host::{Call, Ended, Host, in_words},
@@ -212,6 +212,16 @@ impl<'a> Checkout<'a> {
         }
         facts.changed_files = self.changed_files().await;
         facts
+    }
+
+    /// The paths of all files of a tag; `None` where the checkout has no such tag.
+    pub(in crate::release) async fn files(&self, tag: &Tag) -> Option<BTreeSet<String>> {
+        let name = format!("refs/tags/{tag}");
+        self.references.iter().find(|reference| reference.name == name)?;
+        let ended = self.ask(&["ls-tree", "-r", "-z", "--name-only", &name]).await.ok()?;
+        let text = String::from_utf8_lossy(&ended.stdout);
+        let files = text.split('\0').filter(|path| !path.is_empty());
+        ended.status.success().then(|| files.map(str::to_owned).collect())
     }
 
     async fn tag_object(&self, tag: &Tag) -> Option<TagObject> {

@@ -9,6 +9,8 @@ use std::{
 
 use quickproof::{
     host::Host,
+    lint::{self, Rendered, Severity},
+    plan::{self, Options},
     release::{OnBranch, Release, ReleaseError, Source, Tag, TagKind},
 };
 use rstest::rstest;
@@ -229,6 +231,58 @@ async fn files_that_name_another_tag_do_not_outweigh_git() {
     copy(Path::new(MINI), &plain);
     let refused = open(&plain, Some("v1.6.7")).await.unwrap_err();
     assert!(matches!(refused, ReleaseError::OtherRelease { .. }), "{refused}");
+}
+
+#[rstest]
+#[case::that_the_checkout_has("v1.4.9", Some(("guide-reference-missing", "guide-file-missing")))]
+#[case::that_it_has_not("v1.4.8", None)]
+#[tokio::test]
+async fn what_another_tag_lacks_is_known_from_a_checkout_that_has_the_tag(
+    #[case] other: &str,
+    #[case] known: Option<(&str, &str)>,
+) {
+    let root = tempfile::tempdir().unwrap();
+    let directory = checkout(root.path());
+    let file = directory.join("config/manifests/model/sim.yaml");
+    let (text, guide) = (fs::read(&file).unwrap(), directory.join("site-src/guides/index.md"));
+    fs::remove_file(&file).unwrap();
+    git(&directory, &["commit", "--quiet", "--all", "--message=three"]);
+    git(&directory, &["tag", "v1.4.9"]);
+    fs::write(&file, text).unwrap();
+    let address = "refs/tags/${RELEASE}/config/manifests/model/sim.yaml";
+    let page = fs::read_to_string(&guide).unwrap();
+    assert!(page.contains(address));
+    fs::write(&guide, page.replace(address, &address.replace("${RELEASE}", other))).unwrap();
+    git(&directory, &["add", "."]);
+    git(&directory, &["commit", "--quiet", "--message=four"]);
+    git(&directory, &["tag", "v1.5.0"]);
+    let release = open(&directory, Some("v1.5.0")).await.unwrap();
+
+    let options = Options {
+        variant: "sim".into(),
+        provider: "istio".into(),
+        ..Options::default()
+    };
+    let plan = plan::draw(&release, &options).unwrap();
+    let names_it = |step: &&plan::Step| step.command.contains(other);
+    let fault = plan.steps.iter().find(names_it).unwrap().known.as_ref().unwrap();
+    let code = known.map_or("guide-reference-elsewhere", |(code, _)| code);
+    assert_eq!(fault.cause.code.to_string(), code);
+
+    let layout = release.layout(None).unwrap();
+    let combinations = lint::draw(&release, &layout).unwrap();
+    let findings = lint::examine(&release, &layout, &combinations, &Rendered::new());
+    let at_it = |found: &&lint::Diagnostic| found.place.file.ends_with("index.md") && found.place.line == 38;
+    let found: Vec<(&str, Severity)> = findings
+        .diagnostics
+        .iter()
+        .filter(at_it)
+        .map(|found| (found.code, found.severity))
+        .collect();
+    let wanted = known.map_or(("guide-reference-other-tag", Severity::Drift), |(_, code)| {
+        (code, Severity::Break)
+    });
+    assert_eq!(found, [wanted]);
 }
 
 #[tokio::test]
