@@ -17,6 +17,7 @@ use super::{
 use crate::{
     host::{Call, Host, files, in_words},
     record::Events,
+    redact::cut,
 };
 
 /// The path of a program: the one on PATH where its version will do, else one that is compiled now or was before.
@@ -132,14 +133,7 @@ async fn will_do(host: &Host, path: &Path, found: &FoundOnPath) -> Result<(), St
     let said = host.run_ok(&call).await.map_err(|error| in_words(&error))?.text();
     match version_in(&said) {
         Some(version) if found.accept.0.matches(&version) => Ok(()),
-        _ => Err(said
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .chars()
-            .take(80)
-            .collect()),
+        _ => Err(cut(said.lines().next().unwrap_or_default().trim(), 80)),
     }
 }
 

@@ -322,7 +322,7 @@ impl Layout {
                 let of_releases = layouts.iter().filter(|layout| layout.from.is_some());
                 let known: BTreeSet<String> = of_releases.map(|layout| format!("`{}`", layout.repository)).collect();
                 return ReleaseError::NoLayoutOf {
-                    repository: repository.chars().take(80).collect(),
+                    repository: cut(repository, 80),
                     known: known.into_iter().collect::<Vec<_>>().join(", "),
                 };
             }

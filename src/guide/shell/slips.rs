@@ -5,7 +5,13 @@
 //! writer had in mind.
 
 use super::{Body, Command, ShellWord};
-use crate::verdict::{CauseCode, Fault};
+use crate::{
+    redact::cut,
+    verdict::{CauseCode, Fault},
+};
+
+/// The most characters of a command that is shown.
+const MOST_SHOWN: usize = 80;
 
 /// A slip of the pen in a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +58,10 @@ impl Slip {
             ),
             SlipKind::BackslashMissing { next } => Fault::new(
                 format!("line {line} goes on in the next one"),
-                format!("line {line} ends without a backslash, so bash takes `{next}` for a command of its own"),
+                format!(
+                    "line {line} ends without a backslash, so bash takes `{}` for a command of its own",
+                    cut(next, MOST_SHOWN)
+                ),
                 CauseCode::GuideCommandCutShort,
             ),
             SlipKind::DocumentNeverEnds { word, nearly } => {
