@@ -7,6 +7,8 @@ use std::{path::PathBuf, time::Duration};
 use kube::Client;
 
 pub mod address;
+mod answerer;
+mod bounded;
 mod calls;
 pub mod capacity;
 pub(crate) mod configuration;
@@ -19,6 +21,7 @@ pub mod inventory;
 mod kind;
 mod kubeconfig;
 pub(crate) mod mark;
+mod plugin;
 pub(crate) mod programs;
 pub(crate) mod ready;
 pub(crate) mod reap;
@@ -30,6 +33,7 @@ pub(crate) mod watching;
 
 pub use capacity::{Capacity, capacity};
 pub(crate) use error::ClusterError;
+pub(crate) use existing::OPENING_LIMIT;
 pub use existing::{ExistingCluster, open};
 pub use kind::{Listed, cluster_name, create, delete, list};
 pub use ready::dns_ready;

@@ -17,7 +17,7 @@ use crate::{
         ClusterError,
         inventory::{Inventory, Reach},
         programs::Programs,
-        resources::Resources,
+        resources::{AWAY_LIMIT, Resources},
         watching::Watches,
     },
     guide::Variables,
@@ -73,6 +73,13 @@ pub(crate) struct Site {
     pub(crate) step_limit: Duration,
     /// A directory for charts and other files of this run; removed with it.
     pub(crate) scratch: PathBuf,
+}
+
+impl Site {
+    /// How long the API server may be away while one thing is asked: no longer than a step may take.
+    pub(crate) fn away_limit(&self) -> Duration {
+        AWAY_LIMIT.min(self.step_limit)
+    }
 }
 
 /// What the plan left running so far.

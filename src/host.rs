@@ -38,6 +38,9 @@ pub struct Host {
     redactor: Redactor,
     /// Whether the credentials are known that programs read from files.
     programs_have_credentials: Arc<Once>,
+    /// In place of the machine's own.
+    #[cfg(test)]
+    network: Option<fake::Network>,
 }
 
 /// A child process to run: program, arguments, and what it is given.
@@ -49,7 +52,11 @@ pub(crate) struct Call {
     variables: Vec<(String, String)>,
     input: Option<Vec<u8>>,
     time_limit: Option<Duration>,
+    most_output: Option<usize>,
 }
+
+/// The most that a child may write to standard output, and to standard error, where its call says nothing else.
+const MOST_OUTPUT: usize = 64 << 20;
 
 /// How a child process ended, whatever its exit status.
 #[derive(Debug, Clone)]
@@ -88,6 +95,14 @@ pub enum HostError {
         command: String,
         /// The limit.
         seconds: u64,
+    },
+    /// The program wrote more than it may, and was ended.
+    #[error("`{command}` wrote more than {mebibytes} MiB and was ended")]
+    TooMuchOutput {
+        /// The command line.
+        command: String,
+        /// The limit.
+        mebibytes: usize,
     },
     /// The program ended with a failure.
     #[error("`{command}` failed ({status}): {said}")]
@@ -152,6 +167,13 @@ impl Call {
         self
     }
 
+    /// Ends it where it writes more than so many bytes to standard output, or to standard error.
+    #[must_use]
+    pub(crate) fn most_output(mut self, bytes: usize) -> Self {
+        self.most_output = Some(bytes);
+        self
+    }
+
     /// The command line, for a person to read; not quoted for a shell.
     pub(crate) fn line(&self) -> String {
         let mut line = self.program.clone();
@@ -211,6 +233,8 @@ impl Host {
             variables: Arc::new(variables),
             redactor,
             programs_have_credentials: Arc::new(Once::new()),
+            #[cfg(test)]
+            network: None,
         }
     }
 
@@ -352,6 +376,7 @@ impl Host {
         }
         let mut child = command.spawn().map_err(start)?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let most = call.most_output.unwrap_or(MOST_OUTPUT);
         let talk = async {
             let write = async {
                 if let (Some(mut stdin), Some(input)) = (stdin, &call.input) {
@@ -359,31 +384,44 @@ impl Host {
                     let _ = stdin.write_all(input).await;
                 }
             };
+            let within = |bytes: Vec<u8>| {
+                let fits = (bytes.len() <= most).then_some(bytes);
+                fits.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::FileTooLarge))
+            };
+            // One byte more than it may write shows that it does.
+            let read = most as u64 + 1;
             let read_out = async {
                 let mut bytes = Vec::new();
-                if let Some(mut stdout) = stdout {
-                    stdout.read_to_end(&mut bytes).await?;
+                if let Some(stdout) = stdout {
+                    stdout.take(read).read_to_end(&mut bytes).await?;
                 }
-                Ok::<_, std::io::Error>(bytes)
+                within(bytes)
             };
             let read_err = async {
                 let mut bytes = Vec::new();
                 if let Some(stderr) = stderr {
-                    let mut lines = BufReader::new(stderr);
+                    let mut lines = BufReader::new(stderr).take(read);
                     let mut line = Vec::new();
                     while lines.read_until(b'\n', &mut line).await? > 0 {
                         on_line(String::from_utf8_lossy(&line).trim_end());
                         bytes.append(&mut line);
                     }
                 }
-                Ok::<_, std::io::Error>(bytes)
+                within(bytes)
             };
-            let ((), stdout, stderr, status) = tokio::join!(write, read_out, read_err, child.wait());
-            Ok::<_, std::io::Error>(Ended {
-                status: status?,
-                stdout: stdout?,
-                stderr: stderr?,
-            })
+            let write = async {
+                write.await;
+                Ok(())
+            };
+            let ((), stdout, stderr, status) = tokio::try_join!(write, read_out, read_err, child.wait())?;
+            Ok::<_, std::io::Error>(Ended { status, stdout, stderr })
+        };
+        let start = |source: std::io::Error| match source.kind() {
+            std::io::ErrorKind::FileTooLarge => HostError::TooMuchOutput {
+                command: call.line(),
+                mebibytes: most >> 20,
+            },
+            _ => start(source),
         };
         let ended = match call.time_limit {
             None => talk.await.map_err(start),
@@ -483,6 +521,18 @@ pub(crate) mod tests {
         let host = Host::real();
         let call = Call::new("sleep").arg("600").time_limit(Duration::from_millis(20));
         assert!(matches!(host.run(&call).await, Err(HostError::TimeLimit { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_child_that_writes_without_end_is_ended() {
+        for line in ["exec yes", "exec yes >&2", "exec tr '\\0' x </dev/zero >&2"] {
+            let call = Call::new("sh").args(["-c", line]).most_output(1 << 20);
+            let ended = Host::real().run(&call).await;
+            assert!(
+                matches!(ended, Err(HostError::TooMuchOutput { mebibytes: 1, .. })),
+                "{line}: {ended:?}"
+            );
+        }
     }
 
     #[tokio::test]

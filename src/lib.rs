@@ -23,3 +23,7 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod verdict;
+
+#[cfg(test)]
+#[path = "../tests/it/api/server.rs"]
+mod api_server;

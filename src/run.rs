@@ -48,6 +48,9 @@ mod teardown;
 mod telling;
 mod workloads;
 
+#[cfg(test)]
+mod moods;
+
 use context::Context;
 use endpoint::{EndpointError, EndpointOrder, EndpointRun};
 pub(crate) use published::draw_whole;

@@ -2,13 +2,16 @@
 //!
 //! It speaks of requests, as the scheduler does, not of use.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::{Api, api::ListParams};
 
-use super::{Cluster, ClusterError};
+use super::{Cluster, ClusterError, resources::by_pages};
 use crate::manifest::{amounts, is_gpu, requested};
+
+/// How long the API server may be away for each page of nodes and pods: no run hangs on what they say.
+const ASKED_FOR: Duration = Duration::from_secs(10);
 
 /// What is still free in a cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,32 +54,68 @@ impl Capacity {
     }
 }
 
-/// Asks the cluster what it can still hold.
+/// Asks the cluster what it can still hold. Of its nodes and pods, of which it may have ten thousands, no more is kept than
+/// what they offer and ask for.
 ///
 /// # Errors
 /// Nodes or pods cannot be listed.
 pub async fn capacity(cluster: &Cluster) -> Result<Capacity, ClusterError> {
-    let everything = ListParams::default();
+    let (nodes, pods) = (
+        &Api::<Node>::all(cluster.client.clone()),
+        &Api::<Pod>::all(cluster.client.clone()),
+    );
+    let failed = |object: &'static str| move |trouble| ClusterError::trouble(object, &trouble);
+    let mut offered = Vec::new();
+    let page = async |wanted: ListParams| nodes.list(&wanted).await;
+    let each = |nodes: Vec<Node>| offered.extend(nodes.iter().filter(|node| takes_pods(node)).map(Offered::by));
+    by_pages(ASKED_FOR, ListParams::default(), page, each)
+        .await
+        .map_err(failed("nodes"))?;
     let running = ListParams::default().fields("status.phase!=Succeeded,status.phase!=Failed");
-    let nodes = Api::<Node>::all(cluster.client.clone());
-    let pods = Api::<Pod>::all(cluster.client.clone());
-    let (nodes, pods) = tokio::try_join!(
-        async {
-            let nodes = nodes.list(&everything).await;
-            nodes.map_err(|source| ClusterError::api("nodes", source))
-        },
-        async {
-            let pods = pods.list(&running).await;
-            pods.map_err(|source| ClusterError::api("pods of all namespaces", source))
-        },
-    )?;
-    Ok(free(&nodes.items, &pods.items))
+    let page = async |wanted: ListParams| pods.list(&wanted).await;
+    let each = |pods: Vec<Pod>| pods.iter().for_each(|pod| take_from(&mut offered, pod));
+    by_pages(ASKED_FOR, running, page, each)
+        .await
+        .map_err(failed("pods of all namespaces"))?;
+    Ok(left_of(offered))
 }
 
-fn free(nodes: &[Node], pods: &[Pod]) -> Capacity {
-    let nodes = nodes.iter().filter(|node| takes_pods(node));
+/// A node, and what of it is still free.
+struct Offered {
+    name: String,
+    architecture: String,
+    free: BTreeMap<String, u64>,
+}
+
+impl Offered {
+    /// What a node offers, before any pod takes of it.
+    fn by(node: &Node) -> Self {
+        let status = node.status.clone().unwrap_or_default();
+        Self {
+            name: node.metadata.name.clone().unwrap_or_default(),
+            free: amounts(status.allocatable.as_ref()),
+            architecture: status.node_info.map(|info| info.architecture).unwrap_or_default(),
+        }
+    }
+}
+
+/// Takes what a pod asks for from the node it is on.
+fn take_from(offered: &mut [Offered], pod: &Pod) {
+    let Some(spec) = &pod.spec else { return };
+    let its = offered
+        .iter_mut()
+        .find(|node| spec.node_name.as_ref() == Some(&node.name));
+    let Some(node) = its else { return };
+    for (resource, amount) in requested(spec) {
+        if let Some(left) = node.free.get_mut(&resource) {
+            *left = left.saturating_sub(amount);
+        }
+    }
+}
+
+fn left_of(offered: Vec<Offered>) -> Capacity {
     Capacity {
-        nodes: nodes.map(|node| free_on(node, pods)).collect(),
+        nodes: offered.into_iter().map(free_on).collect(),
     }
 }
 
@@ -90,25 +129,19 @@ fn takes_pods(node: &Node) -> bool {
     ready && !cordoned
 }
 
-fn free_on(node: &Node, pods: &[Pod]) -> NodeCapacity {
-    let name = node.metadata.name.clone().unwrap_or_default();
-    let status = node.status.clone().unwrap_or_default();
-    let mut free = amounts(status.allocatable.as_ref());
-    let here = pods.iter().filter_map(|pod| pod.spec.as_ref());
-    for spec in here.filter(|spec| spec.node_name.as_deref() == Some(name.as_str())) {
-        for (resource, amount) in requested(spec) {
-            if let Some(left) = free.get_mut(&resource) {
-                *left = left.saturating_sub(amount);
-            }
-        }
-    }
+fn free_on(node: Offered) -> NodeCapacity {
+    let Offered {
+        name,
+        architecture,
+        free,
+    } = node;
     let whole = |resource: &str| free.get(resource).copied().unwrap_or(0) / 1000;
     let mut gpus = BTreeMap::new();
     for resource in free.keys().filter(|resource| is_gpu(resource)) {
         gpus.insert(resource.clone(), whole(resource));
     }
     NodeCapacity {
-        architecture: status.node_info.map(|info| info.architecture).unwrap_or_default(),
+        architecture,
         cpu_millis: free.get("cpu").copied().unwrap_or(0),
         memory_bytes: whole("memory"),
         pods: whole("pods"),
@@ -123,6 +156,15 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+
+    fn free(nodes: &[Node], pods: &[Pod]) -> Capacity {
+        let nodes = nodes.iter().filter(|node| takes_pods(node));
+        let mut offered: Vec<Offered> = nodes.map(Offered::by).collect();
+        for pod in pods {
+            take_from(&mut offered, pod);
+        }
+        left_of(offered)
+    }
 
     fn pod(spec: &Value) -> Pod {
         serde_json::from_value(json!({"metadata": {}, "spec": spec})).unwrap()

@@ -21,9 +21,10 @@ use tower::{
     util::{MapErrLayer, option_layer},
 };
 
-use super::{ClusterError, calls::Logged};
+use super::{ClusterError, bounded};
 use crate::{
     host::in_words,
+    record::Events,
     redact::{Redactor, is_secret_name},
 };
 
@@ -62,7 +63,12 @@ pub(super) fn learn(config: &Kubeconfig, redactor: &Redactor) {
 }
 
 /// A client whose credentials the redactor learns with each request, also those that a program or a file gives anew.
-pub(super) fn client(config: Config, context: &str, redactor: &Redactor) -> Result<Client, ClusterError> {
+pub(super) fn client(
+    config: Config,
+    context: &str,
+    redactor: &Redactor,
+    events: &Events,
+) -> Result<Client, ClusterError> {
     let unusable = |source: kube::Error| match &source {
         kube::Error::Auth(error) => ClusterError::Credentials {
             context: context.to_owned(),
@@ -91,16 +97,15 @@ pub(super) fn client(config: Config, context: &str, redactor: &Redactor) -> Resu
         async move { bare.send(request).await.map_err(BoxError::from) }
     });
     let redactor = redactor.clone();
-    let client = ClientBuilder::new(send, namespace)
+    let builder = ClientBuilder::new(send, namespace)
         .with_layer(&layer_fn(move |service| Learned {
             service,
             redactor: redactor.clone(),
             last: Arc::default(),
         }))
         .with_layer(&option_layer(credentials))
-        .with_layer(&MapErrLayer::new(without_output))
-        .with_layer(&layer_fn(Logged));
-    Ok(client.build())
+        .with_layer(&MapErrLayer::new(without_output));
+    Ok(bounded::client(builder, events))
 }
 
 /// The error of a service, without what a program printed that was to give credentials.

@@ -2,7 +2,11 @@
 
 use std::{error::Error, io, path::PathBuf};
 
-use crate::host::HostError;
+use super::{
+    plugin::PluginError,
+    resources::{Trouble, trouble},
+};
+use crate::{host::HostError, verdict::CauseCode};
 
 /// Why there is no cluster, or why it did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +70,12 @@ pub enum ClusterError {
         /// Why. Nothing of what a program printed, which may be a secret.
         what: String,
     },
+    /// The program that a kubeconfig names for credentials gives none.
+    #[error(transparent)]
+    Plugin {
+        /// Why.
+        source: PluginError,
+    },
     /// There is no kubeconfig file.
     #[error("no kubeconfig at `{}`; name one with `--kubeconfig FILE`", path.display())]
     KubeconfigMissing {
@@ -94,6 +104,16 @@ pub enum ClusterError {
         /// Why.
         #[source]
         source: Box<kube::Error>,
+    },
+    /// The API server did not do what was asked, however often it was asked.
+    #[error("{object}: {what}")]
+    Trouble {
+        /// What was asked for.
+        object: String,
+        /// What that means.
+        cause: CauseCode,
+        /// What was seen.
+        what: String,
     },
     /// An address cannot be given to a Service.
     #[error("no address for Service `{service}`: {why}")]
@@ -129,6 +149,30 @@ pub enum ClusterError {
 }
 
 impl ClusterError {
+    /// What this means where a cluster that is there cannot be used.
+    pub(crate) fn cause(&self) -> CauseCode {
+        match self {
+            Self::Trouble { cause, .. } => *cause,
+            Self::Api { source, .. } => trouble(source).code(),
+            Self::Credentials { .. }
+            | Self::File { .. }
+            | Self::Kubeconfig { .. }
+            | Self::Plugin { .. }
+            | Self::KubeconfigMissing { .. }
+            | Self::Unnamed { .. }
+            | Self::Unknown { .. } => CauseCode::KubeconfigUnusable,
+            _ => CauseCode::ApiServerAway,
+        }
+    }
+
+    pub(crate) fn trouble(object: impl Into<String>, trouble: &Trouble) -> Self {
+        Self::Trouble {
+            object: object.into(),
+            cause: trouble.code(),
+            what: trouble.to_string(),
+        }
+    }
+
     pub(crate) fn api(object: impl Into<String>, source: kube::Error) -> Self {
         Self::Api {
             object: object.into(),

@@ -1,11 +1,14 @@
 //! Clusters that are already there: they are used only when named.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use kube::config::Kubeconfig;
 
-use super::{Cluster, ClusterError, Origin, kubeconfig};
-use crate::host::Host;
+use super::{Cluster, ClusterError, Origin, kubeconfig, resources::persistently};
+use crate::{host::Host, record::Events};
+
+/// How long the API server of a cluster that is named gets to answer for the first time.
+pub(crate) const OPENING_LIMIT: Duration = Duration::from_secs(15);
 
 /// Which existing cluster is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,14 +29,20 @@ impl From<&str> for ExistingCluster {
     }
 }
 
-/// Opens a cluster that is there already and checks that its API server answers.
+/// Opens a cluster that is there already and checks that its API server answers, for `limit` at most.
 ///
 /// The kubeconfig is `kubeconfig`, else the files of `$KUBECONFIG`, else `~/.kube/config`; a cluster of our own that was
 /// kept is found by its name without any of them.
 ///
 /// # Errors
 /// No cluster or an unknown one was named, the kubeconfig cannot be used, or the API server does not answer.
-pub async fn open(host: &Host, which: &ExistingCluster, kubeconfig: Option<&Path>) -> Result<Cluster, ClusterError> {
+pub async fn open(
+    host: &Host,
+    which: &ExistingCluster,
+    kubeconfig: Option<&Path>,
+    limit: Duration,
+    events: &Events,
+) -> Result<Cluster, ClusterError> {
     let (path, config) = match (which, kubeconfig) {
         (ExistingCluster::Named(name), None) if kubeconfig::path_of(host, name).is_file() => {
             let path = kubeconfig::path_of(host, name);
@@ -43,11 +52,10 @@ pub async fn open(host: &Host, which: &ExistingCluster, kubeconfig: Option<&Path
         _ => kubeconfig::read_all(host, kubeconfig)?,
     };
     let context = choose(&config, which)?;
-    let client = kubeconfig::connect(host, &path, config, &context).await?;
-    client
-        .apiserver_version()
+    let client = kubeconfig::connect(host, &path, config, &context, events).await?;
+    persistently(limit, || client.apiserver_version())
         .await
-        .map_err(|source| ClusterError::api(format!("context `{context}`"), source))?;
+        .map_err(|trouble| ClusterError::trouble(format!("context `{context}`"), &trouble))?;
     let name = match which {
         // A kept cluster of ours goes by kind's name for it, as it did when it was made.
         ExistingCluster::Named(name) if kubeconfig::path_of(host, name) == path => name.clone(),

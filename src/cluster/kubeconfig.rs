@@ -1,6 +1,7 @@
 //! Kubeconfig files: ours, one a cluster, and those that a person works with. How a client is made of one.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -10,8 +11,8 @@ use kube::{
     config::{Config, KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 
-use super::{ClusterError, credentials};
-use crate::host::Host;
+use super::{ClusterError, credentials, plugin};
+use crate::{host::Host, record::Events};
 
 /// Where the kubeconfig of a cluster of ours is, by kind's name for it.
 pub(super) fn path_of(host: &Host, name: &str) -> PathBuf {
@@ -26,7 +27,11 @@ pub(super) async fn connect(
     path: &Path,
     config: Kubeconfig,
     context: &str,
+    events: &Events,
 ) -> Result<Client, ClusterError> {
+    for file in files_of(&config, context) {
+        regular(Path::new(file))?;
+    }
     credentials::learn(&config, host.redactor());
     let options = KubeConfigOptions {
         context: Some(context.to_owned()),
@@ -35,22 +40,72 @@ pub(super) async fn connect(
     let mut config = Config::from_custom_kubeconfig(config, &options)
         .await
         .map_err(|error| unusable(path, &error))?;
+    let plugin = plugin::resolved(host, &mut config.auth_info).await;
+    let plugin = plugin.map_err(|source| ClusterError::Plugin { source })?;
     config.connect_timeout = Some(Duration::from_secs(10));
     // Above the 290 s after which the API server ends an idle watch by itself, so that a quiet watch is no error.
     config.read_timeout = Some(Duration::from_mins(5));
     // Without, the time a pooled connection sat idle counts, and the next request on it times out.
     config.reset_reader_on_write = true;
+    // kube would sleep as long as the server says, which may be for days. What is tried again is `persistently`'s affair.
+    config.default_retry = false;
     // A proxy of the environment is for the world outside, never for this machine.
     if matches!(config.cluster_url.host(), Some("127.0.0.1" | "localhost" | "[::1]")) {
         config.proxy_url = None;
     }
-    credentials::client(config, context, host.redactor())
+    #[cfg(test)]
+    if let Some(network) = host.network().cloned() {
+        let service = tower::service_fn(move |request| network.clone().send(request));
+        let builder = kube::client::ClientBuilder::new(service, "default");
+        return Ok(super::bounded::client(builder, events));
+    }
+    let client = credentials::client(config, context, host.redactor(), events)?;
+    Ok(match plugin {
+        Some(plugin) => plugin.authorizing(client),
+        None => client,
+    })
 }
 
+/// The files that a context leads to, which kube reads whole.
+fn files_of<'a>(config: &'a Kubeconfig, context: &str) -> Vec<&'a String> {
+    let named = config.contexts.iter().find(|named| named.name == context);
+    let context = named.and_then(|named| named.context.as_ref());
+    let cluster = context.and_then(|context| config.clusters.iter().find(|named| named.name == context.cluster));
+    let cluster = cluster.and_then(|named| named.cluster.as_ref());
+    let user = context.and_then(|context| {
+        let mut users = config.auth_infos.iter();
+        users.find(|named| Some(&named.name) == context.user.as_ref())
+    });
+    let user = user.and_then(|named| named.auth_info.as_ref());
+    let of_user = user.map(|user| [&user.client_certificate, &user.client_key, &user.token_file]);
+    let of_cluster = cluster.and_then(|cluster| cluster.certificate_authority.as_ref());
+    of_user.into_iter().flatten().flatten().chain(of_cluster).collect()
+}
+
+/// Says no to what is no file, such as a pipe, which would be waited for, and to one that is longer than any kubeconfig, key or
+/// token. That nothing is there, the reader says.
+fn regular(path: &Path) -> Result<(), ClusterError> {
+    let Ok(there) = path.metadata() else { return Ok(()) };
+    let kind = match (there.is_file(), there.len() <= FILE_BYTES) {
+        (true, true) => return Ok(()),
+        (false, _) => io::ErrorKind::InvalidInput,
+        (true, false) => io::ErrorKind::FileTooLarge,
+    };
+    Err(ClusterError::File {
+        path: path.to_owned(),
+        doing: "read",
+        source: kind.into(),
+    })
+}
+
+/// The longest kubeconfig, key, certificate or token that is read.
+const FILE_BYTES: u64 = 4 << 20;
+
 pub(super) fn read(path: &Path) -> Result<Kubeconfig, ClusterError> {
-    if !path.is_file() {
+    if !path.exists() {
         return Err(ClusterError::KubeconfigMissing { path: path.to_owned() });
     }
+    regular(path)?;
     Kubeconfig::read_from(path).map_err(|error| unusable(path, &error))
 }
 
@@ -101,6 +156,30 @@ mod tests {
         let said = format!("{error:?} {}", crate::host::in_words(&error));
         assert!(said.contains(place) && said.contains(file.to_str().unwrap()), "{said}");
         assert!(!said.contains("hunter2"), "{said}");
+    }
+
+    #[test]
+    fn what_is_no_file_or_too_long_is_not_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let long = directory.path().join("long");
+        std::fs::File::create(&long).unwrap().set_len(FILE_BYTES + 1).unwrap();
+        for path in [Path::new("/dev/zero"), directory.path(), &long] {
+            let refused = read(path).unwrap_err();
+            assert!(
+                matches!(&refused, ClusterError::File { path: named, .. } if named == path),
+                "{refused:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_files_that_a_context_leads_to_are_known() {
+        let text = "clusters: [{name: c, cluster: {certificate-authority: /ca}}, {name: d, cluster: {certificate-authority: /no}}]\n\
+            users: [{name: u, user: {client-certificate: /crt, client-key: /key, tokenFile: /token}}]\n\
+            contexts: [{name: x, context: {cluster: c, user: u}}, {name: y, context: {cluster: d}}]\n";
+        let config = Kubeconfig::from_yaml(text).unwrap();
+        assert_eq!(files_of(&config, "x"), ["/crt", "/key", "/token", "/ca"]);
+        assert_eq!(files_of(&config, "y"), ["/no"]);
     }
 
     #[test]

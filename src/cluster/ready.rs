@@ -61,7 +61,8 @@ where
     let seen = match until_object(api, name, LIMIT, question, on_change).await {
         Ok(()) => return Ok(()),
         Err(WaitError::Never(refused)) => return Err(ClusterError::api(name, refused)),
-        Err(WaitError::TimedOut { seen, .. } | WaitError::ApiServerAway { trouble: seen }) => seen,
+        Err(WaitError::TimedOut { seen, .. }) => seen,
+        Err(WaitError::ApiServerAway { trouble }) => trouble.to_string(),
     };
     Err(ClusterError::NotReady {
         cluster: cluster.to_owned(),

@@ -1,17 +1,18 @@
 //! Which resources the cluster serves, and errors of its API server told apart by type and code.
 
-use std::{collections::HashMap, fmt, time::Duration};
+use std::{collections::HashMap, error, fmt, io, time::Duration};
 
 use kube::{
     Api, Client, Error,
-    api::{ApiResource, DynamicObject, GroupVersionKind},
+    api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, ObjectList},
     discovery::{self, Discovery, Scope},
 };
 use tokio::{sync::Mutex, time::Instant};
 
+use super::{answerer::NoAnswer, watching::Placement};
 use crate::{
-    cluster::watching::Placement,
     host::{Pauses, in_words, retry},
+    verdict::{Cause, CauseCode},
 };
 
 /// A resource and where its objects live.
@@ -39,18 +40,60 @@ pub(crate) enum Trouble {
         /// Its message.
         message: String,
     },
-    /// The API server is away or overloaded; the same call may go through later.
+    /// The API server is away or overloaded, or something else answers in its place; the same call may go through later.
     Away {
+        /// What that is.
+        cause: CauseCode,
         /// What was seen.
         what: String,
+        /// The pause that is asked for before it is tried again.
+        retry_after: Option<Duration>,
     },
+}
+
+impl Trouble {
+    /// An outage of this kind, as it was seen.
+    pub(crate) fn away(cause: CauseCode, what: impl Into<String>) -> Self {
+        Self::Away {
+            cause,
+            what: what.into(),
+            retry_after: None,
+        }
+    }
+
+    /// What it means where nothing of the release was asked for, so that the release is not to blame.
+    pub(crate) fn code(&self) -> CauseCode {
+        match self {
+            Self::Refused { code: 401 | 403, .. } => CauseCode::ObjectForbidden,
+            Self::Refused { .. } => CauseCode::ApiServerAway,
+            Self::Away { cause, .. } => *cause,
+        }
+    }
+
+    /// The same, with what was seen.
+    pub(crate) fn cause(&self) -> Cause {
+        Cause::new(self.code()).because(self.to_string())
+    }
 }
 
 impl fmt::Display for Trouble {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused { code, message } => write!(formatter, "the API server answers {code}: {message}"),
-            Self::Away { what } => write!(formatter, "the API server is away: {what}"),
+            Self::Away {
+                what,
+                retry_after: None,
+                ..
+            } => write!(formatter, "the API server is away: {what}"),
+            Self::Away {
+                what,
+                retry_after: Some(pause),
+                ..
+            } => write!(
+                formatter,
+                "the API server is away: {what}; it asks for a pause of {} s",
+                pause.as_secs()
+            ),
         }
     }
 }
@@ -60,27 +103,85 @@ impl Trouble {
     fn is_away(&self) -> bool {
         matches!(self, Self::Away { .. })
     }
+
+    /// The pause that is asked for before the same call is made again.
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Away { retry_after, .. } => *retry_after,
+            Self::Refused { .. } => None,
+        }
+    }
 }
 
-/// Tells refusals from outages.
+/// The codes with which the API server says no to what was asked: to the object, or to who asks. By every other it speaks
+/// of itself, or of how it was asked.
+const REFUSALS: [u16; 7] = [400, 401, 403, 404, 409, 413, 422];
+
+/// Tells refusals from outages. That an answer is the API server's own was seen before ([`super::bounded`]).
 pub(crate) fn trouble(error: &Error) -> Trouble {
+    let (cause, what) = match error {
+        Error::Api(status) if REFUSALS.contains(&status.code) => {
+            return Trouble::Refused {
+                code: status.code,
+                message: status.message.clone(),
+            };
+        }
+        Error::BuildRequest(error) => {
+            return Trouble::Refused {
+                code: 0,
+                message: error.to_string(),
+            };
+        }
+        Error::Api(status) => (CauseCode::ApiServerAway, format!("{} {}", status.code, status.message)),
+        // What was wrong with it may quote it.
+        Error::SerdeError(_) | Error::FromUtf8(_) => (
+            CauseCode::NotTheApiServer,
+            "an answer that is not of the kind that was asked for".to_owned(),
+        ),
+        other => (cause_of(other), in_words(other)),
+    };
+    Trouble::Away {
+        cause,
+        what,
+        retry_after: retry_after(error),
+    }
+}
+
+/// What a failed call is due to.
+pub(crate) fn cause_of(error: &(dyn error::Error + 'static)) -> CauseCode {
+    /// Of the whole machine, and of this process. Source: errno(3).
+    const NO_DESCRIPTOR: [i32; 2] = [23, 24];
+    if let Some(none) = error.downcast_ref::<NoAnswer>() {
+        return match none {
+            NoAnswer::Foreign { .. } | NoAnswer::Short => CauseCode::NotTheApiServer,
+            NoAnswer::TooLong { .. } => CauseCode::ApiAnswerTooLong,
+            NoAnswer::TooSlow { .. } => CauseCode::ApiServerAway,
+        };
+    }
+    if let Some(error) = error.downcast_ref::<io::Error>() {
+        if error.raw_os_error().is_some_and(|code| NO_DESCRIPTOR.contains(&code)) {
+            return CauseCode::TooManyOpenFiles;
+        }
+        // An error that was wrapped is no source of its wrapping.
+        if let Some(wrapped) = error.get_ref() {
+            return cause_of(wrapped);
+        }
+    }
+    error.source().map_or(CauseCode::ApiServerAway, cause_of)
+}
+
+/// The pause that the API server asks for, or what answers in its place.
+fn retry_after(error: &Error) -> Option<Duration> {
     match error {
-        Error::Api(status) if status.code != 429 && status.code < 500 => Trouble::Refused {
-            code: status.code,
-            message: status.message.clone(),
+        Error::Api(status) => {
+            let seconds = status.details.as_ref()?.retry_after_seconds;
+            (seconds > 0).then(|| Duration::from_secs(seconds.into()))
+        }
+        Error::Service(error) => match error.downcast_ref()? {
+            NoAnswer::Foreign { retry_after, .. } => *retry_after,
+            _ => None,
         },
-        Error::SerdeError(error) => Trouble::Refused {
-            code: 0,
-            message: format!("the answer cannot be read: {error}"),
-        },
-        Error::BuildRequest(error) => Trouble::Refused {
-            code: 0,
-            message: error.to_string(),
-        },
-        Error::Api(status) => Trouble::Away {
-            what: format!("{} {}", status.code, status.message),
-        },
-        other => Trouble::Away { what: in_words(other) },
+        _ => None,
     }
 }
 
@@ -93,7 +194,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long the API server may be away before a step of a run gives up.
 pub(crate) const AWAY_LIMIT: Duration = Duration::from_secs(90);
 
-/// Calls the API server again while it is away, for `limit` at most. Only outages are retried.
+/// Calls the API server again while it is away, for `limit` at most. Only outages are retried, after a pause that is as long as
+/// the API server asks for; where that would be over the limit, it is not waited for.
 ///
 /// # Errors
 /// The last trouble.
@@ -108,15 +210,47 @@ where
         async move {
             match answering.await {
                 Ok(answer) => answer.map_err(|error| trouble(&error)),
-                Err(_) => Err(Trouble::Away {
-                    what: format!("no answer within {} s", remaining.as_secs()),
-                }),
+                Err(_) => Err(Trouble::away(
+                    CauseCode::ApiServerAway,
+                    format!("no answer within {} s", remaining.as_secs()),
+                )),
             }
         }
     };
-    let in_time = |pause: &Duration| began.elapsed() + *pause < limit;
-    let pauses = Pauses::doubling(FIRST_PAUSE, LONGEST_PAUSE).take_while(in_time);
-    retry(pauses, once, Trouble::is_away, |_| ()).await
+    let mut pauses = Pauses::doubling(FIRST_PAUSE, LONGEST_PAUSE);
+    let pause = |trouble: &Trouble| {
+        let pause = pauses.next()?.max(trouble.retry_after().unwrap_or_default());
+        (began.elapsed().saturating_add(pause) < limit).then_some(pause)
+    };
+    retry(pause, once, Trouble::is_away, |_| ()).await
+}
+
+/// How many objects are asked for at once. A pod has up to 30 KB, so that a page is well below what is read of an answer.
+const PAGE: u32 = 500;
+
+/// Lists objects page by page, however many there are: `each` has them and forgets them. `limit` is how long the API server
+/// may be away for one page.
+///
+/// # Errors
+/// The last trouble; `each` may have had some pages.
+pub(crate) async fn by_pages<K: Clone, F>(
+    limit: Duration,
+    mut wanted: ListParams,
+    page: impl Fn(ListParams) -> F,
+    mut each: impl FnMut(Vec<K>),
+) -> Result<(), Trouble>
+where
+    F: Future<Output = Result<ObjectList<K>, Error>>,
+{
+    wanted = wanted.limit(PAGE);
+    loop {
+        let had = persistently(limit, || page(wanted.clone())).await?;
+        each(had.items);
+        match had.metadata.continue_.filter(|more| !more.is_empty()) {
+            Some(more) if wanted.continue_token.as_ref() != Some(&more) => wanted.continue_token = Some(more),
+            _ => return Ok(()),
+        }
+    }
 }
 
 /// The API of a resource. One that lives in namespaces is looked for in this one, or in all where there is none.
@@ -153,10 +287,24 @@ impl Resources {
             },
             Err(Error::Discovery(_)) => return Ok(None),
             Err(Error::Api(status)) if status.code == 404 => return Ok(None),
+            // To a group that it does not serve, the API server answers as any web server would; which groups it serves, it
+            // says itself.
+            Err(error) if is_404(&error) && !self.has_group(group, api_version).await? => return Ok(None),
             Err(error) => return Err(error),
         };
         self.known.lock().await.insert(key, found.clone());
         Ok(Some(found))
+    }
+
+    /// Whether the API server says that it serves this group in this version.
+    async fn has_group(&self, group: &str, api_version: &str) -> Result<bool, Error> {
+        // The core group is not among those that are listed, and is never missing.
+        if group.is_empty() {
+            return Ok(true);
+        }
+        let groups = self.client.list_api_groups().await?.groups;
+        let mut versions = groups.iter().flat_map(|group| &group.versions);
+        Ok(versions.any(|version| version.group_version == api_version))
     }
 
     /// The resource that kubectl would take for a word such as `gateway`, `crds` or `httproutes.gateway.networking.k8s.io`.
@@ -194,6 +342,12 @@ impl Resources {
                 placement: placement(&capabilities.scope),
             }))
     }
+}
+
+/// Whether something answered 404, be it the API server or not.
+fn is_404(error: &Error) -> bool {
+    let Error::Service(error) = error else { return false };
+    matches!(error.downcast_ref(), Some(NoAnswer::Foreign { code: 404, .. }))
 }
 
 fn placement(scope: &Scope) -> Placement {

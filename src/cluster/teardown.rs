@@ -26,7 +26,8 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    ExistingCluster, address, existing,
+    ExistingCluster, address,
+    existing::{self, OPENING_LIMIT},
     inventory::{HelmRelease, Inventory, Made, MadeObject, ProviderInstallation, Reach, name_of},
     kind, kubeconfig, mark,
     programs::Programs,
@@ -227,13 +228,14 @@ impl<'a> Teardown<'a> {
             return known.clone();
         }
         let named = ExistingCluster::Named(cluster.context.clone());
-        let reached = match existing::open(self.host, &named, Some(&cluster.kubeconfig)).await {
-            Ok(opened) => Ok(Connection {
-                resources: Arc::new(Resources::new(opened.client.clone())),
-                client: opened.client,
-            }),
-            Err(error) => Err(in_words(&error)),
-        };
+        let reached =
+            match existing::open(self.host, &named, Some(&cluster.kubeconfig), OPENING_LIMIT, self.events).await {
+                Ok(opened) => Ok(Connection {
+                    resources: Arc::new(Resources::new(opened.client.clone())),
+                    client: opened.client,
+                }),
+                Err(error) => Err(in_words(&error)),
+            };
         self.clusters.insert(cluster.clone(), reached.clone());
         reached
     }
@@ -247,7 +249,7 @@ impl<'a> Teardown<'a> {
         };
         let api = api_in(&client, &resource, object.namespace.as_deref());
         if let Some(uid) = &object.uid {
-            return delete(&api, &object.name, uid).await;
+            return delete(&api, &object.name, uid).await.map_err(stays);
         }
         let found = look(&api, &object.name, AWAY_LIMIT).await.map_err(said)?;
         let Some(found) = found else {
@@ -262,7 +264,10 @@ impl<'a> Teardown<'a> {
                 "somebody else made it at the same moment, so it stays, with what this run has applied to it"
                     .to_owned(),
             )),
-            Some(_) => delete(&api, &object.name, &found.uid.unwrap_or_default()).await,
+            Some(_) => {
+                let uid = found.uid.unwrap_or_default();
+                delete(&api, &object.name, &uid).await.map_err(stays)
+            }
         }
     }
 
@@ -270,7 +275,8 @@ impl<'a> Teardown<'a> {
         let client = self.reached(&release.cluster).await?.client;
         let records: Api<Secret> = Api::namespaced(client, &release.namespace);
         let arguments = ["uninstall", &release.name, "--namespace", &release.namespace];
-        match standing(uid_of(&records, &release.record()).await?, release.uid.as_deref()) {
+        let found = uid_of(&records, &release.record()).await.map_err(said)?;
+        match standing(found, release.uid.as_deref()) {
             Standing::Gone | Standing::Anothers => Ok(Fate::Absent),
             Standing::Unproven => Err(UNPROVEN.to_owned()),
             Standing::Ours => {
@@ -284,7 +290,7 @@ impl<'a> Teardown<'a> {
         let client = self.reached(&provider.cluster).await?.client;
         let deployments: Api<Deployment> = Api::namespaced(client, &provider.namespace);
         match standing(
-            uid_of(&deployments, &provider.deployment).await?,
+            uid_of(&deployments, &provider.deployment).await.map_err(said)?,
             provider.uid.as_deref(),
         ) {
             Standing::Anothers => Ok(Fate::Absent),
@@ -369,6 +375,11 @@ fn said(trouble: Trouble) -> String {
     trouble.to_string()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands on")]
+fn stays(why: Stays) -> String {
+    why.to_string()
+}
+
 /// Whether an object is still the one that the run made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
@@ -411,19 +422,40 @@ where
 }
 
 /// The uid of an object; `None` where there is none of this name.
-async fn uid_of<K>(api: &Api<K>, name: &str) -> Result<Option<String>, String>
+async fn uid_of<K>(api: &Api<K>, name: &str) -> Result<Option<String>, Trouble>
 where
     K: Clone + DeserializeOwned + std::fmt::Debug,
 {
-    let found = look(api, name, AWAY_LIMIT).await.map_err(said)?;
+    let found = look(api, name, AWAY_LIMIT).await?;
     Ok(found.map(|found| found.uid.unwrap_or_default()))
+}
+
+/// Why an object stays that was to be deleted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Stays {
+    /// The API server does not delete it, or does not say whether it is gone.
+    #[error("{0}")]
+    Trouble(Trouble),
+    /// It was to be deleted, and is there all the same.
+    #[error("still there after {} s{}", GONE_LIMIT.as_secs(), waits_for(.finalizers))]
+    StillThere {
+        /// What somebody must take off before it goes.
+        finalizers: Vec<String>,
+    },
+}
+
+fn waits_for(finalizers: &[String]) -> String {
+    if finalizers.is_empty() {
+        return String::new();
+    }
+    format!(", since nobody takes off its finalizers: {}", finalizers.join(", "))
 }
 
 /// Deletes an object if it still has this uid, with everything that it owns, and waits until it is gone.
 ///
 /// # Errors
-/// Why it stays, in words.
-pub async fn delete(api: &Api<DynamicObject>, name: &str, uid: &str) -> Result<Fate, String> {
+/// Why it stays.
+pub(crate) async fn delete(api: &Api<DynamicObject>, name: &str, uid: &str) -> Result<Fate, Stays> {
     let parameters = DeleteParams {
         // The server compares: between looking and deleting, somebody else may make one of the same name.
         preconditions: Some(Preconditions {
@@ -438,27 +470,20 @@ pub async fn delete(api: &Api<DynamicObject>, name: &str, uid: &str) -> Result<F
         // It is gone, another object has taken its name, or it is on its way out already.
         Err(Trouble::Refused { code: 404 | 409, .. }) => (Fate::Absent, None),
         // It may be deleted all the same: an answer can get lost on its way.
-        Err(trouble) => (Fate::Removed, Some(said(trouble))),
+        Err(trouble) => (Fate::Removed, Some(trouble)),
     };
     let limit = if refused.is_none() { AWAY_LIMIT } else { LAST_LOOK_LIMIT };
     let look = async |_| match look(api, name, limit).await {
         Ok(Some(found)) if found.uid.as_deref() == Some(uid) => match &refused {
-            Some(why) if found.deletion_timestamp.is_none() => Ok(Err(why.clone())),
+            Some(why) if found.deletion_timestamp.is_none() => Ok(Err(Stays::Trouble(why.clone()))),
             _ => Err(found.finalizers.unwrap_or_default()),
         },
         Ok(_) => Ok(Ok(())),
-        Err(trouble) => Ok(Err(refused.clone().unwrap_or_else(|| said(trouble)))),
+        Err(trouble) => Ok(Err(Stays::Trouble(refused.clone().unwrap_or(trouble)))),
     };
     match poll(GONE_LIMIT, Duration::from_millis(200), look).await {
         Ok(gone) => gone.map(|()| fate),
-        Err(finalizers) => {
-            let waits_for = if finalizers.is_empty() {
-                String::new()
-            } else {
-                format!(", since nobody takes off its finalizers: {}", finalizers.join(", "))
-            };
-            Err(format!("still there after {} s{waits_for}", GONE_LIMIT.as_secs()))
-        }
+        Err(finalizers) => Err(Stays::StillThere { finalizers }),
     }
 }
 

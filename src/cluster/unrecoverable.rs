@@ -4,10 +4,11 @@
 //! `pkg/kubelet/kuberuntime`), the scheduler's `PodScheduled` condition. Crash loops count *also with exit code 0*: a
 //! container of a Deployment must not end. Transient classes get a grace window.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ContainerStatus, Node, Pod};
 use kube::ResourceExt as _;
+use tokio::time::Instant;
 
 use crate::verdict::{Cause, CauseCode};
 

@@ -8,7 +8,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     fmt::Debug,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures::StreamExt as _;
@@ -25,10 +25,11 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::record::milliseconds;
+use super::resources::{Trouble, trouble};
+use crate::{host::in_words, record::milliseconds, verdict::CauseCode};
 
 mod object;
 
@@ -60,11 +61,11 @@ pub(crate) enum WaitError<N> {
         /// What was last seen.
         seen: String,
     },
-    /// Time is up, and the API server has not answered for a while: nothing is known.
-    #[error("the API server does not answer: {trouble}")]
+    /// Time is up, and the API server does not answer, or does not tell what was asked about: nothing is known.
+    #[error("{trouble}")]
     ApiServerAway {
-        /// The last error of a watch, or that it is silent.
-        trouble: String,
+        /// What is wrong.
+        trouble: Trouble,
     },
 }
 
@@ -97,6 +98,7 @@ impl<K> Default for Seen<K> {
 #[derive(Debug)]
 pub(crate) struct Watched<K> {
     seen: Arc<Mutex<Seen<K>>>,
+    health: Arc<Health>,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -105,36 +107,37 @@ where
     K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     K::DynamicType: Clone,
 {
-    fn start(api: Api<K>, bell: watch::Sender<u64>, health: Arc<Health>) -> Self {
+    fn start(api: Api<K>, bell: watch::Sender<u64>) -> Self {
         let seen = Arc::new(Mutex::new(Seen::default()));
-        let filled = Arc::clone(&seen);
+        let health = Arc::new(Health::new());
+        let (filled, noted) = (Arc::clone(&seen), Arc::clone(&health));
         let task = tokio::spawn(async move {
-            let config = watcher::Config::default().timeout(60);
+            let config = watcher::Config::default().timeout(60).page_size(PAGE);
             let mut stream = std::pin::pin!(watcher(api, config).default_backoff());
             let mut rebuilt = BTreeMap::new();
             while let Some(event) = stream.next().await {
                 let mut seen = filled.lock().unwrap_or_else(PoisonError::into_inner);
                 match event {
-                    Ok(Event::Init) => rebuilt = BTreeMap::new(),
+                    Ok(Event::Init) => {
+                        // Both at once would take twice the memory; whoever looks sees that it is being read anew.
+                        rebuilt = BTreeMap::new();
+                        continue;
+                    }
                     Ok(Event::InitApply(object)) => {
-                        rebuilt.insert(key(&object), Arc::new(object));
-                        health.good();
+                        noted.good_if(hold(&mut rebuilt, object));
                         continue;
                     }
                     Ok(Event::InitDone) => {
                         seen.objects = std::mem::take(&mut rebuilt);
                         seen.synced = true;
-                        health.good();
+                        noted.good_if(seen.objects.len() < MOST_OBJECTS);
                     }
-                    Ok(Event::Apply(object)) => {
-                        seen.objects.insert(key(&object), Arc::new(object));
-                        health.good();
-                    }
+                    Ok(Event::Apply(object)) => noted.good_if(hold(&mut seen.objects, object)),
                     Ok(Event::Delete(object)) => {
                         seen.objects.remove(&key(&object));
-                        health.good();
+                        noted.good_if(seen.objects.len() < MOST_OBJECTS);
                     }
-                    Err(error) => health.bad(&error),
+                    Err(error) => noted.bad(trouble_of(&error)),
                 }
                 drop(seen);
                 bell.send_modify(|rings| *rings += 1);
@@ -142,6 +145,7 @@ where
         });
         Self {
             seen,
+            health,
             _task: AbortOnDropHandle::new(task),
         }
     }
@@ -168,10 +172,31 @@ fn key<K: Resource>(object: &K) -> (String, String) {
     (object.namespace().unwrap_or_default(), object.name_any())
 }
 
-/// When the API server last said something good, and what its last trouble was.
+/// Keeps an object, without what says only who wrote its fields; whether there is room for it.
+fn hold<K: Resource>(objects: &mut BTreeMap<(String, String), Arc<K>>, mut object: K) -> bool {
+    let key = key(&object);
+    if objects.len() >= MOST_OBJECTS && !objects.contains_key(&key) {
+        return false;
+    }
+    object.meta_mut().managed_fields = None;
+    objects.insert(key, Arc::new(object));
+    true
+}
+
+/// What the error of a watch means.
+fn trouble_of(error: &watcher::Error) -> Trouble {
+    match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => trouble(error),
+        other => Trouble::away(CauseCode::ApiServerAway, in_words(other)),
+    }
+}
+
+/// When a watch last said something good, and what its trouble is since.
 #[derive(Debug)]
 struct Health {
-    state: Mutex<(Instant, Option<String>)>,
+    state: Mutex<(Instant, Option<Trouble>)>,
 }
 
 impl Health {
@@ -181,12 +206,25 @@ impl Health {
         }
     }
 
-    fn good(&self) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = (Instant::now(), None);
+    fn good_if(&self, fits: bool) {
+        if fits {
+            *self.state.lock().unwrap_or_else(PoisonError::into_inner) = (Instant::now(), None);
+        } else {
+            self.bad(Trouble::away(
+                CauseCode::ApiAnswerTooLong,
+                format!("there are more than {MOST_OBJECTS} objects of one kind, of which no more are kept in mind"),
+            ));
+        }
     }
 
-    fn bad(&self, error: &watcher::Error) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(error.to_string());
+    fn bad(&self, trouble: Trouble) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(trouble);
+    }
+
+    /// The trouble of a watch that has said nothing good for a while.
+    fn lasting(&self) -> Option<Trouble> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.1.clone().filter(|_| state.0.elapsed() >= HEALTH_LIMIT)
     }
 }
 
@@ -195,7 +233,6 @@ pub(crate) struct Watches {
     client: Client,
     namespaces: Namespaces,
     bell: watch::Sender<u64>,
-    health: Arc<Health>,
     /// Pods.
     pub(crate) pods: Watched<Pod>,
     /// Deployments.
@@ -225,6 +262,10 @@ pub(crate) enum Namespaces {
 
 /// How long the API server gets to answer when a wait ran out of time, before the silence is blamed on it.
 const HEALTH_LIMIT: Duration = Duration::from_secs(5);
+/// How many objects come in one answer.
+const PAGE: u32 = 100;
+/// How many objects of a kind are kept in mind.
+const MOST_OBJECTS: usize = 10_000;
 /// How often a question is asked again without news, so that grace windows end on time.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -232,20 +273,14 @@ impl Watches {
     /// Starts the watches.
     pub(crate) fn start(client: &Client, namespaces: Namespaces) -> Self {
         let bell = watch::Sender::new(0);
-        let health = Arc::new(Health::new());
-        let one = |bell: &watch::Sender<u64>| (bell.clone(), Arc::clone(&health));
-        let (pod_bell, pod_health) = one(&bell);
-        let (deployment_bell, deployment_health) = one(&bell);
-        let (service_bell, service_health) = one(&bell);
         Self {
-            pods: Watched::start(scoped(client, &namespaces), pod_bell, pod_health),
-            deployments: Watched::start(scoped(client, &namespaces), deployment_bell, deployment_health),
-            services: Watched::start(scoped(client, &namespaces), service_bell, service_health),
+            pods: Watched::start(scoped(client, &namespaces), bell.clone()),
+            deployments: Watched::start(scoped(client, &namespaces), bell.clone()),
+            services: Watched::start(scoped(client, &namespaces), bell.clone()),
             others: Mutex::default(),
             client: client.clone(),
             namespaces,
             bell,
-            health,
         }
     }
 
@@ -260,7 +295,7 @@ impl Watches {
                 }
                 (Namespaces::All, _) | (_, Placement::Cluster) => Api::all_with(self.client.clone(), resource),
             };
-            Arc::new(Watched::start(api, self.bell.clone(), Arc::clone(&self.health)))
+            Arc::new(Watched::start(api, self.bell.clone()))
         });
         Arc::clone(watched)
     }
@@ -303,26 +338,31 @@ impl Watches {
         }
     }
 
-    /// Whether the API server answers right now; else its trouble, in words.
+    /// Whether the API server answers right now, and has told every watch what it asks; else its trouble.
     ///
     /// # Errors
-    /// It does not answer within five seconds, or answers with an error.
-    pub(crate) async fn healthy(&self) -> Result<(), String> {
+    /// It does not answer within five seconds, or answers with an error, or a watch has been in trouble for as long.
+    pub(crate) async fn healthy(&self) -> Result<(), Trouble> {
         let asked = tokio::time::timeout(HEALTH_LIMIT, self.client.apiserver_version()).await;
         match asked {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(error.to_string()),
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return Err(trouble(&error)),
             Err(_) => {
-                let state = self.health.state.lock().unwrap_or_else(PoisonError::into_inner);
-                Err(state.1.clone().unwrap_or_else(|| {
-                    format!(
-                        "silent for {} s; the last good word came {} s ago",
-                        HEALTH_LIMIT.as_secs(),
-                        state.0.elapsed().as_secs()
-                    )
-                }))
+                return Err(Trouble::away(
+                    CauseCode::ApiServerAway,
+                    format!("silent for {} s", HEALTH_LIMIT.as_secs()),
+                ));
             }
         }
+        let lasting = self.healths().iter().find_map(|health| health.lasting());
+        lasting.map_or(Ok(()), Err)
+    }
+
+    fn healths(&self) -> Vec<Arc<Health>> {
+        let own = [&self.pods.health, &self.deployments.health, &self.services.health];
+        let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let others = others.values().map(|watched| &watched.health);
+        own.into_iter().chain(others).cloned().collect()
     }
 }
 

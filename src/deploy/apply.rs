@@ -18,7 +18,7 @@ use crate::{
     cluster::{
         inventory::{Made, MadeObject},
         mark::{self, FIELD_MANAGER},
-        resources::{AWAY_LIMIT, Resource, Trouble, api_in, persistently},
+        resources::{Resource, Trouble, api_in, persistently},
         teardown,
         watching::{Placement, Progress},
     },
@@ -140,7 +140,7 @@ impl Deployer {
                 Ownership::Shared => self.site.inventory.asked(made.clone(), request).await,
             }
         };
-        let stored = match persistently(AWAY_LIMIT, applying).await {
+        let stored = match persistently(self.site.away_limit(), applying).await {
             Ok(stored) => stored,
             Err(trouble) => {
                 let is_answered = matches!(trouble, Trouble::Refused { .. });
@@ -193,7 +193,7 @@ impl Deployer {
     pub(super) async fn ensure_namespace_named(&self, name: &str) -> Result<(), Fault> {
         let expected = format!("namespace {name} exists");
         let namespaces: Api<Namespace> = Api::all(self.site.client.clone());
-        let found = persistently(AWAY_LIMIT, || namespaces.get_metadata_opt(name))
+        let found = persistently(self.site.away_limit(), || namespaces.get_metadata_opt(name))
             .await
             .map_err(|trouble| refused(trouble, expected, name))?;
         if found.is_some() {
@@ -219,7 +219,7 @@ impl Deployer {
         if self.site.ownership == Ownership::Ours {
             return Ok(Whose::Ours);
         }
-        let found = teardown::look(api, object.name(), AWAY_LIMIT)
+        let found = teardown::look(api, object.name(), self.site.away_limit())
             .await
             .map_err(|trouble| refused(trouble, expected, &object.title()))?;
         let Some(found) = found else {
@@ -253,7 +253,7 @@ impl Deployer {
         };
         let look = async |_| {
             let kind = || self.resources.of_kind(object.api_version(), object.kind());
-            match persistently(AWAY_LIMIT, kind).await {
+            match persistently(self.site.away_limit(), kind).await {
                 Ok(Some(resource)) => Ok(Ok(resource)),
                 Ok(None) if self.deployed(|deployed| defines(&deployed.objects, object)) => Err(unknown()),
                 Ok(None) => Ok(Err(unknown())),

@@ -18,8 +18,8 @@ use crate::{
     cluster::{
         inventory::Made,
         mark::FIELD_MANAGER,
-        resources::{AWAY_LIMIT, Resource, persistently},
-        teardown,
+        resources::{Resource, persistently},
+        teardown::{self, Stays},
         watching::Progress,
     },
     host::Call,
@@ -43,16 +43,14 @@ impl Deployer {
                 continue;
             };
             let api = self.api(&resource, target.namespace.as_deref());
-            let Some(uid) = present(&api, target, absent, &expected).await? else {
+            let Some(uid) = present(self.site.away_limit(), &api, target, absent, &expected).await? else {
                 continue;
             };
             self.must_be_ours(target, &uid, &expected)?;
             self.site
                 .events
                 .waiting(Stage::Deployment, target.to_string(), "deleting");
-            teardown::delete(&api, &target.name, &uid)
-                .await
-                .map_err(|why| Fault::new(expected, why, CauseCode::GuideCommandFailed))?;
+            self.delete_one(&api, target, &uid, expected).await?;
             self.forget(&self.made(&resource, target.namespace.as_deref(), &target.name));
             self.deployed(|deployed| {
                 deployed.objects.retain(|object| {
@@ -70,15 +68,40 @@ impl Deployer {
         })
     }
 
+    /// Deletes an object, as kubectl does: it waits until it is gone.
+    async fn delete_one(
+        &self,
+        api: &Api<DynamicObject>,
+        target: &Target,
+        uid: &str,
+        expected: String,
+    ) -> Result<(), Fault> {
+        let deleting = teardown::delete(api, &target.name, uid);
+        match tokio::time::timeout(self.site.step_limit, deleting).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(Stays::Trouble(trouble))) => Err(refused(trouble, expected, &target.to_string())),
+            Ok(Err(stays @ Stays::StillThere { .. })) => {
+                Err(Fault::new(expected, stays.to_string(), CauseCode::StepTimedOut))
+            }
+            Err(_) => {
+                let seconds = self.site.step_limit.as_secs();
+                let seen = format!("still there after {seconds} s");
+                let away = self.site.watches.healthy().await.err();
+                let cause = away.map_or(CauseCode::StepTimedOut.into(), |trouble| trouble.cause());
+                Err(Fault::new(expected, seen, cause))
+            }
+        }
+    }
+
     /// Patches an object that must exist.
     pub(super) async fn touch(&self, target: &Target, strategy: PatchStrategy, patch: &Value) -> Result<(), Fault> {
         let expected = format!("{target} is changed");
         let resource = self.known(target, Absent::Fails, &expected).await?;
         let Some(resource) = resource else { return Ok(()) };
         let api = self.api(&resource, target.namespace.as_deref());
-        let uid = present(&api, target, Absent::Fails, &expected).await?;
+        let uid = present(self.site.away_limit(), &api, target, Absent::Fails, &expected).await?;
         self.must_be_ours(target, uid.as_deref().unwrap_or_default(), &expected)?;
-        send(&api, &target.name, strategy, patch, &expected).await
+        send(self.site.away_limit(), &api, &target.name, strategy, patch, &expected).await
     }
 
     pub(super) async fn reach(&self, target: &Target, until: &Until, at_most: Option<Duration>) -> Result<(), Fault> {
@@ -194,9 +217,11 @@ impl Deployer {
                 found => found.map(Some),
             };
         };
-        let found = persistently(AWAY_LIMIT, || self.resources().of_kind(api_version, &target.resource))
-            .await
-            .map_err(|trouble| refused(trouble, expected, &target.to_string()))?;
+        let found = persistently(self.site.away_limit(), || {
+            self.resources().of_kind(api_version, &target.resource)
+        })
+        .await
+        .map_err(|trouble| refused(trouble, expected, &target.to_string()))?;
         if found.is_none() && absent == Absent::Fails {
             return Err(Fault::new(
                 expected,
@@ -234,12 +259,13 @@ fn somebody_elses(title: &str, expected: &str) -> Fault {
 
 /// The uid of an object that is there; `None` where it is not and that is as wanted.
 async fn present(
+    limit: Duration,
     api: &Api<DynamicObject>,
     target: &Target,
     absent: Absent,
     expected: &str,
 ) -> Result<Option<String>, Fault> {
-    let found = persistently(AWAY_LIMIT, || api.get_metadata_opt(&target.name))
+    let found = persistently(limit, || api.get_metadata_opt(&target.name))
         .await
         .map_err(|trouble| refused(trouble, expected, &target.to_string()))?;
     match found {
@@ -254,6 +280,7 @@ async fn present(
 }
 
 async fn send(
+    limit: Duration,
     api: &Api<DynamicObject>,
     name: &str,
     strategy: PatchStrategy,
@@ -275,7 +302,7 @@ async fn send(
             )
         })?),
     };
-    persistently(AWAY_LIMIT, || api.patch(name, &parameters, &patch))
+    persistently(limit, || api.patch(name, &parameters, &patch))
         .await
         .map(|_| ())
         .map_err(|trouble| refused(trouble, expected, name))
@@ -354,6 +381,8 @@ mod tests {
     use tower_test::mock;
 
     use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(90);
 
     fn object(value: Value) -> DynamicObject {
         let mut whole =
@@ -474,7 +503,7 @@ mod tests {
     ) {
         let answer = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}});
         let (api, asked) = served(200, answer);
-        send(&api, "d", strategy, &patch, "it is changed").await.unwrap();
+        send(LIMIT, &api, "d", strategy, &patch, "it is changed").await.unwrap();
         let (line, sent_as, sent) = asked.await.unwrap();
         assert_eq!(line, "PATCH /apis/apps/v1/namespaces/n/deployments/d");
         assert_eq!((sent_as.as_str(), sent), (kind, patch));
@@ -483,7 +512,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_no_json_patch_is_never_sent() {
         let (api, asked) = served(200, json!({}));
-        let failed = send(&api, "d", PatchStrategy::Json, &json!({"a": 1}), "x")
+        let failed = send(LIMIT, &api, "d", PatchStrategy::Json, &json!({"a": 1}), "x")
             .await
             .unwrap_err();
         assert_eq!(failed.cause.code, CauseCode::GuideCommandFailed);
@@ -493,7 +522,7 @@ mod tests {
     #[tokio::test]
     async fn an_object_that_is_absent_fails_the_command_or_is_as_wanted() {
         let (api, _asked) = served(404, status(404));
-        let failed = present(&api, &target(), Absent::Fails, "x").await.unwrap_err();
+        let failed = present(LIMIT, &api, &target(), Absent::Fails, "x").await.unwrap_err();
         assert_eq!(failed.cause.code, CauseCode::GuideCommandFailed);
         assert!(
             failed.actual.contains("deployment d does not exist"),
@@ -501,9 +530,9 @@ mod tests {
             failed.actual
         );
         let (api, _asked) = served(404, status(404));
-        assert_eq!(present(&api, &target(), Absent::IsFine, "x").await, Ok(None));
+        assert_eq!(present(LIMIT, &api, &target(), Absent::IsFine, "x").await, Ok(None));
         let (api, _asked) = served(403, status(403));
-        let failed = present(&api, &target(), Absent::IsFine, "x").await.unwrap_err();
+        let failed = present(LIMIT, &api, &target(), Absent::IsFine, "x").await.unwrap_err();
         assert_eq!(failed.cause.code, CauseCode::ObjectForbidden);
     }
 }

@@ -20,10 +20,10 @@ pub(super) fn refused(trouble: Trouble, expected: impl Into<String>, at: &str) -
             };
             Fault::new(expected, trouble.to_string(), Cause::new(cause).because(at))
         }
-        Trouble::Away { what } => Fault {
+        Trouble::Away { cause, what, .. } => Fault {
             expected,
             actual: "the API server does not answer".into(),
-            cause: Cause::new(CauseCode::ApiServerAway).because(what).because(at),
+            cause: Cause::new(cause).because(what).because(at),
         },
     }
 }
@@ -54,7 +54,7 @@ pub(super) fn wait_failed<N>(error: WaitError<N>, expected: String, never: impl 
         WaitError::ApiServerAway { trouble } => Fault {
             expected,
             actual: "the API server does not answer".into(),
-            cause: Cause::new(CauseCode::ApiServerAway).because(trouble),
+            cause: trouble.cause(),
         },
     }
 }

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     cluster::{
         inventory::{HelmRelease, Made},
-        resources::{AWAY_LIMIT, persistently},
+        resources::persistently,
     },
     host::{Call, HostError},
     manifest,
@@ -178,7 +178,7 @@ impl Deployer {
         let secrets: Api<Secret> = Api::namespaced(self.site.client.clone(), namespace);
         // The labels of every revision. Source: helm v3, `pkg/storage/driver/secrets.go`.
         let its = ListParams::default().labels(&format!("owner=helm,name={}", release.name));
-        let found = persistently(AWAY_LIMIT, || secrets.list_metadata(&its))
+        let found = persistently(self.site.away_limit(), || secrets.list_metadata(&its))
             .await
             .map_err(|trouble| refused(trouble, expected, &format!("helm release {namespace}/{}", release.name)))?;
         if !found.items.is_empty() {

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{Deployer, failure::refused};
 use crate::{
-    cluster::resources::{AWAY_LIMIT, persistently},
+    cluster::resources::persistently,
     manifest::Object,
     record::{Deviation, DeviationKind},
     verdict::Fault,
@@ -71,7 +71,7 @@ impl Deployer {
             ..TokenRequest::default()
         };
         let parameters = PostParams::default();
-        let answer = persistently(AWAY_LIMIT, || {
+        let answer = persistently(self.site.away_limit(), || {
             accounts.create_token_request(&name, &parameters, &request)
         })
         .await

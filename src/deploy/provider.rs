@@ -4,7 +4,7 @@
 use std::{
     fmt::Debug,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use k8s_openapi::api::{
@@ -14,6 +14,7 @@ use k8s_openapi::api::{
 };
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use super::{
     Carried, Deployer, Ownership,
@@ -24,7 +25,7 @@ use crate::{
     cluster::{
         inventory::{Made, MadeObject, ProviderInstallation},
         ready::deployment_is_available,
-        resources::{AWAY_LIMIT, persistently},
+        resources::persistently,
         unrecoverable::{PodHistory, Unrecoverable},
         watching::{Progress, WaitError, Watches, until_object},
     },
@@ -143,9 +144,8 @@ impl Deployer {
         let (code, seen) = match waited {
             Ok(()) => return Ok(()),
             Err(WaitError::Never(refused)) => (CauseCode::ObjectForbidden, in_words(&refused)),
-            Err(WaitError::TimedOut { seen, .. } | WaitError::ApiServerAway { trouble: seen }) => {
-                (CauseCode::ProviderInstallFailed, seen)
-            }
+            Err(WaitError::TimedOut { seen, .. }) => (CauseCode::ProviderInstallFailed, seen),
+            Err(WaitError::ApiServerAway { trouble }) => (trouble.code(), trouble.to_string()),
         };
         Err(Fault::new(
             format!("{title} of the provider does its work"),
@@ -157,9 +157,11 @@ impl Deployer {
     /// Whether somebody else's cluster has the provider already: a second installation would change theirs.
     async fn is_installed(&self, witness: &Witness, expected: &str) -> Result<bool, Fault> {
         let deployments: Api<Deployment> = Api::namespaced(self.site.client.clone(), &witness.namespace);
-        let found = persistently(AWAY_LIMIT, || deployments.get_metadata_opt(&witness.deployment))
-            .await
-            .map_err(|trouble| refused(trouble, expected, &witness.deployment))?;
+        let found = persistently(self.site.away_limit(), || {
+            deployments.get_metadata_opt(&witness.deployment)
+        })
+        .await
+        .map_err(|trouble| refused(trouble, expected, &witness.deployment))?;
         Ok(found.is_some())
     }
 
@@ -193,7 +195,7 @@ impl Deployer {
             uid: None,
         });
         let provider = Making::told_by::<Deployment>(self, provider, Some(namespace), &witness.deployment);
-        let absent = persistently(AWAY_LIMIT, || its_namespace.is_absent())
+        let absent = persistently(self.site.away_limit(), || its_namespace.is_absent())
             .await
             .map_err(|trouble| refused(trouble, expected, namespace))?;
         let its_namespace = absent.then_some(its_namespace);

@@ -6,7 +6,7 @@ use super::Deployer;
 use crate::{
     cluster::{
         inventory::{HelmRelease, Made},
-        resources::{AWAY_LIMIT, Trouble, persistently},
+        resources::{Trouble, persistently},
         scale::{Asked, Scaled},
         watching::{Progress, WaitError},
     },
@@ -69,7 +69,7 @@ impl Deployer {
 
     async fn scale_and_await(&self, scaled: &Scaled, to: i32) -> Result<(), Cause> {
         let title = scaled.title();
-        let asked = persistently(AWAY_LIMIT, || scaled.ask(&self.site.client, to))
+        let asked = persistently(self.site.away_limit(), || scaled.ask(&self.site.client, to))
             .await
             .map_err(|trouble| unscaled(&title, trouble))?;
         let Asked::Generation(generation) = asked else {
@@ -95,7 +95,7 @@ impl Deployer {
                 "{title} is not at {to} pods after {} s: {seen}",
                 after_ms / 1000
             )),
-            WaitError::ApiServerAway { trouble } => Cause::new(CauseCode::ApiServerAway).because(trouble),
+            WaitError::ApiServerAway { trouble } => trouble.cause(),
         })
     }
 }
@@ -106,7 +106,7 @@ fn unscaled(title: &str, trouble: Trouble) -> Cause {
         Trouble::Refused { code, message } => {
             Cause::new(CauseCode::ObjectForbidden).because(format!("{title}: {code} {message}"))
         }
-        Trouble::Away { what } => Cause::new(CauseCode::ApiServerAway).because(what),
+        Trouble::Away { cause, what, .. } => Cause::new(cause).because(what),
     }
 }
 

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use jsonpath_rust::JsonPath as _;
-use kube::api::{DynamicObject, ListParams};
+use kube::{
+    api::{DynamicObject, ListParams},
+    core::PartialObjectMeta,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -13,7 +16,7 @@ use super::{
 };
 use crate::{
     cluster::{
-        resources::{AWAY_LIMIT, Resource, persistently},
+        resources::{Resource, by_pages, persistently},
         watching::{Progress, WaitError},
     },
     guide::Template,
@@ -181,7 +184,7 @@ impl Deployer {
     }
 
     pub(super) async fn resource_by_word(&self, word: &str, expected: &str) -> Result<Resource, Fault> {
-        let found = persistently(AWAY_LIMIT, || self.resources().by_word(word))
+        let found = persistently(self.site.away_limit(), || self.resources().by_word(word))
             .await
             .map_err(|trouble| refused(trouble, expected, word))?;
         found.ok_or_else(|| {
@@ -208,19 +211,19 @@ impl Deployer {
         };
         let resource = self.resource_by_word(word, &expected).await?;
         let api = self.api(&resource, namespace);
-        let parameters = ListParams::default();
-        let list = persistently(AWAY_LIMIT, || async {
-            match name {
-                Some(name) => Ok(api.get_opt(name).await?.into_iter().collect()),
-                None => Ok(api.list(&parameters).await?.items),
-            }
-        })
-        .await
-        .map_err(|trouble| refused(trouble, expected.clone(), word))?;
-        let names: Vec<String> = list
-            .into_iter()
-            .filter_map(|object: DynamicObject| object.metadata.name)
-            .collect();
+        let (limit, mut names) = (self.site.away_limit(), Vec::new());
+        let looked = if let Some(name) = name {
+            let found = persistently(limit, || api.get_metadata_opt(name)).await;
+            found.map(|found| names.extend(found.and_then(|found| found.metadata.name)))
+        } else {
+            // Only names are wanted: a CustomResourceDefinition has much beside.
+            let page = async |parameters: ListParams| api.list_metadata(&parameters).await;
+            let noted = |objects: Vec<PartialObjectMeta<DynamicObject>>| {
+                names.extend(objects.into_iter().filter_map(|object| object.metadata.name));
+            };
+            by_pages(limit, ListParams::default(), page, noted).await
+        };
+        looked.map_err(|trouble| refused(trouble, expected.clone(), word))?;
         let found = names
             .iter()
             .filter(|name| containing.is_none_or(|text| name.contains(text)))

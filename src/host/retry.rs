@@ -36,13 +36,13 @@ impl Iterator for Pauses {
     }
 }
 
-/// Calls until a call succeeds, fails for a reason that will not pass, or no pause is left. Each failure that is followed by
-/// another call is logged, and `again` hears of it.
+/// Calls until a call succeeds, fails for a reason that will not pass, or `pause` gives none for its failure. Each failure that
+/// is followed by another call is logged, and `again` hears of it.
 ///
 /// # Errors
 /// How the last call failed.
 pub(crate) async fn retry<T, E: Display, F: Future<Output = Result<T, E>>>(
-    mut pauses: impl Iterator<Item = Duration>,
+    mut pause: impl FnMut(&E) -> Option<Duration>,
     mut call: impl FnMut() -> F,
     may_pass: impl Fn(&E) -> bool,
     mut again: impl FnMut(&E),
@@ -52,7 +52,7 @@ pub(crate) async fn retry<T, E: Display, F: Future<Output = Result<T, E>>>(
             Err(failure) if may_pass(&failure) => failure,
             decided => return decided,
         };
-        let Some(pause) = pauses.next() else {
+        let Some(pause) = pause(&failure) else {
             return Err(failure);
         };
         tracing::info!(?pause, %failure, "failed, and is tried again after a pause");
@@ -90,23 +90,26 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_fails_for_a_moment_is_called_again_after_each_pause() {
         let (began, mut heard) = (Instant::now(), Vec::new());
-        let pauses = Pauses::doubling(SECOND, 5 * SECOND);
-        let third = retry(pauses, failing(2), |_| true, |&failure| heard.push(failure));
+        let mut pauses = Pauses::doubling(SECOND, 5 * SECOND);
+        let third = retry(|_| pauses.next(), failing(2), |_| true, |&failure| heard.push(failure));
         assert_eq!(third.await, Ok(3));
         assert_eq!((heard, began.elapsed()), (vec![1, 2], 3 * SECOND));
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_will_not_pass_is_not_called_again() {
-        let pauses = Pauses::doubling(SECOND, SECOND);
-        assert_eq!(retry(pauses, failing(9), |&failure| failure < 2, |_| ()).await, Err(2));
+        let mut pauses = Pauses::doubling(SECOND, SECOND);
+        assert_eq!(
+            retry(|_| pauses.next(), failing(9), |&failure| failure < 2, |_| ()).await,
+            Err(2)
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_last_failure_stays_where_no_pause_is_left_and_is_not_told_as_got_over() {
         let mut heard = Vec::new();
-        let pauses = Pauses::doubling(SECOND, SECOND).take(1);
-        let never = retry(pauses, failing(9), |_| true, |&failure| heard.push(failure));
+        let mut pauses = Pauses::doubling(SECOND, SECOND).take(1);
+        let never = retry(|_| pauses.next(), failing(9), |_| true, |&failure| heard.push(failure));
         assert_eq!(never.await, Err(2));
         assert_eq!(heard, [1]);
     }

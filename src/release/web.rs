@@ -223,13 +223,13 @@ impl Web {
     }
 
     async fn send_patiently(&self, request: &WebRequest) -> Result<WebResponse, WebError> {
-        let pauses = Pauses::doubling(FIRST_PAUSE, 2 * FIRST_PAUSE).take(MOST_RETRIES);
+        let mut pauses = Pauses::doubling(FIRST_PAUSE, 2 * FIRST_PAUSE).take(MOST_RETRIES);
         let may_pass = |error: &WebError| matches!(error, WebError::Unreachable { .. } | WebError::ServerBroken { .. });
         let note = |error: &WebError| {
             let note = format!("asked again after a failure: {}", in_words(error));
             self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
         };
-        retry(pauses, || self.send_once(request), may_pass, note).await
+        retry(|_| pauses.next(), || self.send_once(request), may_pass, note).await
     }
 
     /// What should be known of the requests so far.

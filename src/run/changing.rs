@@ -179,7 +179,7 @@ impl<'a> ClusterChanges<'a> {
         let not_back = |why: String| Cause::new(CauseCode::ChangeNotTakenBack).because(why);
         waited.map_err(|error| match error {
             WaitError::TimedOut { seen, .. } => not_back(seen),
-            WaitError::ApiServerAway { trouble } => not_back(trouble),
+            WaitError::ApiServerAway { trouble } => not_back(trouble.to_string()),
             WaitError::Never(()) => not_back(WaitError::Never(()).to_string()),
         })?;
         let pods: i32 = scaled.iter().map(|one| one.replicas).sum();

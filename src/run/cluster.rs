@@ -1,13 +1,18 @@
 //! The cluster of a run: opened or made, with the images in its nodes.
 
+use std::time::Duration;
+
 use super::{Context, OrderError, checks, engine_answers, images::Images, stopped::Stopped};
 use crate::{
-    cluster::{self, Cluster, Origin},
+    cluster::{self, Cluster, OPENING_LIMIT, Origin},
     host::Host,
     images,
     record::{Events, Stage},
     verdict::{CauseCode, Finding},
 };
+
+/// How long is looked what the nodes offer, which decides nothing: a large cluster tells it page by page.
+const CAPACITY_LIMIT: Duration = Duration::from_secs(10);
 
 /// Looks whether a cluster of our own can be made at all.
 pub(super) async fn look_for_engine(host: &Host) -> Result<(), OrderError> {
@@ -30,16 +35,14 @@ pub(super) async fn open_existing(context: &Context) -> Result<Option<Cluster>, 
         return Ok(None);
     };
     context.enter(Stage::Cluster);
-    let opened = cluster::open(&context.host, which, context.order.kubeconfig.as_deref()).await;
+    let (kubeconfig, limit) = (
+        context.order.kubeconfig.as_deref(),
+        context.order.limit.min(OPENING_LIMIT),
+    );
+    let opened = cluster::open(&context.host, which, kubeconfig, limit, &context.events).await;
     opened.map(Some).map_err(|error| {
         let sentence = "the cluster answers";
-        Stopped::for_error(
-            &context.events,
-            checks::CLUSTER,
-            sentence,
-            CauseCode::ApiServerAway,
-            &error,
-        )
+        Stopped::for_error(&context.events, checks::CLUSTER, sentence, error.cause(), &error)
     })
 }
 
@@ -87,7 +90,8 @@ pub(super) async fn ready(context: &Context, existing: Option<Cluster>, images: 
 
 /// Says what the nodes offer; not knowing it decides nothing.
 async fn note_capacity(cluster: &Cluster, events: &Events) {
-    if let Ok(capacity) = cluster::capacity(cluster).await {
+    let asked = tokio::time::timeout(CAPACITY_LIMIT, cluster::capacity(cluster)).await;
+    if let Ok(Ok(capacity)) = asked {
         #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
         let gibibytes = capacity.memory_bytes() as f64 / f64::from(1 << 30);
         events.note(

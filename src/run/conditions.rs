@@ -1,18 +1,18 @@
 //! Waiting until the conditions of Gateway, HTTPRoute and InferencePool settle.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use kube::api::DynamicObject;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::{deployment::Quickstart, observation::Objects, pool};
 use crate::{
     check::conditions::{self, Unmet},
-    cluster::watching::{Progress, Watched, Watches},
+    cluster::{
+        resources::Trouble,
+        watching::{Progress, WaitError, Watched, Watches},
+    },
     deploy::Deployer,
     manifest::Object,
     record::Stage,
@@ -82,7 +82,10 @@ fn kind_of(object: &Object) -> (String, String) {
 }
 
 /// Waits until the conditions hold or will not, and returns what was last seen. It judges nothing: the checks do.
-pub(super) async fn await_settled(quickstart: &Quickstart<'_>) -> Objects {
+///
+/// # Errors
+/// The API server does not tell how they are: what was last seen may be long past.
+pub(super) async fn await_settled(quickstart: &Quickstart<'_>) -> Result<Objects, Trouble> {
     let (context, deployer) = (quickstart.context, &quickstart.deployer);
     let looked = Looked::at(deployer).await;
     let mut seen = Objects::default();
@@ -102,15 +105,19 @@ pub(super) async fn await_settled(quickstart: &Quickstart<'_>) -> Objects {
             _ => Progress::NotYet(unmet.what),
         }
     };
-    // However it ends, what was last seen is returned, and the checks say what it means.
-    let _ = deployer
-        .site
-        .watches
+    let watches = &deployer.site.watches;
+    let settled = watches
         .until(context.order.limit.min(CONDITIONS_LIMIT), question, |what| {
             context.events.waiting(Stage::Conditions, "conditions", what);
         })
         .await;
-    seen
+    // Otherwise, however it ends, what was last seen is returned, and the checks say what it means.
+    match settled {
+        Ok(()) => {}
+        Err(WaitError::ApiServerAway { trouble }) => return Err(trouble),
+        Err(_) => watches.healthy().await?,
+    }
+    Ok(seen)
 }
 
 /// What does not hold yet, the worst of it. Without a Gateway nobody accepts pools.

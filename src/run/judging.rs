@@ -76,10 +76,23 @@ pub(super) async fn await_ready(quickstart: &Quickstart<'_>) -> Result<Observati
 /// Waits for conditions; and for workloads again, where one fell back meanwhile: pods that crash slowly were Ready for a
 /// while, and what became of them says more than that none is left.
 async fn await_settled(quickstart: &Quickstart<'_>) -> Result<Objects, NeverReady> {
-    let objects = conditions::await_settled(quickstart).await;
+    let objects = settled(quickstart).await?;
     if !workloads::have_fallen(quickstart) {
         return Ok(objects);
     }
     workloads::await_ready(quickstart).await?;
-    Ok(conditions::await_settled(quickstart).await)
+    settled(quickstart).await
+}
+
+/// The conditions as they settled; that nobody tells them is nothing that the release does.
+async fn settled(quickstart: &Quickstart<'_>) -> Result<Objects, NeverReady> {
+    conditions::await_settled(quickstart).await.map_err(|trouble| {
+        let sentence = "the API server does not tell how the objects are";
+        let decision = request::api_server_away(sentence, &trouble);
+        NeverReady {
+            first: "the API server".to_owned(),
+            is_infrastructure: true,
+            said: Stopped::at(&quickstart.context.events, decision),
+        }
+    })
 }

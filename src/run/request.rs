@@ -14,11 +14,12 @@ use super::{
 };
 use crate::{
     check::{self, Observation, diagnosis, faults, rewrite, wire},
+    cluster::resources::Trouble,
     guide::{Piece, Variables},
     host::poll,
     plan::{Request, Step},
     probe::{Answer, Outgoing, Probe},
-    record::Stage,
+    record::{Decision, Stage},
     verdict::{Cause, CauseCode, Fault, Finding},
 };
 
@@ -147,12 +148,15 @@ async fn send(quickstart: &Quickstart<'_>, probe: &Probe, outgoing: &Outgoing, s
 /// An answer that failed while the API server is away says nothing about the release.
 pub(super) async fn blame_outage_on_the_cluster(quickstart: &Quickstart<'_>) {
     if let Err(trouble) = quickstart.deployer.site.watches.healthy().await {
-        let cause = Cause::new(CauseCode::ApiServerAway).because(trouble);
-        let fault = Fault::shown("the API server answers", cause);
         let sentence = "the API server does not answer while requests fail";
-        let decision = checks::API_SERVER.decision(sentence, fault.into());
-        quickstart.context.events.decide(decision);
+        quickstart.context.events.decide(api_server_away(sentence, &trouble));
     }
+}
+
+/// The decision that nothing can be told since the API server does not answer.
+pub(super) fn api_server_away(sentence: &str, trouble: &Trouble) -> Decision {
+    let fault = Fault::shown("the API server answers", trouble.cause());
+    checks::API_SERVER.decision(sentence, fault.into())
 }
 
 /// Whether requests are answered although the endpoint picker is not there: the pool fails open. Advisory: the cluster is
@@ -162,7 +166,9 @@ pub(super) async fn blame_outage_on_the_cluster(quickstart: &Quickstart<'_>) {
 /// Requests cannot be sent at all.
 pub(super) async fn say_bypass(quickstart: &Quickstart<'_>, absent: &str) -> Result<(), Stopped> {
     let events = &quickstart.context.events;
-    let objects = conditions::await_settled(quickstart).await;
+    let Ok(objects) = conditions::await_settled(quickstart).await else {
+        return Ok(());
+    };
     let address = objects
         .gateways
         .first()

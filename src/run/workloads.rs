@@ -1,6 +1,6 @@
 //! Waiting until what was deployed is ready and stays so, or will never be.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use k8s_openapi::api::{
     apps::v1::Deployment,
@@ -10,6 +10,7 @@ use kube::{
     Api, Client,
     api::{ListParams, LogParams},
 };
+use tokio::time::Instant;
 
 pub(super) use crate::cluster::ready::{has_labels, is_ready};
 
@@ -201,7 +202,7 @@ async fn await_one(quickstart: &Quickstart<'_>, object: &Object) -> Result<(), N
         Err(WaitError::Never(WillNotBeReady::Pod(failed))) => explain(quickstart, failed).await,
         Err(WaitError::Never(WillNotBeReady::Refused(message))) => Cause::new(CauseCode::PodRefused).because(message),
         Err(WaitError::TimedOut { seen, .. }) => Cause::new(CauseCode::PodNotReady).because(seen),
-        Err(WaitError::ApiServerAway { trouble }) => Cause::new(CauseCode::ApiServerAway).because(trouble),
+        Err(WaitError::ApiServerAway { trouble }) => trouble.cause(),
     };
     let cause = cause.because(format!("asked for at {}:{}", object.file, object.line));
     let is_infrastructure = !cause.code.blame().is_product();
@@ -259,6 +260,7 @@ async fn last_line(client: &Client, namespace: &str, pod: &str, container: &str)
             container: Some(container.to_owned()),
             previous,
             tail_lines: Some(200),
+            limit_bytes: Some(256 << 10),
             ..LogParams::default()
         };
         let log = pods.logs(pod, &parameters).await.unwrap_or_default();

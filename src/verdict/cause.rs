@@ -328,8 +328,20 @@ causes! {
         "All requests were served by fewer pods than expected."
         "Look at the endpoint picker's scores and at the pods' queue metrics.";
     ApiServerAway "api-server-away" Cluster
-        "The Kubernetes API server does not answer."
+        "The Kubernetes API server does not answer, or only that it cannot."
         "Check the cluster; nothing is said about the release.";
+    KubeconfigUnusable "kubeconfig-unusable" Host
+        "The kubeconfig cannot be used: the file, the context in it, or the credentials that it leads to."
+        "Name a context that the file has, or log in again: `kubectl --context NAME version` must work.";
+    NotTheApiServer "not-the-api-server" Cluster
+        "Something else answered in place of the Kubernetes API server, or its answer was cut: a login page, a proxy, another server."
+        "See what answers at the address of the kubeconfig (`kubectl get --raw /version`): log in, or go around the proxy; nothing is said about the release.";
+    ApiAnswerTooLong "api-answer-too-long" Cluster
+        "An answer of the Kubernetes API server is longer than any that is read, or has no end."
+        "See what it answers (`kubectl get --raw PATH`), and use a namespace of its own (`-n`) where it has too many objects.";
+    TooManyOpenFiles "too-many-open-files" Host
+        "This machine gave no descriptor for a connection: too many files are open."
+        "Raise the limit (`ulimit -n 4096`), or run it where less is open.";
     MetricsUnreadable "metrics-unreadable" Harness
         "The endpoint picker's metrics could not be read, although it runs."
         "See the evidence for the HTTP answer; access is granted and taken back by quickproof.";

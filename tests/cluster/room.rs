@@ -21,6 +21,8 @@ use serde_json::json;
 
 use crate::bench::beside_others;
 
+/// How long a cluster that is there gets to answer.
+const SECONDS: Duration = Duration::from_secs(15);
 /// Where CoreDNS, which every cluster has, serves its metrics.
 const METRICS: u16 = 9153;
 
@@ -45,7 +47,7 @@ async fn a_cluster_is_made_and_reached_and_leaves_nothing_behind() {
             .iter()
             .all(|listed| listed.name != name)
     );
-    let gone = cluster::open(&host, &ExistingCluster::Named(name), None).await;
+    let gone = cluster::open(&host, &ExistingCluster::Named(name), None, SECONDS, &events).await;
     assert!(gone.is_err(), "its kubeconfig is gone with it");
 }
 
@@ -58,7 +60,7 @@ async fn look(host: &Host, id: &str, inventory: &Inventory, events: &Events) -> 
     let capacity = cluster::capacity(&made).await?;
     anyhow::ensure!(capacity.nodes.len() == 1 && capacity.cpu_millis() > 0 && capacity.memory_bytes() > 0);
 
-    let again = cluster::open(host, &ExistingCluster::Named(made.name.clone()), None).await?;
+    let again = cluster::open(host, &ExistingCluster::Named(made.name.clone()), None, SECONDS, events).await?;
     anyhow::ensure!(again.origin == Origin::Existing && again.node_container() == made.node_container());
 
     through_an_address(host, &made, inventory).await?;

@@ -64,6 +64,31 @@ const READERS: &[(&str, &str)] = &[
     ("cluster/kind.rs", "the kernel's own files"),
 ];
 
+/// Words that stand in these files and no others: what they do has bounds only there.
+const ONLY_THERE: &[(&str, &[&str], &str)] = &[
+    (
+        "ClientBuilder",
+        &[
+            "cluster/bounded.rs",
+            "cluster/credentials.rs",
+            "cluster/kubeconfig.rs",
+            "cluster/plugin.rs",
+        ],
+        "a client of an API server whose calls have no end",
+    ),
+    (
+        "kube::Client::",
+        &[],
+        "a client of an API server whose calls have no end",
+    ),
+    ("Client::try_", &[], "a client of an API server whose calls have no end"),
+    (
+        "Client::new(",
+        &[],
+        "a client whose calls have no end: of an API server by `cluster::bounded`, of the web by a builder",
+    ),
+];
+
 /// What is wrong with the source files, by file.
 fn faults(files: &BTreeMap<PathBuf, String>) -> Vec<String> {
     let mut faults = Vec::new();
@@ -127,6 +152,14 @@ fn looks(path: &Path, text: &str) -> Vec<String> {
     if code.len() > LONGEST_FILE {
         faults.push(format!("has {} lines of code, over {LONGEST_FILE}", code.len()));
     }
+    let elsewhere = ONLY_THERE
+        .iter()
+        .filter(|(_, there, _)| !there.iter().any(|there| path.ends_with(there)));
+    for (word, _, what) in elsewhere {
+        if code.iter().any(|line| holds_word(line, word)) {
+            faults.push(format!("holds `{word}`: {what}"));
+        }
+    }
     for (forbidden, instead) in FORBIDDEN {
         if code.iter().any(|line| line.contains(forbidden)) {
             faults.push(format!("holds `{forbidden}`: {instead}"));
@@ -139,6 +172,12 @@ fn looks(path: &Path, text: &str) -> Vec<String> {
 fn is_tests(path: &Path) -> bool {
     let named = |part: &std::ffi::OsStr| part == "tests" || part == "tests.rs" || part == "fake.rs";
     path.iter().any(named)
+}
+
+/// Whether a line has a word that is not the end of a longer one.
+fn holds_word(line: &str, word: &str) -> bool {
+    let is_letter = |before: &str| before.ends_with(|one: char| one.is_alphanumeric() || one == '_');
+    line.match_indices(word).any(|(at, _)| !is_letter(&line[..at]))
 }
 
 /// Where names lead that a module takes in from somewhere else, so that a re-export hides nothing.
@@ -167,7 +206,8 @@ fn rooms_used(named: &Named, leads: &BTreeMap<CratePath, CratePath>) -> BTreeSet
 /// The lines of code: no comments, no blanks, nothing from the tests on.
 fn code_of(text: &str) -> Vec<&str> {
     text.lines()
-        .take_while(|line| line.trim() != "#[cfg(test)]")
+        // Further in it is about a field or a statement, behind which the code goes on.
+        .take_while(|line| *line != "#[cfg(test)]")
         .filter(|line| {
             let line = line.trim();
             !line.is_empty() && !line.starts_with("//")
@@ -370,6 +410,18 @@ fn the_scan_holds_report_to_its_promise_and_keeps_the_rooms_below_from_it() {
     ] {
         assert_eq!(faults_of(&[(path, code)]).len(), 1, "{path}: {code}");
     }
+}
+
+#[test]
+fn the_scan_sees_a_client_that_is_made_past_the_bounds() {
+    let made = "fn f() { kube::client::ClientBuilder::new(service, \"default\").build() }";
+    assert_eq!(faults_of(&[("deploy.rs", made)]).len(), 1);
+    assert_eq!(faults_of(&[("cluster/bounded.rs", made)]), Vec::<String>::new());
+    assert_eq!(faults_of(&[("deploy.rs", "fn f() { Client::try_default() }")]).len(), 1);
+    assert_eq!(
+        faults_of(&[("images.rs", "fn f() { RegistryClient::new(url) }")]),
+        Vec::<String>::new()
+    );
 }
 
 #[test]

@@ -4,6 +4,9 @@
 #![cfg(test)]
 
 mod answers;
+#[expect(dead_code, reason = "the unit tests use the rest of it")]
+#[path = "api/server.rs"]
+mod api_server;
 mod architecture;
 mod borrowed_tab;
 mod cli;
@@ -22,6 +25,7 @@ mod schemas;
 mod secrets;
 mod served;
 mod sources;
+mod survives;
 mod upstream;
 mod usage;
 mod writings;

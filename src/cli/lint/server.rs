@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use crate::{
-    cluster::{self, ExistingCluster},
+    cluster::{self, ExistingCluster, OPENING_LIMIT},
     deploy::rehearse::{Answer, rehearse},
     host::Host,
     lint::{Applied, DryRun},
     manifest::Object,
+    record::Events,
 };
 
 /// Asks a cluster about each object, by dry runs.
@@ -20,7 +21,14 @@ pub(super) async fn ask<'a>(
     kubeconfig: Option<&Path>,
     applied: &'a [Applied<'a>],
 ) -> anyhow::Result<Vec<(&'a Applied<'a>, DryRun)>> {
-    let cluster = cluster::open(host, &ExistingCluster::from(name), kubeconfig).await?;
+    let cluster = cluster::open(
+        host,
+        &ExistingCluster::from(name),
+        kubeconfig,
+        OPENING_LIMIT,
+        &Events::unheard(),
+    )
+    .await?;
     let objects: Vec<(&Object, &str)> = applied.iter().map(|one| (one.object, one.namespace)).collect();
     let answers = rehearse(&cluster.client, &objects)
         .await

@@ -16,8 +16,8 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{Progress, WaitError};
-use crate::host::Pauses;
+use super::{Progress, WaitError, trouble_of};
+use crate::{cluster::resources::Trouble, host::Pauses, verdict::CauseCode};
 
 /// The pause after the first error; it doubles with each one that follows, up to [`LONGEST_PAUSE`]. An API server that has
 /// just come up is asked again soon, unlike with kube's own back-off, which begins at 0.8 s.
@@ -38,7 +38,7 @@ impl Backoff for Pauses {
 ///
 /// # Errors
 /// Never, where the API server says that we may not look (401, 403); every other answer of it may change, and is waited
-/// out. Or time is up.
+/// out. Or time is up: where the API server told nothing up to then, or an error last, it is away.
 #[tracing::instrument(name = "wait", level = "debug", skip_all, fields(object = name))]
 pub(crate) async fn until_object<K, T>(
     api: Api<K>,
@@ -51,6 +51,10 @@ where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     let mut last = "nothing yet".to_owned();
+    let mut away = Some(Trouble::away(
+        CauseCode::ApiServerAway,
+        format!("silent for {} s", limit.as_secs()),
+    ));
     let states = watch_object(api, name).backoff(Pauses::doubling(FIRST_PAUSE, LONGEST_PAUSE));
     pin_mut!(states);
     let watch = async {
@@ -59,11 +63,19 @@ where
                 Ok(object) => match question(object.as_ref()) {
                     Progress::Ready(answer) => return Some(Ok(answer)),
                     Progress::Never(reason) => return Some(Err(WaitError::Never(reason))),
-                    Progress::NotYet(seen) => seen,
+                    Progress::NotYet(seen) => {
+                        away = None;
+                        seen
+                    }
                 },
                 Err(error) => match refusal(error) {
                     Ok(refused) => return Some(Err(WaitError::Never(refused))),
-                    Err(passing) => format!("no answer: {passing}"),
+                    Err(passing) => {
+                        let trouble = trouble_of(&passing);
+                        let seen = trouble.to_string();
+                        away = Some(trouble);
+                        seen
+                    }
                 },
             };
             if seen != last {
@@ -73,11 +85,14 @@ where
         }
         None
     };
-    match tokio::time::timeout(limit, watch).await {
-        Ok(Some(answered)) => answered,
-        // The watch goes on for ever by itself; should it end, what was last seen is still the truth.
-        Ok(None) | Err(_) => Err(WaitError::timed_out(limit, last)),
+    if let Ok(Some(answered)) = tokio::time::timeout(limit, watch).await {
+        return answered;
     }
+    // The watch goes on for ever by itself; should it end, what was last seen is still the truth.
+    Err(match away {
+        Some(trouble) => WaitError::ApiServerAway { trouble },
+        None => WaitError::timed_out(limit, last),
+    })
 }
 
 /// Tells an answer that will stay (`Ok`, we may not look) from one that may pass (`Err`).

@@ -60,9 +60,15 @@ fn answered(there: &std::path::Path, method: &Method, uri: &Uri, sent: &Bytes) -
                 return status(409);
             }
             fs::remove_file(&object).unwrap();
-            (200, json!({"kind": "Status", "status": "Success"}))
+            (200, json!({"kind": "Status", "apiVersion": "v1", "status": "Success"}))
         }
-        (_, Some(uid)) => (200, json!({"metadata": {"name": name, "uid": uid}})),
+        (_, Some(uid)) => {
+            let metadata = json!({"name": name, "uid": uid});
+            (
+                200,
+                json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}),
+            )
+        }
         (_, None) if ["pods", "deployments", "services", "secrets"].contains(&name) => {
             let is_it = |file: &PathBuf| file.to_string_lossy().contains("secrets.");
             let files = fs::read_dir(there).unwrap().map(|file| file.unwrap().path());
@@ -70,7 +76,10 @@ fn answered(there: &std::path::Path, method: &Method, uri: &Uri, sent: &Bytes) -
                 .filter(|file| name == "secrets" && is_it(file))
                 .map(|_| json!({"metadata": {"name": "s"}}))
                 .collect();
-            (200, json!({"metadata": {"resourceVersion": "1"}, "items": items}))
+            (
+                200,
+                json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": items}),
+            )
         }
         (_, None) => status(404),
     }
@@ -143,9 +152,15 @@ impl Desk {
 
     async fn deployer(&self) -> Deployer {
         let theirs = ExistingCluster::Named("theirs".into());
-        let cluster = cluster::open(&self.host, &theirs, Some(&self.at("config")))
-            .await
-            .unwrap();
+        let cluster = cluster::open(
+            &self.host,
+            &theirs,
+            Some(&self.at("config")),
+            Duration::from_secs(5),
+            &Events::unheard(),
+        )
+        .await
+        .unwrap();
         let programs = ["helm", "istioctl"].map(|name| (name.to_owned(), self.at("bin").join(name)));
         Deployer::new(Site {
             host: self.host.clone(),

@@ -396,7 +396,10 @@ async fn in_somebody_elses_cluster_only_what_the_run_made_may_be_changed() {
 
 #[rstest]
 #[case::refused(Trouble::Refused { code: 403, message: "no".into() }, CauseCode::ObjectForbidden)]
-#[case::away(Trouble::Away { what: "connection refused".into() }, CauseCode::ApiServerAway)]
+#[case::away(
+    Trouble::away(CauseCode::ApiServerAway, "connection refused"),
+    CauseCode::ApiServerAway
+)]
 fn that_nothing_can_be_scaled_is_never_the_releases_fault(#[case] trouble: Trouble, #[case] code: CauseCode) {
     let cause = unscaled("Deployment n/d", trouble);
     assert_eq!(cause.code, code);
