@@ -4,10 +4,11 @@
 //! files) is begun by the subcommand that needs it, not before.
 
 use std::{
+    backtrace::{Backtrace, BacktraceStatus},
     ffi::OsString,
     fmt::Write as _,
     io::{self, Write},
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{self, AssertUnwindSafe, catch_unwind},
     time::Duration,
 };
 
@@ -19,7 +20,7 @@ use crate::{
     host::{Host, Signals},
     log::{self, Kept, Log, OnStandardError},
     record::{Event, Events},
-    redact::Redactor,
+    redact::{Redactor, printable_json, printable_lines},
     report::{Colours, Console, Glyphs, Look, Medium, Verbosity},
     run::OrderError,
     verdict::ExitCode,
@@ -139,12 +140,9 @@ impl CliContext {
             None if output.verbose > 1 => OnStandardError::Usual,
             None => OnStandardError::Nothing,
         };
-        let console = Console::new(io::stderr());
+        let console = Console::new(io::stderr(), host.redactor().clone());
         let told = console.clone();
-        let tell = move |line: &str| {
-            // Whoever closed standard error does not want to read it.
-            let _ = told.print(&format!("{line}\n"));
-        };
+        let tell = move |line: &str| told.say(line);
         let log = log::begin(on_standard_error, kept, host.redactor(), tell).map_err(Usage::new)?;
         Ok(Self {
             host,
@@ -163,12 +161,7 @@ impl CliContext {
 
     /// Tells an error that does not end the program, as the one that does is told.
     fn tell_error(&self, error: &anyhow::Error) {
-        // Whoever closed standard error does not want to read it.
-        let _ = writeln!(
-            anstream::stderr(),
-            "error: {}",
-            self.redactor().redact(&format!("{error:#}"))
-        );
+        self.console.say(format_args!("error: {error:#}"));
     }
 
     /// Tells sentences on standard error, unless it is to be quiet.
@@ -176,10 +169,8 @@ impl CliContext {
         if self.output.verbosity() == Verbosity::Quiet {
             return;
         }
-        let redactor = self.redactor();
         for note in notes {
-            // Whoever closed standard error does not want to read it.
-            let _ = writeln!(anstream::stderr(), "{}", redactor.redact(note));
+            self.console.say(note);
         }
     }
 }
@@ -277,7 +268,7 @@ async fn telling_progress<T>(between: Duration, work: impl AsyncFnOnce(&Events) 
             };
             if line != last {
                 // Progress that nobody can read any more is no reason to stop the work.
-                let _ = writeln!(anstream::stderr(), "{}", line.dimmed());
+                let _ = writeln!(anstream::stderr(), "{}", printable_lines(&line).dimmed());
                 last = line;
             }
         }
@@ -299,8 +290,8 @@ pub fn main() -> std::process::ExitCode {
         Ok(arguments) => arguments,
         Err(error) if error.use_stderr() => {
             typed::learn_misplaced(&typed, host.redactor());
-            // Whoever closed standard error does not want to read it.
-            let _ = write!(io::stderr(), "{}", host.redactor().redact(&error.render().to_string()));
+            let console = Console::new(io::stderr(), host.redactor().clone());
+            console.say(error.render().to_string().trim_end());
             return ExitCode::Usage.into();
         }
         Err(help) => {
@@ -315,6 +306,7 @@ pub fn main() -> std::process::ExitCode {
         Ok(context) => context,
         Err(error) => return exit_code_of(&error.into(), &Redactor::new(), &mut io::stderr().lock()).into(),
     };
+    tell_panics_on(context.console.clone());
     let mut out = Output::to(io::stdout());
     // A panic has said what it is on standard error; what remains is to end with a code that is in the table.
     let ended = catch_unwind(AssertUnwindSafe(|| command.run(&context, &mut out)));
@@ -332,6 +324,30 @@ pub fn main() -> std::process::ExitCode {
     .into()
 }
 
+/// Says what panics, as everything else is said: its words may be those of others.
+fn tell_panics_on(console: Console) {
+    panic::set_hook(Box::new(move |panicked| {
+        console.say(panicked);
+        let backtrace = Backtrace::capture();
+        if backtrace.status() == BacktraceStatus::Captured {
+            console.say(backtrace);
+        }
+    }));
+}
+
+/// What a subcommand says in words: without secrets, and so that nobody is steered by what others say in them.
+fn shown_words(redactor: &Redactor, write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> io::Result<String> {
+    let mut words = Vec::new();
+    write(&mut words)?;
+    Ok(printable_lines(&redactor.redact(&String::from_utf8_lossy(&words))))
+}
+
+/// What a subcommand says to a script, likewise.
+fn shown_json(redactor: &Redactor, value: &impl serde::Serialize) -> serde_json::Result<String> {
+    let value = redactor.json(serde_json::to_value(value)?);
+    Ok(printable_json(&format!("{value:#}")))
+}
+
 /// The command line as clap sees it; the exit codes in its help come from [`ExitCode`].
 fn parse(typed: &[OsString]) -> Result<Arguments, clap::Error> {
     let codes = exit_codes();
@@ -346,7 +362,8 @@ fn parse(typed: &[OsString]) -> Result<Arguments, clap::Error> {
 
 /// Tells an error in one line, and returns its exit code.
 fn exit_code_of(error: &anyhow::Error, redactor: &Redactor, out: &mut dyn Write) -> ExitCode {
-    let _ = writeln!(out, "error: {}", redactor.redact(&format!("{error:#}")));
+    let words = redactor.redact(&format!("error: {error:#}"));
+    let _ = writeln!(out, "{}", printable_lines(&words));
     if error.chain().any(<dyn std::error::Error>::is::<Usage>) {
         ExitCode::Usage
     } else {

@@ -20,7 +20,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use crate::redact::Redactor;
+use crate::redact::{CUT, Redactor, printable};
 
 mod bounded;
 
@@ -192,19 +192,12 @@ impl io::Write for Lines {
     }
 }
 
-/// The text with its control characters made visible, and not longer than a line may be.
+/// The text in one line, and not longer than a line may be.
 fn one_line(text: &str) -> String {
     let kept = &text[..text.floor_char_boundary(LONGEST_LINE)];
-    let mut line = String::with_capacity(kept.len());
-    for character in kept.chars() {
-        if character.is_control() {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
-        }
-    }
+    let mut line = printable(kept);
     if kept.len() < text.len() {
-        line.push('…');
+        line.push(CUT);
     }
     line
 }

@@ -1,4 +1,4 @@
-//! The one redactor: text that leaves the process goes through it.
+//! The one redactor, and the one way to show what others say: text that leaves the process goes through both.
 //!
 //! Redacts by value (secrets that were seen, in whatever form a server or a program repeats them), and by pattern (tokens,
 //! keys, userinfo and keys in addresses). It never shortens what it keeps: the placeholder has a fixed width, so that
@@ -14,10 +14,14 @@ use serde_json::Value;
 
 mod forms;
 mod patterns;
+mod shown;
 mod view;
 
 use forms::{Forms, Search};
 pub(crate) use patterns::is_secret_name;
+#[cfg(test)]
+pub(crate) use shown::steers_a_reader;
+pub(crate) use shown::{printable, printable_json, printable_lines, steers};
 
 /// What stands in for a secret.
 pub(crate) const PLACEHOLDER: &str = "[redacted]";

@@ -84,3 +84,6 @@ pub(crate) const JOURNAL_FILE: &str = "journal.jsonl";
 
 /// Where a run's reports are, for the last block to say.
 pub(crate) type ReportPaths = Vec<PathBuf>;
+
+#[cfg(test)]
+mod tests;

@@ -11,8 +11,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    cli::{Usage, plan::Form},
+    cli::{Usage, plan::Form, shown_json, shown_words},
     host::files,
+    redact::Redactor,
     verdict::ExitCode,
 };
 
@@ -65,12 +66,11 @@ pub(crate) fn run(arguments: &DiffArguments, out: &mut dyn Write) -> anyhow::Res
     let left = parts(&open(&arguments.left)?, &arguments.left)?;
     let right = parts(&open(&arguments.right)?, &arguments.right)?;
     let differences = compare(&left, &right);
+    // What was redacted when it was written is so still; what looks like a secret in a file of others is known by its looks.
+    let redactor = Redactor::new();
     match arguments.output {
-        Form::Text => print(&differences, out)?,
-        Form::Json => {
-            serde_json::to_writer_pretty(&mut *out, &differences)?;
-            writeln!(out)?;
-        }
+        Form::Text => writeln!(out, "{}", shown_words(&redactor, |words| print(&differences, words))?)?,
+        Form::Json => writeln!(out, "{}", shown_json(&redactor, &differences)?)?,
     }
     Ok(if differences.is_empty() {
         ExitCode::Passed

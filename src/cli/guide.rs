@@ -9,6 +9,7 @@ use crate::{
     cli::{
         CliContext, Usage,
         plan::{ChoiceArguments, Form},
+        shown_json, shown_words,
         source::SourceArguments,
     },
     guide::{Block, Body, GuideBook, Role},
@@ -135,12 +136,10 @@ pub(crate) fn run(arguments: &GuideArguments, context: &CliContext, out: &mut dy
     let plan = plan::draw(&release, &options).map_err(Usage::new)?;
     let book = GuideBook::open(release.tree.as_ref(), &layout, release.tag.as_ref()).map_err(Usage::new)?;
     let view = GuideView::of(&book, &plan);
+    let redactor = context.redactor();
     match arguments.output {
-        Form::Text => print(&view, out)?,
-        Form::Json => {
-            serde_json::to_writer_pretty(&mut *out, &view)?;
-            writeln!(out)?;
-        }
+        Form::Text => writeln!(out, "{}", shown_words(&redactor, |words| print(&view, words))?)?,
+        Form::Json => writeln!(out, "{}", shown_json(&redactor, &view)?)?,
     }
     Ok(ExitCode::Passed)
 }

@@ -12,7 +12,7 @@ use crate::{
     cli::{CliContext, Usage, block_on, source::SourceArguments},
     host::files,
     lint::{self, Findings, Rendered, Severity, Suppressions},
-    redact::Redactor,
+    redact::{Redactor, printable, printable_json},
     verdict::ExitCode,
 };
 
@@ -160,7 +160,9 @@ fn print(
     out: &mut dyn Write,
     as_text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
-    let json = |value: serde_json::Value, out: &mut dyn Write| writeln!(out, "{:#}", redactor.json(value));
+    let json = |value: serde_json::Value, out: &mut dyn Write| {
+        writeln!(out, "{}", printable_json(&format!("{:#}", redactor.json(value))))
+    };
     match form {
         Form::Text => return as_text(out),
         Form::Json => {
@@ -168,7 +170,7 @@ fn print(
             // An array of findings has no place for what is none.
             for undecided in &findings.undecided {
                 let line = format!("undecided: {}: {}", undecided.code, undecided.why);
-                let _ = writeln!(anstream::stderr(), "{}", redactor.redact(&line));
+                let _ = writeln!(anstream::stderr(), "{}", printable(&redactor.redact(&line)));
             }
         }
         Form::Sarif => json(lint::sarif(findings), out)?,

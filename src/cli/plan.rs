@@ -12,7 +12,7 @@ mod json;
 pub(crate) use json::PlanView;
 
 use crate::{
-    cli::{CliContext, Usage, block_on, cannot_begin, source::SourceArguments},
+    cli::{CliContext, Usage, block_on, cannot_begin, shown_json, shown_words, source::SourceArguments},
     plan::{self, Action, Offer, Options, Phase, Plan, Resources, Step},
     redact::cut,
     release::{self, Layout, Release},
@@ -140,12 +140,10 @@ pub(crate) fn run(arguments: PlanArguments, context: &CliContext, out: &mut dyn 
         Phase::BeforePublish => plan::draw(&release, &options).map_err(Usage::new)?,
         Phase::AfterPublish => fetch_and_draw(&arguments.source, context, &release, &mut options)?,
     };
+    let redactor = context.redactor();
     match arguments.output {
-        Form::Text => print(&plan, out)?,
-        Form::Json => {
-            serde_json::to_writer_pretty(&mut *out, &PlanView::of(&plan))?;
-            writeln!(out)?;
-        }
+        Form::Text => writeln!(out, "{}", shown_words(&redactor, |words| print(&plan, words))?)?,
+        Form::Json => writeln!(out, "{}", shown_json(&redactor, &PlanView::of(&plan))?)?,
     }
     Ok(ExitCode::Passed)
 }

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use url::Url;
 
 use crate::{
-    cli::{CliContext, Usage, block_on, reports::ReportArguments, scenario::SelectionArguments},
+    cli::{CliContext, Usage, block_on, reports::ReportArguments, scenario::SelectionArguments, shown_json},
     host::Signals,
     record::RunRecord,
     run::{Run, endpoint::EndpointOrder},
@@ -90,7 +90,7 @@ pub(crate) fn run(arguments: &ProbeArguments, context: &CliContext, out: &mut dy
         })
     })??;
     if arguments.output == Form::Json {
-        writeln!(out, "{:#}", in_json(&record))?;
+        writeln!(out, "{}", shown_json(&context.redactor(), &in_json(&record))?)?;
     }
     Ok(record.exit_code())
 }

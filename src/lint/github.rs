@@ -1,6 +1,7 @@
 //! Findings as annotations of GitHub Actions.
 
 use super::{Diagnostic, Findings};
+use crate::redact::steers;
 
 /// One workflow command a finding, each on its line. The runner shows ten errors and ten warnings of a step, so the
 /// worst come first.
@@ -38,7 +39,18 @@ fn annotation(found: &Diagnostic) -> String {
 }
 
 fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    let mut data = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '%' => data.push_str("%25"),
+            '\r' => data.push_str("%0D"),
+            '\n' => data.push_str("%0A"),
+            '\t' => data.push(' '),
+            character if steers(character) => data.extend(character.escape_unicode()),
+            character => data.push(character),
+        }
+    }
+    data
 }
 
 fn property(text: &str) -> String {
@@ -47,6 +59,8 @@ fn property(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::lint::{Place, Severity, rules};
 
@@ -77,5 +91,30 @@ mod tests {
                 format!("::notice title={}::undecided: no helm", rule.code),
             ]
         );
+    }
+
+    /// What a runner reads. Source: `UnescapeData` and `UnescapeProperty` of actions/runner.
+    fn read_back(escaped: &str) -> String {
+        let line_ends = escaped.replace("%0D", "\r").replace("%0A", "\n");
+        line_ends.replace("%3A", ":").replace("%2C", ",").replace("%25", "%")
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_release_says_a_runner_reads_one_command_with_it(file in ".{0,30}", said in "[ -~\n]{0,40}|.{0,40}") {
+            let mut findings = Findings::default();
+            findings.add(rules().next().unwrap(), Place::line(&file, 1), &said);
+            let line = annotations(&findings).remove(0);
+            prop_assert!(!line.chars().any(steers), "{}", line);
+            let (command, rest) = line.strip_prefix("::").unwrap().split_once("::").unwrap();
+            prop_assert_eq!(command.matches(',').count(), 2);
+            let named = command.split_once("file=").unwrap().1.split(',').next().unwrap();
+            if !file.chars().any(steers) {
+                prop_assert_eq!(read_back(named), file);
+            }
+            if !said.chars().any(|character| character != '\n' && steers(character)) {
+                prop_assert!(read_back(rest).starts_with(&said), "{}", rest);
+            }
+        }
     }
 }

@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use crate::redact::{Redactor, printable_lines};
+
 /// Puts the cursor at the beginning of the row and clears it.
 pub(super) const CLEAR_ROW: &str = "\r\u{1b}[2K";
 
@@ -14,6 +16,7 @@ pub(super) const CLEAR_ROW: &str = "\r\u{1b}[2K";
 #[derive(Clone)]
 pub struct Console {
     shown: Arc<Mutex<Shown>>,
+    redactor: Redactor,
 }
 
 struct Shown {
@@ -29,14 +32,22 @@ impl fmt::Debug for Console {
 
 impl Console {
     /// A console on this stream.
-    pub fn new(out: impl Write + Send + 'static) -> Self {
+    pub fn new(out: impl Write + Send + 'static, redactor: Redactor) -> Self {
         let shown = Shown {
             out: Box::new(out),
             row_is_drawn: false,
         };
         Self {
             shown: Arc::new(Mutex::new(shown)),
+            redactor,
         }
+    }
+
+    /// Says something in lines of its own, without secrets and so that it steers nobody, whoever has a word in it. Whoever
+    /// closed the stream does not want to read it.
+    pub(crate) fn say(&self, words: impl fmt::Display) {
+        let words = self.redactor.redact(&words.to_string());
+        let _ = self.print(&format!("{}\n", printable_lines(&words)));
     }
 
     fn lock(&self) -> MutexGuard<'_, Shown> {
@@ -96,11 +107,20 @@ pub(super) mod tests {
     #[test]
     fn a_line_takes_the_place_of_the_row_and_the_next_one_stands_below_it() {
         let paper = Paper::default();
-        let report = Console::new(paper.clone());
+        let report = Console::new(paper.clone(), Redactor::new());
         let log = report.clone();
         report.draw_row("waiting").unwrap();
         log.print("a line\n").unwrap();
         report.print("another\n").unwrap();
         assert_eq!(paper.text(), format!("{CLEAR_ROW}waiting{CLEAR_ROW}a line\nanother\n"));
+    }
+
+    #[test]
+    fn what_is_said_has_no_secret_and_steers_nobody() {
+        let paper = Paper::default();
+        let redactor = Redactor::new();
+        redactor.learn("opensesame");
+        Console::new(paper.clone(), redactor).say("error: \u{1b}[2J opensesame\n ::error::x");
+        assert_eq!(paper.text(), "error: \\u{1b}[2J [redacted]\n \\u{3a}:error::x\n");
     }
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     record::{Render, RunRecord},
+    redact::printable_json,
     report::closing::where_the_time_went,
 };
 
@@ -33,8 +34,7 @@ impl Render for Json {
                 report.entry(name).or_insert(value);
             }
         }
-        serde_json::to_writer_pretty(&mut *out, &report)?;
-        out.write_all(b"\n")?;
+        writeln!(out, "{}", printable_json(&serde_json::to_string_pretty(&report)?))?;
         Ok(())
     }
 }

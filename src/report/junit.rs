@@ -10,7 +10,8 @@ use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, Te
 
 use crate::{
     record::{Decision, Render, RunRecord, Stage},
-    report::{page, paint::printable},
+    redact::{printable, printable_lines},
+    report::page,
     verdict::{ExitCode, Fault, Finding, Outcome, Weight},
 };
 
@@ -194,9 +195,4 @@ fn skipped(why: &str) -> TestCaseStatus {
     let mut status = TestCaseStatus::skipped();
     status.set_message(printable(&page::one_line(why)));
     status
-}
-
-/// Printable text that keeps its lines.
-fn printable_lines(text: &str) -> String {
-    text.lines().map(printable).collect::<Vec<_>>().join("\n")
 }

@@ -1,12 +1,14 @@
 //! How a line of text looks: tones, glyphs, columns, and what may not reach a terminal.
 //!
-//! It knows nothing about runs. Control characters of foreign text are shown, never sent: a pod's message cannot move
-//! the cursor, recolour the screen or reverse the reading direction.
+//! It knows nothing about runs. What others say is made printable as it is put into a line, so that no line steers who
+//! shows it.
 
 use std::fmt::Write as _;
 
 use owo_colors::Style;
 use unicode_width::UnicodeWidthStr;
+
+use crate::redact::printable;
 
 /// Whether colours are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -242,25 +244,6 @@ impl Look {
     }
 }
 
-/// The text with everything that steers a terminal made visible: control characters (line feeds included) and
-/// characters that change the reading direction. A tab becomes a space.
-pub(super) fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '\t' => shown.push(' '),
-            '\n' => shown.push_str("\\n"),
-            '\r' => shown.push_str("\\r"),
-            '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                shown.extend(character.escape_unicode());
-            }
-            character if character.is_control() => shown.extend(character.escape_unicode()),
-            character => shown.push(character),
-        }
-    }
-    shown
-}
-
 fn ascii(text: &str) -> String {
     let mut spelled = String::with_capacity(text.len());
     for character in text.chars() {
@@ -287,6 +270,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::redact::steers_a_reader;
 
     fn look(columns: fn() -> Option<usize>) -> Look {
         Look {
@@ -338,6 +322,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_line_steers_however_it_is_broken(text in "[ :a#\\[]{0,90}|.{0,90}", more in "[ :a]{0,20}") {
+            let line = Line::indented(2).hanging(2).with(Tone::Plain, &text).with(Tone::Plain, &more).at_right(&text);
+            for columns in [|| None, || Some(42)] {
+                let painted = look(columns).paint(&line);
+                prop_assert!(!steers_a_reader(&painted), "{}", painted);
+            }
+        }
+
         #[test]
         fn a_row_fits_and_holds_no_control_character(text in "\\PC{0,80}|.{0,80}") {
             let painted = look(|| Some(30)).paint_row(&Line::indented(0).with(Tone::Bad, &text));

@@ -300,6 +300,7 @@ mod tests {
     use super::*;
     use crate::{
         record::Deviation,
+        redact::Redactor,
         report::{
             Colours, Glyphs,
             console::{CLEAR_ROW, tests::Paper},
@@ -322,7 +323,11 @@ mod tests {
             reports: Vec::new(),
         };
         let clock = Box::new(move || Duration::from_secs(clock.load(Ordering::Relaxed)));
-        (Terminal::new(Console::new(paper.clone()), live, clock), paper, seconds)
+        (
+            Terminal::new(Console::new(paper.clone(), Redactor::new()), live, clock),
+            paper,
+            seconds,
+        )
     }
 
     fn waiting(seen: &str) -> Event {

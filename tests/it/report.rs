@@ -88,7 +88,11 @@ fn live(events: &[Event], look: Look, medium: Medium) -> String {
         *seconds += 1;
         Duration::from_secs(*seconds)
     });
-    let mut terminal = Terminal::new(Console::new(paper.clone()), live, clock);
+    let mut terminal = Terminal::new(
+        Console::new(paper.clone(), quickproof::redact::Redactor::new()),
+        live,
+        clock,
+    );
     for event in events {
         terminal.on_event(event).unwrap();
     }
