@@ -3,14 +3,13 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::Value;
 
-use super::Host;
+use super::{Host, files};
 use crate::redact::{Redactor, is_secret_name};
 
 /// Most bytes of a file of credentials that are read.
@@ -55,9 +54,7 @@ pub(super) fn learn_files(host: &Host) {
 
 /// A file that is not there, or none of this kind, teaches nothing: whoever reads it says so.
 fn text_of(path: &Path) -> Option<String> {
-    let metadata = fs::metadata(path).ok()?;
-    let is_fit = metadata.is_file() && metadata.len() <= MOST_BYTES;
-    is_fit.then(|| fs::read_to_string(path).ok())?
+    files::read_text(path, MOST_BYTES).ok()
 }
 
 fn learn_registries(redactor: &Redactor, text: &str) {
@@ -80,6 +77,8 @@ fn learn_registries(redactor: &Redactor, text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use rstest::rstest;
 
     use super::*;

@@ -315,7 +315,7 @@ fn what_an_api_server_repeats_of_a_credential_is_put_out_nowhere(
         let said: String = put_out.values().map(String::as_str).collect();
         match asks {
             Asks::BrokenFile => assert!(said.contains("line 5, column "), "{said}"),
-            Asks::ProgramThatFails => assert!(said.contains("failed (exit status: 3)"), "{said}"),
+            Asks::ProgramThatFails => assert!(said.contains("fails (exit status: 3)"), "{said}"),
             Asks::Provider | Asks::ProgramThatPrintsSomethingElse => {}
             _ => assert!(said.contains("[redacted]"), "it was repeated: {said}"),
         }
