@@ -454,6 +454,14 @@ impl Host {
     }
 }
 
+/// Whether the operating system has nothing left for another connection or file: the machine's lack, and nobody else's. The
+/// standard library has no kinds for these.
+pub(crate) fn is_exhausted(error: &std::io::Error) -> bool {
+    // Source: errno(3), as Linux numbers them: ENOMEM, ENFILE, EMFILE, EADDRNOTAVAIL, ENOBUFS.
+    const EXHAUSTED: [i32; 5] = [12, 23, 24, 99, 105];
+    error.raw_os_error().is_some_and(|number| EXHAUSTED.contains(&number))
+}
+
 /// An error with its sources, in one line. What a message says of its source already is not said again.
 pub fn in_words(error: &dyn std::error::Error) -> String {
     let mut words = error.to_string();

@@ -11,7 +11,7 @@ use tokio::{sync::Mutex, time::Instant};
 
 use super::{answerer::NoAnswer, watching::Placement};
 use crate::{
-    host::{Pauses, in_words, retry},
+    host::{Pauses, in_words, is_exhausted, retry},
     verdict::{Cause, CauseCode},
 };
 
@@ -149,8 +149,6 @@ pub(crate) fn trouble(error: &Error) -> Trouble {
 
 /// What a failed call is due to.
 pub(crate) fn cause_of(error: &(dyn error::Error + 'static)) -> CauseCode {
-    /// Of the whole machine, and of this process. Source: errno(3).
-    const NO_DESCRIPTOR: [i32; 2] = [23, 24];
     if let Some(none) = error.downcast_ref::<NoAnswer>() {
         return match none {
             NoAnswer::Foreign { .. } | NoAnswer::Short => CauseCode::NotTheApiServer,
@@ -159,8 +157,8 @@ pub(crate) fn cause_of(error: &(dyn error::Error + 'static)) -> CauseCode {
         };
     }
     if let Some(error) = error.downcast_ref::<io::Error>() {
-        if error.raw_os_error().is_some_and(|code| NO_DESCRIPTOR.contains(&code)) {
-            return CauseCode::TooManyOpenFiles;
+        if is_exhausted(error) {
+            return CauseCode::HostExhausted;
         }
         // An error that was wrapped is no source of its wrapping.
         if let Some(wrapped) = error.get_ref() {

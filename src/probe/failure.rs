@@ -3,7 +3,7 @@
 use std::{error::Error, io};
 
 use super::Unanswered;
-use crate::host::in_words;
+use crate::host::{in_words, is_exhausted};
 
 /// Why sending a request, or reading its answer, failed.
 pub(super) fn unanswered(error: &reqwest::Error) -> Unanswered {
@@ -20,12 +20,9 @@ pub(super) fn unanswered(error: &reqwest::Error) -> Unanswered {
     links(error).find_map(kind).unwrap_or(Unanswered::CutOff)(words)
 }
 
-/// Whether the operating system has nothing left for another connection. The standard library has no kinds for these.
+/// Whether the operating system has nothing left for another connection.
 fn is_of_this_machine(error: &(dyn Error + 'static)) -> bool {
-    // Source: errno(3), as Linux numbers them: ENOMEM, ENFILE, EMFILE, EADDRNOTAVAIL, ENOBUFS.
-    const EXHAUSTED: [i32; 5] = [12, 23, 24, 99, 105];
-    let number = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
-    number.is_some_and(|number| EXHAUSTED.contains(&number))
+    error.downcast_ref().is_some_and(is_exhausted)
 }
 
 type Kind = fn(String) -> Unanswered;

@@ -339,9 +339,6 @@ causes! {
     ApiAnswerTooLong "api-answer-too-long" Cluster
         "An answer of the Kubernetes API server is longer than any that is read, or has no end."
         "See what it answers (`kubectl get --raw PATH`), and use a namespace of its own (`-n`) where it has too many objects.";
-    TooManyOpenFiles "too-many-open-files" Host
-        "This machine gave no descriptor for a connection: too many files are open."
-        "Raise the limit (`ulimit -n 4096`), or run it where less is open.";
     MetricsUnreadable "metrics-unreadable" Harness
         "The endpoint picker's metrics could not be read, although it runs."
         "See the evidence for the HTTP answer; access is granted and taken back by quickproof.";

@@ -16,6 +16,7 @@ mod foreign;
 mod github;
 mod healthy;
 mod killed;
+mod moments;
 mod published;
 mod release;
 mod room;

@@ -11,6 +11,7 @@ mod architecture;
 mod borrowed_tab;
 mod cli;
 mod commands;
+mod ended;
 mod lies;
 mod lint;
 mod load;
