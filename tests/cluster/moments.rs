@@ -44,7 +44,7 @@ kubectl delete configmap passing
 ```
 "#;
 
-const OBJECTS: &str = r"
+const OBJECTS: &str = "
 {apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {a: b}}
 ---
 {apiVersion: v1, kind: ConfigMap, metadata: {name: passing}}
