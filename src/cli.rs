@@ -286,11 +286,11 @@ pub fn main() -> std::process::ExitCode {
     let typed: Vec<OsString> = std::env::args_os().collect();
     let host = Host::real();
     typed::learn(&typed, host.redactor());
+    let console = Console::new(io::stderr(), host.redactor().clone());
     let arguments = match parse(&typed) {
         Ok(arguments) => arguments,
         Err(error) if error.use_stderr() => {
             typed::learn_misplaced(&typed, host.redactor());
-            let console = Console::new(io::stderr(), host.redactor().clone());
             console.say(error.render().to_string().trim_end());
             return ExitCode::Usage.into();
         }
@@ -304,14 +304,14 @@ pub fn main() -> std::process::ExitCode {
     let context = CliContext::new(host, arguments.output, typed::command_line(&typed), command.keeps_log());
     let context = match context {
         Ok(context) => context,
-        Err(error) => return exit_code_of(&error.into(), &Redactor::new(), &mut io::stderr().lock()).into(),
+        Err(error) => return exit_code_of(&error.into(), &console).into(),
     };
     tell_panics_on(context.console.clone());
     let mut out = Output::to(io::stdout());
     // A panic has said what it is on standard error; what remains is to end with a code that is in the table.
     let ended = catch_unwind(AssertUnwindSafe(|| command.run(&context, &mut out)));
     let code = ended.map_or(ExitCode::Errored, |result| {
-        result.unwrap_or_else(|error| exit_code_of(&error, &context.redactor(), &mut io::stderr().lock()))
+        result.unwrap_or_else(|error| exit_code_of(&error, &context.console))
     });
     // From here on the code stands; only a pass that nobody could be given is none.
     match out.end() {
@@ -361,9 +361,8 @@ fn parse(typed: &[OsString]) -> Result<Arguments, clap::Error> {
 }
 
 /// Tells an error in one line, and returns its exit code.
-fn exit_code_of(error: &anyhow::Error, redactor: &Redactor, out: &mut dyn Write) -> ExitCode {
-    let words = redactor.redact(&format!("error: {error:#}"));
-    let _ = writeln!(out, "{}", printable_lines(&words));
+fn exit_code_of(error: &anyhow::Error, console: &Console) -> ExitCode {
+    console.say(format_args!("error: {error:#}"));
     if error.chain().any(<dyn std::error::Error>::is::<Usage>) {
         ExitCode::Usage
     } else {
@@ -487,18 +486,17 @@ mod tests {
 
     #[test]
     fn errors_have_the_exit_code_of_their_kind_and_lose_their_secrets() {
-        let mut out = Vec::new();
+        let said = tempfile::NamedTempFile::new().unwrap();
+        let console = Console::new(said.reopen().unwrap(), Redactor::new());
         let usage = anyhow::Error::new(Usage::new(anyhow::anyhow!("no such tag hf_abcdefghijklmnop")));
-        assert_eq!(exit_code_of(&usage, &Redactor::new(), &mut out), ExitCode::Usage);
-        assert_eq!(String::from_utf8(out).unwrap(), "error: no such tag [redacted]\n");
+        assert_eq!(exit_code_of(&usage, &console), ExitCode::Usage);
+        let text = std::fs::read_to_string(said.path()).unwrap();
+        assert_eq!(text, "error: no such tag [redacted]\n");
         let other = anyhow::anyhow!("no cluster");
-        assert_eq!(
-            exit_code_of(&other, &Redactor::new(), &mut Vec::new()),
-            ExitCode::Errored
-        );
+        assert_eq!(exit_code_of(&other, &console), ExitCode::Errored);
         let closed = anyhow::Error::new(io::Error::from(io::ErrorKind::BrokenPipe)).context("talking to helm");
         assert_eq!(
-            exit_code_of(&closed, &Redactor::new(), &mut Vec::new()),
+            exit_code_of(&closed, &console),
             ExitCode::Errored,
             "a pipe to a child or a server that breaks is an error like any other"
         );

@@ -17,7 +17,6 @@ use crate::{
     images::ImageSource,
     plan::{self, Plan},
     record::{Event, Events, Reporter, RunRecord, Stage},
-    redact::Redactor,
     release::{Access, Release, RemoteError, Source},
     report::Outputs,
     scenario::Selection,
@@ -114,7 +113,6 @@ pub(crate) enum Strictness {
 ///
 /// use quickproof::{
 ///     host::Host,
-///     redact::Redactor,
 ///     report::Outputs,
 ///     run::{Run, endpoint::EndpointOrder},
 ///     scenario::Selection,
@@ -138,7 +136,7 @@ pub(crate) enum Strictness {
 ///     limit: Duration::from_secs(5),
 ///     command: "quickproof probe 127.0.0.1:9".to_owned(),
 /// };
-/// let run = Run::of_endpoint(Host::real(), order, Redactor::new())?;
+/// let run = Run::of_endpoint(Host::real(), order)?;
 /// let directory = tempfile::tempdir()?;
 /// let outputs = Outputs::open(directory.path(), run.id(), None, None)?;
 /// let record = run.carry_out(outputs, Box::new(Silent)).await?;
@@ -149,7 +147,6 @@ pub(crate) enum Strictness {
 /// ```
 pub struct Run {
     host: Host,
-    redactor: Redactor,
     id: String,
     command: String,
     kind: Kind,
@@ -212,7 +209,7 @@ impl Run {
     ///
     /// # Errors
     /// Something of the order is wrong or missing; each is a sentence with the way out.
-    pub(crate) async fn prepare(host: Host, mut order: Order, redactor: Redactor) -> Result<Self, OrderError> {
+    pub(crate) async fn prepare(host: Host, mut order: Order) -> Result<Self, OrderError> {
         let mut release = order.source.open(&host).await?;
         let mut notes = Vec::new();
         let plan = draw_whole(&host, order.access, &release, &mut order.options, &mut notes).await?;
@@ -224,7 +221,6 @@ impl Run {
             id: run_id(),
             command: order.command.clone(),
             host,
-            redactor,
             kind: Kind::Guide(Box::new((order, release, plan))),
             signals: Signals::listen(),
         })
@@ -234,12 +230,11 @@ impl Run {
     ///
     /// # Errors
     /// The TLS machinery cannot be set up.
-    pub fn of_endpoint(host: Host, order: EndpointOrder, redactor: Redactor) -> Result<Self, reqwest::Error> {
+    pub fn of_endpoint(host: Host, order: EndpointOrder) -> Result<Self, reqwest::Error> {
         Ok(Self {
             id: run_id(),
             command: order.command.clone(),
             host,
-            redactor,
             kind: Kind::Endpoint(Box::new(EndpointRun::new(order)?)),
             signals: Signals::listen(),
         })
@@ -264,7 +259,6 @@ impl Run {
     pub async fn carry_out(self, outputs: Outputs, reporter: Box<dyn Reporter>) -> Result<RunRecord, EndpointError> {
         let Self {
             host,
-            redactor,
             id,
             command,
             kind,
@@ -274,7 +268,7 @@ impl Run {
         let mut listeners = Listeners {
             outputs,
             reporter,
-            redactor: redactor.clone(),
+            redactor: host.redactor().clone(),
         };
         let begin = |(subject, expected)| RunHeader {
             run: id.clone(),
@@ -318,7 +312,7 @@ impl Run {
                 let (order, release, plan) = *parts;
                 let header = begin((plan.subject.clone(), guide::expected(&plan)));
                 let middle = async move |events: Events, signals: Signals| {
-                    let Ok(context) = Context::open(host, order, id, events, redactor, evidence) else {
+                    let Ok(context) = Context::open(host, order, id, events, evidence) else {
                         return;
                     };
                     let nouns = Box::pin(nouns_in_order(&context, &release, plan));

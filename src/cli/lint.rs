@@ -9,10 +9,10 @@ use std::{
 use clap::{Args, ValueEnum};
 
 use crate::{
-    cli::{CliContext, Usage, block_on, source::SourceArguments},
+    cli::{CliContext, Usage, block_on, shown_json, source::SourceArguments},
     host::files,
     lint::{self, Findings, Rendered, Severity, Suppressions},
-    redact::{Redactor, printable, printable_json},
+    redact::{Redactor, printable},
     verdict::ExitCode,
 };
 
@@ -160,9 +160,7 @@ fn print(
     out: &mut dyn Write,
     as_text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
-    let json = |value: serde_json::Value, out: &mut dyn Write| {
-        writeln!(out, "{}", printable_json(&format!("{:#}", redactor.json(value))))
-    };
+    let json = |value: serde_json::Value, out: &mut dyn Write| writeln!(out, "{}", shown_json(redactor, &value)?);
     match form {
         Form::Text => return as_text(out),
         Form::Json => {

@@ -79,15 +79,11 @@ pub(crate) fn run(arguments: &ProbeArguments, context: &CliContext, out: &mut dy
         command: context.command.clone(),
     };
     let record = block_on(async {
-        let run = Run::of_endpoint(context.host.clone(), order, redactor.clone()).context("requests cannot be sent")?;
+        let run = Run::of_endpoint(context.host.clone(), order).context("requests cannot be sent")?;
         let (run, outputs, live) = arguments.reports.open(run, context)?;
         let ended = Box::pin(run.carry_out(outputs, Box::new(live))).await;
         Signals::end_the_process();
-        ended.map_err(|error| {
-            // In place of the row that says what is waited for.
-            let _ = context.console.print("");
-            anyhow::Error::new(Usage::new(anyhow::anyhow!("{}", redactor.redact(&error.to_string()))))
-        })
+        ended.map_err(|error| anyhow::Error::new(Usage::new(error)))
     })??;
     if arguments.output == Form::Json {
         writeln!(out, "{}", shown_json(&context.redactor(), &in_json(&record))?)?;

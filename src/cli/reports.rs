@@ -84,7 +84,7 @@ mod tests {
         };
         let (host, command) = (Host::with_variables([]), String::new());
         let context = CliContext::new(host.clone(), OutputArguments::default(), command, Kept::Nowhere).unwrap();
-        let run = Run::of_endpoint(host, order, context.redactor()).unwrap();
+        let run = Run::of_endpoint(host, order).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let arguments = ReportArguments {
             output_dir: directory.path().to_owned(),

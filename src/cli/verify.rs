@@ -112,7 +112,7 @@ Examples:
 pub(crate) fn run(arguments: &VerifyArguments, context: &CliContext) -> anyhow::Result<ExitCode> {
     let order = arguments.order(context)?;
     block_on(async {
-        let prepared = Run::prepare(context.host.clone(), order, context.redactor()).await;
+        let prepared = Run::prepare(context.host.clone(), order).await;
         let run = prepared.map_err(cannot_begin)?;
         let (run, outputs, live) = arguments.reports.open(run, context)?;
         let ended = Box::pin(run.carry_out(outputs, Box::new(live))).await;

@@ -72,7 +72,7 @@ pub(super) fn client(
     let unusable = |source: kube::Error| match &source {
         kube::Error::Auth(error) => ClusterError::Credentials {
             context: context.to_owned(),
-            what: in_safe_words(error),
+            what: in_words(error),
         },
         _ => ClusterError::api(format!("context `{context}`"), source),
     };
@@ -104,33 +104,16 @@ pub(super) fn client(
             last: Arc::default(),
         }))
         .with_layer(&option_layer(credentials))
-        .with_layer(&MapErrLayer::new(without_output));
+        .with_layer(&MapErrLayer::new(said_to_be_of_credentials));
     Ok(bounded::client(builder, events))
 }
 
-/// The error of a service, without what a program printed that was to give credentials.
-fn without_output(error: BoxError) -> BoxError {
+/// The error of a service; one of credentials says so. No program is behind them, whose output might be one:
+/// [`super::plugin`] has run it.
+fn said_to_be_of_credentials(error: BoxError) -> BoxError {
     match error.downcast_ref::<AuthError>() {
-        Some(failed) => format!("the credentials cannot be had: {}", in_safe_words(failed)).into(),
+        Some(failed) => format!("the credentials cannot be had: {}", in_words(failed)).into(),
         None => error,
-    }
-}
-
-/// Why there are no credentials. Programs that give them print them, also when they fail.
-fn in_safe_words(error: &AuthError) -> String {
-    match error {
-        AuthError::AuthExecRun { out, .. } => format!(
-            "the program that the kubeconfig names for them failed ({}); run it by hand to see what it says",
-            out.status
-        ),
-        AuthError::AuthExecParse(_) | AuthError::ParseTokenKey(_) => {
-            "the program that the kubeconfig names for them printed something else; run it by hand to see what"
-                .to_owned()
-        }
-        AuthError::AuthExec(_) => {
-            "the program that the kubeconfig names for them gives none; run it by hand to see what it says".to_owned()
-        }
-        error => in_words(error),
     }
 }
 

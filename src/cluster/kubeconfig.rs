@@ -1,7 +1,6 @@
 //! Kubeconfig files: ours, one a cluster, and those that a person works with. How a client is made of one.
 
 use std::{
-    io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -12,7 +11,13 @@ use kube::{
 };
 
 use super::{ClusterError, credentials, plugin};
-use crate::{host::Host, record::Events};
+use crate::{
+    host::{
+        Host,
+        files::{self, FileError},
+    },
+    record::Events,
+};
 
 /// Where the kubeconfig of a cluster of ours is, by kind's name for it.
 pub(super) fn path_of(host: &Host, name: &str) -> PathBuf {
@@ -85,17 +90,14 @@ fn files_of<'a>(config: &'a Kubeconfig, context: &str) -> Vec<&'a String> {
 /// Says no to what is no file, such as a pipe, which would be waited for, and to one that is longer than any kubeconfig, key or
 /// token. That nothing is there, the reader says.
 fn regular(path: &Path) -> Result<(), ClusterError> {
-    let Ok(there) = path.metadata() else { return Ok(()) };
-    let kind = match (there.is_file(), there.len() <= FILE_BYTES) {
-        (true, true) => return Ok(()),
-        (false, _) => io::ErrorKind::InvalidInput,
-        (true, false) => io::ErrorKind::FileTooLarge,
-    };
-    Err(ClusterError::File {
-        path: path.to_owned(),
-        doing: "read",
-        source: kind.into(),
-    })
+    match files::look(path, FILE_BYTES) {
+        Ok(()) | Err(FileError::Missing { .. }) => Ok(()),
+        Err(error) => Err(ClusterError::File {
+            path: path.to_owned(),
+            doing: "read",
+            source: error.into(),
+        }),
+    }
 }
 
 /// The longest kubeconfig, key, certificate or token that is read.

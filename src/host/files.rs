@@ -88,6 +88,21 @@ pub(crate) fn open(path: &Path) -> Result<File, FileError> {
     Ok(file)
 }
 
+/// Looks whether a file is what [`read`] would read, for readers of others that take a path.
+///
+/// # Errors
+/// It is not there, no regular file, larger than `most` bytes, or cannot be opened.
+pub(crate) fn look(path: &Path, most: u64) -> Result<(), FileError> {
+    let found = open(path)?.metadata().map_err(|source| FileError::of(path, source))?;
+    if found.len() > most {
+        return Err(FileError::TooLarge {
+            path: path.to_owned(),
+            most,
+        });
+    }
+    Ok(())
+}
+
 /// Reads a regular file of at most `most` bytes.
 ///
 /// # Errors

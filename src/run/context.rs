@@ -12,7 +12,6 @@ use crate::{
     deploy::Deployer,
     host::Host,
     record::{Event, Events, Stage, milliseconds},
-    redact::Redactor,
 };
 
 /// What the parts of a run share, and what must outlive them for teardown.
@@ -22,7 +21,6 @@ pub(super) struct Context {
     /// The run's id.
     pub(super) id: String,
     pub(super) events: Events,
-    pub(super) redactor: Redactor,
     pub(super) inventory: Inventory,
     /// The directory for evidence.
     pub(super) evidence: PathBuf,
@@ -50,7 +48,6 @@ impl Context {
         order: Order,
         id: String,
         events: Events,
-        redactor: Redactor,
         evidence: PathBuf,
     ) -> Result<Self, Stopped> {
         let unwritten =
@@ -62,7 +59,6 @@ impl Context {
             order,
             id,
             events,
-            redactor,
             inventory,
             evidence,
             scratch,

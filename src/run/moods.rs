@@ -162,7 +162,7 @@ async fn carried_out(server: ApiServer) -> Ended {
         scenarios: Selection::default(),
         command: "quickproof verify".into(),
     };
-    let run = Run::prepare(host, order, Redactor::new()).await.unwrap();
+    let run = Run::prepare(host, order).await.unwrap();
     let outputs = Outputs::open(&at("runs"), run.id(), None, None).unwrap();
     let began = Instant::now();
     let record = Box::pin(run.carry_out(outputs, Box::new(Silent))).await.unwrap();

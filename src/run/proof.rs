@@ -71,7 +71,7 @@ async fn proof(
     let images = quickstart.images.running(pickers.iter().chain(&pool));
     events.waiting(Stage::Proof, "the endpoint picker's metrics", "reading");
     let for_metrics = probe(events, picker::SCRAPE_LIMIT)?;
-    let scraper = Scraper::open(deployer, seen, &context.redactor, for_metrics).await;
+    let scraper = Scraper::open(deployer, seen, context.host.redactor(), for_metrics).await;
     let probe = probe(events, REQUEST_LIMIT)?;
 
     let before = picker::look(&scraper).await;

@@ -28,7 +28,7 @@ pub(super) async fn run(context: Context, signals: &Signals) {
             &deployer.site.client,
             &deployer.site.namespace,
             &context.evidence,
-            &context.redactor,
+            context.host.redactor(),
         );
         let gathered = tokio::select! {
             gathered = tokio::time::timeout(EVIDENCE_BUDGET, gathered) => gathered,

@@ -54,7 +54,7 @@ const READERS: &[(&str, &str)] = &[
     ("images/program.rs", "copies a program that it compiled a moment ago"),
     (
         "cluster/inventory/listing.rs",
-        "inventories, by a bounded reader that knows what else may lie there, and the kernel's own files",
+        "the kernel's own files, and a directory to be locked",
     ),
     (
         "cluster/kubeconfig.rs",

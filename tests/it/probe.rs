@@ -16,7 +16,6 @@ use futures::StreamExt as _;
 use quickproof::{
     host::Host,
     record::{Decision, Event, Reporter, RunRecord},
-    redact::Redactor,
     report::Outputs,
     run::{Run, endpoint::EndpointOrder},
     scenario::{self, Scenario},
@@ -246,7 +245,7 @@ async fn performed(ask: Ask, server: &Served, limit: Duration) -> RunRecord {
         limit,
         command: String::new(),
     };
-    let run = Run::of_endpoint(Host::real(), order, Redactor::new()).unwrap();
+    let run = Run::of_endpoint(Host::real(), order).unwrap();
     let outputs = Outputs::open(directory.path(), run.id(), None, None).unwrap();
     run.carry_out(outputs, Box::new(Silent)).await.unwrap()
 }

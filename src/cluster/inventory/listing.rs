@@ -2,14 +2,18 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read as _, Write as _},
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
 use super::{super::ClusterError, Made};
-use crate::host::Host;
+use crate::host::{
+    Host,
+    files::{self, FileError},
+    in_words,
+};
 
 /// The form of the files that this program writes. One of a later form is not read: what it means is not known here.
 const FORM: u32 = 1;
@@ -195,14 +199,13 @@ impl Listing {
 
     /// Reads an inventory file; `None` where there is none (any more).
     pub(super) fn at(path: &Path) -> Result<Option<Self>, Unreadable> {
-        let unread = |error: io::Error| Unreadable {
-            why: format!("cannot be read: {error}"),
-            process: None,
-        };
-        match regular(path) {
+        match files::read(path, LARGEST) {
             Ok(bytes) => Self::read(&bytes).map(Some),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(unread(error)),
+            Err(FileError::Missing { .. }) => Ok(None),
+            Err(error) => Err(Unreadable {
+                why: format!("cannot be read: {}", in_words(&error)),
+                process: None,
+            }),
         }
     }
 
@@ -270,19 +273,6 @@ pub(super) fn delete(path: &Path) -> Result<(), ClusterError> {
 /// What the names of temporary files beside an inventory begin with.
 fn temporary_prefix(path: &Path) -> String {
     format!(".{}.", path.file_stem().unwrap_or_default().to_string_lossy())
-}
-
-/// Reads a file of ours. Anything else that may lie there is refused: a pipe has no end, and a device none either.
-fn regular(path: &Path) -> io::Result<Vec<u8>> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(io::Error::other(format!("over {} MiB", LARGEST >> 20)));
-    }
-    Ok(bytes)
 }
 
 /// The directory of inventories, opened to be locked by whoever changes those of runs that have ended; `None` where there is

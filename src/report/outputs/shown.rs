@@ -52,8 +52,10 @@ impl Shown {
             way: Way::AtOnce(0),
         };
         let linked = |shown: Self| {
-            shown.show(reports())?;
-            for (name, _) in reports() {
+            let first = reports();
+            let names: Vec<&str> = first.iter().map(|(name, _)| *name).collect();
+            shown.show(first)?;
+            for name in names {
                 let path = directory.join(name);
                 symlink(Path::new(STATES).join(NOW).join(name), &path).map_err(|source| WriteError { path, source })?;
             }
