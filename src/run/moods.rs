@@ -1,13 +1,13 @@
 //! Whole runs against an API server in every mood, in virtual time: whatever it does, the release is not blamed for it, the
 //! run ends in time, and what stays in its cluster is said.
 
-use std::{fs, path::Path, sync::Mutex, time::Duration};
+use std::{fs, sync::Mutex, time::Duration};
 
 use tokio::time::Instant;
 
 use super::*;
 use crate::{
-    api_server::{ApiServer, Body, Mood, On, Says, Verb},
+    api_server::{ApiServer, Body, EVERYTHING, Mood, On, Says, Verb, directory_in_memory, kubeconfig, write_release},
     plan::Options,
     record::RunRecord,
     verdict::{CauseCode, ExitCode, Finding},
@@ -37,96 +37,26 @@ impl Reporter for Silent {
     }
 }
 
-/// A release whose guide asks an API server for everything that guides ask for.
-fn write_release(tree: &Path) {
-    for (name, text) in [
-        ("site-src/guides/index.md", GUIDE),
-        ("m/definitions.yaml", DEFINITIONS),
-        ("m/objects.yaml", OBJECTS),
-    ] {
-        let path = tree.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-}
-
-const GUIDE: &str = r#"=== "Simulator"
-
-    x
-
-then
-
-=== "GKE"
-
-    x
-
-```bash
+/// What a guide asks an API server for: everything that guides ask for.
+const COMMANDS: &str = "
 kubectl apply -f m/definitions.yaml
 kubectl get crds | grep things.example.io
 kubectl apply -f m/objects.yaml
 kubectl wait --for=condition=Available deployment/server
 kubectl label configmap settings tier=gate
-kubectl patch configmap settings --type merge -p '{"data": {"a": "c"}}'
+kubectl patch configmap settings --type merge -p '{\"data\": {\"a\": \"c\"}}'
 kubectl rollout restart deployment/server
 kubectl rollout status deployment/server
 kubectl get pods
 kubectl delete configmap passing
-```
-"#;
-
-const DEFINITIONS: &str = "
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: things.example.io}
-spec:
-  group: example.io
-  scope: Namespaced
-  names: {kind: Thing, plural: things, singular: thing}
-  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
 ";
-
-const OBJECTS: &str = r#"
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: settings}
-data: {a: b}
----
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: passing}
----
-apiVersion: example.io/v1
-kind: Thing
-metadata: {name: one}
-spec: {}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: server}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: server}}
-  template:
-    metadata: {labels: {app: server}}
-    spec: {containers: [{name: server, image: "registry.example/server:1", readinessProbe: {httpGet: {port: 80}}}]}
-"#;
 
 /// Carries the release out in the namespace `quickstart` of this server.
 async fn carried_out(server: ApiServer) -> Ended {
-    let shared = Path::new("/dev/shm");
-    let desk = if shared.is_dir() {
-        tempfile::tempdir_in(shared)
-    } else {
-        tempfile::tempdir()
-    }
-    .unwrap();
+    let desk = directory_in_memory();
     let at = |name: &str| desk.path().join(name);
-    write_release(&at("tree"));
-    fs::write(
-        at("config"),
-        "{clusters: [{name: c, cluster: {server: 'http://in-memory.test'}}], contexts: [{name: theirs, context: {cluster: c}}]}",
-    )
-    .unwrap();
+    write_release(&at("tree"), COMMANDS, &EVERYTHING);
+    fs::write(at("config"), kubeconfig("http://in-memory.test")).unwrap();
     let dialled = {
         let server = server.clone();
         move || {

@@ -5,23 +5,21 @@ use std::{
     collections::BTreeSet,
     fs,
     hash::{BuildHasher as _, RandomState},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{
-        LazyLock,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use quickproof::record::{Event, Journal};
 use rstest::rstest;
-use serde_json::{Value, json};
-use tokio::{net::TcpListener, runtime::Runtime};
-use tokio_util::task::AbortOnDropHandle;
+use serde_json::Value;
 
-use crate::api_server::{ApiServer, Body, Mood, On, Says, Verb};
+use crate::{
+    api_server::{ApiServer, Body, EVERYTHING, Mood, On, Says, Verb, directory_in_memory, kubeconfig, write_release},
+    served_api::ServedApi,
+};
 
 /// How many moments each signal comes at.
 const MOMENTS: usize = 100;
@@ -30,111 +28,32 @@ const AT_ONCE: usize = 4;
 /// The longest that a run may take from its signal on, on a machine that is busy.
 const BOUND: Duration = Duration::from_mins(1);
 
-const GUIDE: &str = r#"=== "Simulator"
-
-    x
-
-then
-
-=== "GKE"
-
-    x
-
-```bash
+/// What the guide does.
+const COMMANDS: &str = "
 kubectl apply -f m/definitions.yaml
 kubectl apply -f m/objects.yaml
 kubectl label configmap settings tier=gate
 kubectl get pods
 kubectl delete configmap passing
-```
-"#;
-
-const DEFINITIONS: &str = "
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: things.example.io}
-spec:
-  group: example.io
-  scope: Namespaced
-  names: {kind: Thing, plural: things, singular: thing}
-  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
 ";
-
-const OBJECTS: &str = r#"
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: settings}
-data: {a: b}
----
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: passing}
----
-apiVersion: example.io/v1
-kind: Thing
-metadata: {name: one}
-spec: {}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: server}
-spec:
-  selector: {matchLabels: {app: server}}
-  template:
-    metadata: {labels: {app: server}}
-    spec: {containers: [{name: server, image: "registry.example/server:1", readinessProbe: {httpGet: {port: 80}}}]}
-"#;
-
-/// What serves every API server of these tests.
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.worker_threads(2).enable_all().build().unwrap()
-});
 
 /// A release, a cluster of somebody else, and where a run of it is.
 struct Desk {
     directory: tempfile::TempDir,
     server: ApiServer,
-    _serving: AbortOnDropHandle<()>,
+    _served: ServedApi,
 }
 
 impl Desk {
     fn new(server: ApiServer) -> Self {
-        let listener = RUNTIME.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        let address = listener.local_addr().unwrap();
-        let shared = server.clone();
-        let serving = RUNTIME.spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let shared = shared.clone();
-                // That the other side goes is its own affair.
-                tokio::spawn(async move { shared.serve(stream).await });
-            }
-        });
-        let memory = Path::new("/dev/shm");
-        let directory = if memory.is_dir() {
-            tempfile::tempdir_in(memory).unwrap()
-        } else {
-            tempfile::tempdir().unwrap()
-        };
-        let config = json!({
-            "clusters": [{"name": "c", "cluster": {"server": format!("http://{address}")}}],
-            "contexts": [{"name": "theirs", "context": {"cluster": "c"}}],
-        });
-        for (name, text) in [
-            ("tree/site-src/guides/index.md", GUIDE),
-            ("tree/m/definitions.yaml", DEFINITIONS),
-            ("tree/m/objects.yaml", OBJECTS),
-            ("config", &config.to_string()),
-        ] {
-            let path = directory.path().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
+        let listening = ServedApi::on_loopback(&server);
+        let directory = directory_in_memory();
+        write_release(&directory.path().join("tree"), COMMANDS, &EVERYTHING);
+        fs::write(directory.path().join("config"), kubeconfig(&listening.address)).unwrap();
         Self {
             directory,
             server,
-            _serving: AbortOnDropHandle::new(serving),
+            _served: listening,
         }
     }
 

@@ -25,6 +25,7 @@ mod scenario;
 mod schemas;
 mod secrets;
 mod served;
+mod served_api;
 mod sources;
 mod survives;
 mod upstream;

@@ -18,11 +18,13 @@ mod answers;
 mod asked;
 mod discovery;
 mod mood;
+mod release;
 mod store;
 mod wire;
 
 pub(crate) use asked::{Asked, Verb};
 pub(crate) use mood::{Body, Effect, Mood, On, Says};
+pub(crate) use release::{EVERYTHING, directory_in_memory, kubeconfig, write_release};
 pub(crate) use store::Store;
 
 use wire::Wire;
