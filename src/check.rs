@@ -27,7 +27,7 @@ mod spread;
 mod steering;
 pub mod wire;
 
-pub(crate) use completion::faults;
+pub(crate) use completion::{faults, oddities};
 pub(crate) use ready_pods::{READY_PODS, ready_pods_agree};
 pub(crate) use request::REQUEST_STATUS;
 
@@ -101,6 +101,8 @@ pub(crate) struct Observation {
     pub(crate) guide_answer: Option<Answer>,
     /// Objects of the plan that put one model's name in place of another's; of the kinds [`rewrite::KINDS`].
     pub(crate) rewrites: Vec<Value>,
+    /// Which names stand for one model, as the list of models has it; none where nobody had to ask.
+    pub(crate) served: wire::ServedNames,
     /// Variables of the guide that its request names inside single quotes.
     pub(crate) unexpanded: Vec<String>,
     /// What the requests of the proof have shown.

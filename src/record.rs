@@ -5,6 +5,7 @@
 //! decides anything: the outcome is added up by [`crate::verdict::add_up`].
 
 use std::{
+    collections::BTreeSet,
     fmt, io,
     sync::{
         Arc, Mutex, PoisonError,
@@ -387,6 +388,8 @@ pub struct Events {
     deviations: Arc<AtomicUsize>,
     stage: Arc<Mutex<Stage>>,
     waits: Arc<logged::Waits>,
+    /// What [`Events::note_first`] has noted.
+    noted: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Events {
@@ -398,6 +401,7 @@ impl Events {
             deviations: Arc::default(),
             stage: Arc::new(Mutex::new(Stage::Release)),
             waits: Arc::default(),
+            noted: Arc::default(),
         };
         (events, receiver)
     }
@@ -422,6 +426,14 @@ impl Events {
             stage,
             sentence: sentence.into(),
         });
+    }
+
+    /// Notes what is seen `at` one place and holds for the whole run: said once, however often it is seen.
+    pub(crate) fn note_first(&self, stage: Stage, at: &str, sentence: &str) {
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.insert(sentence.to_owned()) {
+            self.note(stage, format!("{at}: {sentence}"));
+        }
     }
 
     /// Says what is waited for.

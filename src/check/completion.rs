@@ -2,7 +2,7 @@
 
 use super::{
     Check, JudgeFn, Observation, guide_answer_where_wrong, rewrite,
-    wire::{self, Expected, Violation},
+    wire::{self, Expected, ParsedAnswer, Violation, Way},
 };
 use crate::{
     probe::Answer,
@@ -12,11 +12,23 @@ use crate::{
 /// What is wrong with an answer that must be a good one for its request: every wire check, with the names that rewrites
 /// of the plan may give the model.
 pub(crate) fn faults(answer: &Answer, seen: &Observation) -> Vec<Violation> {
+    wire::faults(&expected(answer, seen), answer)
+}
+
+/// What is odd about such an answer, and no fault.
+pub(crate) fn oddities(answer: &Answer, seen: &Observation) -> Vec<String> {
+    wire::oddities(&ParsedAnswer::of(&expected(answer, seen), answer))
+}
+
+/// What an answer must be that came through the gateway of the plan.
+fn expected(answer: &Answer, seen: &Observation) -> Expected {
     let mut expected = Expected::of(&answer.request);
+    expected.way = Way::ThroughGateway;
     if let Some(asked) = &expected.model {
         expected.served_as = rewrite::names(&seen.rewrites, asked).map(str::to_owned).collect();
+        expected.also_named = seen.served.others(asked);
     }
-    wire::faults(&expected, answer)
+    expected
 }
 
 /// The faults in one line, each with the check that tells it.

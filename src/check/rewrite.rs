@@ -9,7 +9,7 @@ use serde_json::Value;
 pub(crate) const KINDS: [&str; 2] = ["InferenceModel", "InferenceModelRewrite"];
 
 /// The names that these objects put in the place of the model asked for; the same name may come twice.
-pub(super) fn names<'a>(objects: &'a [Value], asked: &'a str) -> impl Iterator<Item = &'a str> {
+pub(crate) fn names<'a>(objects: &'a [Value], asked: &'a str) -> impl Iterator<Item = &'a str> {
     let list = |value: &'a Value| value.as_array().into_iter().flatten();
     objects.iter().flat_map(move |object| {
         let spec = &object["spec"];

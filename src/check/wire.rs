@@ -35,7 +35,9 @@ mod stream;
 mod strict;
 
 pub(crate) use arrival::{CAME, STATUS};
-pub use expected::{AnswerKind, EmbeddingAsked, Endpoint, ErrorForm, Expected, StatusWanted};
+pub(crate) use completion::MODEL;
+pub use expected::{AnswerKind, EmbeddingAsked, Endpoint, ErrorForm, Expected, StatusWanted, Way};
+pub use models::ServedNames;
 pub(crate) use parsed::ParsedAnswer;
 
 /// What a check came to over one answer: its faults, of which none means that it holds; or why it could not judge.
@@ -170,10 +172,12 @@ pub fn faults(expected: &Expected, answer: &Answer) -> Vec<Violation> {
     WIRE_CHECKS.iter().flat_map(faults).collect()
 }
 
-/// What is odd about a good answer to its request, and no fault: each a sentence without a full stop.
-pub(crate) fn oddities(answer: &Answer) -> Vec<String> {
-    let expected = Expected::of(&answer.request);
-    completion::oddities(&ParsedAnswer::of(&expected, answer))
+/// What is odd about an answer, and no fault: each a sentence without a full stop.
+pub(crate) fn oddities(seen: &ParsedAnswer<'_>) -> Vec<String> {
+    let mut odd = completion::oddities(seen);
+    odd.extend(headers::oddity(seen));
+    odd.extend(models::oddity(seen));
+    odd
 }
 
 /// Most faults of one check that are told one by one.

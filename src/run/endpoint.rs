@@ -135,6 +135,7 @@ impl EndpointRun {
             (None, Some(names)) => (only_model(names)?, Known::Model),
             (None, None) => (String::new(), Known::NoList),
         };
+        let served = models.served();
         let adapter = order.adapter.or_else(|| models.adapter_of(&model));
         let mut capabilities = BTreeSet::new();
         capabilities.extend(adapter.is_some().then_some(Capability::Adapter));
@@ -152,6 +153,7 @@ impl EndpointRun {
                 adapter,
                 headers: order.headers,
                 has_answered: models.has_answered(),
+                served,
                 capabilities,
                 ..Target::default()
             },

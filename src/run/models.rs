@@ -1,6 +1,11 @@
 //! The models that an endpoint lists.
 
-use crate::probe::{Answer, Outgoing, Probe, Unanswered};
+use url::Url;
+
+use crate::{
+    check::wire::ServedNames,
+    probe::{Answer, Outgoing, Probe, Unanswered},
+};
 
 /// The answer to a look at an endpoint's list of models, and what it lists.
 pub(super) struct Models {
@@ -46,6 +51,12 @@ impl Models {
         found.or_else(|| adapters().next()).map(|one| one.name.clone())
     }
 
+    /// Which names stand for one model.
+    pub(super) fn served(&self) -> ServedNames {
+        let list = self.answer.json().ok().filter(|_| self.listed.is_some());
+        list.map(|list| ServedNames::of(&list)).unwrap_or_default()
+    }
+
     /// Whether anything came back. A connection that was taken and then closed or reset counts: what follows is judged;
     /// silence does not, because nothing tells the endpoint from the way to it.
     pub(super) fn has_answered(&self) -> bool {
@@ -69,4 +80,41 @@ fn listed(answer: &Answer) -> Option<Vec<Model>> {
         })
     };
     Some(body.get("data")?.as_array()?.iter().filter_map(model).collect())
+}
+
+/// The headers of the guide's request that others to the same gateway have too.
+pub(super) fn headers(outgoing: &Outgoing) -> Vec<(String, String)> {
+    let shared = |(name, _): &&(String, String)| !name.eq_ignore_ascii_case("content-type");
+    outgoing.headers.iter().filter(shared).cloned().collect()
+}
+
+/// What the paths of the OpenAI API are appended to: the address of the guide's request, up to its `/v1/`.
+pub(super) fn base(url: &str) -> Result<String, String> {
+    let parsed = Url::parse(url).map_err(|error| format!("`{url}`: {error}"))?;
+    let (before, _) = parsed
+        .path()
+        .rsplit_once("/v1/")
+        .ok_or_else(|| format!("the guide's request goes to `{url}`, which is no path of the OpenAI API (`/v1/…`)"))?;
+    Ok(format!("{}{before}", parsed.origin().ascii_serialization()))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::plain("http://10.0.0.1:80/v1/completions", Ok("http://10.0.0.1"))]
+    #[case::below_a_path("http://h:8081/llama/v1/chat/completions?a=/v1/", Ok("http://h:8081/llama"))]
+    #[case::six("http://[fd00::1]:81/v1/completions", Ok("http://[fd00::1]:81"))]
+    #[case::elsewhere("http://h/generate", Err("no path of the OpenAI API"))]
+    #[case::none("h", Err("`h`"))]
+    fn scenarios_go_to_where_the_guides_request_goes(#[case] url: &str, #[case] wanted: Result<&str, &str>) {
+        match (base(url), wanted) {
+            (Ok(base), Ok(wanted)) => assert_eq!(base, wanted),
+            (Err(why), Err(part)) => assert!(why.contains(part), "{why}"),
+            (got, _) => panic!("{got:?}"),
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    check::{Observation, PoolPod, Proof},
+    check::{Observation, PoolPod, Proof, wire::ServedNames},
     plan::{Plan, Request},
     probe::Answer,
 };
@@ -43,6 +43,11 @@ pub(super) fn with_request(seen: Observation, request: &Request, rewrites: Vec<V
     }
 }
 
+/// With the names that stand for one model.
+pub(super) fn with_served(seen: Observation, served: ServedNames) -> Observation {
+    Observation { served, ..seen }
+}
+
 /// With the answer to the guide's request, and the pool's pods after it.
 pub(super) fn with_answer(seen: Observation, answer: Answer, pool_pods: Vec<PoolPod>) -> Observation {
     Observation {
@@ -68,6 +73,7 @@ pub(super) fn without_answers(seen: &Observation) -> Observation {
         http_routes: seen.http_routes.clone(),
         inference_pools: seen.inference_pools.clone(),
         rewrites: seen.rewrites.clone(),
+        served: seen.served.clone(),
         ..Observation::default()
     }
 }

@@ -8,12 +8,13 @@ use super::{
     checks, conditions,
     deployment::Quickstart,
     judging::judge,
+    models::{self, Models},
     observation, pool,
     reach::{Reached, reach},
     stopped::{Stopped, probe},
 };
 use crate::{
-    check::{self, Observation, diagnosis, faults, rewrite, wire},
+    check::{self, Observation, diagnosis, faults, oddities, rewrite, wire},
     cluster::resources::Trouble,
     guide::{Piece, Variables},
     host::poll,
@@ -65,14 +66,29 @@ pub(super) async fn ask(quickstart: &Quickstart<'_>, seen: Observation) -> Resul
     if answer.status() != Some(200) {
         blame_outage_on_the_cluster(quickstart).await;
     }
-    for oddity in wire::oddities(&answer) {
-        context.events.note(Stage::Request, oddity);
+    let seen = with_served_names(&probe, &reached.outgoing, &answer, seen).await;
+    for oddity in oddities(&answer, &seen) {
+        context
+            .events
+            .note_first(Stage::Request, "the guide's request", &oddity);
     }
     let pool_pods = pool::pods_now(deployer, &seen);
     let seen = observation::with_answer(seen, answer, pool_pods);
     let works = judge(&context.events, Stage::Request, &seen, Some(&step.from));
     context.spent(Stage::Request, began);
     Ok(Asked { reached, seen, works })
+}
+
+/// Asks for the list of models where the answer goes under another name than was asked for: by that list both may be one.
+async fn with_served_names(probe: &Probe, outgoing: &Outgoing, answer: &Answer, seen: Observation) -> Observation {
+    let is_other = faults(answer, &seen)
+        .iter()
+        .any(|fault| fault.check == wire::MODEL.name);
+    let (true, Ok(base)) = (is_other, models::base(&outgoing.url)) else {
+        return seen;
+    };
+    let models = Models::ask(probe, &base, &models::headers(outgoing)).await;
+    observation::with_served(seen, models.served())
 }
 
 fn no_request(quickstart: &Quickstart<'_>) -> Stopped {

@@ -3,18 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use url::Url;
 
 use super::{
     changing::ClusterChanges,
     deployment::Quickstart,
-    models::Models,
+    models::{self, Models},
     picker, pool,
     request::{Asked, REQUEST_LIMIT},
     stopped::{Stopped, probe},
 };
 use crate::{
-    check::{Observation, wire::ErrorForm},
+    check::{Observation, rewrite, wire::ErrorForm},
     plan::Plan,
     probe::Probe,
     record::{Event, Events, Stage},
@@ -109,17 +108,17 @@ fn error_form(plan: &Plan) -> ErrorForm {
 /// In words, why they cannot be.
 async fn target(quickstart: &Quickstart<'_>, probe: &Probe, asked: &Asked) -> Result<Target, String> {
     let (plan, outgoing, seen) = (quickstart.plan, &asked.reached.outgoing, &asked.seen);
-    let base = base(&outgoing.url)?;
+    let base = models::base(&outgoing.url)?;
     let model = outgoing
         .model()
         .ok_or("the guide's request names no model, so there is none to ask for")?;
-    let headers: Vec<(String, String)> = outgoing
-        .headers
-        .iter()
-        .filter(|(name, _)| !name.eq_ignore_ascii_case("content-type"))
-        .cloned()
-        .collect();
-    let adapter = Models::ask(probe, &base, &headers).await.adapter_of(&model);
+    let headers = models::headers(outgoing);
+    let models = Models::ask(probe, &base, &headers).await;
+    let adapter = models.adapter_of(&model);
+    let rewritten = [Some(&model), adapter.as_ref()].into_iter().flatten().map(|asked| {
+        let names = rewrite::names(&seen.rewrites, asked);
+        (asked.clone(), names.map(str::to_owned).collect())
+    });
     let metrics = matches!(seen.proof.endpoint_picker.after, Some(Ok(_)));
     let capabilities = [
         Some(Capability::Cluster),
@@ -129,6 +128,8 @@ async fn target(quickstart: &Quickstart<'_>, probe: &Probe, asked: &Asked) -> Re
         failure_mode(seen),
     ];
     Ok(Target {
+        rewritten: rewritten.collect(),
+        served: models.served(),
         base,
         model,
         prompt: PROMPT.to_owned(),
@@ -143,16 +144,6 @@ async fn target(quickstart: &Quickstart<'_>, probe: &Probe, asked: &Asked) -> Re
         capabilities: capabilities.into_iter().flatten().collect::<BTreeSet<_>>(),
         unchangeable: BTreeMap::new(),
     })
-}
-
-/// What the paths of the OpenAI API are appended to: the address of the guide's request, up to its `/v1/`.
-fn base(url: &str) -> Result<String, String> {
-    let parsed = Url::parse(url).map_err(|error| format!("`{url}`: {error}"))?;
-    let (before, _) = parsed
-        .path()
-        .rsplit_once("/v1/")
-        .ok_or_else(|| format!("the guide's request goes to `{url}`, which is no path of the OpenAI API (`/v1/…`)"))?;
-    Ok(format!("{}{before}", parsed.origin().ascii_serialization()))
 }
 
 /// Those that change the cluster go last: whatever becomes of them, nothing else was performed on what they leave.
@@ -191,20 +182,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[rstest]
-    #[case::plain("http://10.0.0.1:80/v1/completions", Ok("http://10.0.0.1"))]
-    #[case::below_a_path("http://h:8081/llama/v1/chat/completions?a=/v1/", Ok("http://h:8081/llama"))]
-    #[case::six("http://[fd00::1]:81/v1/completions", Ok("http://[fd00::1]:81"))]
-    #[case::elsewhere("http://h/generate", Err("no path of the OpenAI API"))]
-    #[case::none("h", Err("`h`"))]
-    fn scenarios_go_to_where_the_guides_request_goes(#[case] url: &str, #[case] wanted: Result<&str, &str>) {
-        match (base(url), wanted) {
-            (Ok(base), Ok(wanted)) => assert_eq!(base, wanted),
-            (Err(why), Err(part)) => assert!(why.contains(part), "{why}"),
-            (got, _) => panic!("{got:?}"),
-        }
-    }
 
     #[rstest]
     #[case::open(json!({"endpointPickerRef": {"failureMode": "FailOpen"}}), Some(Capability::FailsOpen))]

@@ -1,5 +1,7 @@
 //! Judging the answers of a step: each check adds up what it says of every answer to one decision.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::{
@@ -29,6 +31,9 @@ use step_check::StepCheck;
 /// The most bytes of answers that are kept for expressions over all of them.
 const MOST_KEPT: usize = 64 << 20;
 
+/// The most oddities of one step that are noted.
+const MOST_ODDITIES: usize = 5;
+
 /// What is known of a step's answers so far.
 #[derive(Debug)]
 pub(super) struct StepJudge<'a> {
@@ -47,6 +52,8 @@ pub(super) struct StepJudge<'a> {
     first: Option<Exchange>,
     /// Names of expectations that took too long once: they are not tried again.
     given_up: Vec<&'a str>,
+    /// What is odd about the answers, and no fault; the first few.
+    odd: BTreeSet<String>,
     /// The first check that the answer at hand breaks or leaves open.
     wrong: Option<String>,
     judging: Judging,
@@ -86,6 +93,7 @@ impl<'a> StepJudge<'a> {
             last: None,
             first: None,
             given_up: Vec::new(),
+            odd: BTreeSet::new(),
             wrong: None,
             judging: Judging::default(),
         }
@@ -134,8 +142,11 @@ impl<'a> StepJudge<'a> {
             .says
             .as_ref()
             .and_then(|says| says.fill(&self.step.variables(variables, number)).ok());
-        let (findings, latencies) = self.judging.judge(expect, self.target, says, answer);
-        for (check, finding) in findings {
+        let of_the_wire = self.judging.judge(expect, self.target, says, answer);
+        let latencies = of_the_wire.latencies;
+        let room = MOST_ODDITIES.saturating_sub(self.odd.len());
+        self.odd.extend(of_the_wire.odd.into_iter().take(room));
+        for (check, finding) in of_the_wire.findings {
             let is_broken = finding.is_wrong();
             admitted &= !(check.name == wire::STATUS.name && is_broken);
             sound &= !is_broken;
@@ -202,6 +213,11 @@ impl<'a> StepJudge<'a> {
     fn judged(&mut self, latencies: Latencies) -> JudgedAnswer {
         let wrong = self.wrong.take();
         JudgedAnswer { wrong, latencies }
+    }
+
+    /// What is odd about the answers so far, and no fault.
+    pub(super) fn oddities(&self) -> impl Iterator<Item = &String> {
+        self.odd.iter()
     }
 
     /// Whether anything is asked of answers that only expressions can tell.

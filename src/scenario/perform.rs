@@ -3,13 +3,12 @@
 //! Knows no cluster and no command line: changes go through a [`ChangeExecutor`]. What is sent is bounded by the probe's own limits
 //! and by each step's `within`.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::time::Instant;
 
 use futures::StreamExt as _;
 
 use super::{ChangeExecutor, LoadStep, RequestStep, Scenario, Step, Target, Variables, judge, load};
 use crate::{
-    check::wire,
     probe::{Answer, Outgoing, Probe},
     record::{Decision, Events, Stage},
     verdict::{Finding, Weight},
@@ -19,9 +18,6 @@ mod with;
 
 /// After so many requests of a step that nothing came back for, the step sends no more.
 const MOST_UNANSWERED: usize = 5;
-
-/// The most oddities of one step that are noted.
-const MOST_ODDITIES: usize = 5;
 
 /// The names of the checks that performing a scenario decides, known before anything is sent. Of a scenario that is
 /// skipped it is its own name. Of an advisory scenario it is only that what it changes is taken back: the others decide
@@ -133,7 +129,6 @@ impl Performing<'_> {
         let total = step.requests();
         let mut judge = judge::StepJudge::new(self.scenario, step, target, first);
         let (mut answered, mut unanswered) = (0, 0);
-        let mut odd = BTreeSet::new();
         let known = self.variables.clone();
         let requests = (1..=total).filter_map(|number| Some((number, step.outgoing(target, &known, number).ok()?)));
         let sent = requests.map(|(number, request)| async move { (number, probe.send(request).await) });
@@ -145,9 +140,6 @@ impl Performing<'_> {
         while let Some((number, answer)) = next(&mut answers, deadline).await {
             answered += 1;
             judge.judge(&answer, number, &known);
-            if odd.len() < MOST_ODDITIES {
-                odd.extend(wire::oddities(&answer));
-            }
             unanswered += usize::from(answer.outcome.is_err() && answer.partial.is_none());
             if unanswered == MOST_UNANSWERED && answered < total {
                 let rest = total - answered;
@@ -161,8 +153,8 @@ impl Performing<'_> {
                 events.waiting(Stage::Scenarios, on.as_str(), format!("{answered} of {total}"));
             }
         }
-        for oddity in odd {
-            events.note(Stage::Scenarios, format!("{on}: {oddity}"));
+        for oddity in judge.oddities() {
+            events.note_first(Stage::Scenarios, &on, oddity);
         }
         judge.close(total - answered, &mut self.variables)
     }

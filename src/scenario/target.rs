@@ -3,7 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Capability, Role, Scenario, suggest};
-use crate::{check::wire::ErrorForm, record::ConfiguredLatencies, release::Tag};
+use crate::{
+    check::wire::{ErrorForm, ServedNames},
+    record::ConfiguredLatencies,
+    release::Tag,
+};
 
 /// What a scenario is performed on.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +30,10 @@ pub struct Target {
     pub provider: Option<String>,
     /// Whether the address has answered anything before, so that an answer that does not come is its own doing.
     pub has_answered: bool,
+    /// Which names stand for one model, as the list of models has it.
+    pub served: ServedNames,
+    /// The names that rewrites of the release put in place of a model's.
+    pub rewritten: BTreeMap<String, Vec<String>>,
     /// How an error may be told here, by who stands in the path.
     pub error_form: ErrorForm,
     /// The latencies that the model server was told to have; `None` where none are known.

@@ -2,7 +2,7 @@
 
 use super::{Expect, Target, Wanted};
 use crate::{
-    check::wire::{self, AnswerKind, Endpoint, Expected, ParsedAnswer, StatusWanted, WIRE_CHECKS, WireCheck},
+    check::wire::{self, AnswerKind, Endpoint, Expected, ParsedAnswer, StatusWanted, WIRE_CHECKS, Way, WireCheck},
     probe::{Answer, Outgoing, latency::Latencies},
     verdict::Finding,
 };
@@ -22,6 +22,16 @@ pub(super) fn keys(expect: &Expect, request: &Outgoing) -> impl Iterator<Item = 
     WIRE_CHECKS.iter().filter(move |check| check.must_decide(kind))
 }
 
+/// What the checks of the wire say of an answer.
+#[derive(Debug)]
+pub(super) struct OfTheWire {
+    pub(super) findings: Vec<(&'static WireCheck, Finding)>,
+    /// What is odd about it, and no fault.
+    pub(super) odd: Vec<String>,
+    /// When the tokens of a stream came.
+    pub(super) latencies: Latencies,
+}
+
 /// What the answers to a step's requests must be, told once for each request that differs from the one before it.
 #[derive(Debug, Default)]
 pub(super) struct Judging {
@@ -30,7 +40,7 @@ pub(super) struct Judging {
 }
 
 impl Judging {
-    /// What the checks of the wire say of an answer, and when the tokens of a stream came.
+    /// What the checks of the wire say of an answer.
     ///
     /// A list of models must name the model that is asked for; every choice must say `says`, where that is known.
     pub(super) fn judge(
@@ -39,7 +49,7 @@ impl Judging {
         target: &Target,
         says: Option<String>,
         answer: &Answer,
-    ) -> (Vec<(&'static WireCheck, Finding)>, Latencies) {
+    ) -> OfTheWire {
         let known = self.last.take().filter(|(request, _)| *request == answer.request);
         let (request, mut expected) = known.unwrap_or_else(|| {
             let mut expected = expected(expect, &answer.request);
@@ -47,6 +57,13 @@ impl Judging {
                 expected.model = Some(target.model.clone());
             }
             expected.error_form = target.error_form;
+            if target.provider.is_some() {
+                expected.way = Way::ThroughGateway;
+            }
+            if let Some(asked) = &expected.model {
+                expected.served_as = target.rewritten.get(asked).cloned().unwrap_or_default();
+                expected.also_named = target.served.others(asked);
+            }
             (answer.request.clone(), expected)
         });
         expected.echo = says;
@@ -55,9 +72,13 @@ impl Judging {
         if kind(expect, &expected) == AnswerKind::Any {
             findings.retain(|(check, _)| check.must_decide(AnswerKind::Any));
         }
-        let latencies = seen.latencies();
+        let (odd, latencies) = (wire::oddities(&seen), seen.latencies());
         self.last = Some((request, expected));
-        (findings, latencies)
+        OfTheWire {
+            findings,
+            odd,
+            latencies,
+        }
     }
 }
 

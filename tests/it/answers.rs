@@ -9,7 +9,7 @@ use std::{
 };
 
 use quickproof::{
-    check::wire::{self, ErrorForm, Expected, StatusWanted},
+    check::wire::{self, ErrorForm, Expected, StatusWanted, Way},
     probe::{Outgoing, Probe},
 };
 use serde::Deserialize;
@@ -60,6 +60,8 @@ struct Beyond {
     status: Option<Vec<u16>>,
     model: Option<String>,
     served_as: Vec<String>,
+    also_named: Vec<String>,
+    through_gateway: bool,
     echo: Option<String>,
     errors: Option<Errors>,
 }
@@ -95,6 +97,10 @@ impl Told {
         }
         expected.model = self.expected.model.clone().or(expected.model);
         expected.served_as.clone_from(&self.expected.served_as);
+        expected.also_named.clone_from(&self.expected.also_named);
+        if self.expected.through_gateway {
+            expected.way = Way::ThroughGateway;
+        }
         expected.echo.clone_from(&self.expected.echo);
         match self.expected.errors {
             Some(Errors::Json) => expected.error_form = ErrorForm::Json,

@@ -206,7 +206,7 @@ impl Draft {
         self.headers.push((name, value.into()));
     }
 
-    fn add(&mut self, name: &'static str, value: &str) {
+    pub(crate) fn add(&mut self, name: &'static str, value: &str) {
         self.headers.push((name, value.into()));
     }
 
@@ -269,7 +269,10 @@ pub(crate) const LIES: &[Lie] = &[
         "hop-by-hop-headers",
         Ask::ChatStream,
         "another connection's header",
-        |it| it.add("keep-alive", "timeout=5"),
+        |it| {
+            it.add("via", "1.1 gateway");
+            it.add("keep-alive", "timeout=5");
+        },
     ),
     lie("hop-by-hop-headers", Ask::CompletionsStream, "chunked twice", |it| {
         it.add("transfer-encoding", "chunked");

@@ -121,7 +121,7 @@ impl Probed {
             .collect()
     }
 
-    fn broken(&self) -> Vec<String> {
+    pub(crate) fn broken(&self) -> Vec<String> {
         let is_broken = |(_, finding): &(String, String)| finding == "broken";
         self.findings()
             .into_iter()
@@ -131,7 +131,7 @@ impl Probed {
     }
 }
 
-fn probe(arguments: &[&str]) -> Probed {
+pub(crate) fn probe(arguments: &[&str]) -> Probed {
     let directory = tempfile::tempdir().unwrap();
     let output = command(directory.path(), arguments).output().unwrap();
     Probed::of(directory.path(), output)

@@ -31,7 +31,7 @@ pub(super) const ENVELOPE: WireCheck = WireCheck {
 };
 
 /// `model`, in every chunk of a stream.
-pub(super) const MODEL: WireCheck = WireCheck {
+pub(crate) const MODEL: WireCheck = WireCheck {
     name: "answer-model",
     sentence: "the answer names the model that was asked for",
     cause: |_| CauseCode::AnswerWrongModel,
@@ -42,10 +42,7 @@ pub(super) const MODEL: WireCheck = WireCheck {
         let Some(asked) = &expected.model else {
             return Err(Unjudged::because("the request names no model"));
         };
-        let right = |named: &&Value| {
-            let named = named.as_str();
-            named.is_some_and(|named| named == asked || expected.served_as.iter().any(|other| other == named))
-        };
+        let right = |named: &&Value| named.as_str().is_some_and(|named| expected.admits_model(named));
         let mut wrong: Vec<&Value> = Vec::new();
         for named in objects
             .iter()
@@ -220,5 +217,21 @@ pub(super) fn oddities(seen: &ParsedAnswer<'_>) -> Vec<String> {
             quoted(reason)
         )
     })
+    .chain(other_name(seen))
     .collect()
+}
+
+/// That the answer goes under another name of the model, where it does.
+fn other_name(seen: &ParsedAnswer<'_>) -> Option<String> {
+    let (asked, also) = (seen.expected.model.as_ref()?, &seen.expected.also_named);
+    if also.is_empty() {
+        return None;
+    }
+    let objects = seen.objects().ok()?;
+    let mut named = objects.iter().filter_map(|object| object["model"].as_str());
+    let other = named.find(|named| *named != asked && also.iter().any(|also| also == named))?;
+    let (asked, other) = (quoted(asked), quoted(other));
+    Some(format!(
+        "asked as `{asked}` the model answers as `{other}`; by the list of models both are one"
+    ))
 }

@@ -107,6 +107,16 @@ pub enum ErrorForm {
     JsonPickerOrEmpty,
 }
 
+/// The way that answers take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Way {
+    /// Whether a gateway stands in it is told by the marks that one leaves, if by anything.
+    #[default]
+    Unknown,
+    /// Through a gateway: what belongs to a connection may be that of another.
+    ThroughGateway,
+}
+
 /// What was asked of embeddings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EmbeddingAsked {
@@ -127,6 +137,10 @@ pub struct Expected {
     pub model: Option<String>,
     /// Further names under which the answer may go: targets of rewrites.
     pub served_as: Vec<String>,
+    /// Other names of the same model, as the list of models has them. An answer under one of them is odd, and no fault.
+    pub also_named: Vec<String>,
+    /// The way that it takes.
+    pub way: Way,
     /// How many choices or embeddings there must be: `n` for each prompt or input.
     pub(crate) choices: u64,
     /// The most tokens of each choice; `None` where the request sets no bound.
@@ -165,6 +179,8 @@ impl Expected {
             stream,
             model: body["model"].as_str().map(str::to_owned),
             served_as: Vec::new(),
+            also_named: Vec::new(),
+            way: Way::default(),
             choices: prompts.saturating_mul(each),
             max_tokens: max_tokens
                 .or_else(|| body["max_tokens"].as_u64())
@@ -191,6 +207,12 @@ impl Expected {
             (StatusWanted::Success, Endpoint::Embeddings) => AnswerKind::Embeddings,
             (StatusWanted::Success, Endpoint::Other) => AnswerKind::Other,
         }
+    }
+
+    /// Whether an answer may go under this name.
+    pub(super) fn admits_model(&self, name: &str) -> bool {
+        let mut names = self.model.iter().chain(&self.served_as).chain(&self.also_named);
+        names.any(|admitted| admitted == name)
     }
 
     /// The same with another status.

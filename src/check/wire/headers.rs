@@ -1,6 +1,6 @@
 //! The headers of an answer contradict neither each other nor its body.
 
-use super::{AnswerKind, Unjudged, WireCheck, form, quoted};
+use super::{AnswerKind, ParsedAnswer, Unjudged, Way, WireCheck, form, quoted};
 use crate::{probe::Received, verdict::CauseCode};
 
 /// Headers that belong to one connection are not passed on from another.
@@ -12,7 +12,14 @@ pub(super) const HOP_BY_HOP: WireCheck = WireCheck {
     sentence: "no header of another connection is passed on",
     cause: |_| CauseCode::AnswerHeadersWrong,
     decides: &[],
-    judge: |seen| Ok(hop_by_hop(seen.whole()?)),
+    judge: |seen| {
+        let received = seen.whole()?;
+        let mut faults = hop_by_hop(received);
+        if is_behind_gateway(seen, received) {
+            faults.extend(unnamed(received, KEEP_ALIVE));
+        }
+        Ok(faults)
+    },
 };
 
 /// The length said and the length sent, and no `transfer-encoding` beside it: both together are how one message is smuggled
@@ -107,34 +114,65 @@ pub(super) fn values<'a>(received: &'a Received, name: &str) -> Vec<&'a str> {
 /// Fields that a response never has: a client says them to its proxy.
 const NEVER: &[&str] = &["proxy-connection", "proxy-authorization", "te"];
 /// Fields that a response may have where its own `connection` names them.
-const WHERE_NAMED: &[&str] = &["keep-alive", "upgrade"];
+const KEEP_ALIVE: &str = "keep-alive";
+const UPGRADE: &str = "upgrade";
+
+/// Headers that gateways put on answers, and no model server does. Sources: RFC 9110, section 7.6.3; Envoy's documentation of
+/// HTTP headers; the endpoint picker.
+const OF_GATEWAYS: &[&str] = &["via", "x-envoy-upstream-service-time", "x-went-into-resp-headers"];
+/// How the `server` of gateways begins, in small letters.
+const GATEWAYS: &[&str] = &["apache", "caddy", "envoy", "istio-envoy", "nginx", "openresty"];
+
+/// Whether a gateway stands in the path: it is known to, or has left its mark on the answer.
+fn is_behind_gateway(seen: &ParsedAnswer<'_>, received: &Received) -> bool {
+    let is_gateway = |server: &str| GATEWAYS.iter().any(|name| server.to_lowercase().starts_with(name));
+    let is_mark = |(name, value): &(String, String)| {
+        OF_GATEWAYS.contains(&name.as_str()) || name == "server" && is_gateway(value)
+    };
+    seen.expected.way == Way::ThroughGateway || received.headers.iter().any(is_mark)
+}
+
+/// What is odd about the headers of an answer that no gateway is known to have passed on.
+///
+/// cpp-httplib, and so llama.cpp's server, writes `Keep-Alive` on every answer and no `Connection` that names it. Passed on by
+/// a gateway it is another connection's; of the server itself it does nobody any harm.
+pub(super) fn oddity(seen: &ParsedAnswer<'_>) -> Option<String> {
+    let received = seen.whole().ok()?;
+    unnamed(received, KEEP_ALIVE).filter(|_| !is_behind_gateway(seen, received))?;
+    Some("the server sends `keep-alive` without a `connection` that names it (RFC 9110, 7.6.1); nobody minds".into())
+}
+
+/// That a header of one connection is not named by `connection`, where that is so. Source: RFC 9110, section 7.6.1.
+fn unnamed(received: &Received, name: &str) -> Option<String> {
+    if received.version == "HTTP/2" {
+        return None;
+    }
+    let there = received.headers.iter().any(|(header, _)| header == name);
+    let mut options = list(received, "connection");
+    let is_named = options.any(|option| option.eq_ignore_ascii_case(name));
+    (there && !is_named).then(|| format!("`{name}` belongs to another connection: `connection` does not name it"))
+}
+
+/// The items of a header that is a list, in all its lines.
+fn list<'a>(received: &'a Received, name: &str) -> impl Iterator<Item = &'a str> {
+    let named = received.headers.iter().filter(move |(header, _)| header == name);
+    named.flat_map(|(_, value)| value.split(',').map(str::trim))
+}
 
 fn hop_by_hop(received: &Received) -> Vec<String> {
-    let values = |wanted: &'static str| {
-        let named = received.headers.iter().filter(move |(name, _)| name == wanted);
-        named.flat_map(|(_, value)| value.split(',').map(str::trim))
-    };
     let there = |name: &str| received.headers.iter().any(|(header, _)| header == name);
     let mut faults = Vec::new();
     for name in NEVER.iter().filter(|name| there(name)) {
         faults.push(format!("`{name}` is no header of a response"));
     }
     if received.version == "HTTP/2" {
-        let own = WHERE_NAMED.iter().chain(&["connection", "transfer-encoding"]);
-        faults.extend(
-            own.filter(|name| there(name))
-                .map(|name| format!("`{name}` is no header of HTTP/2")),
-        );
+        let own = [KEEP_ALIVE, UPGRADE, "connection", "transfer-encoding"];
+        let own = own.into_iter().filter(|name| there(name));
+        faults.extend(own.map(|name| format!("`{name}` is no header of HTTP/2")));
         return faults;
     }
-    for name in WHERE_NAMED.iter().filter(|name| there(name)) {
-        if !values("connection").any(|option| option.eq_ignore_ascii_case(name)) {
-            faults.push(format!(
-                "`{name}` belongs to another connection: `connection` does not name it"
-            ));
-        }
-    }
-    let codings: Vec<&str> = values("transfer-encoding").collect();
+    faults.extend(unnamed(received, UPGRADE));
+    let codings: Vec<&str> = list(received, "transfer-encoding").collect();
     if !codings.is_empty() && !matches!(codings[..], [one] if one.eq_ignore_ascii_case("chunked")) {
         faults.push(format!(
             "`transfer-encoding` is `{}`, and not `chunked` once",
@@ -162,7 +200,8 @@ mod tests {
         4
     )]
     #[case::said_to_a_proxy("HTTP/1.1", &[("te", "trailers"), ("proxy-connection", "keep-alive")], 2)]
-    #[case::not_named("HTTP/1.1", &[("keep-alive", "timeout=5")], 1)]
+    #[case::not_named("HTTP/1.1", &[("connection", "close"), ("upgrade", "h2c")], 1)]
+    #[case::perhaps_the_servers_own("HTTP/1.1", &[("keep-alive", "timeout=5")], 0)]
     #[case::chunked_twice("HTTP/1.1", &[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")], 1)]
     #[case::another_coding("HTTP/1.1", &[("transfer-encoding", "gzip, chunked")], 1)]
     fn headers_of_connections_are_told(#[case] version: &str, #[case] headers: &[(&str, &str)], #[case] count: usize) {
