@@ -18,6 +18,7 @@ pub(crate) mod conditions;
 mod counter;
 pub mod diagnosis;
 mod image_id;
+pub(crate) mod listeners;
 mod pick;
 mod pool_pods;
 mod ready_pods;
@@ -97,6 +98,8 @@ pub(crate) struct Observation {
     pub(crate) inference_pools: Vec<Value>,
     /// Pods that the pools select.
     pub(crate) pool_pods: Vec<PoolPod>,
+    /// Ports of the nodes that lead to a Gateway.
+    pub(crate) node_ports: Vec<u16>,
     /// The answer to the guide's own request, and to how many tries of it that was the last.
     pub(crate) guide_answer: Option<Answer>,
     /// Objects of the plan that put one model's name in place of another's; of the kinds [`rewrite::KINDS`].

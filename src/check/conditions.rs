@@ -34,7 +34,7 @@ impl Unmet {
     }
 }
 
-fn name(object: &Value) -> &str {
+pub(super) fn name(object: &Value) -> &str {
     object
         .pointer("/metadata/name")
         .and_then(Value::as_str)

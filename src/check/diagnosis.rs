@@ -4,7 +4,7 @@
 //! its own ([`words_of_picker`]); the gateway's own errors have neither. Source: measured on v1.5.0 behind Istio and
 //! Envoy AI Gateway, thirty seeded faults.
 
-use super::Observation;
+use super::{Observation, listeners};
 use crate::{
     probe::{Answer, Unanswered},
     verdict::{Cause, CauseCode},
@@ -93,6 +93,13 @@ pub(crate) fn not_answering(answer: &Answer) -> CauseCode {
 /// Why the guide's request was not answered with a 200 that passed the endpoint picker.
 pub(crate) fn diagnose(answer: &Answer, seen: &Observation) -> Cause {
     let evidence = answer.brief();
+    // A gateway may answer by itself at a port that no listener has, such as one for its own health.
+    if matches!(answerer(answer), Answerer::Nobody | Answerer::Gateway)
+        && answer.partial.is_none()
+        && let Some(cause) = listeners::nobody_at(&seen.gateways, &seen.node_ports, &answer.request.url)
+    {
+        return cause.because(evidence);
+    }
     let code = match (answerer(answer), answer.status()) {
         (Answerer::Nobody, _) => match &answer.outcome {
             _ if answer.partial.is_some() => cut_off(answer),
@@ -236,6 +243,28 @@ pub(crate) mod tests {
     fn the_answer_tells_who_failed(#[case] answer: Answer, #[case] cause: CauseCode, #[case] settles: bool) {
         assert_eq!(diagnose(&answer, &Observation::default()).code, cause);
         assert_eq!(may_settle(&answer), settles);
+    }
+
+    #[rstest]
+    #[case::refused(failed(Unanswered::NotConnected), 8080, CauseCode::RequestPortNotServed)]
+    #[case::not_in_time(failed(Unanswered::TimedOut), 8080, CauseCode::RequestPortNotServed)]
+    #[case::answered_by_the_gateway_itself(answer(404, false, ""), 8080, CauseCode::RequestPortNotServed)]
+    #[case::a_listener_has_it(failed(Unanswered::NotConnected), 80, CauseCode::GatewayUnreachable)]
+    #[case::a_model_server_answered(answer(404, true, NOT_FOUND), 8080, CauseCode::ModelNotServed)]
+    #[case::our_own_descriptors(failed(Unanswered::HostExhausted), 80, CauseCode::HostExhausted)]
+    fn nobody_answers_at_a_port_that_no_listener_has(
+        #[case] mut answer: Answer,
+        #[case] port: u16,
+        #[case] cause: CauseCode,
+    ) {
+        answer.request.url = format!("http://10.0.0.1:{port}/v1/completions");
+        let gateway = serde_json::json!({"metadata": {"name": "g"}, "spec": {"listeners": [{"name": "http", "port": 80}]},
+            "status": {"addresses": [{"value": "10.0.0.1"}]}});
+        let seen = Observation {
+            gateways: vec![gateway],
+            ..Observation::default()
+        };
+        assert_eq!(diagnose(&answer, &seen).code, cause);
     }
 
     #[test]

@@ -34,11 +34,18 @@ pub(super) fn of_objects(plan: &Plan, objects: Objects) -> Observation {
     }
 }
 
-/// With what the guide's request is judged by: what its own text lacks, and the objects that rewrite its model's name.
-pub(super) fn with_request(seen: Observation, request: &Request, rewrites: Vec<Value>) -> Observation {
+/// With what the guide's request is judged by: what its own text lacks, the objects that rewrite its model's name, and the
+/// ports of the nodes that lead to the Gateway.
+pub(super) fn with_request(
+    seen: Observation,
+    request: &Request,
+    rewrites: Vec<Value>,
+    node_ports: Vec<u16>,
+) -> Observation {
     Observation {
         unexpanded: request.unexpanded.clone(),
         rewrites,
+        node_ports,
         ..seen
     }
 }

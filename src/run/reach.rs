@@ -16,7 +16,7 @@ use super::{
     workloads::{has_labels, is_ready},
 };
 use crate::{
-    check,
+    check::{self, Observation, listeners::nobody_at},
     cluster::forward::{LocalForward, forward},
     deploy::Site,
     host::poll,
@@ -103,7 +103,12 @@ struct Way {
 ///
 /// # Errors
 /// It goes to a Service that does not exist.
-pub(super) async fn reach(quickstart: &Quickstart<'_>, step: &Step, outgoing: Outgoing) -> Result<Reached, Stopped> {
+pub(super) async fn reach(
+    quickstart: &Quickstart<'_>,
+    step: &Step,
+    seen: &Observation,
+    outgoing: Outgoing,
+) -> Result<Reached, Stopped> {
     let events = &quickstart.context.events;
     let Ok(url) = Url::parse(&outgoing.url) else {
         let expected = "the guide's request has a URL";
@@ -115,7 +120,12 @@ pub(super) async fn reach(quickstart: &Quickstart<'_>, step: &Step, outgoing: Ou
         return through_service(quickstart, step, outgoing, (&host, port)).await;
     }
     events.waiting(Stage::Request, format!("{host}:{port}"), "connecting");
-    if accepts(&host, port, ADDRESS_GETS).await {
+    let gets = match nobody_at(&seen.gateways, &seen.node_ports, &outgoing.url) {
+        // What is not in the Gateway's spec is not on its way; but what answers all the same is heard.
+        Some(_) => OTHERS_GET,
+        None => ADDRESS_GETS,
+    };
+    if accepts(&host, port, gets).await {
         let sentence = format!("the gateway is reached at its address {host}:{port}");
         events.note(Stage::Request, sentence);
         return Ok(Reached::as_it_is(outgoing));
@@ -160,6 +170,13 @@ async fn through_service(
         let decision = check::REQUEST_STATUS.decision(sentence, finding);
         return Err(Stopped::at(events, decision.at_line(step.from.clone())));
     };
+    if port_of(&service, port).is_none() {
+        let decision = check::REQUEST_STATUS.decision(
+            format!("the guide sends its request to port {port} of Service {name}, which has no such port"),
+            port_missing(&service, name, port, &outgoing.url),
+        );
+        return Err(Stopped::at(events, decision.at_line(step.from.clone())));
+    }
     let Some(way) = port_forward(site, &service, port).await else {
         events.note(Stage::Request, format!("no pod of Service {name} can be forwarded to"));
         return Ok(Reached::as_it_is(outgoing));
@@ -201,10 +218,30 @@ fn gateway_service(quickstart: &Quickstart<'_>) -> Option<Arc<Service>> {
     })
 }
 
+/// The ports of the nodes that lead to the Gateway.
+pub(super) fn node_ports(quickstart: &Quickstart<'_>) -> Vec<u16> {
+    let service = gateway_service(quickstart);
+    let ports = service.iter().flat_map(|service| ports_of(service));
+    ports.filter_map(|port| u16::try_from(port.node_port?).ok()).collect()
+}
+
+/// What it comes to that a Service has no such port.
+fn port_missing(service: &Service, name: &str, port: u16, url: &str) -> Finding {
+    let there: Vec<String> = ports_of(service).map(|one| one.port.to_string()).collect();
+    Finding::broken(
+        format!("Service {name} has port {port}"),
+        format!("it has none of that number; it has {}", there.join(", ")),
+        Cause::new(CauseCode::RequestPortNotServed).because(format!("the guide sends to {url}")),
+    )
+}
+
+fn ports_of(service: &Service) -> impl Iterator<Item = &ServicePort> {
+    service.spec.iter().flat_map(|spec| spec.ports.iter().flatten())
+}
+
 /// The port of a Service with this number.
 fn port_of(service: &Service, port: u16) -> Option<&ServicePort> {
-    let ports = service.spec.as_ref()?.ports.as_ref()?;
-    ports.iter().find(|entry| entry.port == i32::from(port))
+    ports_of(service).find(|entry| entry.port == i32::from(port))
 }
 
 async fn node_port(site: &Site, service: &Service, port: u16) -> Option<Way> {
@@ -270,6 +307,19 @@ mod tests {
     #[case("gateway.example.com", false)]
     fn names_of_the_cluster_are_told_from_addresses(#[case] host: &str, #[case] inside: bool) {
         assert_eq!(is_name_in_cluster(host), inside);
+    }
+
+    #[test]
+    fn a_port_that_a_service_lacks_is_the_guides_fault_and_those_that_it_has_are_named() {
+        let service: Service =
+            serde_json::from_value(serde_json::json!({"spec": {"ports": [{"port": 9002}, {"port": 8081}]}})).unwrap();
+        assert!(port_of(&service, 8081).is_some());
+        assert!(port_of(&service, 8080).is_none());
+        let Finding::Broken(fault) = port_missing(&service, "epp", 8080, "http://epp:8080/v1") else {
+            panic!("it is broken");
+        };
+        assert_eq!(fault.cause.code, CauseCode::RequestPortNotServed);
+        assert!(fault.actual.ends_with("it has 9002, 8081"), "{}", fault.actual);
     }
 
     #[tokio::test]

@@ -10,11 +10,11 @@ use super::{
     judging::judge,
     models::{self, Models},
     observation, pool,
-    reach::{Reached, reach},
+    reach::{Reached, node_ports, reach},
     stopped::{Stopped, probe},
 };
 use crate::{
-    check::{self, Observation, diagnosis, faults, oddities, rewrite, wire},
+    check::{self, Observation, diagnosis, faults, listeners::nobody_at, oddities, rewrite, wire},
     cluster::resources::Trouble,
     guide::{Piece, Variables},
     host::poll,
@@ -58,9 +58,9 @@ pub(super) async fn ask(quickstart: &Quickstart<'_>, seen: Observation) -> Resul
         let objects = rewrite::KINDS.into_iter().flat_map(|kind| deployed.of_kind(kind));
         objects.map(|object| Value::clone(&object.value)).collect()
     });
-    let seen = observation::with_request(seen, request, rewrites);
+    let seen = observation::with_request(seen, request, rewrites, node_ports(quickstart));
     let outgoing = resolve(quickstart, step, request)?;
-    let reached = reach(quickstart, step, outgoing).await?;
+    let reached = reach(quickstart, step, &seen, outgoing).await?;
     let probe = probe(&context.events, REQUEST_LIMIT)?;
     let answer = send(quickstart, &probe, &reached.outgoing, &seen).await;
     if answer.status() != Some(200) {
@@ -135,7 +135,12 @@ fn with_values(request: &Request, variables: &Variables) -> Result<Outgoing, Str
 async fn send(quickstart: &Quickstart<'_>, probe: &Probe, outgoing: &Outgoing, seen: &Observation) -> Answer {
     let events = &quickstart.context.events;
     let (began, mut tries) = (Instant::now(), 0);
-    let sent = poll(SETTLES_WITHIN, BETWEEN_TRIES, async |_| {
+    // Where no listener has the port, nothing is on its way.
+    let settles = match nobody_at(&seen.gateways, &seen.node_ports, &outgoing.url) {
+        Some(_) => Duration::ZERO,
+        None => SETTLES_WITHIN,
+    };
+    let sent = poll(settles, BETWEEN_TRIES, async |_| {
         let mut good = 0;
         loop {
             tries += 1;

@@ -213,6 +213,9 @@ causes! {
     GatewayUnreachable "gateway-unreachable" Cluster
         "Nothing answers at the Gateway's address from this machine."
         "Check the route from this machine to the address; see how it was reached in the report.";
+    RequestPortNotServed "request-port-not-served" Guide
+        "The guide's request goes to a port that no listener of the Gateway, or no port of the Service, has."
+        "Make the port of the request and the one of the Gateway's listener (or of the Service) the same.";
     GatewayAnsweredError "gateway-answered-error" Gateway
         "The gateway itself answered with an error; the request reached no model server."
         "Look at HTTPRoute, InferencePool and the gateway's access log.";

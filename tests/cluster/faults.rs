@@ -199,6 +199,33 @@ fn a_missing_destination_rule() {
     was_quick(&ran);
 }
 
+/// The Gateway listens, and the guide asks elsewhere: it is the guide's fault, or the Gateway's manifest's, and not the
+/// cluster's.
+#[test]
+fn a_request_to_a_port_that_no_listener_has() {
+    let _turn = beside_others();
+    let ran = with("no-port", |tree| {
+        replace(&tree.join("guide.md"), "\nPORT=80\n", "\nPORT=8080\n");
+    });
+    ran.expect(1, "failed", Some("request-port-not-served"));
+    assert!(evidence(&ran, "request-port-not-served").contains("http (HTTP, port 80)"));
+    conditions_hold(&ran);
+    was_quick(&ran);
+}
+
+/// The same from the other side; and at a port where the gateway's own health is told, so that somebody answers.
+#[test]
+fn a_listener_at_another_port_than_the_guide_asks() {
+    let _turn = beside_others();
+    let ran = with("other-port", |tree| {
+        replace(&tree.join("gateway.yaml"), "port: 80\n", "port: 8080\n");
+        replace(&tree.join("guide.md"), "\nPORT=80\n", "\nPORT=15021\n");
+    });
+    ran.expect(1, "failed", Some("request-port-not-served"));
+    assert!(evidence(&ran, "request-port-not-served").contains("http (HTTP, port 8080)"));
+    was_quick(&ran);
+}
+
 #[test]
 fn an_include_that_is_missing_fails_the_run_and_does_not_end_it() {
     let _turn = beside_others();
