@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::{Check, JudgeFn};
+use super::{Check, JudgeFn, listeners};
 use crate::verdict::{Cause, CauseCode, Finding};
 
 /// Why an object is not as it should be, by its conditions.
@@ -41,7 +41,7 @@ pub(super) fn name(object: &Value) -> &str {
         .unwrap_or_default()
 }
 
-fn generation(object: &Value) -> i64 {
+pub(super) fn generation(object: &Value) -> i64 {
     object
         .pointer("/metadata/generation")
         .and_then(Value::as_i64)
@@ -76,6 +76,22 @@ fn condition(conditions: &Value, type_: &str, generation: i64, cause: CauseCode)
     })
 }
 
+/// What the reason means with which a Gateway is not accepted or not programmed, where a controller has said it. Any other is
+/// [`CauseCode::GatewayNotAccepted`] or [`CauseCode::GatewayNotProgrammed`]. Source: the comments of Gateway API v1.6's
+/// `GatewayConditionReason`.
+const GATEWAY_REASONS: &[(&str, &str, CauseCode)] = &[
+    ("Accepted", "Invalid", CauseCode::GatewayNotAccepted),
+    ("Accepted", "InvalidParameters", CauseCode::GatewayNotAccepted),
+    ("Accepted", "UnsupportedAddress", CauseCode::GatewayNotAccepted),
+    ("Accepted", "ListenersNotValid", CauseCode::GatewayListenerInvalid),
+    ("Programmed", "Invalid", CauseCode::GatewayNotProgrammed),
+    ("Programmed", "Pending", CauseCode::GatewayNotProgrammed),
+    ("Programmed", "NoResources", CauseCode::GatewayNotProgrammed),
+    ("Programmed", "AddressNotAssigned", CauseCode::GatewayWithoutAddress),
+    // Istio says so of any Service that is not there yet, too.
+    ("Programmed", "AddressNotUsable", CauseCode::GatewayWithoutAddress),
+];
+
 /// Whether a Gateway is accepted, programmed and has an address.
 ///
 /// # Errors
@@ -83,19 +99,52 @@ fn condition(conditions: &Value, type_: &str, generation: i64, cause: CauseCode)
 pub(crate) fn gateway(object: &Value) -> Result<(), Unmet> {
     let conditions = &object["status"]["conditions"];
     let generation = generation(object);
-    condition(conditions, "Accepted", generation, CauseCode::GatewayClassMissing)?;
-    condition(conditions, "Programmed", generation, CauseCode::GatewayNotProgrammed).map_err(|mut unmet| {
+    if let Some(refused) = listeners::all_refused(object) {
+        return Err(refused);
+    }
+    // What the API server writes by itself names no generation: where nobody else has written, nobody serves the class.
+    let is_taken = conditions
+        .as_array()
+        .is_some_and(|conditions| conditions.iter().any(|one| one["observedGeneration"].is_i64()));
+    let unaccepted = if is_taken {
+        CauseCode::GatewayNotProgrammed
+    } else {
+        CauseCode::GatewayClassMissing
+    };
+    condition(conditions, "Accepted", generation, unaccepted).map_err(|unmet| {
+        if !unmet.said_no {
+            return unmet;
+        }
+        because_of(object, "Accepted", CauseCode::GatewayNotAccepted, unmet)
+    })?;
+    condition(conditions, "Programmed", generation, CauseCode::GatewayNotProgrammed).map_err(|unmet| {
+        let mut unmet = because_of(object, "Programmed", CauseCode::GatewayNotProgrammed, unmet);
         // Controllers say no while an address or a data plane is still on its way.
         unmet.said_no = false;
-        if unmet.reason == "AddressNotAssigned" {
-            unmet.cause = CauseCode::GatewayWithoutAddress;
-        }
         unmet
     })?;
     if object.pointer("/status/addresses/0/value").is_none() {
         return Err(Unmet::yet("no address", CauseCode::GatewayWithoutAddress));
     }
     Ok(())
+}
+
+/// What is unmet by a condition of a Gateway, with the cause that its reason tells; what a listener says of itself is more.
+fn because_of(gateway: &Value, type_: &str, otherwise: CauseCode, unmet: Unmet) -> Unmet {
+    if matches!(unmet.reason.as_str(), "ListenersNotValid" | "Invalid")
+        && let Some(listener) = listeners::first_refused(gateway)
+    {
+        return listener;
+    }
+    let known = GATEWAY_REASONS
+        .iter()
+        .find(|(of, reason, _)| (*of, *reason) == (type_, unmet.reason.as_str()));
+    let mut cause = known.map_or(otherwise, |(_, _, cause)| *cause);
+    let asks_for_one = gateway.pointer("/spec/addresses/0").is_some();
+    if unmet.reason == "AddressNotUsable" && asks_for_one {
+        cause = CauseCode::GatewayNotAccepted;
+    }
+    Unmet { cause, ..unmet }
 }
 
 /// Whether an entry of `status.parents` speaks of this `parentRef` of the spec.
@@ -335,6 +384,79 @@ mod tests {
         let object = json!({"metadata": {"generation": 1}, "status": {"conditions": [condition_of("Accepted", "True", 1), pending]}});
         let unmet = gateway(&object).unwrap_err();
         assert_eq!((unmet.cause, unmet.said_no), (CauseCode::GatewayWithoutAddress, false));
+    }
+
+    /// A Gateway that somebody has looked at, of which this condition says no.
+    fn gateway_that(type_: &str, status: &str, reason: &str) -> Value {
+        let mut no = condition_of(type_, status, 1);
+        no["reason"] = reason.into();
+        let accepted = condition_of("Accepted", "True", 1);
+        let conditions = if type_ == "Accepted" {
+            vec![no]
+        } else {
+            vec![accepted, no]
+        };
+        json!({"metadata": {"name": "g", "generation": 1}, "status": {"conditions": conditions}})
+    }
+
+    /// Every reason that the Gateway API has for a Gateway's "no", and one that it has not.
+    #[rstest]
+    #[case("Accepted", "False", "Invalid", CauseCode::GatewayNotAccepted, true)]
+    #[case("Accepted", "False", "InvalidParameters", CauseCode::GatewayNotAccepted, true)]
+    #[case("Accepted", "False", "UnsupportedAddress", CauseCode::GatewayNotAccepted, true)]
+    #[case("Accepted", "False", "ListenersNotValid", CauseCode::GatewayListenerInvalid, true)]
+    #[case("Accepted", "False", "NotReconciled", CauseCode::GatewayNotAccepted, true)]
+    #[case("Accepted", "False", "SomethingOfAController", CauseCode::GatewayNotAccepted, true)]
+    #[case("Accepted", "Unknown", "Pending", CauseCode::GatewayNotProgrammed, false)]
+    #[case("Programmed", "False", "Invalid", CauseCode::GatewayNotProgrammed, false)]
+    #[case("Programmed", "False", "Pending", CauseCode::GatewayNotProgrammed, false)]
+    #[case("Programmed", "False", "NoResources", CauseCode::GatewayNotProgrammed, false)]
+    #[case("Programmed", "False", "AddressNotAssigned", CauseCode::GatewayWithoutAddress, false)]
+    #[case("Programmed", "False", "AddressNotUsable", CauseCode::GatewayWithoutAddress, false)]
+    #[case("Programmed", "Unknown", "Pending", CauseCode::GatewayNotProgrammed, false)]
+    fn the_reason_tells_why_a_gateway_is_not_in_order(
+        #[case] type_: &str,
+        #[case] status: &str,
+        #[case] reason: &str,
+        #[case] cause: CauseCode,
+        #[case] said_no: bool,
+    ) {
+        let unmet = gateway(&gateway_that(type_, status, reason)).unwrap_err();
+        assert_eq!((unmet.cause, unmet.said_no), (cause, said_no));
+    }
+
+    /// As the API server writes it where no controller has seen it, and as it is a moment before.
+    #[rstest]
+    #[case::by_default(json!([{"type": "Accepted", "status": "Unknown", "reason": "Pending", "message": "Waiting for controller"}]))]
+    #[case::nothing(json!(null))]
+    fn a_gateway_that_nobody_has_looked_at_has_a_class_that_nobody_serves(#[case] conditions: Value) {
+        let object = json!({"metadata": {"generation": 1}, "status": {"conditions": conditions}});
+        let unmet = gateway(&object).unwrap_err();
+        assert_eq!((unmet.cause, unmet.said_no), (CauseCode::GatewayClassMissing, false));
+    }
+
+    #[test]
+    fn an_address_that_the_gateway_asks_for_and_cannot_have_is_its_own_fault() {
+        let mut object = gateway_that("Programmed", "False", "AddressNotUsable");
+        object["spec"]["addresses"] = json!([{"value": "192.0.2.1"}]);
+        assert_eq!(gateway(&object).unwrap_err().cause, CauseCode::GatewayNotAccepted);
+    }
+
+    /// Istio accepts a Gateway whose only certificate is missing, or does not: the listener says it in any case.
+    #[rstest]
+    #[case("True", "Accepted")]
+    #[case("False", "ListenersNotValid")]
+    fn what_a_listener_says_goes_before_what_the_gateway_says(#[case] status: &str, #[case] reason: &str) {
+        let mut object = gateway_that("Accepted", status, reason);
+        let mut unresolved = condition_of("ResolvedRefs", "False", 1);
+        unresolved["reason"] = "InvalidCertificateRef".into();
+        let mut unprogrammed = condition_of("Programmed", "False", 1);
+        unprogrammed["reason"] = "Invalid".into();
+        object["spec"]["listeners"] = json!([{"name": "https", "protocol": "HTTPS", "port": 443}]);
+        object["status"]["listeners"] = json!([{"name": "https", "conditions": [unresolved, unprogrammed]}]);
+        let unmet = gateway(&object).unwrap_err();
+        assert_eq!(unmet.cause, CauseCode::GatewayCertificateMissing);
+        assert!(unmet.what.contains("https (HTTPS, port 443)"), "{}", unmet.what);
     }
 
     /// As Envoy AI Gateway v1.0.0 writes them: no `controllerName`, and reasons of its own.

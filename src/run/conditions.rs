@@ -23,6 +23,8 @@ use crate::{
 const CONDITIONS_LIMIT: Duration = Duration::from_mins(1);
 /// How long a controller's "no" at the current generation is borne: routes are applied before what they refer to.
 const NO_IS_BORNE: Duration = Duration::from_secs(5);
+/// The same for a certificate that is missing: it may be issued by a controller of its own, after the Gateway was made.
+const NO_CERTIFICATE_IS_BORNE: Duration = Duration::from_secs(20);
 
 /// Objects of the plan, and the watches that say how they are now.
 struct Looked<'a> {
@@ -100,8 +102,12 @@ pub(super) async fn await_settled(quickstart: &Quickstart<'_>) -> Result<Objects
             let before = no_since.take().filter(|(what, _)| *what == unmet.what);
             before.unwrap_or_else(|| (unmet.what.clone(), Instant::now()))
         });
+        let borne = match unmet.cause {
+            CauseCode::GatewayCertificateMissing => NO_CERTIFICATE_IS_BORNE,
+            _ => NO_IS_BORNE,
+        };
         match &no_since {
-            Some((_, since)) if since.elapsed() >= NO_IS_BORNE => Progress::Never(()),
+            Some((_, since)) if since.elapsed() >= borne => Progress::Never(()),
             _ => Progress::NotYet(unmet.what),
         }
     };
@@ -129,6 +135,7 @@ fn first_unmet(seen: &Objects) -> Option<Unmet> {
         .iter()
         .filter(|_| !seen.gateways.is_empty())
         .map(conditions::inference_pool);
+    // What routes and pools say while their Gateway is refused follows from that, and they come after it.
     // A route that was refused will not get better by waiting for the pool that it hides: the refusal goes first.
     let mut unmet: Vec<Unmet> = gateways.chain(routes).chain(pools).filter_map(Result::err).collect();
     unmet.sort_by_key(|unmet| !unmet.said_no);

@@ -204,6 +204,18 @@ causes! {
     GatewayClassMissing "gateway-class-missing" Gateway
         "No controller has taken the Gateway's class."
         "Install the gateway provider; check `gatewayClassName`.";
+    GatewayNotAccepted "gateway-not-accepted" Manifest
+        "The Gateway's controller refuses it as it is written: its parameters, or an address that it asks for."
+        "Read the condition's reason and message, and correct the Gateway.";
+    GatewayListenerInvalid "gateway-listener-invalid" Manifest
+        "A listener of the Gateway cannot be served as it is written."
+        "Read the reason of the listener's condition; correct its protocol, its port, or the kinds of routes that it allows.";
+    GatewayListenerConflict "gateway-listener-conflict" Manifest
+        "A listener of the Gateway contradicts another, or asks for a port that cannot be had."
+        "Give listeners of one port the same protocol and different host names, or use another port.";
+    GatewayCertificateMissing "gateway-certificate-missing" Manifest
+        "A listener of the Gateway names a certificate that does not exist, is none, or may not be used from its namespace."
+        "Make the Secret in an earlier step, correct its name, or add a ReferenceGrant.";
     GatewayNotProgrammed "gateway-not-programmed" Gateway
         "The Gateway is not programmed at its current generation."
         "Read the condition's message and the provider's log.";

@@ -226,6 +226,58 @@ fn a_listener_at_another_port_than_the_guide_asks() {
     was_quick(&ran);
 }
 
+/// A Gateway with one listener of this text, and the one cause of all that follows.
+#[track_caller]
+fn is_refused_for_its_listener(namespace: &str, listener: &str, cause: &str, reason: &str) {
+    let ran = with(namespace, |tree| {
+        replace(
+            &tree.join("gateway.yaml"),
+            "      protocol: HTTP\n      port: 80\n",
+            listener,
+        );
+    });
+    ran.expect(1, "failed", Some(cause));
+    assert_eq!(ran.causes()[0], cause, "{:?}", ran.causes());
+    assert!(!ran.causes().contains(&"gateway-class-missing"), "{:?}", ran.causes());
+    assert!(evidence(&ran, cause).contains(reason), "{:?}", evidence(&ran, cause));
+    was_quick(&ran);
+}
+
+#[test]
+fn a_listener_whose_certificate_nobody_makes() {
+    let _turn = beside_others();
+    is_refused_for_its_listener(
+        "no-certificate",
+        "      protocol: HTTPS\n      port: 443\n      tls:\n        certificateRefs:\n          - name: no-such-certificate\n",
+        "gateway-certificate-missing",
+        "InvalidCertificateRef",
+    );
+}
+
+#[test]
+fn a_listener_of_a_protocol_that_the_gateway_does_not_speak() {
+    let _turn = beside_others();
+    is_refused_for_its_listener(
+        "no-protocol",
+        "      protocol: UDP\n      port: 80\n",
+        "gateway-listener-invalid",
+        "UnsupportedProtocol",
+    );
+}
+
+#[test]
+fn a_gateway_of_a_class_that_nobody_serves() {
+    let _turn = beside_others();
+    let ran = with("no-class", |tree| {
+        replace(
+            &tree.join("gateway.yaml"),
+            "gatewayClassName: istio",
+            "gatewayClassName: nobody",
+        );
+    });
+    ran.expect(1, "failed", Some("gateway-class-missing"));
+}
+
 #[test]
 fn an_include_that_is_missing_fails_the_run_and_does_not_end_it() {
     let _turn = beside_others();
