@@ -15,16 +15,20 @@ use crate::{
 };
 
 mod clock;
+mod connection;
 mod engine;
 mod failure;
 pub mod latency;
 pub(crate) mod load;
 pub(crate) mod metrics;
 pub mod openai;
+mod outgoing;
 pub mod sse;
+mod trust;
 
 pub use engine::{BYTES_BOUND, Bounds, Probe, Protocol};
 use latency::Latencies;
+pub use trust::ProbeError;
 
 /// A request, ready to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +97,10 @@ pub struct Answer {
     pub(crate) request: Outgoing,
     /// Which try of this request it was, counted from 1.
     pub(crate) attempt: u32,
+    /// Why it was sent once more: what it met on a connection that had been used before and that the server had ended, so
+    /// that nothing at all came back. The rest is of what was sent then, and all times count from the first sending. `None`
+    /// where it was sent once.
+    pub(crate) resent: Option<String>,
     /// What came back, or why no whole answer did.
     pub(crate) outcome: Result<Received, Unanswered>,
     /// What had come when the answer failed; `None` for whole answers, and where not even the headers came.
@@ -329,6 +337,23 @@ impl Received {
     }
 }
 
+/// How many of these were sent once more ([`Answer::resent`]).
+pub(crate) fn resent<'a>(answers: impl IntoIterator<Item = &'a Answer>) -> usize {
+    answers.into_iter().filter(|answer| answer.resent.is_some()).count()
+}
+
+/// That some requests were sent once more, as a note; `None` where none was.
+pub(crate) fn resent_note(resent: usize) -> Option<String> {
+    let said = match resent {
+        0 => return None,
+        1 => "1 request met a connection that the server had closed without saying so, and was sent once more on a new one".to_owned(),
+        many => format!(
+            "{many} requests met a connection that the server had closed without saying so, and were sent once more on new ones"
+        ),
+    };
+    Some(format!("{said} (RFC 9112, section 9.3.1)"))
+}
+
 /// Most bytes of a body that the record keeps as evidence.
 const EVIDENCE_BOUND: usize = 16 * 1024;
 
@@ -392,6 +417,7 @@ mod tests {
         Answer {
             request: completion("http://g/".into()),
             attempt: 1,
+            resent: None,
             outcome,
             partial: partial.map(Box::new),
             times: Times {

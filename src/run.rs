@@ -16,6 +16,7 @@ use crate::{
     host::{Host, Signals, docker},
     images::ImageSource,
     plan::{self, Plan},
+    probe::ProbeError,
     record::{Event, Events, Reporter, RunRecord, Stage},
     release::{Access, Release, RemoteError, Source},
     report::Outputs,
@@ -230,7 +231,7 @@ impl Run {
     ///
     /// # Errors
     /// The TLS machinery cannot be set up.
-    pub fn of_endpoint(host: Host, order: EndpointOrder) -> Result<Self, reqwest::Error> {
+    pub fn of_endpoint(host: Host, order: EndpointOrder) -> Result<Self, ProbeError> {
         Ok(Self {
             id: run_id(),
             command: order.command.clone(),
@@ -343,7 +344,8 @@ async fn nouns_in_order(context: &Context, release: &Release, plan: Plan) -> Res
     let seen = Stage::Conditions.traced(judging::await_ready(&quickstart)).await?;
     Stage::Deployment.traced(quickstart.read_values()).await?;
     let asked = Stage::Request.traced(request::ask(&quickstart, seen)).await?;
-    let proven = Stage::Proof.traced(proof::prove(&quickstart, asked)).await?;
+    let proven = Box::pin(proof::prove(&quickstart, asked));
+    let proven = Stage::Proof.traced(proven).await?;
     let performed = scenarios::perform_selected(&quickstart, &proven);
     Stage::Scenarios.traced(performed).await
 }

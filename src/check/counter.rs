@@ -2,7 +2,7 @@
 
 use super::{Check, JudgeFn, Observation, readable};
 use crate::{
-    probe::metrics::Metrics,
+    probe::{metrics::Metrics, resent},
     verdict::{Cause, CauseCode, Finding},
 };
 
@@ -56,10 +56,15 @@ pub(super) const COUNTER_ROSE_BY_REQUESTS: Check = Check {
             };
         }
         let sent = seen.proof.answers.len();
-        let expected = format!("the counter rises by {sent}");
+        // What was sent once more may have been counted before its connection ended.
+        let at_most = sent + resent(&seen.proof.answers);
+        let expected = match at_most {
+            most if most == sent => format!("the counter rises by {sent}"),
+            most => format!("the counter rises by {sent} to {most}"),
+        };
         match rise(seen) {
             #[expect(clippy::cast_precision_loss, reason = "a run sends far fewer than 2^52 requests")]
-            Some(rise) if (rise - sent as f64).abs() < 0.5 => Finding::Holds,
+            Some(rise) if rise > sent as f64 - 0.5 && rise < at_most as f64 + 0.5 => Finding::Holds,
             Some(rise) => Finding::broken(
                 expected,
                 format!("it rose by {rise}"),
@@ -116,6 +121,18 @@ pub(crate) mod tests {
             COUNTER_ROSE_BY_REQUESTS.judge(&seen(before, after)) == Finding::Holds,
             holds
         );
+    }
+
+    #[rstest]
+    #[case::not_counted(1, false)]
+    #[case::once(2, true)]
+    #[case::twice(3, true)]
+    #[case::more_often(4, false)]
+    fn what_was_sent_once_more_may_be_counted_twice(#[case] rises: u8, #[case] holds: bool) {
+        let after = format!("inference_objective_request_total{{model_name=\"m\"}} {rises}\n");
+        let mut seen = seen("", &after);
+        seen.proof.answers[0].resent = Some("closed".into());
+        assert_eq!(COUNTER_ROSE_BY_REQUESTS.judge(&seen) == Finding::Holds, holds);
     }
 
     #[rstest]

@@ -168,6 +168,7 @@ pub(crate) mod tests {
                 body: Some(r#"{"model": "m"}"#.into()),
             },
             attempt: 1,
+            resent: None,
             outcome: Ok(Received {
                 status,
                 headers,

@@ -114,8 +114,8 @@ fn header(text: &str) -> Result<(String, String), &'static str> {
     const EXPECTED: &str = "expected `Name: value`";
     let (name, value) = text.split_once(':').ok_or(EXPECTED)?;
     let (name, value) = (name.trim(), value.trim());
-    let is_name = reqwest::header::HeaderName::from_bytes(name.as_bytes()).is_ok();
-    let is_value = reqwest::header::HeaderValue::from_str(value).is_ok();
+    let is_name = http::header::HeaderName::from_bytes(name.as_bytes()).is_ok();
+    let is_value = http::header::HeaderValue::from_str(value).is_ok();
     if !is_name || !is_value || value.is_empty() {
         return Err(EXPECTED);
     }

@@ -4,10 +4,19 @@
 //! by the request that waits for them, so what is noted goes to the task-local notes of whoever polls. A connection that
 //! goes on in the background because another one became free first is polled by nobody's request, and noted nowhere.
 
-use std::{cell::Cell, future::Future, net::SocketAddr, time::Duration};
+use std::{
+    cell::Cell,
+    future::Future,
+    io,
+    net::SocketAddr,
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use futures::future::BoxFuture;
+use hyper_util::client::legacy::connect::dns::Name;
 use tokio::time::Instant;
+use tower::Service;
 
 use super::Times;
 
@@ -69,16 +78,24 @@ pub(super) fn connecting<C, E>(connection: impl Future<Output = Result<C, E>>) -
 }
 
 /// The system's name resolution, with a note of when it was done.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Resolver;
 
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
+impl Service<Name> for Resolver {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = io::Error;
+    type Future = BoxFuture<'static, io::Result<Self::Response>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
         Box::pin(async move {
             // The connector puts the URL's port in place of this one.
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             note(|times, now| times.resolved = Some(now));
-            Ok(Box::new(found.into_iter()) as Addrs)
+            Ok(found.into_iter())
         })
     }
 }

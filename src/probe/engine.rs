@@ -1,13 +1,26 @@
 //! How a request is sent and its answer read: to its end, or to a bound.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
+use http_body_util::{BodyExt as _, Full};
+use hyper::{
+    Response,
+    body::{Bytes, Incoming},
+};
+use hyper_util::{
+    client::legacy::{Client, connect::capture_connection},
+    rt::{TokioExecutor, TokioTimer},
+};
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, timeout_at};
-use tower::util::MapFutureLayer;
 use tracing::{Instrument as _, Span, field::Empty};
 
-use super::{Answer, BODY_BOUND, Chunk, Outgoing, Received, Unanswered, clock, digest, failure};
+use super::{
+    Answer, BODY_BOUND, Chunk, Outgoing, Received, Unanswered, clock,
+    connection::{Connector, Traffic},
+    digest, failure, outgoing,
+    trust::{self, ProbeError},
+};
 
 /// Most bytes of a body that are read where nothing else is said.
 pub const BYTES_BOUND: usize = 64 << 20;
@@ -87,13 +100,16 @@ impl Bounds {
 /// // A 200 is not enough: this is no list of models.
 /// let faults = wire::faults(&Expected::of(&request), &answer);
 /// assert_eq!(faults[0].check, "models-list");
-/// # Ok::<_, reqwest::Error>(())
+/// # Ok::<_, quickproof::probe::ProbeError>(())
 /// # }).unwrap();
 /// # serving.join().unwrap();
 /// ```
 #[derive(Debug, Clone)]
 pub struct Probe {
-    client: reqwest::Client,
+    /// Uses connections again.
+    client: Client<Connector, Full<Bytes>>,
+    /// Makes a connection for each request.
+    afresh: Client<Connector, Full<Bytes>>,
     bounds: Bounds,
     purpose: Purpose,
 }
@@ -112,31 +128,30 @@ impl Probe {
     ///
     /// # Errors
     /// The TLS machinery cannot be set up.
-    pub fn new(limit: Duration) -> reqwest::Result<Self> {
+    pub fn new(limit: Duration) -> Result<Self, ProbeError> {
         Self::with(Bounds::within(limit))
     }
 
-    /// A probe whose requests end at these bounds at the latest. It follows no redirects, uses no proxy and tries nothing
-    /// twice: the address is the one under test. A connection that does not stand after five seconds counts as none.
+    /// A probe whose requests end at these bounds at the latest. It follows no redirects and uses no proxy: the address is
+    /// the one under test. A connection that does not stand after five seconds counts as none. Nothing is sent twice but
+    /// what met a connection that was used before and that the server had closed meanwhile ([`Answer::resent`]).
     ///
     /// # Errors
     /// The TLS machinery cannot be set up.
-    pub(crate) fn with(bounds: Bounds) -> reqwest::Result<Self> {
-        let builder = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .dns_resolver(clock::Resolver)
-            .connector_layer(MapFutureLayer::new(clock::connecting))
-            .connect_timeout(CONNECTS_WITHIN.min(bounds.whole).min(bounds.silence));
-        let builder = match bounds.protocol {
-            Protocol::Http1 => builder.http1_only(),
-            Protocol::H2PriorKnowledge => builder.http2_prior_knowledge(),
-            Protocol::Negotiated => builder,
+    pub(crate) fn with(bounds: Bounds) -> Result<Self, ProbeError> {
+        let within = CONNECTS_WITHIN.min(bounds.whole).min(bounds.silence);
+        let connector = Connector::new(trust::tls(bounds.protocol)?, within);
+        let client = |idle| {
+            Client::builder(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .pool_timer(TokioTimer::new())
+                .pool_max_idle_per_host(idle)
+                .http2_only(bounds.protocol == Protocol::H2PriorKnowledge)
+                .build(connector.clone())
         };
-        let client = builder.build()?;
         Ok(Self {
-            client,
+            client: client(usize::MAX),
+            afresh: client(0),
             bounds,
             purpose: Purpose::Proof,
         })
@@ -156,10 +171,13 @@ impl Probe {
     /// All times are noted when a piece comes off the connection, before anything in it is read.
     pub async fn send(&self, request: Outgoing) -> Answer {
         let span = self.span(&request);
-        let answer = self.exchange(request).instrument(span.clone()).await;
+        let answer = Box::pin(self.exchange(request)).instrument(span.clone()).await;
         span.record("status", answer.received().map(|received| received.status));
         if let Err(unanswered) = &answer.outcome {
             span.record("failure", unanswered.kind());
+        }
+        if let Some(why) = &answer.resent {
+            tracing::debug!(parent: &span, %why, "the connection was used before and had ended: sent once more on a new one");
         }
         answer
     }
@@ -180,11 +198,22 @@ impl Probe {
                 deadline: began + self.bounds.whole.min(LONGEST),
                 bounds: self.bounds,
             };
-            let (outcome, partial) = match self.head(&request, &limits).await {
-                Err(unanswered) => (Err(unanswered), None),
+            let mut resent = None;
+            let mut head = self.head(&self.client, &request, &limits).await;
+            if let Err(NoHead {
+                why,
+                meets: Meets::AnEnd,
+            }) = &head
+            {
+                resent = Some(why.words());
+                head = self.head(&self.afresh, &request, &limits).await;
+            }
+            let (outcome, partial) = match head {
+                Err(NoHead { why, .. }) => (Err(why), None),
                 Ok(response) => {
-                    let mut received = PartialResponse::new(&response);
-                    match body(response, &limits, &mut received).await {
+                    let (parts, incoming) = response.into_parts();
+                    let mut received = PartialResponse::new(&parts);
+                    match body(incoming, &limits, &mut received).await {
                         Ok(()) => (Ok(received.end()), None),
                         Err(unanswered) => (Err(unanswered), Some(Box::new(received.end()))),
                     }
@@ -193,6 +222,7 @@ impl Probe {
             Answer {
                 request,
                 attempt: 1,
+                resent,
                 outcome,
                 partial,
                 times: clock::times(),
@@ -203,49 +233,84 @@ impl Probe {
     }
 
     /// Sends, and waits for the headers.
-    async fn head(&self, request: &Outgoing, limits: &Limits) -> Result<reqwest::Response, Unanswered> {
-        let outgoing = self.outgoing(request)?;
-        match limits.next(limits.began, outgoing.send()).await {
-            Ok(response) => {
+    async fn head(
+        &self,
+        client: &Client<Connector, Full<Bytes>>,
+        request: &Outgoing,
+        limits: &Limits,
+    ) -> Result<Response<Incoming>, NoHead> {
+        let mut request = outgoing::request(request).map_err(|why| NoHead::because(Unanswered::NotSent(why)))?;
+        let captured = capture_connection(&mut request);
+        let came = limits.next(limits.began, client.request(request)).await;
+        let carried = || {
+            let mut extras = http::Extensions::new();
+            let connection = captured.connection_metadata();
+            let connected = connection.as_ref()?;
+            connected.get_extras(&mut extras);
+            let traffic = extras.remove::<Arc<Traffic>>()?;
+            Some((traffic, connected.is_negotiated_h2()))
+        };
+        match came {
+            Ok(Ok(response)) => {
                 clock::head_came();
+                if let Some((traffic, _)) = carried() {
+                    traffic.answered();
+                }
                 Ok(response)
+            }
+            Ok(Err(error)) => {
+                let is_h2 = |negotiated| negotiated || self.bounds.protocol == Protocol::H2PriorKnowledge;
+                let has_ended = |(traffic, negotiated): (Arc<Traffic>, bool)| {
+                    traffic.has_answered() && (is_h2(negotiated) || traffic.head().is_empty())
+                };
+                let meets_an_end = failure::is_of_a_connection_that_went(&error) && carried().is_some_and(has_ended);
+                Err(NoHead {
+                    why: failure::unsent(&error),
+                    meets: if meets_an_end { Meets::AnEnd } else { Meets::Nothing },
+                })
             }
             Err(Unanswered::TimedOut(_) | Unanswered::Silent(_)) if clock::is_connecting() => {
                 let took = limits.began.elapsed();
-                Err(Unanswered::NotConnected(format!("none stands after {took:.1?}")))
+                let why = Unanswered::NotConnected(format!("none stands after {took:.1?}"));
+                Err(NoHead::because(why))
             }
-            failed => failed,
+            Err(why) => Err(NoHead::because(why)),
         }
     }
+}
 
-    fn outgoing(&self, request: &Outgoing) -> Result<reqwest::RequestBuilder, Unanswered> {
-        let method = request
-            .method
-            .parse()
-            .map_err(|_| Unanswered::NotSent(format!("`{}` is not a method", request.method)))?;
-        let mut outgoing = self.client.request(method, &request.url);
-        for (name, value) in &request.headers {
-            outgoing = outgoing.header(name, value);
-        }
-        if let Some(body) = &request.body {
-            outgoing = outgoing.body(body.clone());
-        }
-        Ok(outgoing)
+/// Why no headers came.
+struct NoHead {
+    why: Unanswered,
+    meets: Meets,
+}
+
+/// What a request met where no answer to it began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meets {
+    /// A connection that was used before, and that the server had ended: a server may do so at any time, and a client sends
+    /// the request again on another (RFC 9112, sections 9.3.1 and 9.5).
+    AnEnd,
+    /// What the failure says.
+    Nothing,
+}
+
+impl NoHead {
+    fn because(why: Unanswered) -> Self {
+        let meets = Meets::Nothing;
+        Self { why, meets }
     }
 }
 
 /// Reads the body to its end, into `received`, where what came stays when it has none.
-async fn body(
-    mut response: reqwest::Response,
-    limits: &Limits,
-    received: &mut PartialResponse,
-) -> Result<(), Unanswered> {
+async fn body(mut incoming: Incoming, limits: &Limits, received: &mut PartialResponse) -> Result<(), Unanswered> {
     let mut last = Instant::now();
-    while let Some(piece) = limits.next(last, response.chunk()).await? {
-        // An empty piece ends no silence.
-        if piece.is_empty() {
+    while let Some(frame) = limits.next(last, incoming.frame()).await? {
+        let frame = frame.map_err(|error| failure::unread(&error))?;
+        // An empty piece ends no silence, and neither do trailers.
+        let Some(piece) = frame.into_data().ok().filter(|piece| !piece.is_empty()) else {
             continue;
-        }
+        };
         last = Instant::now();
         received.take(&piece, last - limits.began);
         let most = limits.bounds.body_bytes;
@@ -265,7 +330,7 @@ struct Limits {
 
 impl Limits {
     /// Waits for the next thing to come, where the last came at `last`.
-    async fn next<T>(&self, last: Instant, next: impl Future<Output = reqwest::Result<T>>) -> Result<T, Unanswered> {
+    async fn next<T>(&self, last: Instant, next: impl Future<Output = T>) -> Result<T, Unanswered> {
         let silent_at = last + self.bounds.silence.min(LONGEST);
         let end = silent_at.min(self.deadline);
         // A timeout lets through what is there already, and of an endless flood something always is.
@@ -275,7 +340,7 @@ impl Limits {
             None
         };
         match came {
-            Some(came) => came.map_err(|error| failure::unanswered(&error)),
+            Some(came) => Ok(came),
             None if self.deadline <= silent_at => {
                 let whole = self.bounds.whole;
                 Err(Unanswered::TimedOut(format!("not whole after {whole:?}")))
@@ -296,16 +361,16 @@ struct PartialResponse {
 }
 
 impl PartialResponse {
-    fn new(response: &reqwest::Response) -> Self {
-        let text = |value: &reqwest::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-        let headers = response.headers().iter();
+    fn new(head: &http::response::Parts) -> Self {
+        let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers = head.headers.iter();
         let so_far = Received {
-            version: match response.version() {
+            version: match head.version {
                 // What `curl -i` prints, without a minor version.
-                reqwest::Version::HTTP_2 => "HTTP/2".to_owned(),
+                http::Version::HTTP_2 => "HTTP/2".to_owned(),
                 version => format!("{version:?}"),
             },
-            status: response.status().as_u16(),
+            status: head.status.as_u16(),
             headers: headers.map(|(name, value)| (name.to_string(), text(value))).collect(),
             ..Received::default()
         };
@@ -418,6 +483,88 @@ mod tests {
         assert_eq!(second.times.connected, None);
         assert!(second.times.head.is_some());
         assert_eq!(second.status(), Some(404));
+    }
+
+    /// What becomes of a second request on a connection.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Second {
+        Closed,
+        Reset,
+        ClosedAfterAByte,
+    }
+
+    /// Answers the first request of each connection, without a word about closing it, and does this with the second. Past
+    /// so many connections none is answered at all. Says each request that it got.
+    fn closing(second: Second, answered: usize) -> (Served, std::sync::mpsc::Receiver<()>) {
+        let (asked, requests) = std::sync::mpsc::channel();
+        let connections = std::sync::atomic::AtomicUsize::new(0);
+        let served = Served::start(move |_, mut wire| {
+            let _ = asked.send(());
+            if connections.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= answered {
+                return Ok(());
+            }
+            wire.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")?;
+            wire.next()?;
+            let _ = asked.send(());
+            match second {
+                Second::Closed => Ok(()),
+                Second::Reset => wire.reset(),
+                Second::ClosedAfterAByte => wire.send("H"),
+            }
+        });
+        (served.unwrap(), requests)
+    }
+
+    /// Two requests, one after the other.
+    async fn two_of(served: &Served) -> [Answer; 2] {
+        let probe = Probe::new(PATIENT).unwrap();
+        let first = probe.send(get(served.url("/"))).await;
+        [first, probe.send(get(served.url("/"))).await]
+    }
+
+    #[rstest]
+    #[case(Second::Closed)]
+    #[case(Second::Reset)]
+    #[tokio::test]
+    async fn what_meets_a_connection_that_the_server_had_ended_is_sent_once_more_on_a_new_one(#[case] second: Second) {
+        let (served, requests) = closing(second, usize::MAX);
+        let [first, second] = two_of(&served).await;
+        assert_eq!((first.status(), first.resent), (Some(200), None));
+        assert_eq!((second.status(), second.text().as_str()), (Some(200), "ok"));
+        assert!(
+            second.resent.is_some() && second.times.connected.is_some(),
+            "{second:?}"
+        );
+        assert_eq!(requests.try_iter().count(), 3);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_began_is_not_asked_for_again() {
+        let (served, requests) = closing(Second::ClosedAfterAByte, usize::MAX);
+        let [_, second] = two_of(&served).await;
+        assert_eq!(
+            (failure(&second).as_str(), &second.resent),
+            ("CutOff", &None),
+            "{second:?}"
+        );
+        assert_eq!(requests.try_iter().count(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_once_more_is_not_sent_a_third_time() {
+        let (served, requests) = closing(Second::Closed, 1);
+        let [_, second] = two_of(&served).await;
+        assert_eq!(failure(&second), "CutOff");
+        assert!(second.resent.is_some(), "{second:?}");
+        assert_eq!(requests.try_iter().count(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_new_connection_that_ends_without_an_answer_is_the_servers_doing() {
+        let (served, requests) = closing(Second::Closed, 0);
+        let answer = asked_of(&served, Bounds::within(PATIENT)).await;
+        assert_eq!((failure(&answer).as_str(), &answer.resent), ("CutOff", &None));
+        assert_eq!(requests.try_iter().count(), 1);
     }
 
     #[rstest]

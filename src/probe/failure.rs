@@ -2,15 +2,14 @@
 
 use std::{error::Error, io};
 
+use hyper_util::client::legacy::Error as ClientError;
+
 use super::Unanswered;
 use crate::host::{in_words, is_exhausted};
 
-/// Why sending a request, or reading its answer, failed.
-pub(super) fn unanswered(error: &reqwest::Error) -> Unanswered {
+/// Why sending a request failed.
+pub(super) fn unsent(error: &ClientError) -> Unanswered {
     let words = in_words(error);
-    if error.is_builder() {
-        return Unanswered::NotSent(words);
-    }
     if links(error).any(is_of_this_machine) {
         return Unanswered::HostExhausted(words);
     }
@@ -18,6 +17,44 @@ pub(super) fn unanswered(error: &reqwest::Error) -> Unanswered {
         return Unanswered::NotConnected(words);
     }
     links(error).find_map(kind).unwrap_or(Unanswered::CutOff)(words)
+}
+
+/// Why reading an answer failed.
+pub(super) fn unread(error: &hyper::Error) -> Unanswered {
+    links(error).find_map(kind).unwrap_or(Unanswered::CutOff)(in_words(error))
+}
+
+/// Whether the connection, which stood, was gone; of HTTP/2 also where the server says that it has not looked at the
+/// request (RFC 9113, section 8.7).
+pub(super) fn is_of_a_connection_that_went(error: &ClientError) -> bool {
+    !error.is_connect() && links(error).any(went)
+}
+
+fn went(error: &(dyn Error + 'static)) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
+    let is_gone = |error: &io::Error| {
+        let kinds = [
+            ConnectionReset,
+            ConnectionAborted,
+            BrokenPipe,
+            NotConnected,
+            UnexpectedEof,
+        ];
+        kinds.contains(&error.kind())
+    };
+    if let Some(error) = error.downcast_ref::<hyper::Error>() {
+        return error.is_incomplete_message() || error.is_closed() || error.is_canceled();
+    }
+    if let Some(error) = error.downcast_ref::<h2::Error>() {
+        return error.get_io().is_some_and(is_gone)
+            || error.is_remote()
+                && match error.reason() {
+                    Some(h2::Reason::REFUSED_STREAM) => true,
+                    Some(h2::Reason::NO_ERROR) => error.is_go_away(),
+                    _ => false,
+                };
+    }
+    error.downcast_ref::<io::Error>().is_some_and(is_gone)
 }
 
 /// Whether the operating system has nothing left for another connection.

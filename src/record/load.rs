@@ -25,6 +25,9 @@ pub struct LoadFigures {
     pub(crate) sent: u64,
     /// Requests that found as many under way as may be when they fell due.
     pub(crate) held_back: u64,
+    /// Requests that were sent once more on a new connection, since the server had closed the one that was used again.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(crate) resent: u64,
     /// The most requests that were under way at the same time.
     pub(crate) most_under_way: u64,
     /// Answers in which every check holds.
@@ -58,6 +61,11 @@ pub struct LoadFigures {
     /// are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) configured: Option<ConfiguredLatencies>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// How times are distributed, in microseconds.

@@ -73,6 +73,9 @@ fn sent(figures: &LoadFigures) -> String {
     if figures.held_back > 0 {
         let _ = write!(text, ", {} held back", figures.held_back);
     }
+    if figures.resent > 0 {
+        let _ = write!(text, ", {} sent once more on a new connection", figures.resent);
+    }
     format!("{text}; at most {} under way", figures.most_under_way)
 }
 

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     check::diagnosis::{cut_off, not_answering},
-    probe::Probe,
+    probe::{Probe, ProbeError},
     record::{Event, Events, Stage, Subject},
     redact::cut,
     scenario::{Capability, NoChanges, Scenario, Selection, Target},
@@ -96,7 +96,7 @@ enum Known {
 impl EndpointRun {
     /// # Errors
     /// The TLS machinery cannot be set up.
-    pub(super) fn new(order: EndpointOrder) -> Result<Self, reqwest::Error> {
+    pub(super) fn new(order: EndpointOrder) -> Result<Self, ProbeError> {
         Ok(Self {
             probe: Probe::new(order.limit)?,
             order,

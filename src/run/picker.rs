@@ -225,6 +225,7 @@ mod tests {
                 body: None,
             },
             attempt: 1,
+            resent: None,
             outcome: Ok(Received {
                 status: 200,
                 body: text.clone(),

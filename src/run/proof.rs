@@ -18,7 +18,7 @@ use crate::{
     check::{EndpointPickerSeen, Observation, PoolPod, Proof, READY_PODS, ready_pods_agree},
     host::poll,
     plan::{PickerFacts, Plan},
-    probe::{Answer, Outgoing, Probe},
+    probe::{Answer, Outgoing, Probe, resent, resent_note},
     record::Stage,
 };
 
@@ -82,6 +82,9 @@ async fn proof(
     if all_are_good {
         steered = steer(quickstart, &probe, outgoing).await;
         after_steered = Some(picker::look(&scraper).await);
+    }
+    if let Some(noted) = resent_note(resent(answers.iter().chain(&steered))) {
+        events.note(Stage::Proof, noted);
     }
     let pool_pods = pool::pods_now(deployer, seen);
     let (ready_pods, pool_pods) = match &scraper {

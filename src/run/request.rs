@@ -19,7 +19,7 @@ use crate::{
     guide::{Piece, Variables},
     host::poll,
     plan::{Request, Step},
-    probe::{Answer, Outgoing, Probe},
+    probe::{Answer, Outgoing, Probe, resent, resent_note},
     record::{Decision, Stage},
     verdict::{Cause, CauseCode, Fault, Finding},
 };
@@ -67,6 +67,9 @@ pub(super) async fn ask(quickstart: &Quickstart<'_>, seen: Observation) -> Resul
         blame_outage_on_the_cluster(quickstart).await;
     }
     let seen = with_served_names(&probe, &reached.outgoing, &answer, seen).await;
+    if let Some(noted) = resent_note(resent([&answer])) {
+        context.events.note(Stage::Request, noted);
+    }
     for oddity in oddities(&answer, &seen) {
         context
             .events

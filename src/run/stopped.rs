@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::checks::{self, RunCheck};
 use crate::{
     host::in_words,
-    probe::Probe,
+    probe::{Probe, ProbeError},
     record::{Decision, Events, Stage},
     verdict::{Cause, CauseCode, Fault},
 };
@@ -58,7 +58,7 @@ pub(super) fn probe(events: &Events, limit: Duration) -> Result<Probe, Stopped> 
     set_up(events, Probe::new(limit))
 }
 
-fn set_up(events: &Events, probe: reqwest::Result<Probe>) -> Result<Probe, Stopped> {
+fn set_up(events: &Events, probe: Result<Probe, ProbeError>) -> Result<Probe, Stopped> {
     probe.map_err(|error| Stopped::by_harness(events, "requests can be sent", &in_words(&error)))
 }
 
@@ -81,8 +81,8 @@ mod tests {
     fn requests_that_cannot_be_sent_are_the_fault_of_quickproof_and_of_the_stage_they_were_for() {
         let record = recorded(|events| {
             events.send(Event::Entered { stage: Stage::Proof });
-            let unusable = reqwest::Client::builder().user_agent("two\nlines").build();
-            let _ = set_up(events, Err(unusable.unwrap_err())).unwrap_err();
+            let unusable = rustls::Error::FailedToGetCurrentTime;
+            let _ = set_up(events, Err(unusable.into())).unwrap_err();
         });
         assert_eq!(record.outcome(), Outcome::Errored);
         assert_eq!(record.decisions[0].stage, Stage::Proof);

@@ -9,7 +9,7 @@ use futures::StreamExt as _;
 
 use super::{ChangeExecutor, LoadStep, RequestStep, Scenario, Step, Target, Variables, judge, load};
 use crate::{
-    probe::{Answer, Outgoing, Probe},
+    probe::{Answer, Outgoing, Probe, resent_note},
     record::{Decision, Events, Stage},
     verdict::{Finding, Weight},
 };
@@ -128,7 +128,7 @@ impl Performing<'_> {
         let (target, probe, events) = (self.target, self.probe, self.events);
         let total = step.requests();
         let mut judge = judge::StepJudge::new(self.scenario, step, target, first);
-        let (mut answered, mut unanswered) = (0, 0);
+        let (mut answered, mut unanswered, mut resent) = (0, 0, 0);
         let known = self.variables.clone();
         let requests = (1..=total).filter_map(|number| Some((number, step.outgoing(target, &known, number).ok()?)));
         let sent = requests.map(|(number, request)| async move { (number, probe.send(request).await) });
@@ -140,6 +140,7 @@ impl Performing<'_> {
         while let Some((number, answer)) = next(&mut answers, deadline).await {
             answered += 1;
             judge.judge(&answer, number, &known);
+            resent += usize::from(answer.resent.is_some());
             unanswered += usize::from(answer.outcome.is_err() && answer.partial.is_none());
             if unanswered == MOST_UNANSWERED && answered < total {
                 let rest = total - answered;
@@ -152,6 +153,9 @@ impl Performing<'_> {
             if total > 1 {
                 events.waiting(Stage::Scenarios, on.as_str(), format!("{answered} of {total}"));
             }
+        }
+        if let Some(noted) = resent_note(resent) {
+            events.note(Stage::Scenarios, format!("{on}: {noted}"));
         }
         for oddity in judge.oddities() {
             events.note_first(Stage::Scenarios, &on, oddity);

@@ -180,6 +180,29 @@ fn a_good_model_server_passes_and_the_verdict_says_what_was_not_tested() {
     }
 }
 
+/// It closes each connection when the second request comes on it, without having said that it would.
+#[test]
+fn a_server_that_closes_connections_without_saying_so_passes_and_that_is_noted() {
+    let server = Served::start(|request, mut wire| {
+        let mut answer = right(request);
+        answer.headers.retain(|(name, _)| *name != "connection");
+        wire.send(answer.rendered())?;
+        wire.next().map(drop)
+    })
+    .unwrap();
+    let probed = probe(&[&server.url(""), "-o", "json"]);
+    assert_eq!(probed.code, Some(0), "{}", probed.stderr);
+    let noted = "closed without saying so";
+    assert!(probed.stderr.contains(noted), "{}", probed.stderr);
+    let record: Value = serde_json::from_str(&probed.files["record.json"]).unwrap();
+    assert!(record["notes"].to_string().contains(noted), "{}", record["notes"]);
+    let report = probed.files["report.txt"]
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    assert!(report.contains(noted), "{report}");
+}
+
 #[test]
 fn only_the_scenarios_that_are_chosen_are_performed() {
     let server = liar(None);

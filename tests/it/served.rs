@@ -49,6 +49,14 @@ impl Wire {
         self.0.write_all(bytes.as_ref())
     }
 
+    /// Waits for the next request on the same connection.
+    ///
+    /// # Errors
+    /// The other side is gone.
+    pub(crate) fn next(&mut self) -> io::Result<Asked> {
+        read(&mut self.0)
+    }
+
     /// Ends the connection with a reset, in place of the end that it gets when the script returns.
     ///
     /// # Errors

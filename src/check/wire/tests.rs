@@ -21,6 +21,7 @@ fn answer(path: &str, request: &str, content_type: &str, body: &[u8]) -> Answer 
             body: Some(request.into()),
         },
         attempt: 1,
+        resent: None,
         outcome: Ok(Received {
             status: 200,
             headers: vec![("content-type".into(), content_type.into())],

@@ -208,6 +208,7 @@ mod tests {
                 body: Some(r#"{"model":"m","stream":true}"#.into()),
             },
             attempt: 1,
+            resent: None,
             outcome: Ok(Received {
                 status: 200,
                 body_bytes: body.len(),

@@ -36,6 +36,8 @@ pub(super) struct Figures {
     good: u64,
     /// Those that would be good if times counted from when the requests were sent.
     good_from_sent: u64,
+    /// Requests that were sent once more, since their connection had ended.
+    resent: u64,
     late: Distribution,
     time_to_first_token: Distribution,
     inter_token_latency: Distribution,
@@ -98,6 +100,7 @@ impl Figures {
     pub(super) fn take(&mut self, paced: &Paced<Answer>, judged: JudgedAnswer) {
         let (answer, late) = (&paced.answer, paced.late());
         self.late.note(late);
+        self.resent += u64::from(answer.resent.is_some());
         if answer.received().is_some() {
             self.answers += 1;
         } else {
@@ -251,6 +254,7 @@ impl Figures {
             due: done.due,
             sent: done.sent,
             held_back: done.held_back,
+            resent: self.resent,
             most_under_way: u64::try_from(done.most_under_way).unwrap_or(u64::MAX),
             right: self.right,
             good: self.good,

@@ -84,6 +84,7 @@ fn answer(outcome: Result<Received, Unanswered>, took: u64) -> Answer {
             body: Some(r#"{"stream":true}"#.into()),
         },
         attempt: 1,
+        resent: None,
         outcome,
         partial: None,
         times: Times::default(),
@@ -417,4 +418,16 @@ fn the_shipped_load_is_advisory_must_be_asked_for_and_lasts_half_a_minute() {
     };
     assert_eq!(step.asked(), "20/s for 30s, at most 256 under way");
     assert!(step.objective.is_some());
+}
+
+#[test]
+fn what_was_sent_once_more_is_counted_and_is_no_fault() {
+    let mut figures = Figures::new(None);
+    let mut again = stream(&[10, 20], "a");
+    again.resent = Some("closed".into());
+    take_right(&mut figures, 0, again);
+    take_right(&mut figures, 0, stream(&[10, 20], "a"));
+    let (_, done) = after(1, 0, 0, 1, 0);
+    let told = told(&figures, &done);
+    assert_eq!((told.resent, told.right), (1, 2));
 }
