@@ -7,21 +7,20 @@ use std::{
     backtrace::{Backtrace, BacktraceStatus},
     ffi::OsString,
     fmt::Write as _,
-    io::{self, Write},
+    io,
     panic::{self, AssertUnwindSafe, catch_unwind},
     time::Duration,
 };
 
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use owo_colors::OwoColorize as _;
 use tokio::time::Instant;
 
 use crate::{
     host::{Host, Signals},
     log::{self, Kept, Log, OnStandardError},
     record::{Event, Events},
-    redact::{Redactor, printable_json, printable_lines},
-    report::{Colours, Console, Glyphs, Look, Medium, Verbosity},
+    redact::Redactor,
+    report::{Colours, Console, Glyphs, Line, Look, Medium, Tone, Verbosity},
     run::OrderError,
     verdict::ExitCode,
 };
@@ -199,15 +198,15 @@ impl Command {
         }
     }
 
-    fn run(self, context: &CliContext, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    fn run(self, context: &CliContext, out: &mut Output) -> anyhow::Result<ExitCode> {
         match self {
             Self::Verify(arguments) => verify::run(&arguments, context),
-            Self::Images(command) => block_on(until_signalled(command.run(context, out)))?,
-            Self::Cluster(command) => block_on(telling_progress(Duration::ZERO, async |events| {
+            Self::Images(command) => block_on(until_signalled(context, command.run(context, out)))?,
+            Self::Cluster(command) => block_on(telling_progress(context, Duration::ZERO, async |events| {
                 cluster::run(&context.host, &command, events, out).await
             }))?,
             Self::Reap(arguments) => {
-                let reaped = block_on(telling_progress(Duration::ZERO, async |events| {
+                let reaped = block_on(telling_progress(context, Duration::ZERO, async |events| {
                     reap::run(&context.host, &arguments, events, out).await
                 }))??;
                 Ok(match reaped {
@@ -238,13 +237,15 @@ fn block_on<F: Future>(future: F) -> io::Result<F::Output> {
 }
 
 /// Does work of which what is done stays, up to its end or a signal; children of this process end with it.
-async fn until_signalled(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
+async fn until_signalled(
+    context: &CliContext,
+    work: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<ExitCode> {
     let signals = Signals::listen();
     tokio::select! {
         biased;
         signal = signals.after(0) => {
-            // Whoever closed standard error does not want to read it.
-            let _ = writeln!(anstream::stderr(), "ended by {signal}: what was made is kept, and the next time goes on from there");
+            context.console.say(format_args!("ended by {signal}: what was made is kept, and the next time goes on from there"));
             Ok(ExitCode::of_signal(signal))
         }
         done = work => done.map(|()| ExitCode::Passed),
@@ -253,7 +254,8 @@ async fn until_signalled(work: impl Future<Output = anyhow::Result<()>>) -> anyh
 
 /// Does the work of a subcommand that is not a run, and tells on standard error what it notes and what it waits for. A wait
 /// is told where something of it changed, and no more often than `between`.
-async fn telling_progress<T>(between: Duration, work: impl AsyncFnOnce(&Events) -> T) -> T {
+async fn telling_progress<T>(context: &CliContext, between: Duration, work: impl AsyncFnOnce(&Events) -> T) -> T {
+    let look = context.output.look(&context.host);
     let (events, mut heard) = Events::channel();
     let telling = async {
         let (mut last, mut waited) = (String::new(), Instant::now());
@@ -267,8 +269,7 @@ async fn telling_progress<T>(between: Duration, work: impl AsyncFnOnce(&Events) 
                 _ => continue,
             };
             if line != last {
-                // Progress that nobody can read any more is no reason to stop the work.
-                let _ = writeln!(anstream::stderr(), "{}", printable_lines(&line).dimmed());
+                context.console.paint(&look, &Line::indented(0).with(Tone::Dim, &line));
                 last = line;
             }
         }
@@ -307,7 +308,7 @@ pub fn main() -> std::process::ExitCode {
         Err(error) => return exit_code_of(&error.into(), &console).into(),
     };
     tell_panics_on(context.console.clone());
-    let mut out = Output::to(io::stdout());
+    let mut out = Output::to(io::stdout(), context.redactor());
     // A panic has said what it is on standard error; what remains is to end with a code that is in the table.
     let ended = catch_unwind(AssertUnwindSafe(|| command.run(&context, &mut out)));
     let code = ended.map_or(ExitCode::Errored, |result| {
@@ -333,19 +334,6 @@ fn tell_panics_on(console: Console) {
             console.say(backtrace);
         }
     }));
-}
-
-/// What a subcommand says in words: without secrets, and so that nobody is steered by what others say in them.
-fn shown_words(redactor: &Redactor, write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> io::Result<String> {
-    let mut words = Vec::new();
-    write(&mut words)?;
-    Ok(printable_lines(&redactor.redact(&String::from_utf8_lossy(&words))))
-}
-
-/// What a subcommand says to a script, likewise.
-fn shown_json(redactor: &Redactor, value: &impl serde::Serialize) -> serde_json::Result<String> {
-    let value = redactor.json(serde_json::to_value(value)?);
-    Ok(printable_json(&format!("{value:#}")))
 }
 
 /// The command line as clap sees it; the exit codes in its help come from [`ExitCode`].

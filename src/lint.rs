@@ -53,7 +53,7 @@ pub use finding::Diagnostic;
 #[cfg(test)]
 pub(crate) use finding::Undecided;
 pub(crate) use finding::{Findings, Place};
-pub(crate) use github::annotations;
+pub(crate) use github::{Annotation, annotations};
 pub(crate) use json::json;
 pub use rule::{Change, Examples, Family, Rule, Severity};
 pub(crate) use sarif::sarif;

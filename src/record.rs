@@ -27,7 +27,7 @@ mod outcome;
 mod redacted;
 
 pub use fold::{Change, RunRecord};
-pub use journal::{Journal, JournalError, Journaled};
+pub use journal::{Journal, JournalError, Journaled, NotAnEvent};
 pub use load::{ConfiguredLatencies, Counted, LoadFigures, Objective, Quantiles, in_percent};
 
 /// The version of the record's JSON form; raised when a field changes its meaning or goes away.

@@ -19,8 +19,7 @@ mod view;
 
 use forms::{Forms, Search};
 pub(crate) use patterns::is_secret_name;
-#[cfg(test)]
-pub(crate) use shown::steers_a_reader;
+pub use shown::steers_a_reader;
 pub(crate) use shown::{printable, printable_json, printable_lines, steers};
 
 /// What stands in for a secret.

@@ -20,6 +20,8 @@ mod text;
 mod writer;
 
 pub use console::Console;
+#[cfg(test)]
+pub(crate) use console::tests::Paper;
 pub use json::Json;
 pub use junit::Junit;
 pub use outputs::{Outputs, OutputsError};

@@ -1,10 +1,9 @@
 //! `quickproof cluster`: a cluster of our own, kept until it is taken down.
 
-use std::io::Write;
-
 use clap::Subcommand;
 
 use crate::{
+    cli::Output,
     cluster::{
         self, ClusterError, Listed,
         inventory::{Inventory, Made},
@@ -42,12 +41,12 @@ pub(crate) enum ClusterCommand {
 /// Carries the command out and writes what a person wants to know to `out`.
 ///
 /// # Errors
-/// No engine answers, kind fails, or `out` is broken.
+/// No engine answers, or kind fails.
 pub(crate) async fn run(
     host: &Host,
     command: &ClusterCommand,
     events: &Events,
-    out: &mut dyn Write,
+    out: &mut Output,
 ) -> anyhow::Result<ExitCode> {
     match command {
         ClusterCommand::Up { id, node_image } => {
@@ -69,7 +68,9 @@ pub(crate) async fn run(
             Ok(ExitCode::Passed)
         }
         ClusterCommand::List => {
-            table(&cluster::list(host).await?, out)?;
+            for line in table(&cluster::list(host).await?) {
+                out.say(line);
+            }
             Ok(ExitCode::Passed)
         }
     }
@@ -87,7 +88,7 @@ async fn up(
     node_image: Option<&str>,
     signals: &Signals,
     events: &Events,
-    out: &mut dyn Write,
+    out: &mut Output,
 ) -> anyhow::Result<ExitCode> {
     let name = cluster::cluster_name(id)?;
     if cluster::list(host).await?.iter().any(|listed| listed.name == name) {
@@ -113,7 +114,7 @@ async fn up(
                 _ = signals.after(1) => still_there(&inventory),
             };
             for what in left {
-                writeln!(out, "left     {what}")?;
+                out.say(format_args!("left     {what}"));
             }
             inventory.close()?;
             return match why {
@@ -123,14 +124,14 @@ async fn up(
         }
     };
     inventory.keep()?;
-    writeln!(out, "cluster {name} is ready")?;
-    writeln!(out, "  export KUBECONFIG={}", made.kubeconfig.display())?;
-    writeln!(out, "  quickproof verify --cluster {name}")?;
-    writeln!(out, "  quickproof cluster down {id}")?;
+    out.say(format_args!("cluster {name} is ready"));
+    out.say(format_args!("  export KUBECONFIG={}", made.kubeconfig.display()));
+    out.say(format_args!("  quickproof verify --cluster {name}"));
+    out.say(format_args!("  quickproof cluster down {id}"));
     Ok(ExitCode::Passed)
 }
 
-async fn down(host: &Host, id: &str, events: &Events, out: &mut dyn Write) -> anyhow::Result<()> {
+async fn down(host: &Host, id: &str, events: &Events, out: &mut Output) -> anyhow::Result<()> {
     let name = cluster::cluster_name(id.strip_prefix("quickproof-").unwrap_or(id))?;
     let known = cluster::list(host).await?;
     let Some(listed) = known.iter().find(|listed| listed.name == name) else {
@@ -143,24 +144,25 @@ async fn down(host: &Host, id: &str, events: &Events, out: &mut dyn Write) -> an
     let is_it = |made: &Made| matches!(made, Made::KindCluster { name: other, .. } if *other == name);
     let turn = reap::Turn::take(host, events).await?;
     reap::forget(host, &turn, is_it)?;
-    writeln!(out, "cluster {name} is gone")?;
+    out.say(format_args!("cluster {name} is gone"));
     Ok(())
 }
 
-fn table(listed: &[Listed], out: &mut dyn Write) -> std::io::Result<()> {
+/// A line for each cluster.
+fn table(listed: &[Listed]) -> Vec<String> {
     if listed.is_empty() {
-        return writeln!(out, "no cluster of ours");
+        return vec!["no cluster of ours".to_owned()];
     }
-    for cluster in listed {
+    let line = |cluster: &Listed| {
         let state = match (&cluster.run, cluster.kept, cluster.alive) {
             (None, ..) => "unknown to us: no run noted it, so `reap` leaves it".to_owned(),
             (Some(_), true, _) => "kept on purpose".to_owned(),
             (Some(run), false, true) => format!("run {run} is using it"),
             (Some(run), false, false) => format!("left by run {run}; `quickproof reap` removes it"),
         };
-        writeln!(out, "{}  {state}", cluster.name)?;
-    }
-    Ok(())
+        format!("{}  {state}", cluster.name)
+    };
+    listed.iter().map(line).collect()
 }
 
 #[cfg(test)]
@@ -185,11 +187,9 @@ mod tests {
             listed(Some("a"), true, false),
             listed(Some("a"), false, false),
         ];
-        let mut out = Vec::new();
-        table(&clusters, &mut out).unwrap();
-        let text = String::from_utf8(out).unwrap();
+        let lines = table(&clusters);
         let words = ["unknown", "kept", "using", "reap"];
-        assert!(text.lines().zip(words).all(|(line, word)| line.contains(word)));
-        assert_eq!(text.lines().count(), words.len());
+        assert!(lines.iter().zip(words).all(|(line, word)| line.contains(word)));
+        assert_eq!(lines.len(), words.len());
     }
 }

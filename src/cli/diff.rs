@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, Write},
+    fmt::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -11,14 +11,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    cli::{Usage, plan::Form, shown_json, shown_words},
+    cli::{Output, Usage, plan::Form},
     host::files,
-    redact::Redactor,
     verdict::ExitCode,
 };
-
-/// The most bytes of one record or plan that are read.
-const MOST_BYTES: u64 = 256 << 20;
 
 /// The name of a run's record in its directory.
 const RECORD: &str = "record.json";
@@ -61,16 +57,14 @@ struct Difference {
 /// Compares and prints.
 ///
 /// # Errors
-/// One of the two is not there, or neither run nor plan; `out` cannot be written.
-pub(crate) fn run(arguments: &DiffArguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+/// One of the two is not there, or neither run nor plan.
+pub(crate) fn run(arguments: &DiffArguments, out: &mut Output) -> anyhow::Result<ExitCode> {
     let left = parts(&open(&arguments.left)?, &arguments.left)?;
     let right = parts(&open(&arguments.right)?, &arguments.right)?;
     let differences = compare(&left, &right);
-    // What was redacted when it was written is so still; what looks like a secret in a file of others is known by its looks.
-    let redactor = Redactor::new();
     match arguments.output {
-        Form::Text => writeln!(out, "{}", shown_words(&redactor, |words| print(&differences, words))?)?,
-        Form::Json => writeln!(out, "{}", shown_json(&redactor, &differences)?)?,
+        Form::Text => out.say(fmt::from_fn(|words| print(&differences, words))),
+        Form::Json => out.json(&differences)?,
     }
     Ok(if differences.is_empty() {
         ExitCode::Passed
@@ -91,7 +85,7 @@ fn open(path: &Path) -> Result<Value, Usage> {
             "cannot read `{named}`: {error}; give a run's directory, its `{RECORD}`, or what `plan -o json` wrote"
         ))
     };
-    let text = files::read(&path, MOST_BYTES).map_err(|error| unreadable(&error))?;
+    let text = files::read_json(&path).map_err(|error| unreadable(&error))?;
     serde_json::from_slice(&text).map_err(|error| unreadable(&error))
 }
 
@@ -196,7 +190,7 @@ fn compare(left: &Parts, right: &Parts) -> Vec<Difference> {
     differences
 }
 
-fn print(differences: &[Difference], out: &mut dyn Write) -> io::Result<()> {
+fn print(differences: &[Difference], out: &mut dyn Write) -> fmt::Result {
     let mut part = "";
     for difference in differences {
         if difference.part != part {

@@ -1,11 +1,11 @@
 //! `quickproof explain`: what a cause or a rule of lint means, who is to blame, and what to do. Offline.
 
-use std::io::Write;
+use std::fmt::{self, Write};
 
 use clap::Args;
 
 use crate::{
-    cli::Usage,
+    cli::{Output, Usage},
     lint::{self, Change, Rule},
     verdict::{Blame, CauseCode, ExitCode},
 };
@@ -30,24 +30,26 @@ const ALIKE: f64 = 0.8;
 /// Prints one cause or rule, or the table of all causes.
 ///
 /// # Errors
-/// There is no such code, or `out` cannot be written.
-pub(crate) fn run(arguments: &ExplainArguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+/// There is no such code.
+pub(crate) fn run(arguments: &ExplainArguments, out: &mut Output) -> anyhow::Result<ExitCode> {
     match &arguments.code {
-        None => list(out)?,
+        None => out.say(fmt::from_fn(|words| list(words))),
         // What a run blames and what lint finds may bear one name: then both are meant.
         Some(typed) => match (code(typed).parse::<CauseCode>(), lint::rule(&code(typed))) {
             (Ok(cause), rule) => {
-                explain(cause, out)?;
-                rule.map_or(Ok(()), |rule| explain_rule(rule, out))?;
+                out.say(fmt::from_fn(|words| explain(cause, words)));
+                if let Some(rule) = rule {
+                    out.say(fmt::from_fn(|words| explain_rule(rule, words)));
+                }
             }
-            (Err(_), Some(rule)) => explain_rule(rule, out)?,
+            (Err(_), Some(rule)) => out.say(fmt::from_fn(|words| explain_rule(rule, words))),
             (Err(message), None) => return Err(Usage::new(anyhow::anyhow!(with_suggestions(typed, message))).into()),
         },
     }
     Ok(ExitCode::Passed)
 }
 
-fn list(out: &mut dyn Write) -> std::io::Result<()> {
+fn list(out: &mut dyn Write) -> fmt::Result {
     let width = |text: &dyn Fn(CauseCode) -> usize| CauseCode::ALL.iter().copied().map(text).max().unwrap_or(0);
     let codes = width(&|cause| cause.code().len());
     let blames = width(&|cause| blame(cause).len());
@@ -63,7 +65,7 @@ fn list(out: &mut dyn Write) -> std::io::Result<()> {
     Ok(())
 }
 
-fn explain(cause: CauseCode, out: &mut dyn Write) -> std::io::Result<()> {
+fn explain(cause: CauseCode, out: &mut dyn Write) -> fmt::Result {
     let consequence = if cause.blame().is_product() {
         "part of what is tested: the run fails, exit code 1"
     } else {
@@ -76,7 +78,7 @@ fn explain(cause: CauseCode, out: &mut dyn Write) -> std::io::Result<()> {
 }
 
 /// A rule: what it is about, and its examples as changes to a release that is well.
-fn explain_rule(rule: &Rule, out: &mut dyn Write) -> std::io::Result<()> {
+fn explain_rule(rule: &Rule, out: &mut dyn Write) -> fmt::Result {
     writeln!(out, "{} (a rule of lint)", rule.code)?;
     writeln!(out, "  means     {}", rule.about)?;
     writeln!(out, "  severity  {}, at most", rule.severity.word())?;
@@ -89,7 +91,7 @@ fn explain_rule(rule: &Rule, out: &mut dyn Write) -> std::io::Result<()> {
     Ok(())
 }
 
-fn example(word: &str, Change { path, text }: &Change, out: &mut dyn Write) -> std::io::Result<()> {
+fn example(word: &str, Change { path, text }: &Change, out: &mut dyn Write) -> fmt::Result {
     writeln!(out, "  {word:<8}  {path}")?;
     // A patch is shown as the lines that it leaves.
     let lines = text.strip_prefix("@@\n").map_or_else(
@@ -152,14 +154,15 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::{cli::output::tests::written, redact::Redactor};
 
     fn explained(code: Option<&str>) -> anyhow::Result<String> {
-        let mut out = Vec::new();
         let arguments = ExplainArguments {
             code: code.map(str::to_owned),
         };
-        run(&arguments, &mut out)?;
-        Ok(String::from_utf8(out)?)
+        let mut ended = Ok(ExitCode::Passed);
+        let text = written(Redactor::new(), |out| ended = run(&arguments, out));
+        ended.map(|_| text)
     }
 
     #[test]

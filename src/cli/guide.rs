@@ -1,15 +1,14 @@
 //! `quickproof guide`: every block of the guide, and what became of each of its commands.
 
-use std::io::{self, Write};
+use std::fmt::{self, Write};
 
 use clap::Args;
 use serde::Serialize;
 
 use crate::{
     cli::{
-        CliContext, Usage,
+        CliContext, Output, Usage,
         plan::{ChoiceArguments, Form},
-        shown_json, shown_words,
         source::SourceArguments,
     },
     guide::{Block, Body, GuideBook, Role},
@@ -122,8 +121,8 @@ struct Counts {
 /// Prints the guide.
 ///
 /// # Errors
-/// Something that was typed does not exist, or `out` cannot be written.
-pub(crate) fn run(arguments: &GuideArguments, context: &CliContext, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+/// Something that was typed does not exist.
+pub(crate) fn run(arguments: &GuideArguments, context: &CliContext, out: &mut Output) -> anyhow::Result<ExitCode> {
     let release = arguments.source.open(context)?;
     let layout = release.layout(arguments.choice.layout.as_deref()).map_err(Usage::new)?;
     let offer = arguments.choice.choose(&release, &layout)?;
@@ -136,10 +135,9 @@ pub(crate) fn run(arguments: &GuideArguments, context: &CliContext, out: &mut dy
     let plan = plan::draw(&release, &options).map_err(Usage::new)?;
     let book = GuideBook::open(release.tree.as_ref(), &layout, release.tag.as_ref()).map_err(Usage::new)?;
     let view = GuideView::of(&book, &plan);
-    let redactor = context.redactor();
     match arguments.output {
-        Form::Text => writeln!(out, "{}", shown_words(&redactor, |words| print(&view, words))?)?,
-        Form::Json => writeln!(out, "{}", shown_json(&redactor, &view)?)?,
+        Form::Text => out.say(fmt::from_fn(|words| print(&view, words))),
+        Form::Json => out.json(&view)?,
     }
     Ok(ExitCode::Passed)
 }
@@ -246,7 +244,7 @@ fn role(role: Role) -> &'static str {
     }
 }
 
-fn print(view: &GuideView, out: &mut dyn Write) -> io::Result<()> {
+fn print(view: &GuideView, out: &mut dyn Write) -> fmt::Result {
     writeln!(out, "{}", view.subject)?;
     for block in &view.blocks {
         let tabs: Vec<String> = block.tabs.iter().map(|tab| format!(" [{tab}]")).collect();

@@ -1,12 +1,12 @@
 //! `quickproof images`: what can be made, what is here, and making it ahead of a run.
 
-use std::{io::Write, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use crate::{
-    cli::{CliContext, telling_progress},
+    cli::{CliContext, Output, telling_progress},
     host::Host,
     images::{self, ImageOrigin, ImageRef, ImageSource, MadeWhen, Makes, Provided, RecipeSource},
 };
@@ -51,20 +51,19 @@ impl ImagesCommand {
     /// Carries the command out.
     ///
     /// # Errors
-    /// What was asked for cannot be had, or cannot be printed.
-    pub(crate) async fn run(self, context: &CliContext, out: &mut dyn Write) -> anyhow::Result<()> {
-        let host = &context.host;
+    /// What was asked for cannot be had.
+    pub(crate) async fn run(self, context: &CliContext, out: &mut Output) -> anyhow::Result<()> {
         match self.what {
-            What::List => list(host, out).await,
-            What::Pull { images } => pull(host, images, out).await,
-            What::Build { images } => build(host, images, out).await,
-            What::Load { cluster, images } => load(host, &cluster, images).await,
+            What::List => list(&context.host, out).await,
+            What::Pull { images } => pull(context, images, out).await,
+            What::Build { images } => build(context, images, out).await,
+            What::Load { cluster, images } => load(context, &cluster, images).await,
         }
     }
 }
 
 /// Prints a table of the recipes and what has been made of them.
-async fn list(host: &Host, out: &mut dyn Write) -> anyhow::Result<()> {
+async fn list(host: &Host, out: &mut Output) -> anyhow::Result<()> {
     let mut rows = vec![["NAME", "MAKES", "SOURCE", "VERSION", "STATE", "SIZE", "STANDS FOR"].map(str::to_owned)];
     for state in images::states(host).await? {
         let recipe = state.recipe;
@@ -92,17 +91,18 @@ async fn list(host: &Host, out: &mut dyn Write) -> anyhow::Result<()> {
             names.join(" "),
         ]);
     }
-    write_table(&rows, out)
+    write_table(&rows, out);
+    Ok(())
 }
 
 /// Pulls images and prints their digests.
-async fn pull(host: &Host, wanted: Vec<ImageRef>, out: &mut dyn Write) -> anyhow::Result<()> {
+async fn pull(context: &CliContext, wanted: Vec<ImageRef>, out: &mut Output) -> anyhow::Result<()> {
     let wanted = or_all(wanted)?;
-    let provided = telling_progress(BETWEEN, async |events| {
-        images::provide(host, ImageSource::Pull, &wanted, events).await
+    let provided = telling_progress(context, BETWEEN, async |events| {
+        images::provide(&context.host, ImageSource::Pull, &wanted, events).await
     })
     .await?;
-    write_provided(&provided, out)?;
+    write_provided(&provided, out);
     anyhow::ensure!(
         provided.missing.is_empty(),
         "{} images cannot be pulled here",
@@ -112,22 +112,25 @@ async fn pull(host: &Host, wanted: Vec<ImageRef>, out: &mut dyn Write) -> anyhow
 }
 
 /// Makes images, the node image and, where no image is named, the programs; prints what there is then.
-async fn build(host: &Host, wanted: Vec<ImageRef>, out: &mut dyn Write) -> anyhow::Result<()> {
+async fn build(context: &CliContext, wanted: Vec<ImageRef>, out: &mut Output) -> anyhow::Result<()> {
     let everything = wanted.is_empty();
     let wanted = or_all(wanted)?;
-    let provided = telling_progress(BETWEEN, async |events| {
-        images::provide(host, ImageSource::Build, &wanted, events).await
+    let provided = telling_progress(context, BETWEEN, async |events| {
+        images::provide(&context.host, ImageSource::Build, &wanted, events).await
     })
     .await?;
-    write_provided(&provided, out)?;
+    write_provided(&provided, out);
     if everything {
         for recipe in images::recipes()?
             .into_iter()
             .filter(|recipe| recipe.makes == Makes::Program)
         {
             let name = recipe.name;
-            let path = telling_progress(BETWEEN, async |events| images::program(host, &name, events).await).await?;
-            writeln!(out, "{name}  {}", path.display())?;
+            let path = telling_progress(context, BETWEEN, async |events| {
+                images::program(&context.host, &name, events).await
+            })
+            .await?;
+            out.say(format_args!("{name}  {}", path.display()));
         }
     }
     if let Some(name) = provided.missing.first() {
@@ -137,9 +140,9 @@ async fn build(host: &Host, wanted: Vec<ImageRef>, out: &mut dyn Write) -> anyho
 }
 
 /// Puts images of the engine into a cluster's nodes.
-async fn load(host: &Host, cluster: &str, wanted: Vec<ImageRef>) -> anyhow::Result<()> {
-    telling_progress(BETWEEN, async |events| {
-        images::load(host, &wanted, cluster, events).await
+async fn load(context: &CliContext, cluster: &str, wanted: Vec<ImageRef>) -> anyhow::Result<()> {
+    telling_progress(context, BETWEEN, async |events| {
+        images::load(&context.host, &wanted, cluster, events).await
     })
     .await
     .with_context(|| format!("cannot put images into `{cluster}`"))
@@ -161,24 +164,23 @@ fn or_all(wanted: Vec<ImageRef>) -> anyhow::Result<Vec<ImageRef>> {
     Ok(asked_for.flat_map(|recipe| recipe.names).collect())
 }
 
-fn write_provided(provided: &Provided, out: &mut dyn Write) -> anyhow::Result<()> {
+fn write_provided(provided: &Provided, out: &mut Output) {
     for image in &provided.images {
         let origin = match &image.origin {
             ImageOrigin::Pulled => "pulled",
             ImageOrigin::Present => "was here",
             ImageOrigin::Built { note } => note,
         };
-        writeln!(out, "{}  {}", image.image, image.digest)?;
-        writeln!(out, "  {origin}")?;
+        out.say(format_args!("{}  {}", image.image, image.digest));
+        out.say(format_args!("  {origin}"));
     }
     for name in &provided.missing {
-        writeln!(out, "{name}  not here")?;
+        out.say(format_args!("{name}  not here"));
     }
-    writeln!(out, "{}", provided.sentence)?;
-    Ok(())
+    out.say(&provided.sentence);
 }
 
-fn write_table(rows: &[[String; 7]], out: &mut dyn Write) -> anyhow::Result<()> {
+fn write_table(rows: &[[String; 7]], out: &mut Output) {
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..7).map(width).collect();
     for row in rows {
@@ -187,9 +189,8 @@ fn write_table(rows: &[[String; 7]], out: &mut dyn Write) -> anyhow::Result<()> 
             .zip(&widths)
             .map(|(cell, width)| format!("{cell:<width$}"))
             .collect();
-        writeln!(out, "{}", cells.join("  ").trim_end())?;
+        out.say(cells.join("  ").trim_end());
     }
-    Ok(())
 }
 
 fn megabytes(bytes: u64) -> String {

@@ -1,7 +1,6 @@
 //! `quickproof lint`: what is wrong with a release's files and guide, known without a cluster.
 
 use std::{
-    io::{self, Write},
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -9,10 +8,9 @@ use std::{
 use clap::{Args, ValueEnum};
 
 use crate::{
-    cli::{CliContext, Usage, block_on, shown_json, source::SourceArguments},
+    cli::{CliContext, Output, Usage, block_on, source::SourceArguments},
     host::files,
-    lint::{self, Findings, Rendered, Severity, Suppressions},
-    redact::{Redactor, printable},
+    lint::{self, Rendered, Severity, Suppressions},
     verdict::ExitCode,
 };
 
@@ -102,10 +100,10 @@ impl Threshold {
 /// Looks at a release and prints what was found.
 ///
 /// # Errors
-/// The release or the file of suppressions cannot be read, the cluster cannot be asked, or `out` cannot be written.
-pub(crate) fn run(arguments: &LintArguments, context: &CliContext, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+/// The release or the file of suppressions cannot be read, the cluster cannot be asked.
+pub(crate) fn run(arguments: &LintArguments, context: &CliContext, out: &mut Output) -> anyhow::Result<ExitCode> {
     if arguments.rules {
-        list(out)?;
+        list(out);
         return Ok(ExitCode::Passed);
     }
     let begun = Instant::now();
@@ -127,16 +125,30 @@ pub(crate) fn run(arguments: &LintArguments, context: &CliContext, out: &mut dyn
     if let Some(suppressions) = &suppressions {
         findings = findings.without(suppressions);
     }
-    let redactor = context.redactor();
-    print(&findings, arguments.output, &redactor, out, |out| {
-        let look = context.output.look_of_output(&context.host);
-        let summary = text::Summary {
-            combinations: &combinations,
-            took: begun.elapsed(),
-            verbosity: context.output.verbosity(),
-        };
-        text::print(&findings, &release, &summary, look, &redactor, out)
-    })?;
+    match arguments.output {
+        Form::Text => {
+            let look = context.output.look_of_output(&context.host);
+            let summary = text::Summary {
+                combinations: &combinations,
+                took: begun.elapsed(),
+                verbosity: context.output.verbosity(),
+            };
+            text::print(&findings, &release, &summary, look, out);
+        }
+        Form::Json => {
+            out.json(&lint::json(&findings))?;
+            // An array of findings has no place for what is none.
+            for undecided in &findings.undecided {
+                context
+                    .console
+                    .say(format_args!("undecided: {}: {}", undecided.code, undecided.why));
+            }
+        }
+        Form::Sarif => out.json(&lint::sarif(&findings))?,
+        Form::Github => lint::annotations(&findings)
+            .iter()
+            .for_each(|annotation| out.annotation(annotation)),
+    }
     let threshold = arguments.fail_on.severity();
     let fails = findings.diagnostics.iter().any(|found| found.severity >= threshold);
     Ok(if fails { ExitCode::Failed } else { ExitCode::Passed })
@@ -153,40 +165,15 @@ fn read_suppressions(path: &Path) -> Result<Suppressions, Usage> {
     Suppressions::read(&name, &bytes).map_err(Usage::new)
 }
 
-fn print(
-    findings: &Findings,
-    form: Form,
-    redactor: &Redactor,
-    out: &mut dyn Write,
-    as_text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<()> {
-    let json = |value: serde_json::Value, out: &mut dyn Write| writeln!(out, "{}", shown_json(redactor, &value)?);
-    match form {
-        Form::Text => return as_text(out),
-        Form::Json => {
-            json(lint::json(findings), out)?;
-            // An array of findings has no place for what is none.
-            for undecided in &findings.undecided {
-                let line = format!("undecided: {}: {}", undecided.code, undecided.why);
-                let _ = writeln!(anstream::stderr(), "{}", printable(&redactor.redact(&line)));
-            }
-        }
-        Form::Sarif => json(lint::sarif(findings), out)?,
-        Form::Github => {
-            for line in lint::annotations(findings) {
-                writeln!(out, "{}", redactor.redact(&line))?;
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Prints every rule: family by family, code and severity, then what it is about.
-fn list(out: &mut dyn Write) -> io::Result<()> {
+fn list(out: &mut Output) {
     let width = lint::known_rules().map(|rule| rule.code.len()).max().unwrap_or(0);
     for rule in lint::known_rules() {
         let about = rule.first_sentence().trim_end_matches('.');
-        writeln!(out, "{:width$}  {:<11}  {about}", rule.code, rule.severity.word())?;
+        out.say(format_args!(
+            "{:width$}  {:<11}  {about}",
+            rule.code,
+            rule.severity.word()
+        ));
     }
-    Ok(())
 }

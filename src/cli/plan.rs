@@ -1,7 +1,7 @@
 //! `quickproof plan`: the steps of a run and their ledger, printed and not carried out. Needs no cluster.
 
 use std::{
-    io::{self, Write},
+    fmt::{self, Write},
     path::PathBuf,
 };
 
@@ -12,7 +12,7 @@ mod json;
 pub(crate) use json::PlanView;
 
 use crate::{
-    cli::{CliContext, Usage, block_on, cannot_begin, shown_json, shown_words, source::SourceArguments},
+    cli::{CliContext, Output, Usage, block_on, cannot_begin, source::SourceArguments},
     plan::{self, Action, Offer, Options, Phase, Plan, Resources, Step},
     redact::cut,
     release::{self, Layout, Release},
@@ -118,8 +118,8 @@ impl ChoiceArguments {
 /// Draws and prints the plan.
 ///
 /// # Errors
-/// Something that was typed does not exist, or `out` cannot be written.
-pub(crate) fn run(arguments: PlanArguments, context: &CliContext, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+/// Something that was typed does not exist.
+pub(crate) fn run(arguments: PlanArguments, context: &CliContext, out: &mut Output) -> anyhow::Result<ExitCode> {
     let release = arguments.source.open(context)?;
     let layout = release.layout(arguments.choice.layout.as_deref()).map_err(Usage::new)?;
     let offer = arguments.choice.choose(&release, &layout)?;
@@ -140,10 +140,9 @@ pub(crate) fn run(arguments: PlanArguments, context: &CliContext, out: &mut dyn 
         Phase::BeforePublish => plan::draw(&release, &options).map_err(Usage::new)?,
         Phase::AfterPublish => fetch_and_draw(&arguments.source, context, &release, &mut options)?,
     };
-    let redactor = context.redactor();
     match arguments.output {
-        Form::Text => writeln!(out, "{}", shown_words(&redactor, |words| print(&plan, words))?)?,
-        Form::Json => writeln!(out, "{}", shown_json(&redactor, &PlanView::of(&plan))?)?,
+        Form::Text => out.say(fmt::from_fn(|words| print(&plan, words))),
+        Form::Json => out.json(&PlanView::of(&plan))?,
     }
     Ok(ExitCode::Passed)
 }
@@ -166,7 +165,7 @@ fn fetch_and_draw(
 ///
 /// # Errors
 /// `out` cannot be written.
-pub fn print(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
+pub fn print(plan: &Plan, out: &mut dyn Write) -> fmt::Result {
     writeln!(out, "{}", plan.subject.sentence())?;
     let places: Vec<String> = plan.steps.iter().map(|step| step.from.to_string()).collect();
     let width = places.iter().map(String::len).max().unwrap_or(0);

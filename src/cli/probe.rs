@@ -1,13 +1,13 @@
 //! `quickproof probe`: the wire part of the scenarios against an endpoint that is there, without a cluster.
 
-use std::{io::Write, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use url::Url;
 
 use crate::{
-    cli::{CliContext, Usage, block_on, reports::ReportArguments, scenario::SelectionArguments, shown_json},
+    cli::{CliContext, Output, Usage, block_on, reports::ReportArguments, scenario::SelectionArguments},
     host::Signals,
     record::RunRecord,
     run::{Run, endpoint::EndpointOrder},
@@ -62,7 +62,7 @@ enum Form {
 ///
 /// # Errors
 /// Something is wrong with what was typed, or it cannot be told which model is meant.
-pub(crate) fn run(arguments: &ProbeArguments, context: &CliContext, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: &ProbeArguments, context: &CliContext, out: &mut Output) -> anyhow::Result<ExitCode> {
     let scenarios = arguments.scenarios.selected(context)?;
     let headers = arguments.headers(context)?;
     let redactor = context.redactor();
@@ -86,7 +86,7 @@ pub(crate) fn run(arguments: &ProbeArguments, context: &CliContext, out: &mut dy
         ended.map_err(|error| anyhow::Error::new(Usage::new(error)))
     })??;
     if arguments.output == Form::Json {
-        writeln!(out, "{}", shown_json(&context.redactor(), &in_json(&record))?)?;
+        out.json(&in_json(&record))?;
     }
     Ok(record.exit_code())
 }

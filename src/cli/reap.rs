@@ -1,10 +1,9 @@
 //! `quickproof reap`: removes what killed runs left behind.
 
-use std::io::Write;
-
 use clap::Args;
 
 use crate::{
+    cli::Output,
     cluster::{
         reap::{self, Left, Scope, Turn},
         teardown::Fate,
@@ -40,12 +39,12 @@ pub(crate) enum Cleanness {
 /// Lists what there is, removes it and says what became of each.
 ///
 /// # Errors
-/// The state directory cannot be read or written, or `out` is broken.
+/// The state directory cannot be read or written.
 pub(crate) async fn run(
     host: &Host,
     arguments: &ReapArguments,
     events: &Events,
-    out: &mut dyn Write,
+    out: &mut Output,
 ) -> anyhow::Result<Cleanness> {
     let scope = if arguments.all { Scope::All } else { Scope::Dead };
     let turn = if arguments.dry_run {
@@ -55,10 +54,10 @@ pub(crate) async fn run(
     };
     let Left { listings, unreadable } = reap::left(host, scope)?;
     for (path, why) in &unreadable {
-        writeln!(out, "unread   {}: {why}", path.display())?;
+        out.say(format_args!("unread   {}: {why}", path.display()));
     }
     if !unreadable.is_empty() {
-        writeln!(out, "{WHAT_TO_DO}")?;
+        out.say(WHAT_TO_DO);
     }
     let things = || {
         listings
@@ -66,12 +65,12 @@ pub(crate) async fn run(
             .flat_map(|listing| listing.made.iter().map(move |made| (listing, made)))
     };
     match (things().next(), unreadable.is_empty()) {
-        (Some(_), _) => writeln!(out, "left behind:")?,
-        (None, true) => writeln!(out, "no run left anything behind")?,
+        (Some(_), _) => out.say("left behind:"),
+        (None, true) => out.say("no run left anything behind"),
         (None, false) => {}
     }
     for (listing, made) in things() {
-        writeln!(out, "  {made}  (run {})", listing.run)?;
+        out.say(format_args!("  {made}  (run {})", listing.run));
     }
     let reaped = match &turn {
         Some(turn) => reap::reap(host, scope, turn, events).await?,
@@ -79,10 +78,10 @@ pub(crate) async fn run(
     };
     for thing in &reaped {
         match &thing.fate {
-            Fate::Removed => writeln!(out, "removed  {}", thing.what)?,
-            Fate::PutBack => writeln!(out, "put back {}", thing.what)?,
-            Fate::Absent => writeln!(out, "gone     {}", thing.what)?,
-            Fate::Left(why) => writeln!(out, "left     {}: {why}", thing.what)?,
+            Fate::Removed => out.say(format_args!("removed  {}", thing.what)),
+            Fate::PutBack => out.say(format_args!("put back {}", thing.what)),
+            Fate::Absent => out.say(format_args!("gone     {}", thing.what)),
+            Fate::Left(why) => out.say(format_args!("left     {}: {why}", thing.what)),
         }
     }
     let stays = reaped.iter().any(|thing| matches!(thing.fate, Fate::Left(_)));

@@ -1,15 +1,12 @@
 //! `quickproof report`: the reports of a run that is over, made again from its journal.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use crate::{
-    cli::{CliContext, Usage},
-    record::{Journal, Render as _, RunRecord},
+    cli::{CliContext, Output, Usage},
+    record::{Journal, RunRecord},
     report::{JOURNAL_FILE, Outputs, Text},
     verdict::ExitCode,
 };
@@ -30,7 +27,7 @@ pub(crate) struct ReportArguments {
 ///
 /// # Errors
 /// It is no run's directory, its run goes on, or the reports cannot be written.
-pub(crate) fn run(arguments: &ReportArguments, context: &CliContext, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: &ReportArguments, context: &CliContext, out: &mut Output) -> anyhow::Result<ExitCode> {
     let path = arguments.directory.join(JOURNAL_FILE);
     let way_out = || format!("give the directory of a run that is over, which has a `{JOURNAL_FILE}`");
     let journaled =
@@ -47,7 +44,7 @@ pub(crate) fn run(arguments: &ReportArguments, context: &CliContext, out: &mut d
         )]);
     }
     let reports = Outputs::again(&arguments.directory, &record)?;
-    Text.render(&record, out)?;
+    out.report(&Text, &record)?;
     context.tell(
         &reports
             .iter()

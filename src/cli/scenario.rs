@@ -1,11 +1,11 @@
 //! `quickproof scenario`: which scenarios there are, whether a file is one, and the schema for editors.
 
-use std::{io::Write, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::{
-    cli::{CliContext, Usage},
+    cli::{CliContext, Output, Usage},
     scenario::{self, Library, Pattern, Scenario, Selection, select},
     verdict::{ExitCode, Weight},
 };
@@ -108,41 +108,40 @@ impl FromArguments {
 /// Does it.
 ///
 /// # Errors
-/// A file or a name is wrong, or `out` cannot be written.
-pub(crate) fn run(command: &ScenarioCommand, context: &CliContext, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+/// A file or a name is wrong.
+pub(crate) fn run(command: &ScenarioCommand, context: &CliContext, out: &mut Output) -> anyhow::Result<ExitCode> {
     match &command.what {
         What::List { from, output } => list(&from.library(context)?.scenarios, *output, out)?,
-        What::Check { files } => return check(files, context, out),
-        What::Schema => writeln!(out, "{:#}", scenario::schema())?,
+        What::Check { files } => return Ok(check(files, context, out)),
+        What::Schema => out.json(&scenario::schema())?,
         What::Show { name, from } => {
             let library = from.library(context)?;
             // What is asked for is a name: a pattern would not say which one is to be shown.
             let found = library.scenarios.iter().find(|scenario| scenario.name == *name);
             let found = found.ok_or_else(|| Usage::new(scenario::unknown(name, &library.scenarios)))?;
-            out.write_all(found.text.as_bytes())?;
+            out.say(&found.text);
         }
     }
     Ok(ExitCode::Passed)
 }
 
-fn list(scenarios: &[Scenario], form: Form, out: &mut dyn Write) -> anyhow::Result<()> {
+fn list(scenarios: &[Scenario], form: Form, out: &mut Output) -> anyhow::Result<()> {
     match form {
         Form::Text => {
             let width = scenarios.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
             for scenario in scenarios {
-                writeln!(
-                    out,
+                out.say(format_args!(
                     "{:width$}  {:<8}  {:<6}  {}",
                     scenario.name,
                     weight(scenario.weight),
                     scenario.when.word(),
                     scenario.proves
-                )?;
+                ));
             }
         }
         Form::Json => {
             let scenarios: Vec<serde_json::Value> = scenarios.iter().map(in_json).collect();
-            writeln!(out, "{:#}", serde_json::Value::Array(scenarios))?;
+            out.json(&scenarios)?;
         }
     }
     Ok(())
@@ -167,19 +166,18 @@ fn in_json(scenario: &Scenario) -> serde_json::Value {
 }
 
 /// Reads every file, also after one that is wrong, and says of each what it is.
-fn check(files: &[PathBuf], context: &CliContext, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+fn check(files: &[PathBuf], context: &CliContext, out: &mut Output) -> ExitCode {
     let mut code = ExitCode::Passed;
     for file in files {
         match scenario::read_file(file) {
             Ok(scenario) => {
                 let steps = scenario.steps.len();
                 let plural = if steps == 1 { "" } else { "s" };
-                writeln!(
-                    out,
+                out.say(format_args!(
                     "{}: scenario {}, {steps} step{plural}",
                     file.display(),
                     scenario.name
-                )?;
+                ));
             }
             Err(error) => {
                 context.tell_error(&error.into());
@@ -187,5 +185,5 @@ fn check(files: &[PathBuf], context: &CliContext, out: &mut dyn Write) -> anyhow
             }
         }
     }
-    Ok(code)
+    code
 }

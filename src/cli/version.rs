@@ -1,10 +1,8 @@
 //! `quickproof version`: which quickproof this is, for people and for scripts.
 
-use std::io::Write;
-
 use clap::{Args, ValueEnum};
 
-use crate::{record::RECORD_VERSION, verdict::ExitCode};
+use crate::{cli::Output, record::RECORD_VERSION, verdict::ExitCode};
 
 /// Say which version this is.
 #[derive(Debug, Args)]
@@ -25,15 +23,12 @@ enum Form {
 /// Prints the version.
 ///
 /// # Errors
-/// `out` cannot be written.
-pub(crate) fn run(arguments: &VersionArguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+/// None.
+pub(crate) fn run(arguments: &VersionArguments, out: &mut Output) -> anyhow::Result<ExitCode> {
     let version = env!("CARGO_PKG_VERSION");
     match arguments.output {
-        Form::Text => writeln!(out, "quickproof {version}")?,
-        Form::Json => {
-            let json = serde_json::json!({ "quickproof": version, "record_version": RECORD_VERSION });
-            writeln!(out, "{json}")?;
-        }
+        Form::Text => out.say(format_args!("quickproof {version}")),
+        Form::Json => out.json(&serde_json::json!({ "quickproof": version, "record_version": RECORD_VERSION }))?,
     }
     Ok(ExitCode::Passed)
 }

@@ -42,6 +42,12 @@ pub enum FileError {
         #[source]
         source: io::Error,
     },
+    /// It is JSON whose values take more memory than is given to them.
+    #[error("`{path}` is JSON of too many pieces: in memory it takes more than the {} MiB that are given to it", MOST_OF_JSON >> 20)]
+    Heavy {
+        /// Its path.
+        path: PathBuf,
+    },
     /// It is no UTF-8.
     #[error("`{path}` is no text (UTF-8)")]
     NotText {
@@ -130,9 +136,45 @@ pub(crate) fn read_text(path: &Path, most: u64) -> Result<String, FileError> {
     String::from_utf8(read(path, most)?).map_err(|_| FileError::NotText { path: path.to_owned() })
 }
 
+/// The most bytes of JSON that are read, with what its values take in memory.
+const MOST_OF_JSON: u64 = 128 << 20;
+
+/// What an object takes at least, and any other value, as `serde_json` keeps them in order (measured).
+const BYTES_OF: (u64, u64) = (480, 80);
+
+/// Reads a regular file of JSON that takes no more memory, read into values, than is given to it.
+///
+/// # Errors
+/// As [`read`], and where it would take more.
+pub(crate) fn read_json(path: &Path) -> Result<Vec<u8>, FileError> {
+    let bytes = read(path, MOST_OF_JSON)?;
+    if weight_of_json(&bytes) > MOST_OF_JSON {
+        return Err(FileError::Heavy { path: path.to_owned() });
+    }
+    Ok(bytes)
+}
+
+/// About how many bytes JSON takes, with its values.
+fn weight_of_json(bytes: &[u8]) -> u64 {
+    let (mut weight, mut quoted, mut escaped) = (bytes.len() as u64, false, false);
+    for byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            b'{' if !quoted => weight += BYTES_OF.0,
+            b',' | b'[' if !quoted => weight += BYTES_OF.1,
+            _ => {}
+        }
+    }
+    weight
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
+
+    use rstest::rstest;
 
     use super::*;
 
@@ -149,6 +191,25 @@ mod tests {
         assert!(said.contains("file") && said.contains("3 bytes"), "{said}");
         fs::write(&file, [0xff]).unwrap();
         assert!(matches!(read_text(&file, 4), Err(FileError::NotText { .. })));
+    }
+
+    #[rstest]
+    #[case::values(r#"{"a": [1, 2], "b": {}}"#, 2 * 480 + 3 * 80)]
+    #[case::words(r#"["{,,{[ \" ,,", "\\"]"#, 2 * 80)]
+    fn json_weighs_what_its_values_take(#[case] json: &str, #[case] values: u64) {
+        assert_eq!(weight_of_json(json.as_bytes()), json.len() as u64 + values);
+    }
+
+    #[test]
+    fn json_of_very_many_pieces_is_refused_before_it_is_read_into_values() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("heavy.json");
+        fs::write(&path, format!("[{}]", vec!["{}"; 300_000].join(","))).unwrap();
+        let error = read_json(&path).unwrap_err();
+        assert!(matches!(error, FileError::Heavy { .. }), "{error}");
+        assert!(error.to_string().contains("128 MiB"), "{error}");
+        fs::write(&path, format!("[{}]", vec!["{}"; 30_000].join(","))).unwrap();
+        read_json(&path).unwrap();
     }
 
     #[test]

@@ -1,25 +1,41 @@
 //! Findings as annotations of GitHub Actions.
 
+use std::fmt;
+
 use super::{Diagnostic, Findings};
 use crate::redact::steers;
+
+/// A workflow command, escaped: the one line for which `::` at its head is ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Annotation(String);
+
+impl fmt::Display for Annotation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
 
 /// One workflow command a finding, each on its line. The runner shows ten errors and ten warnings of a step, so the
 /// worst come first.
 ///
 /// Source: "Workflow commands for GitHub Actions", and `packages/core/src/command.ts` of `actions/toolkit` for what is
 /// escaped.
-pub(crate) fn annotations(findings: &Findings) -> Vec<String> {
+pub(crate) fn annotations(findings: &Findings) -> Vec<Annotation> {
     let mut sorted: Vec<&Diagnostic> = findings.diagnostics.iter().collect();
     sorted.sort_by_key(|found| std::cmp::Reverse(found.severity));
-    let mut lines: Vec<String> = sorted.into_iter().map(annotation).collect();
+    let mut lines: Vec<Annotation> = sorted.into_iter().map(annotation).collect();
     for undecided in &findings.undecided {
         let text = format!("undecided: {}", undecided.why);
-        lines.push(format!("::notice title={}::{}", property(undecided.code), data(&text)));
+        lines.push(Annotation(format!(
+            "::notice title={}::{}",
+            property(undecided.code),
+            data(&text)
+        )));
     }
     lines
 }
 
-fn annotation(found: &Diagnostic) -> String {
+fn annotation(found: &Diagnostic) -> Annotation {
     let command = match found.severity.level() {
         "note" => "notice",
         level => level,
@@ -29,13 +45,13 @@ fn annotation(found: &Diagnostic) -> String {
         .column
         .map(|column| format!(",col={column}"))
         .unwrap_or_default();
-    format!(
+    Annotation(format!(
         "::{command} file={},line={}{column},title={}::{}",
         property(&found.place.file),
         found.place.line,
         property(&format!("{} {}", found.severity.word(), found.code)),
         data(&found.in_full("way out"))
-    )
+    ))
 }
 
 fn data(text: &str) -> String {
@@ -81,7 +97,10 @@ mod tests {
         added.because("a fact").way_out("pin it");
         findings.undecided(rule, "no helm");
         assert_eq!(
-            annotations(&findings),
+            annotations(&findings)
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>(),
             [
                 format!(
                     "::error file=b%2Cc%3Ad%25.yaml,line=7,col=3,title=break {}::100%25 a::b%0D%0Ac%0Aa fact%0Away out: pin it",
@@ -104,7 +123,7 @@ mod tests {
         fn whatever_a_release_says_a_runner_reads_one_command_with_it(file in ".{0,30}", said in "[ -~\n]{0,40}|.{0,40}") {
             let mut findings = Findings::default();
             findings.add(rules().next().unwrap(), Place::line(&file, 1), &said);
-            let line = annotations(&findings).remove(0);
+            let line = annotations(&findings).remove(0).to_string();
             prop_assert!(!line.chars().any(steers), "{}", line);
             let (command, rest) = line.strip_prefix("::").unwrap().split_once("::").unwrap();
             prop_assert_eq!(command.matches(',').count(), 2);

@@ -9,9 +9,6 @@ use std::{
 use super::Event;
 use crate::host::{FileError, files};
 
-/// The most bytes of a journal that are read. One of a load of an hour has a hundredth of it.
-const MOST_BYTES: u64 = 256 << 20;
-
 /// A file of events, appended to and flushed one by one.
 #[derive(Debug)]
 pub struct Journal {
@@ -43,15 +40,23 @@ pub enum JournalError {
         path: PathBuf,
     },
     /// A line in the middle of it is not an event.
-    #[error("`{path}`, line {line}: not an event that this version of quickproof knows ({what})")]
+    #[error("`{path}`, {why}")]
     NotAnEvent {
         /// Its path.
         path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong with it.
-        what: serde_json::Error,
+        /// Which line, and what is wrong with it.
+        why: NotAnEvent,
     },
+}
+
+/// A line that is not an event.
+#[derive(Debug, thiserror::Error)]
+#[error("line {line}: not an event that this version of quickproof knows ({what})")]
+pub struct NotAnEvent {
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    what: serde_json::Error,
 }
 
 impl Journal {
@@ -92,23 +97,28 @@ impl Journal {
     /// # Errors
     /// The file cannot be read, or a line other than the last is not an event.
     pub fn read(path: &Path) -> Result<Journaled, JournalError> {
-        let bytes = files::read(path, MOST_BYTES)?;
+        let bytes = files::read_json(path)?;
+        Self::parse(&bytes).map_err(|why| JournalError::NotAnEvent {
+            path: path.to_owned(),
+            why,
+        })
+    }
+
+    /// Reads the events of a journal's bytes, as [`Journal::read`] does.
+    ///
+    /// # Errors
+    /// A line other than the last is not an event.
+    pub fn parse(bytes: &[u8]) -> Result<Journaled, NotAnEvent> {
         let mut journaled = Journaled {
             events: Vec::new(),
             cut: 0,
         };
-        let mut lines = bytes.split_inclusive(|byte| *byte == b'\n').enumerate().peekable();
-        while let Some((index, line)) = lines.next() {
-            match serde_json::from_slice(line) {
+        let mut lines = bytes.split_inclusive(|byte| *byte == b'\n').zip(1..).peekable();
+        while let Some((bytes, line)) = lines.next() {
+            match serde_json::from_slice(bytes) {
                 Ok(event) => journaled.events.push(event),
-                Err(_) if lines.peek().is_none() => journaled.cut = line.len(),
-                Err(what) => {
-                    return Err(JournalError::NotAnEvent {
-                        path: path.to_owned(),
-                        line: index + 1,
-                        what,
-                    });
-                }
+                Err(_) if lines.peek().is_none() => journaled.cut = bytes.len(),
+                Err(what) => return Err(NotAnEvent { line, what }),
             }
         }
         Ok(journaled)

@@ -72,8 +72,8 @@ pub(crate) fn printable_json(json: &str) -> String {
 }
 
 /// Whether a text steers who shows it, line by line: what no writer may put out.
-#[cfg(test)]
-pub(crate) fn steers_a_reader(text: &str) -> bool {
+#[must_use]
+pub fn steers_a_reader(text: &str) -> bool {
     text.split('\n').any(|line| {
         let command = line.trim_start().strip_prefix("::");
         let is_command = command.is_some_and(|name| name.starts_with(|first: char| first.is_ascii_alphabetic()));

@@ -232,9 +232,10 @@ impl Tree for DirectoryTree {
                 what: format!("more than {most} bytes"),
             },
             FileError::Unreadable { source, .. } => TreeError::Read { path, source },
-            FileError::Missing { .. } | FileError::NotRegular { .. } | FileError::NotText { .. } => {
-                TreeError::Missing { path }
-            }
+            FileError::Missing { .. }
+            | FileError::NotRegular { .. }
+            | FileError::Heavy { .. }
+            | FileError::NotText { .. } => TreeError::Missing { path },
         })
     }
 

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use super::{Line, Look};
 use crate::redact::{Redactor, printable_lines};
 
 /// Puts the cursor at the beginning of the row and clears it.
@@ -50,6 +51,12 @@ impl Console {
         let _ = self.print(&format!("{}\n", printable_lines(&words)));
     }
 
+    /// Says a line with tones, likewise.
+    pub(crate) fn paint(&self, look: &Look, line: &Line) {
+        let painted = self.redactor.redact(&look.paint(line));
+        let _ = self.print(&format!("{painted}\n"));
+    }
+
     fn lock(&self) -> MutexGuard<'_, Shown> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -80,15 +87,15 @@ impl Console {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// What was written, for a test to read.
     #[derive(Clone, Default)]
-    pub(in crate::report) struct Paper(Arc<Mutex<Vec<u8>>>);
+    pub(crate) struct Paper(Arc<Mutex<Vec<u8>>>);
 
     impl Paper {
-        pub(in crate::report) fn text(&self) -> String {
+        pub(crate) fn text(&self) -> String {
             String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
         }
     }

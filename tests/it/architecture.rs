@@ -87,6 +87,16 @@ const ONLY_THERE: &[(&str, &[&str], &str)] = &[
         &[],
         "a client whose calls have no end: of an API server by `cluster::bounded`, of the web by a builder",
     ),
+    (
+        "stdout()",
+        &["cli.rs", "host.rs", "report/outputs.rs"],
+        "words of others with their secrets and what steers a reader: put them out by `cli::output`",
+    ),
+    (
+        "stderr()",
+        &["cli.rs", "host.rs"],
+        "words of others with their secrets and what steers a reader: say them by `report::Console`",
+    ),
 ];
 
 /// What is wrong with the source files, by file.

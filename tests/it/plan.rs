@@ -29,9 +29,9 @@ fn options() -> Options {
 }
 
 fn printed(plan: &Plan) -> String {
-    let mut out = Vec::new();
+    let mut out = String::new();
     cli::plan::print(plan, &mut out).unwrap();
-    String::from_utf8(out).unwrap()
+    out
 }
 
 fn causes(plan: &Plan) -> Vec<(String, CauseCode)> {

@@ -1,14 +1,10 @@
 //! Findings for a person: each with the line it stands in, what proves it, and the way out.
 
-use std::{
-    collections::BTreeMap,
-    io::{self, Write},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
+    cli::Output,
     lint::{Combination, Diagnostic, Findings, Severity},
-    redact::Redactor,
     release::Release,
     report::{Line, Look, Tone, Verbosity},
 };
@@ -29,23 +25,13 @@ pub(super) struct Summary<'a> {
 /// Prints what is undecided, every finding, and the counts.
 ///
 /// The worst comes last: a terminal that has printed a page shows the end of it.
-///
-/// # Errors
-/// `out` cannot be written.
-pub(super) fn print(
-    findings: &Findings,
-    release: &Release,
-    summary: &Summary<'_>,
-    look: Look,
-    redactor: &Redactor,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    let mut put = |line: &Line| writeln!(out, "{}", redactor.redact(&look.paint(line)));
+pub(super) fn print(findings: &Findings, release: &Release, summary: &Summary<'_>, look: Look, out: &mut Output) {
+    let mut put = |line: &Line| out.paint(&look, line);
     for undecided in &findings.undecided {
         let line = Line::indented(0).hanging(11).with(Tone::Warn, "undecided  ");
         put(&line
             .with(Tone::Bold, undecided.code)
-            .with(Tone::Plain, format!("  {}", undecided.why)))?;
+            .with(Tone::Plain, format!("  {}", undecided.why)));
     }
     if summary.verbosity == Verbosity::Verbose {
         for suppressed in &findings.suppressed {
@@ -55,7 +41,7 @@ pub(super) fn print(
                 found.place.file, found.place.line, found.message, suppressed.reason
             );
             let line = Line::indented(0).hanging(11).with(Tone::Dim, "suppressed ");
-            put(&line.with(Tone::Plain, found.code).with(Tone::Dim, what))?;
+            put(&line.with(Tone::Plain, found.code).with(Tone::Dim, what));
         }
     }
     let mut lines_of: BTreeMap<&str, Option<String>> = BTreeMap::new();
@@ -75,14 +61,14 @@ pub(super) fn print(
             .as_deref()
             .and_then(|text| text.lines().nth(number.saturating_sub(1)));
         for line in finding(found, row, width.unwrap_or(0)) {
-            put(&line)?;
+            put(&line);
         }
-        put(&Line::indented(0))?;
+        put(&Line::indented(0));
     }
     put(&Line::indented(0)
         .with(Tone::Bold, counted(findings))
         .with(Tone::Plain, looked_at(release, summary.combinations))
-        .at_right(format!("{} ms", summary.took.as_millis())))
+        .at_right(format!("{} ms", summary.took.as_millis())));
 }
 
 fn finding(found: &Diagnostic, row: Option<&str>, width: usize) -> Vec<Line> {
@@ -203,7 +189,9 @@ mod tests {
 
     use super::*;
     use crate::{
+        cli::output::tests::written,
         lint::{self, Place, Undecided},
+        redact::Redactor,
         release::MemoryTree,
     };
 
@@ -258,17 +246,9 @@ mod tests {
             took: Duration::from_millis(31),
             verbosity: Verbosity::Normal,
         };
-        let mut out = Vec::new();
-        print(
-            &findings,
-            &release,
-            &summary,
-            Look::for_files(),
-            &Redactor::new(),
-            &mut out,
-        )
-        .unwrap();
-        let text = String::from_utf8(out).unwrap();
+        let text = written(Redactor::new(), |out| {
+            print(&findings, &release, &summary, Look::for_files(), out);
+        });
         let expected = format!(
             "undecided  other  helm is not there\ndrift  {code}  b.yaml:1\n  = untidy\n\nbreak  {code}  a.yaml:2  (variant cpu)\n  |\n2 | image: y:latest\n  |        ^ it moves\n  = a fact\n  = way out: pin it\n\n",
             code = rule.code
