@@ -70,10 +70,10 @@ test-cluster:
 	cargo test --locked --test cluster -- --test-threads=2
 	{ echo "== test-cluster: $$SECONDS s"; } 2>/dev/null
 
-# The readers of hostile input under a fuzzer, each for FUZZ_S seconds; what breaks one, takes it longer than 10 s or more
-# than 512 MB is left in target/fuzz/<reader>-*. The first build takes a quarter of an hour of two cores.
-FUZZ_S ?= 600
-FUZZ ?= guide inventory shell stream tree yaml
+# What reads others' words, and what writes them, under a fuzzer, each for FUZZ_S seconds; what breaks one, takes it longer
+# than 10 s or more than 512 MB is left in target/fuzz/<reader>-*. The first build takes a quarter of an hour of two cores.
+FUZZ_S ?= 3600
+FUZZ ?= guide inventory journal shell stream tree writers yaml
 # Coverage by rustc's own LLVM, on the stable compiler; `--target` keeps build scripts free of it.
 FUZZ_FLAGS := --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
   -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
@@ -84,9 +84,9 @@ fuzz:
 	for reader in $(FUZZ); do
 	  corpus=$(TARGET)/fuzz/corpus/$$reader
 	  mkdir -p "$$corpus"
-	  find manifests tests/data -type f \( -name '*.md' -o -name '*.yaml' -o -path '*/inventories/*' \) | while read -r file; do cp "$$file" "$$corpus/$${file//\//-}"; done
+	  find manifests tests/data -type f \( -name '*.md' -o -name '*.yaml' -o -name '*.jsonl' -o -path '*/inventories/*' \) | while read -r file; do cp "$$file" "$$corpus/$${file//\//-}"; done
 	  echo "== fuzz $$reader, $(FUZZ_S) s"
 	  dict=tests/fuzz/$$reader.dict
-	  $(TARGET)/fuzz/$$triple/release/$$reader "$$corpus" $$([ ! -f "$$dict" ] || echo "-dict=$$dict") -max_total_time=$(FUZZ_S) -timeout=10 -rss_limit_mb=512 \
-	    -max_len=8192 -artifact_prefix=$(TARGET)/fuzz/$$reader- -print_final_stats=1
+	  FUZZ_READER=$$reader $(TARGET)/fuzz/$$triple/release/reader "$$corpus" $$([ ! -f "$$dict" ] || echo "-dict=$$dict") -max_total_time=$(FUZZ_S) \
+	    -timeout=10 -rss_limit_mb=512 -max_len=8192 -artifact_prefix=$(TARGET)/fuzz/$$reader- -print_final_stats=1
 	done

@@ -13,6 +13,7 @@ mod cli;
 mod commands;
 mod ended;
 mod habits;
+mod hostile;
 mod lies;
 mod lint;
 mod load;

@@ -1,10 +1,8 @@
 //! Any bytes as a guide and the pages that it may include: for every layout and choice of tabs a guide or an error,
 //! never a panic, and every command stands on a line of its page.
-#![no_main]
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
-use libfuzzer_sys::fuzz_target;
 use quickproof::{
     guide::{Choice, GuideBook},
     plan::Provider,
@@ -23,7 +21,7 @@ static PROVIDERS: LazyLock<Vec<Provider>> = LazyLock::new(|| Provider::all().exp
 const PAGES: [&str; 4] = ["a.md", "b.md", "c.md", "d.md"];
 
 // The first byte chooses the layout, bytes that are zero separate the pages.
-fuzz_target!(|bytes: &[u8]| {
+pub(super) fn read(bytes: &[u8]) {
     let Some((first, bytes)) = bytes.split_first() else {
         return;
     };
@@ -55,4 +53,4 @@ fuzz_target!(|bytes: &[u8]| {
             }
         }
     }
-});
+}

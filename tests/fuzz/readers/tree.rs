@@ -1,7 +1,5 @@
 //! Any bytes as the files that a guide's commands ask for: plans and findings or errors, never a panic.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use quickproof::{
     lint::{self, Rendered},
     release::{MemoryTree, REPOSITORY, Release, Tag},
@@ -41,7 +39,7 @@ const FILES: [&str; 9] = [
 ];
 
 // Bytes that are zero separate the files.
-fuzz_target!(|bytes: &[u8]| {
+pub(super) fn read(bytes: &[u8]) {
     let tag: Tag = "v1.5.0".parse().expect("a tag");
     let mut tree = MemoryTree::default();
     tree.insert("site-src/guides/index.md".parse().expect("a path"), GUIDE);
@@ -53,4 +51,4 @@ fuzz_target!(|bytes: &[u8]| {
     let combinations = lint::draw(&release, &layout).expect("the guide can be read");
     assert!(!combinations.is_empty() && combinations.iter().all(|combination| combination.plan.is_ok()));
     lint::examine(&release, &layout, &combinations, &Rendered::new());
-});
+}
