@@ -12,6 +12,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
 use crate::{
     probe::Answer,
     redact::cut,
@@ -120,12 +122,14 @@ pub static WIRE_CHECKS: &[WireCheck] = &[
     stream::DONE,
     stream::CONSTANT,
     stream::ROLE,
+    stream::NEWS,
     stream::FINISH,
     stream::USAGE,
     completion::MODEL,
     completion::CHOICES,
     completion::FINISH_REASON,
     completion::TEXT,
+    completion::STOP,
     completion::USAGE,
     completion::MAX_TOKENS,
     models::LIST,
@@ -199,6 +203,15 @@ const MOST_QUOTED: usize = 80;
 /// Something of an answer, short enough for a sentence.
 fn quoted(value: &(impl ToString + ?Sized)) -> String {
     cut(&value.to_string(), MOST_QUOTED)
+}
+
+/// What a field of an answer is, in words.
+fn told(field: Option<&Value>) -> Cow<'static, str> {
+    match field {
+        None => "missing".into(),
+        Some(Value::String(text)) if text.is_empty() => "an empty text".into(),
+        Some(value) => quoted(value).into(),
+    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ use crate::served::{Asked, Served};
 pub(crate) const MODEL: &str = "m";
 /// What is asked, and what the server says again.
 pub(crate) const PROMPT: &str = "one two three";
+/// Where an answer to it must stop.
+const STOP: &str = " two";
 const CREATED: u64 = 1_750_000_000;
 
 /// What is asked of the server.
@@ -23,6 +25,8 @@ pub(crate) enum Ask {
     Chat,
     CompletionsStream,
     ChatStream,
+    /// A completion that must stop before the second word.
+    Stop,
     Models,
     Embeddings,
     /// Something of a model that is not served: 404.
@@ -33,11 +37,12 @@ pub(crate) enum Ask {
 
 impl Ask {
     /// Everything that may be asked.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Completions,
         Self::Chat,
         Self::CompletionsStream,
         Self::ChatStream,
+        Self::Stop,
         Self::Models,
         Self::Embeddings,
         Self::UnknownModel,
@@ -57,6 +62,7 @@ impl Ask {
             (Some(_), true) if path.ends_with("/chat/completions") => Self::ChatStream,
             (Some(_), false) if path.ends_with("/chat/completions") => Self::Chat,
             (Some(_), true) => Self::CompletionsStream,
+            (Some(_), false) if body["stop"] == STOP => Self::Stop,
             (Some(_), false) => Self::Completions,
         }
     }
@@ -82,6 +88,10 @@ impl Ask {
                 "/v1/chat/completions",
                 json!({"model": MODEL, "messages": messages, "n": 2, "stream": true, "stream_options": counted}),
             ),
+            Self::Stop => (
+                "/v1/completions",
+                json!({"model": MODEL, "prompt": PROMPT, "stop": STOP}),
+            ),
             Self::Models => ("/v1/models", Value::Null),
             Self::Embeddings => (
                 "/v1/embeddings",
@@ -104,7 +114,7 @@ impl Ask {
             Self::Models => expected.model = Some(MODEL.into()),
             Self::UnknownModel => expected.status = StatusWanted::Error(vec![404]),
             Self::BadRequest => expected.status = StatusWanted::Error(vec![400]),
-            Self::Embeddings => {}
+            Self::Stop | Self::Embeddings => {}
             Self::Completions | Self::Chat | Self::CompletionsStream | Self::ChatStream => {
                 expected.echo = Some(PROMPT.into());
             }
@@ -501,8 +511,28 @@ pub(crate) const LIES: &[Lie] = &[
     lie("finish-reason", Ask::Chat, "null", |it| {
         it.json["choices"][0]["finish_reason"] = Value::Null;
     }),
-    lie("finish-reason", Ask::Completions, "empty", |it| {
+    lie("finish-reason", Ask::Completions, "an empty reason", |it| {
         it.json["choices"][1]["finish_reason"] = json!("");
+    }),
+    lie("stream-chunks", Ask::ChatStream, "an empty reason", |it| {
+        it.chunk(2, |chunk| chunk["choices"][0]["finish_reason"] = json!(""));
+    }),
+    lie(
+        "stream-news",
+        Ask::CompletionsStream,
+        "the whole text each time",
+        |it| {
+            let mut said = String::new();
+            for number in 0..3 {
+                it.chunk(number, |chunk| {
+                    said.push_str(chunk["choices"][0]["text"].as_str().unwrap());
+                    chunk["choices"][0]["text"] = json!(said);
+                });
+            }
+        },
+    ),
+    lie("stop-sequences", Ask::Stop, "goes on", |it| {
+        it.json["choices"][0]["text"] = json!(PROMPT);
     }),
     lie("answer-text", Ask::Chat, "other words", |it| {
         it.json["choices"][0]["message"]["content"] = json!("four");
@@ -611,7 +641,7 @@ pub(crate) fn right(asked: &Asked) -> Draft {
             draft = Draft::new(400, "text/plain");
             draft.bytes = Some(b"inference error: BadRequest - no model in the request".to_vec());
         }
-        Ask::Completions | Ask::Chat => draft.json = at_once(ask, &body),
+        Ask::Completions | Ask::Chat | Ask::Stop => draft.json = at_once(ask, &body),
         Ask::CompletionsStream | Ask::ChatStream => {
             draft.set("content-type", "text/event-stream");
             draft.framed = Framed::Chunked;
@@ -623,18 +653,27 @@ pub(crate) fn right(asked: &Asked) -> Draft {
 
 /// The words to answer with, how many choices, and why they end.
 fn words(body: &Value) -> (Vec<String>, u64, &'static str) {
-    let prompt = body["prompt"]
+    let prompt = body["prompt"][0]
         .as_str()
+        .or_else(|| body["prompt"].as_str())
         .or_else(|| body["messages"][0]["content"].as_str())
         .unwrap_or("hello");
+    let stops: Vec<&str> = match &body["stop"] {
+        Value::Array(stops) => stops.iter().filter_map(Value::as_str).collect(),
+        stop => stop.as_str().into_iter().collect(),
+    };
+    let end = stops.iter().filter_map(|stop| prompt.find(stop)).min();
+    let prompt = &prompt[..end.unwrap_or(prompt.len())];
     let mut words: Vec<String> = prompt.split_inclusive(' ').map(str::to_owned).collect();
-    let most = body["max_tokens"]
+    let most = body["max_completion_tokens"]
         .as_u64()
+        .or_else(|| body["max_tokens"].as_u64())
         .and_then(|most| usize::try_from(most).ok())
         .unwrap_or(usize::MAX);
     let reason = if words.len() > most { "length" } else { "stop" };
     words.truncate(most);
-    (words, body["n"].as_u64().unwrap_or(1), reason)
+    let prompts = body["prompt"].as_array().map_or(1, |prompts| prompts.len() as u64);
+    (words, prompts * body["n"].as_u64().unwrap_or(1), reason)
 }
 
 fn at_once(ask: Ask, body: &Value) -> Value {

@@ -26,7 +26,7 @@ async fn loaded(ask: Ask, server: &Served, bound: Duration) -> RunRecord {
     let expect = match ask {
         Ask::UnknownModel => json!({"answer": "error", "status": [404], "answered-by": ["model-server"]}),
         Ask::BadRequest => json!({"answer": "error", "status": [400], "answered-by": ["endpoint-picker"]}),
-        Ask::Models | Ask::Embeddings => json!({"answer": "success", "answered-by": ["model-server"]}),
+        Ask::Models | Ask::Embeddings | Ask::Stop => json!({"answer": "success", "answered-by": ["model-server"]}),
         _ => json!({"answer": "success", "says": PROMPT, "answered-by": ["model-server"]}),
     };
     let mut step = json!({

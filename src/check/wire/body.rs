@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{AnswerKind, ErrorForm, WireCheck, form::Form, quoted};
+use super::{AnswerKind, ErrorForm, WireCheck, form::Form, quoted, told};
 use crate::{check::diagnosis::words_of_picker, verdict::CauseCode};
 
 /// One JSON object, in UTF-8, every key once, nothing before or after it.
@@ -82,7 +82,7 @@ fn faults(body: &Value, status: u16) -> Vec<String> {
         .as_str()
         .is_none_or(|message| message.trim().is_empty())
     {
-        faults.push(format!("the error's `message` is {}", quoted(&error["message"])));
+        faults.push(format!("the error's `message` is {}", told(error.get("message"))));
     }
     if !error["type"].is_string() && !error["type"].is_null() {
         faults.push(format!("the error's `type` is {}", quoted(&error["type"])));

@@ -9,6 +9,8 @@ use super::{
     choices::{self, Choice},
     counts::Counts,
     envelope, quoted,
+    stream::is_news,
+    told,
 };
 use crate::verdict::CauseCode;
 
@@ -25,7 +27,7 @@ pub(super) const ENVELOPE: WireCheck = WireCheck {
         };
         let body = seen.completion()?;
         let mut faults = envelope::faults(body, object);
-        faults.extend(envelope::created_fault(&body["created"]));
+        faults.extend(envelope::created_fault(body));
         Ok(faults)
     },
 };
@@ -103,13 +105,14 @@ pub(super) const FINISH_REASON: WireCheck = WireCheck {
         if seen.is_stream() {
             return Err(Unjudged::because("the answer is a stream"));
         }
-        let choices = seen.choices()?;
-        let silent = choices
-            .iter()
-            .filter(|choice| choice.finished.iter().all(String::is_empty));
-        Ok(silent
-            .map(|choice| format!("choice {} has no finish_reason", choice.index))
-            .collect())
+        seen.choices()?;
+        let choices = seen.completion()?["choices"].as_array().into_iter().flatten();
+        let reasonless = choices.filter(|choice| choice["finish_reason"].as_str().is_none_or(str::is_empty));
+        let fault = |choice: &Value| {
+            let (index, reason) = (&choice["index"], told(choice.get("finish_reason")));
+            format!("the finish_reason of choice {index} is {reason}")
+        };
+        Ok(reasonless.map(fault).collect())
     },
 };
 
@@ -123,6 +126,9 @@ pub(super) const TEXT: WireCheck = WireCheck {
         let choices = seen.choices()?;
         if choices.is_empty() {
             return Err(Unjudged::because("there is no choice"));
+        }
+        if !choices.iter().all(is_news) {
+            return Err(Unjudged::because("the stream says again what it has said"));
         }
         if let Some(echo) = &seen.expected.echo {
             let other = choices.iter().filter(|choice| choice.text != *echo);
@@ -141,11 +147,34 @@ pub(super) const TEXT: WireCheck = WireCheck {
         let generated = choices.iter().flat_map(|choice| &choice.finished).any(ended);
         let tokens = seen.counts().map(|counts| counts.completion).ok();
         let several = tokens.is_none_or(|tokens| tokens > seen.expected.choices);
-        if silent && generated && several {
+        let may_stop = !seen.expected.stop.is_empty();
+        if silent && generated && several && !may_stop {
             let tokens = tokens.map_or_else(|| "tokens".to_owned(), |tokens| format!("{tokens} tokens"));
             return Ok(vec![format!("{tokens} were generated, and no choice says anything")]);
         }
         Ok(Vec::new())
+    },
+};
+
+/// `stop`. Source: OpenAI API reference: "The returned text will not contain the stop sequence."
+pub(super) const STOP: WireCheck = WireCheck {
+    name: "stop-sequences",
+    sentence: "the text ends before the sequences at which it must stop",
+    cause: |_| CauseCode::AnswerTextWrong,
+    decides: &[],
+    judge: |seen| {
+        let stop = &seen.expected.stop;
+        if stop.is_empty() {
+            return Err(Unjudged::because("the request names no stop sequence"));
+        }
+        let found = |choice: &Choice| {
+            let sequence = stop.iter().find(|sequence| choice.text.contains(sequence.as_str()))?;
+            let (index, sequence, text) = (choice.index, quoted(sequence), quoted(&choice.text));
+            Some(format!(
+                "choice {index} goes past the stop sequence `{sequence}`: `{text}`"
+            ))
+        };
+        Ok(seen.choices()?.iter().filter_map(found).collect())
     },
 };
 

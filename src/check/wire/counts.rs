@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Endpoint, quoted};
+use super::{Endpoint, told};
 
 /// Token counts, each as the answer has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +21,7 @@ impl Counts {
         let mut faults = Vec::new();
         let mut count = |field: &str| {
             usage[field].as_u64().unwrap_or_else(|| {
-                faults.push(format!("`usage.{field}` is {}", quoted(&usage[field])));
+                faults.push(format!("`usage.{field}` is {}", told(usage.get(field))));
                 0
             })
         };

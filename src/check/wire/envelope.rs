@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::quoted;
+use super::told;
 
 /// A time in seconds that lies beyond this one (the year 5138) was meant in milliseconds.
 const LATEST: u64 = 100_000_000_000;
@@ -11,21 +11,19 @@ const LATEST: u64 = 100_000_000_000;
 pub(super) fn faults(body: &Value, object: &str) -> Vec<String> {
     let mut faults = Vec::new();
     if body["object"] != object {
-        faults.push(format!("`object` is {}, not \"{object}\"", quoted(&body["object"])));
+        faults.push(format!("`object` is {}, not \"{object}\"", told(body.get("object"))));
     }
     if body["id"].as_str().is_none_or(str::is_empty) {
-        faults.push(format!("`id` is {}", quoted(&body["id"])));
+        faults.push(format!("`id` is {}", told(body.get("id"))));
     }
     faults
 }
 
 /// What is wrong with a time; `None` where it is one, in seconds since 1970.
-pub(super) fn created_fault(created: &Value) -> Option<String> {
-    match created.as_u64() {
+pub(super) fn created_fault(body: &Value) -> Option<String> {
+    let created = body.get("created");
+    match created.and_then(Value::as_u64) {
         Some(1..LATEST) => None,
-        _ => Some(format!(
-            "`created` is {}, no time in seconds since 1970",
-            quoted(created)
-        )),
+        _ => Some(format!("`created` is {}, no time in seconds since 1970", told(created))),
     }
 }

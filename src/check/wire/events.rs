@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Endpoint, Unjudged, choices::piece_fault, envelope, quoted, strict};
+use super::{Endpoint, Unjudged, choices::piece_fault, envelope, strict, told};
 use crate::probe::{
     Received,
     latency::Latencies,
@@ -138,9 +138,9 @@ fn framing_faults(stream: &Stream, body: &[u8]) -> Vec<String> {
     faults
 }
 
-/// What is wrong with the chunks; each fault names its event, counted from 1.
+/// What is wrong with the chunks; each fault names its first event, counted from 1.
 fn chunk_faults(items: &[Item], endpoint: Endpoint) -> Vec<String> {
-    let mut faults = Vec::new();
+    let mut faults: Vec<(String, usize, usize)> = Vec::new();
     let chunks = items.iter().zip(1_usize..).filter_map(|(item, number)| match item {
         Item::Chunk(chunk) => Some((chunk, number)),
         Item::Error(_) | Item::Done => None,
@@ -154,19 +154,28 @@ fn chunk_faults(items: &[Item], endpoint: Endpoint) -> Vec<String> {
                 };
                 let mut found = envelope::faults(chunk, object);
                 if !is_timeless(chunk) {
-                    found.extend(envelope::created_fault(&chunk["created"]));
+                    found.extend(envelope::created_fault(chunk));
                 }
                 match chunk["choices"].as_array() {
                     Some(choices) => found.extend(choices.iter().filter_map(|piece| piece_fault(piece, endpoint))),
-                    None => found.push(format!("`choices` is {}", quoted(&chunk["choices"]))),
+                    None => found.push(format!("`choices` is {}", told(chunk.get("choices")))),
                 }
                 found
             }
             Err(found) => found.clone(),
         };
-        faults.extend(found.into_iter().map(|fault| format!("event {number}: {fault}")));
+        for fault in found {
+            match faults.iter_mut().find(|(known, _, _)| *known == fault) {
+                Some((_, _, others)) => *others += 1,
+                None => faults.push((fault, number, 0_usize)),
+            }
+        }
     }
-    faults
+    let told = |(fault, number, others)| match others {
+        0 => format!("event {number}: {fault}"),
+        others => format!("event {number} and {others} more: {fault}"),
+    };
+    faults.into_iter().map(told).collect()
 }
 
 /// What is wrong with the end of a stream.

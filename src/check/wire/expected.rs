@@ -145,6 +145,8 @@ pub struct Expected {
     pub(crate) choices: u64,
     /// The most tokens of each choice; `None` where the request sets no bound.
     pub(crate) max_tokens: Option<u64>,
+    /// Sequences before which the text ends; empty where the request names none, or asks for them to be shown.
+    pub(crate) stop: Vec<String>,
     /// Whether ids may differ from choice to choice: a request with several prompts is several requests to some servers.
     pub(crate) several_prompts: bool,
     /// Whether a stream was asked to end with its token counts.
@@ -185,6 +187,9 @@ impl Expected {
             max_tokens: max_tokens
                 .or_else(|| body["max_tokens"].as_u64())
                 .filter(|_| endpoint.generates()),
+            stop: stop_sequences(&body)
+                .filter(|_| endpoint.generates())
+                .unwrap_or_default(),
             several_prompts: prompts > 1,
             usage_asked: stream && body["stream_options"]["include_usage"] == true,
             embedding: EmbeddingAsked {
@@ -232,6 +237,18 @@ fn asked_items(asked: &Value) -> u64 {
         }
         _ => 1,
     }
+}
+
+/// The sequences of `stop`, a text or a list of them; `None` where an answer may show them: those that `echo` its prompt, and
+/// where vLLM is asked with `include_stop_str_in_output`. Source: OpenAI API reference; vLLM, extra parameters.
+fn stop_sequences(body: &Value) -> Option<Vec<String>> {
+    if body["echo"] == true || body["include_stop_str_in_output"] == true {
+        return None;
+    }
+    let one = body["stop"].as_str().into_iter();
+    let several = body["stop"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let sequences = one.chain(several).filter(|sequence| !sequence.is_empty());
+    Some(sequences.map(str::to_owned).collect())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{AnswerKind, Endpoint, ParsedAnswer, Unjudged, WireCheck, envelope::created_fault, quoted};
+use super::{AnswerKind, Endpoint, ParsedAnswer, Unjudged, WireCheck, envelope::created_fault, quoted, told};
 use crate::verdict::CauseCode;
 
 /// The list is one.
@@ -116,11 +116,11 @@ fn list<'a>(seen: &'a ParsedAnswer<'_>) -> Result<&'a Value, Unjudged> {
 
 fn faults(body: &Value) -> Vec<String> {
     let Some(models) = body["data"].as_array() else {
-        return vec![format!("`data` is {} and not a list", quoted(&body["data"]))];
+        return vec![format!("`data` is {} and not a list", told(body.get("data")))];
     };
     let mut faults = Vec::new();
     if body["object"] != "list" {
-        faults.push(format!("`object` is {}, not \"list\"", quoted(&body["object"])));
+        faults.push(format!("`object` is {}, not \"list\"", told(body.get("object"))));
     }
     if models.is_empty() {
         faults.push("there is no model".into());
@@ -128,25 +128,25 @@ fn faults(body: &Value) -> Vec<String> {
     let mut ids = BTreeSet::new();
     for (place, model) in models.iter().enumerate() {
         match model["id"].as_str() {
-            None | Some("") => faults.push(format!("model {place} has the id {}", quoted(&model["id"]))),
+            None | Some("") => faults.push(format!("model {place} has the id {}", told(model.get("id")))),
             Some(id) if !ids.insert(id) => faults.push(format!("the model `{}` stands twice", quoted(id))),
             Some(_) => {}
         }
         if model["object"] != "model" {
             faults.push(format!(
                 "`object` of model {place} is {}, not \"model\"",
-                quoted(&model["object"])
+                told(model.get("object"))
             ));
         }
         // Some model servers do not know when a model was made, and say 0.
-        let timed = Some(&model["created"]).filter(|created| **created != 0);
-        faults.extend(
-            timed
-                .and_then(created_fault)
-                .map(|fault| format!("of model {place} {fault}")),
-        );
+        let timed = Some(model).filter(|model| model["created"] != 0);
+        let fault = timed.and_then(created_fault);
+        faults.extend(fault.map(|fault| format!("of model {place} {fault}")));
         if !model["owned_by"].is_string() {
-            faults.push(format!("`owned_by` of model {place} is {}", quoted(&model["owned_by"])));
+            faults.push(format!(
+                "`owned_by` of model {place} is {}",
+                told(model.get("owned_by"))
+            ));
         }
     }
     faults

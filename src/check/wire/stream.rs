@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{
     AnswerKind, Endpoint, Unjudged, WireCheck,
+    choices::Choice,
     events::{Events, Item, is_timeless},
     quoted,
 };
@@ -136,6 +137,36 @@ pub(super) const ROLE: WireCheck = WireCheck {
     },
 };
 
+/// The fewest pieces of a choice that must say again what was said before it is no accident.
+const AGAIN: usize = 2;
+
+/// Each piece says what is new. Seen in public: servers whose pieces hold all of the text so far, so that a client that puts
+/// them together shows it again and again.
+pub(super) const NEWS: WireCheck = WireCheck {
+    name: "stream-news",
+    sentence: "each chunk has what is new, and not what was said before it",
+    cause: |_| CauseCode::StreamMalformed,
+    decides: &[],
+    judge: |seen| {
+        if !seen.is_stream() {
+            return Err(Unjudged::because("the answer is not a stream"));
+        }
+        let repeated = seen.choices()?.iter().filter(|choice| !is_news(choice));
+        let fault = |choice: &Choice| {
+            let (index, again, text) = (choice.index, choice.again, quoted(&choice.text));
+            format!(
+                "in {again} chunks choice {index} says all of its text again, and more: put together it says `{text}`"
+            )
+        };
+        Ok(repeated.map(fault).collect())
+    },
+};
+
+/// Whether a choice's text is what the model said, and not some of it several times.
+pub(super) fn is_news(choice: &Choice) -> bool {
+    choice.again < AGAIN
+}
+
 /// `finish_reason` once for each choice.
 pub(super) const FINISH: WireCheck = WireCheck {
     name: "stream-finish",
@@ -151,9 +182,6 @@ pub(super) const FINISH: WireCheck = WireCheck {
             let index = choice.index;
             match choice.finished.len() {
                 0 => faults.push(format!("choice {index} has no finish_reason")),
-                1 if choice.finished.iter().all(String::is_empty) => {
-                    faults.push(format!("the finish_reason of choice {index} is empty"));
-                }
                 1 => {}
                 times => faults.push(format!("choice {index} has {times} finish_reasons")),
             }

@@ -227,11 +227,39 @@ proptest! {
 
 #[test]
 fn many_faults_are_counted_and_few_told() {
-    let chunks = "data: {}\n\n".repeat(1000);
+    let chunk = |number| format!("data: {{\"id\": {number}}}\n\n");
+    let chunks: String = (0..1000).map(chunk).collect();
     let answer = streamed(format!("{chunks}data: [DONE]\n\n").as_bytes());
     let faults = faults(&Expected::of(&answer.request), &answer);
     assert_eq!(faults.len(), MOST_TOLD + 1);
-    assert_eq!(faults[MOST_TOLD].what, "and 3995 more");
+    // Each has an id of its own that is none; that there is no object, no time and no choice is three more.
+    assert_eq!(faults[MOST_TOLD].what, "and 998 more");
+}
+
+#[test]
+fn one_fault_of_many_events_is_told_once() {
+    let chunks = "data: {}\n\n".repeat(1000);
+    let answer = streamed(format!("{chunks}data: [DONE]\n\n").as_bytes());
+    let faults = faults(&Expected::of(&answer.request), &answer);
+    assert_eq!(faults.len(), 4);
+    assert_eq!(faults[1].what, "event 1 and 999 more: `id` is missing");
+}
+
+#[test]
+fn a_finish_reason_that_is_an_empty_text_is_told_as_that() {
+    let stream = String::from_utf8(events("\n"))
+        .unwrap()
+        .replace("\"finish_reason\":null", "\"finish_reason\":\"\"");
+    for (answer, check) in [
+        (streamed(stream.as_bytes()), "stream-chunks"),
+        (chat(GOOD.replace("\"stop\"", "\"\"").as_bytes()), "finish-reason"),
+    ] {
+        let faults = faults(&Expected::of(&answer.request), &answer);
+        assert!(
+            matches!(&faults[..], [one] if one.check == check && one.what.contains("finish_reason") && one.what.contains(" is an empty text")),
+            "{faults:?}"
+        );
+    }
 }
 
 #[test]
