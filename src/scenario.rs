@@ -237,6 +237,8 @@ pub(crate) struct Expect {
 pub(crate) enum Wanted {
     /// What was asked for.
     Success,
+    /// That, or a refusal of a request that this server cannot answer, with a body that says why.
+    SuccessOrRefusal,
     /// A refusal with a body that says why.
     Error,
 }

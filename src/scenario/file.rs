@@ -180,7 +180,8 @@ pub(super) struct LoadFile {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct ExpectFile {
     /// Whether it is a success (200) or an error (one of `status`), read to its last byte: every check of the wire that
-    /// applies. A list of models must name the model.
+    /// applies. A list of models must name the model. With `success-or-refusal` a 400, 422 or 501 that says why will do too, and
+    /// is noted.
     #[serde(default)]
     pub(super) answer: Option<Wanted>,
     /// One of these status codes.

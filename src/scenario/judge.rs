@@ -24,7 +24,7 @@ use checks::{ANSWERED_BY, CAPTURED, PASSED_ENDPOINT_PICKER, STATUS, WITHIN};
 pub(super) use checks::{checks, is_ours};
 use expectations::{
     answered_by, around_endpoint_picker, given_up, holds, not_admitted, scope, seen, short, status,
-    through_endpoint_picker, who,
+    through_endpoint_picker, who, with_values,
 };
 use step_check::StepCheck;
 
@@ -143,7 +143,7 @@ impl<'a> StepJudge<'a> {
             .as_ref()
             .and_then(|says| says.fill(&self.step.variables(variables, number)).ok());
         let of_the_wire = self.judging.judge(expect, self.target, says, answer);
-        let latencies = of_the_wire.latencies;
+        let (is_refused, latencies) = (of_the_wire.is_refused, of_the_wire.latencies);
         let room = MOST_ODDITIES.saturating_sub(self.odd.len());
         self.odd.extend(of_the_wire.odd.into_iter().take(room));
         for (check, finding) in of_the_wire.findings {
@@ -194,17 +194,23 @@ impl<'a> StepJudge<'a> {
         }
         let seen = seen(answer, number);
         for expectation in expect.cel.iter().filter(|one| one.holds.uses("answer")) {
-            let finding = if sound {
+            let finding = if is_refused {
+                Finding::Skipped {
+                    why: format!("it is refused: {}", answer.brief()),
+                }
+            } else if sound {
                 self.holds(expectation, || scope(variables, Some(&seen), &[]))
             } else {
                 no_ground()
             };
             self.say(&expectation.name, finding, Some(answer));
         }
-        if expect.cel.iter().any(|one| one.holds.uses("answers")) {
+        let cel = expect.cel.iter().map(|one| &one.holds);
+        let captured = self.step.capture.iter().map(|(_, expression)| expression);
+        if cel.chain(captured).any(|expression| expression.uses("answers")) {
             self.keep(&seen, answer);
         }
-        if sound {
+        if sound && !is_refused {
             self.last = Some(seen);
         }
         self.judged(latencies)
@@ -276,9 +282,13 @@ impl<'a> StepJudge<'a> {
                     why: format!("the answers are longer than {MOST_KEPT} bytes in all"),
                 }
             } else {
-                holds(&expectation.holds, &scope(variables, None, &self.kept))
+                let finding = holds(&expectation.holds, &scope(variables, None, &self.kept));
+                with_values(finding, &expectation.holds, variables)
             };
             self.say(&expectation.name, finding, None);
+            if let Some(check) = self.checks.iter_mut().find(|check| check.name == expectation.name) {
+                check.exchange = self.first.clone().filter(|_| check.is_broken());
+            }
         }
         if step.within.is_some() {
             let finding = if missing == 0 {
@@ -333,6 +343,11 @@ impl<'a> StepJudge<'a> {
                 why: "no answer came that anything could be read from".to_owned(),
             };
         };
+        if self.kept_bytes > MOST_KEPT {
+            return Finding::Undecided {
+                why: format!("the answers are longer than {MOST_KEPT} bytes in all"),
+            };
+        }
         let scope = scope(variables, Some(last), &self.kept);
         for (name, expression) in &self.step.capture {
             match expression.value(&scope) {

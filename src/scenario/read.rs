@@ -300,7 +300,7 @@ impl Reader {
             return Err(mistake(format!("{at}/status/{index}"), "", why));
         }
         match written.answer {
-            Some(Wanted::Success) if !written.status.is_empty() => {
+            Some(Wanted::Success | Wanted::SuccessOrRefusal) if !written.status.is_empty() => {
                 let why = "a success is a 200; leave `status` out, or `answer`";
                 return Err(mistake(format!("{at}/status"), "", why));
             }

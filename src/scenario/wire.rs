@@ -7,13 +7,23 @@ use crate::{
     verdict::Finding,
 };
 
-/// The kind of answer of which checks must decide something, whatever comes. Where a scenario asks for neither a success nor
-/// an error, only that an answer came, and came to its end.
+/// The kind of answer of which checks must decide something, whatever comes. Where a scenario does not ask for the one or the
+/// other of a success and an error, only that an answer came, and came to its end.
 fn kind(expect: &Expect, expected: &Expected) -> AnswerKind {
     match expect.answer {
-        Some(_) => expected.kind(),
-        None => AnswerKind::Any,
+        Some(Wanted::Success | Wanted::Error) => expected.kind(),
+        Some(Wanted::SuccessOrRefusal) | None => AnswerKind::Any,
     }
+}
+
+/// Statuses of a server that cannot do what it is asked: the request is wrong to it, or it has not learnt that. Sources: RFC
+/// 9110, sections 15.5.1, 15.5.21 and 15.6.2; vLLM answers 400.
+const REFUSALS: &[u16] = &[400, 422, 501];
+
+/// Whether an answer is a refusal where one will do.
+fn is_refusal(expect: &Expect, answer: &Answer) -> bool {
+    let refuses = |status| REFUSALS.contains(&status);
+    expect.answer == Some(Wanted::SuccessOrRefusal) && answer.status().is_some_and(refuses)
 }
 
 /// The checks that must decide something about the answers to a request.
@@ -26,6 +36,8 @@ pub(super) fn keys(expect: &Expect, request: &Outgoing) -> impl Iterator<Item = 
 #[derive(Debug)]
 pub(super) struct OfTheWire {
     pub(super) findings: Vec<(&'static WireCheck, Finding)>,
+    /// Whether it is a refusal where one will do.
+    pub(super) is_refused: bool,
     /// What is odd about it, and no fault.
     pub(super) odd: Vec<String>,
     /// When the tokens of a stream came.
@@ -67,15 +79,22 @@ impl Judging {
             (answer.request.clone(), expected)
         });
         expected.echo = says;
+        let is_refused = is_refusal(expect, answer);
+        if expect.answer == Some(Wanted::SuccessOrRefusal) {
+            let refusal = is_refused.then(|| StatusWanted::Error(REFUSALS.to_vec()));
+            expected.status = refusal.unwrap_or(StatusWanted::Success);
+        }
         let seen = ParsedAnswer::of(&expected, answer);
         let mut findings = wire::judge(&seen);
-        if kind(expect, &expected) == AnswerKind::Any {
+        if expect.answer.is_none() {
             findings.retain(|(check, _)| check.must_decide(AnswerKind::Any));
         }
-        let (odd, latencies) = (wire::oddities(&seen), seen.latencies());
+        let (mut odd, latencies) = (wire::oddities(&seen), seen.latencies());
+        odd.extend(is_refused.then(|| format!("it is refused: {}", answer.brief())));
         self.last = Some((request, expected));
         OfTheWire {
             findings,
+            is_refused,
             odd,
             latencies,
         }
@@ -87,7 +106,7 @@ fn expected(expect: &Expect, request: &Outgoing) -> Expected {
     let expected = Expected::of(request);
     match expect.answer {
         Some(Wanted::Error) => expected.answered_with(StatusWanted::Error(expect.status.clone())),
-        Some(Wanted::Success) | None => expected,
+        Some(Wanted::Success | Wanted::SuccessOrRefusal) | None => expected,
     }
 }
 
@@ -103,6 +122,7 @@ mod tests {
     #[case::models(Some(Wanted::Success), "/v1/models", "{}", "models-list")]
     #[case::embeddings(Some(Wanted::Success), "/v1/embeddings", "{}", "embeddings")]
     #[case::error(Some(Wanted::Error), "/v1/completions", "{}", "error-body")]
+    #[case::success_or_not(Some(Wanted::SuccessOrRefusal), "/v1/completions", "{}", "answer-ended")]
     #[case::anything(None, "/v1/completions", "{}", "answer-ended")]
     #[case::elsewhere(Some(Wanted::Success), "/metrics", "{}", "answer-status")]
     fn each_kind_of_answer_has_checks_that_must_decide(

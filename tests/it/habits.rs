@@ -123,3 +123,83 @@ fn a_name_without_a_tag_means_the_latest(#[case] listed: &'static str, #[case] b
     let noted = times_said(&probed, "the model `m` is listed as `m:latest`");
     assert_eq!(noted, usize::from(broken.is_empty()));
 }
+
+/// What a server makes of a request without looking at a parameter of it.
+fn without(asked: &Asked, parameter: &str) -> Draft {
+    let mut body: Value = serde_json::from_slice(&asked.body).unwrap_or_default();
+    if let Some(fields) = body.as_object_mut() {
+        fields.remove(parameter);
+    }
+    right(&Asked {
+        head: asked.head.clone(),
+        body: body.to_string().into_bytes(),
+    })
+}
+
+fn asks_for(asked: &Asked, parameter: &str) -> bool {
+    let body: Value = serde_json::from_slice(&asked.body).unwrap_or_default();
+    body.get(parameter).is_some()
+}
+
+#[rstest]
+#[case("n", "parameters/choices/answer-choices")]
+#[case("max_completion_tokens", "parameters/max-completion-tokens/max-tokens")]
+#[case("prompt", "parameters/prompts/answer-choices")]
+#[case(
+    "stop",
+    "stop-sequences/chat-stream/stop-sequences stop-sequences/completion/stop-sequences"
+)]
+fn a_parameter_that_is_ignored_is_told(#[case] parameter: &'static str, #[case] told: &str) {
+    let server = server(move |asked, draft| {
+        let body: Value = serde_json::from_slice(&asked.body).unwrap_or_default();
+        if !asks_for(asked, parameter) || parameter == "prompt" && !body["prompt"].is_array() {
+            return;
+        }
+        *draft = without(asked, parameter);
+        if parameter == "max_completion_tokens" {
+            draft.json["usage"] = json!({"prompt_tokens": 3, "completion_tokens": 90, "total_tokens": 93});
+        }
+    });
+    let arguments = ["--scenario", "parameters", "--scenario", "stop-sequences"];
+    let probed = probe(&[&[&server.url(""), "--model", MODEL, "-o", "json"], &arguments[..]].concat());
+    assert_eq!(
+        (probed.code, probed.broken().join(" ")),
+        (Some(1), told.to_owned()),
+        "{}",
+        probed.stderr
+    );
+}
+
+/// A 400 that says why is no fault; one that says nothing, or another error, is.
+#[rstest]
+#[case(400, "`n` must be 1", 0)]
+#[case(400, "", 1)]
+#[case(500, "`n` must be 1", 1)]
+fn a_parameter_may_be_refused_with_words(#[case] status: u16, #[case] words: &'static str, #[case] code: i32) {
+    let server = server(move |asked, draft| {
+        if asks_for(asked, "n") {
+            draft.status = status;
+            draft.json = json!({"error": {"message": words, "type": "BadRequestError", "code": status}});
+        }
+    });
+    let probed = probe(&[
+        &server.url(""),
+        "--model",
+        MODEL,
+        "-o",
+        "json",
+        "--scenario",
+        "parameters",
+    ]);
+    assert_eq!(probed.code, Some(code), "{}", probed.stderr);
+    assert!(
+        probed
+            .broken()
+            .iter()
+            .all(|check| check.starts_with("parameters/choices/"))
+    );
+    assert_eq!(
+        times_said(&probed, "scenario parameters, choices: it is refused: status 400"),
+        usize::from(status == 400)
+    );
+}

@@ -229,7 +229,9 @@ mod tests {
     #[case::not_of_letters_that_are_halved(&["ß", "ßß", "ßßa"], 0)]
     fn pieces_that_say_again_what_was_said_are_counted(#[case] pieces: &[&str], #[case] again: usize) {
         let mut choice = Choice::default();
-        pieces.iter().for_each(|piece| choice.say(piece));
+        for piece in pieces {
+            choice.say(piece);
+        }
         assert_eq!(choice.again, again);
         assert_eq!(choice.text, pieces.concat());
     }

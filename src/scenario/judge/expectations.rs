@@ -127,6 +127,17 @@ pub(super) fn holds(expression: &Expression, scope: &Scope) -> Finding {
     }
 }
 
+/// A finding with the values of the captured variables that the expression asks for, where it is broken.
+pub(super) fn with_values(finding: Finding, expression: &Expression, variables: &Variables) -> Finding {
+    let Finding::Broken(mut fault) = finding else {
+        return finding;
+    };
+    for (name, value) in variables.iter().filter(|(name, _)| expression.uses(name)) {
+        fault.actual = format!("{}; `{name}` is {}", fault.actual, short(&value.to_string()));
+    }
+    Finding::Broken(fault)
+}
+
 /// What is said of an expression that takes too long: neither that it holds nor that it does not.
 pub(super) fn given_up(expression: &Expression) -> Finding {
     Finding::Undecided {
@@ -192,7 +203,7 @@ mod tests {
     use super::*;
     use crate::{
         probe::{Chunk, Outgoing, Received, Times},
-        scenario::expression::ANSWER_FIELDS,
+        scenario::{Library, Step, expression::ANSWER_FIELDS},
     };
 
     /// A stream of two tokens, that came 20 and 50 ms after the request.
@@ -252,6 +263,57 @@ mod tests {
         assert_eq!(seen["time_to_first_token_ms"], Value::Null);
         assert_eq!(seen["inter_token_ms"], json!([]));
         assert_eq!(answer.exchange().inter_token_ms, None);
+    }
+
+    /// The first token and the end of two streams, in milliseconds; whole answers took 400 of them, their first token 20.
+    #[rstest]
+    #[case::as_it_is_made([(Some(20), 405), (Some(22), 410)], true)]
+    #[case::all_at_the_end([(Some(398), 400), (Some(401), 401)], false)]
+    #[case::one_of_them([(Some(398), 400), (Some(30), 401)], true)]
+    #[case::out_of_a_cache([(Some(3), 4), (Some(3), 4)], true)]
+    #[case::begun_late_and_told_piece_by_piece([(Some(300), 395), (Some(300), 395)], true)]
+    #[case::without_a_token([(None, 400), (None, 400)], true)]
+    fn a_stream_that_is_kept_back_is_told_by_its_times(
+        #[case] streams: [(Option<u64>, u64); 2],
+        #[case] is_good: bool,
+    ) {
+        let (pace, variables) = pace(&[20, 25], &[400, 420]);
+        let answers = streams.map(|(first, took)| json!({"time_to_first_token_ms": first, "took_ms": took}));
+        let finding = with_values(holds(&pace, &scope(&variables, None, &answers)), &pace, &variables);
+        match finding {
+            Finding::Holds => assert!(is_good),
+            Finding::Broken(fault) => {
+                assert!(
+                    !is_good && fault.actual.contains("`whole_ms` is [400,420]"),
+                    "{fault:?}"
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[rstest]
+    #[case::fast(&[2, 3], &[9, 30])]
+    #[case::first_answers_that_waited(&[20, 380], &[400, 420])]
+    #[case::whole_answers_that_waited(&[20, 25], &[110, 420])]
+    fn what_cannot_be_told_of_a_stream_is_no_fault(#[case] first: &[u64], #[case] whole: &[u64]) {
+        let (pace, variables) = pace(first, whole);
+        let answers = [json!({"time_to_first_token_ms": 400, "took_ms": 400})];
+        assert_eq!(holds(&pace, &scope(&variables, None, &answers)), Finding::Holds);
+    }
+
+    /// What the shipped scenario asks of streams, and the times that it took before, in milliseconds.
+    fn pace(first: &[u64], whole: &[u64]) -> (Expression, Variables) {
+        let shipped = Library::shipped().unwrap().scenarios;
+        let scenario = shipped
+            .into_iter()
+            .find(|scenario| scenario.name == "stream-pace")
+            .unwrap();
+        let Some(Step::Request(step)) = scenario.steps.last() else {
+            panic!("its last step is a request");
+        };
+        let variables = [("first_ms", first), ("whole_ms", whole)].map(|(name, ms)| (name.to_owned(), json!(ms)));
+        (step.expect.cel[0].holds.clone(), variables.into())
     }
 
     #[test]

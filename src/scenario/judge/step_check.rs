@@ -55,6 +55,11 @@ impl StepCheck {
         }
     }
 
+    /// Whether it is broken so far.
+    pub(super) fn is_broken(&self) -> bool {
+        matches!(self.finding, Some(Finding::Broken(_)))
+    }
+
     /// Where it is shown: the checks of the wire first, in their order.
     pub(super) fn place(&self) -> usize {
         let of_the_wire = WIRE_CHECKS.iter().position(|check| check.name == self.name);

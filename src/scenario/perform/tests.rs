@@ -4,7 +4,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use wiremock::{
     Mock, MockServer, Request, ResponseTemplate,
-    matchers::{method, path},
+    matchers::{method, path, path_regex},
 };
 
 use super::*;
@@ -37,7 +37,7 @@ async fn model_server() -> MockServer {
         .mount(&server)
         .await;
     Mock::given(method("POST"))
-        .and(path("/v1/completions"))
+        .and(path_regex("^/v1/(chat/)?completions$"))
         .respond_with(|request: &Request| {
             let error = |status: u16, message: &str| {
                 let error = json!({"error": {"message": message, "type": "Error", "param": null, "code": status}});
@@ -203,11 +203,22 @@ async fn the_first_request_of_each_step_is_shown_where_all_is_well() {
     let checks: Vec<&str> = shown.iter().map(|(check, ..)| *check).collect();
     assert_eq!(
         checks,
-        ["errors/unknown-model/answer-came", "errors/malformed-json/answer-came"]
+        [
+            "errors/unknown-model/answer-came",
+            "errors/unknown-model-chat/answer-came",
+            "errors/unknown-model-stream/answer-came",
+            "errors/malformed-json/answer-came"
+        ]
     );
     for (check, curl, attempt) in shown {
-        let asked = format!("curl -i {}/v1/completions ", server.uri());
-        assert!(curl.starts_with(&asked) && curl.contains(" -d "), "{check}: {curl}");
+        let is_chat = check.contains("-chat/") || check.contains("-stream/");
+        let asked = if is_chat {
+            "/v1/chat/completions "
+        } else {
+            "/v1/completions "
+        };
+        let asked = format!("{}{asked}", server.uri());
+        assert!(curl.contains(&asked) && curl.contains(" -d "), "{check}: {curl}");
         assert_eq!(attempt, 1);
     }
 }

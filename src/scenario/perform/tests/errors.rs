@@ -54,6 +54,8 @@ async fn a_success_where_an_error_is_expected_is_refused() {
         broken,
         [
             "errors/malformed-json/answer-status",
+            "errors/unknown-model-chat/answer-status",
+            "errors/unknown-model-stream/answer-status",
             "errors/unknown-model/answer-status"
         ]
     );
