@@ -31,6 +31,7 @@ mod conditions;
 mod context;
 mod deployment;
 pub mod endpoint;
+mod explaining;
 mod guide;
 mod images;
 mod judging;
@@ -48,6 +49,8 @@ mod teardown;
 mod telling;
 mod workloads;
 
+#[cfg(test)]
+mod doomed;
 #[cfg(test)]
 mod moods;
 

@@ -18,15 +18,15 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// How a run ended.
 #[derive(Debug)]
-struct Ended {
-    code: ExitCode,
+pub(super) struct Ended {
+    pub(super) code: ExitCode,
     /// The causes of what is broken, in order.
-    causes: Vec<CauseCode>,
+    pub(super) causes: Vec<CauseCode>,
     /// In virtual time.
-    took: Duration,
+    pub(super) took: Duration,
     /// What the server has now and the report does not name.
     unsaid: Vec<String>,
-    record: RunRecord,
+    pub(super) record: RunRecord,
 }
 
 struct Silent;
@@ -51,11 +51,16 @@ kubectl get pods
 kubectl delete configmap passing
 ";
 
-/// Carries the release out in the namespace `quickstart` of this server.
+/// Carries a release with all that guides ask for out on this server.
 async fn carried_out(server: ApiServer) -> Ended {
+    carried_out_as(server, COMMANDS, &EVERYTHING).await
+}
+
+/// Carries a release whose guide has these commands, with these files, out in the namespace `quickstart` of this server.
+pub(super) async fn carried_out_as(server: ApiServer, commands: &str, files: &[(&str, &str)]) -> Ended {
     let desk = directory_in_memory();
     let at = |name: &str| desk.path().join(name);
-    write_release(&at("tree"), COMMANDS, &EVERYTHING);
+    write_release(&at("tree"), commands, files);
     fs::write(at("config"), kubeconfig("http://in-memory.test")).unwrap();
     let dialled = {
         let server = server.clone();

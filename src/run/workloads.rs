@@ -1,32 +1,32 @@
 //! Waiting until what was deployed is ready and stays so, or will never be.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use k8s_openapi::api::{
     apps::v1::Deployment,
-    core::v1::{Node, Pod},
+    core::v1::{ContainerStatus, Pod},
 };
-use kube::{
-    Api, Client,
-    api::{ListParams, LogParams},
-};
+use kube::ResourceExt as _;
 use tokio::time::Instant;
 
 pub(super) use crate::cluster::ready::{has_labels, is_ready};
 
-use super::{checks, deployment::Quickstart, stopped::Stopped};
+use super::{
+    checks,
+    deployment::Quickstart,
+    explaining::{explain, explain_delay, explain_refusal, explain_unready},
+    stopped::Stopped,
+};
 use crate::{
     cluster::{
         ready::is_observed,
-        unrecoverable::{PodHistory, Unrecoverable, request_against_nodes},
+        unrecoverable::{PodHistory, Unrecoverable},
         watching::{Progress, WaitError, Watches},
     },
     deploy::Deployer,
-    images::{self, ImageRef},
     manifest::Object,
     record::Stage,
-    redact::cut,
-    verdict::{Cause, CauseCode, Fault, Finding},
+    verdict::{Cause, Fault, Finding},
 };
 
 /// How long pods must have been Ready without a restart: a crash-looping simulator is Ready for a moment, twice.
@@ -36,10 +36,17 @@ const STABLE: Duration = Duration::from_millis(1500);
 /// machine a simulator takes seconds to read its arguments and refuse them.
 const STABLE_UNPROBED: Duration = Duration::from_secs(4);
 
+/// How long it is borne that pods are refused: what they need, such as their account, may be made a moment later.
+const REFUSAL_IS_BORNE: Duration = Duration::from_secs(5);
+
+/// How long a pod that has its node may start none of its containers before it is asked whether what it refers to exists.
+/// Images may take longer, and then nothing comes of it.
+const UNSTARTED_FOR: Duration = Duration::from_secs(10);
+
 /// How often Deployments that were ready and fell back are waited for again.
 const MOST_FALLS: usize = 3;
 
-fn pods_of(watches: &Watches, deployment: &Deployment) -> Vec<std::sync::Arc<Pod>> {
+fn pods_of(watches: &Watches, deployment: &Deployment) -> Vec<Arc<Pod>> {
     let selector = deployment.spec.selector.match_labels.clone().unwrap_or_default();
     watches
         .pods
@@ -49,23 +56,41 @@ fn pods_of(watches: &Watches, deployment: &Deployment) -> Vec<std::sync::Arc<Pod
         .collect()
 }
 
-/// How a wait for a Deployment ended early.
-enum WillNotBeReady {
+/// Why a wait for a Deployment halts.
+enum Halt {
+    /// A pod will never be ready.
     Pod(Unrecoverable),
-    Refused(String),
+    /// Its pods are refused, and the cluster says why.
+    Refused(Arc<Deployment>, String),
+    /// None of the containers of a pod was started for a while; it may be ready all the same.
+    Unstarted(Arc<Pod>),
+}
+
+/// What was seen of a Deployment so far, and since when.
+#[derive(Default)]
+struct Seen {
+    history: PodHistory,
+    ready: Option<Instant>,
+    refused: Option<Instant>,
+    unstarted: Option<Instant>,
+    /// The pods of which it was asked already why they do not start.
+    asked: BTreeSet<String>,
 }
 
 /// How a Deployment stands: how many of how many are ready, once they are stable.
-fn standing(
-    watches: &Watches,
-    deployment: &Deployment,
-    history: &mut PodHistory,
-    since: &mut Option<Instant>,
-) -> Progress<i32, WillNotBeReady> {
+fn standing(watches: &Watches, deployment: &Arc<Deployment>, seen: &mut Seen) -> Progress<i32, Halt> {
     let now = Instant::now();
     let pods = pods_of(watches, deployment);
-    if let Some(pod) = history.first_unrecoverable(pods.iter().map(AsRef::as_ref), now) {
-        return Progress::Never(WillNotBeReady::Pod(pod));
+    if let Some(pod) = seen.history.first_unrecoverable(pods.iter().map(AsRef::as_ref), now) {
+        return Progress::Never(Halt::Pod(pod));
+    }
+    let unstarted = pods.iter().find(|pod| is_unstarted(pod));
+    let unstarted_for = lasts(&mut seen.unstarted, unstarted.is_some(), now);
+    if let Some(pod) = unstarted
+        && unstarted_for >= UNSTARTED_FOR
+        && seen.asked.insert(pod.name_any())
+    {
+        return Progress::Never(Halt::Unstarted(Arc::clone(pod)));
     }
     let status = deployment.status.as_ref();
     let failure = status
@@ -74,20 +99,44 @@ fn standing(
         .find(|condition| {
             condition.type_.as_deref() == Some("ReplicaFailure") && condition.status.as_deref() == Some("True")
         });
-    if let Some(failure) = failure {
-        return Progress::Never(WillNotBeReady::Refused(failure.message.clone().unwrap_or_default()));
+    let lasts_for = lasts(&mut seen.refused, failure.is_some(), now);
+    if let Some(failure) = failure.filter(|_| lasts_for >= REFUSAL_IS_BORNE) {
+        let message = failure.message.clone().unwrap_or_default();
+        return Progress::Never(Halt::Refused(Arc::clone(deployment), message));
     }
     let (ready, wanted) = ready_of(deployment, pods.iter().map(AsRef::as_ref));
     let current = is_observed(deployment, deployment.metadata.generation.unwrap_or_default());
     if !current || ready < wanted {
-        *since = None;
+        seen.ready = None;
         return Progress::NotYet(format!("{ready} of {wanted} pods ready"));
     }
-    let stable_since = *since.get_or_insert(now);
-    if wanted > 0 && now.duration_since(stable_since) < steady_for(deployment) {
+    if wanted > 0 && lasts(&mut seen.ready, true, now) < steady_for(deployment) {
         return Progress::NotYet(format!("{ready} of {wanted} pods ready; seeing whether they stay so"));
     }
     Progress::Ready(wanted)
+}
+
+/// For how long something holds, of which `since` remembers since when.
+fn lasts(since: &mut Option<Instant>, holds: bool, now: Instant) -> Duration {
+    if !holds {
+        *since = None;
+        return Duration::ZERO;
+    }
+    now.duration_since(*since.get_or_insert(now))
+}
+
+/// Whether a pod has its node, and none of its containers was started yet.
+fn is_unstarted(pod: &Pod) -> bool {
+    let has_node = pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
+    let statuses = pod.status.iter().flat_map(|status| {
+        let containers = status.container_statuses.iter().flatten();
+        containers.chain(status.init_container_statuses.iter().flatten())
+    });
+    let was_started = |status: &ContainerStatus| {
+        let state = status.state.as_ref();
+        status.restart_count > 0 || state.is_some_and(|state| state.running.is_some() || state.terminated.is_some())
+    };
+    has_node && pod.metadata.deletion_timestamp.is_none() && !statuses.into_iter().any(was_started)
 }
 
 /// How many of a Deployment's pods are ready, and how many it wants.
@@ -174,20 +223,11 @@ fn made(deployer: &Deployer) -> Vec<Object> {
 
 /// Waits until a Deployment is ready and stays so, or never will be; says which.
 async fn await_one(quickstart: &Quickstart<'_>, object: &Object) -> Result<(), NeverReady> {
-    let (context, watches) = (quickstart.context, &quickstart.deployer.site.watches);
+    let events = &quickstart.context.events;
     let began = Instant::now();
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name());
     let title = object.title();
-    let (mut history, mut since) = (PodHistory::default(), None);
-    let question = |watches: &Watches| match watches.deployments.get(namespace, name) {
-        None => Progress::NotYet("not there".into()),
-        Some(deployment) => standing(watches, &deployment, &mut history, &mut since),
-    };
-    let waited = watches
-        .until(context.order.limit, question, |seen| {
-            context.events.waiting(Stage::Deployment, title.clone(), seen);
-        })
-        .await;
+    let waited = ready_or_why(quickstart, object, began).await;
     let decision = |sentence, finding| {
         checks::workload(namespace, name)
             .decision(sentence, finding)
@@ -196,105 +236,56 @@ async fn await_one(quickstart: &Quickstart<'_>, object: &Object) -> Result<(), N
     let cause = match waited {
         Ok(ready) => {
             let sentence = format!("{title} has {ready} of {ready} pods ready");
-            context.events.decide(decision(sentence, Finding::Holds));
+            events.decide(decision(sentence, Finding::Holds));
             return Ok(());
         }
-        Err(WaitError::Never(WillNotBeReady::Pod(failed))) => explain(quickstart, failed).await,
-        Err(WaitError::Never(WillNotBeReady::Refused(message))) => Cause::new(CauseCode::PodRefused).because(message),
-        Err(WaitError::TimedOut { seen, .. }) => Cause::new(CauseCode::PodNotReady).because(seen),
-        Err(WaitError::ApiServerAway { trouble }) => trouble.cause(),
+        Err(cause) => cause.because(format!("asked for at {}:{}", object.file, object.line)),
     };
-    let cause = cause.because(format!("asked for at {}:{}", object.file, object.line));
     let is_infrastructure = !cause.code.blame().is_product();
     let fault = Fault::shown(format!("{title} becomes ready and stays so"), cause);
     Err(NeverReady {
         first: name.to_owned(),
         is_infrastructure,
-        said: Stopped::at(
-            &context.events,
-            decision(format!("{title} will never be ready"), fault.into()),
-        ),
+        said: Stopped::at(events, decision(format!("{title} will never be ready"), fault.into())),
     })
 }
 
-/// Why a pod will never be ready, with what makes it understood: the container's last words, or requests against what nodes have.
-async fn explain(quickstart: &Quickstart<'_>, failed: Unrecoverable) -> Cause {
-    let mut cause = failed.cause;
-    let site = &quickstart.deployer.site;
-    let pod = site.watches.pods.get(&failed.namespace, &failed.pod);
-    if cause.code == CauseCode::PodImageNotFound
-        && let Some(pod) = &pod
-        && let Some(image) = image_of(pod, failed.container.as_deref())
-        && may_be_published(quickstart, &image)
-    {
-        cause.code = CauseCode::ImagesNotReady;
-        cause = cause.because(format!(
-            "no image registry answers here and nothing here makes {image}: it may be published all the same"
-        ));
-    }
-    if cause.code == CauseCode::PodUnschedulable
-        && let Some(pod) = &pod
-        && let Ok(nodes) = Api::<Node>::all(site.client.clone()).list(&ListParams::default()).await
-    {
-        cause.evidence.extend(request_against_nodes(pod, &nodes.items));
-    }
-    let crashed = matches!(cause.code, CauseCode::PodCrash | CauseCode::PodOutOfMemory);
-    if let Some(container) = failed.container.filter(|_| crashed)
-        && let Some(line) = last_line(&site.client, &failed.namespace, &failed.pod, &container).await
-    {
-        // Cobra's and Go's flag package's words; an unknown flag is the manifest's fault, not the image's. A log is text
-        // and nothing else, so it is its text that tells.
-        if line.contains("unknown flag") || line.contains("flag provided but not defined") {
-            cause.code = CauseCode::PodArgumentUnknown;
-        }
-        cause = cause.because(format!("its last words: {line}"));
-    }
-    cause
-}
-
-/// The line that says why a container ended: of its run before this one, or of this one.
-async fn last_line(client: &Client, namespace: &str, pod: &str, container: &str) -> Option<String> {
-    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    for previous in [true, false] {
-        let parameters = LogParams {
-            container: Some(container.to_owned()),
-            previous,
-            tail_lines: Some(200),
-            limit_bytes: Some(256 << 10),
-            ..LogParams::default()
+/// Waits until a Deployment is ready and stays so, and returns how many pods it has; else why it will never be.
+async fn ready_or_why(quickstart: &Quickstart<'_>, object: &Object, began: Instant) -> Result<i32, Cause> {
+    let (context, watches) = (quickstart.context, &quickstart.deployer.site.watches);
+    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name());
+    let title = object.title();
+    let mut so_far = Seen::default();
+    loop {
+        let question = |watches: &Watches| match watches.deployments.get(namespace, name) {
+            None => Progress::NotYet("not there".into()),
+            Some(deployment) => standing(watches, &deployment, &mut so_far),
         };
-        let log = pods.logs(pod, &parameters).await.unwrap_or_default();
-        if let Some(line) = last_words(&log) {
-            return Some(line);
-        }
+        let remaining = context.order.limit.saturating_sub(began.elapsed());
+        let waited = watches
+            .until(remaining, question, |seen| {
+                context.events.waiting(Stage::Deployment, title.clone(), seen);
+            })
+            .await;
+        return Err(match waited {
+            Ok(ready) => return Ok(ready),
+            Err(WaitError::Never(Halt::Pod(failed))) => explain(quickstart, failed).await,
+            Err(WaitError::Never(Halt::Refused(deployment, message))) => {
+                explain_refusal(quickstart, &deployment, message).await
+            }
+            Err(WaitError::Never(Halt::Unstarted(pod))) => match explain_delay(quickstart, &pod).await {
+                Some(cause) => cause,
+                // All is there that it refers to, so it is only slow.
+                None => continue,
+            },
+            Err(WaitError::TimedOut { seen, .. }) => {
+                let deployment = watches.deployments.get(namespace, name);
+                let pods = deployment.map(|deployment| pods_of(watches, &deployment));
+                explain_unready(quickstart, &pods.unwrap_or_default(), seen).await
+            }
+            Err(WaitError::ApiServerAway { trouble }) => trouble.cause(),
+        });
     }
-    None
-}
-
-/// Whether an image that a node did not get may be published all the same: nodes ask our registry alone, and it has
-/// only what can be made here.
-fn may_be_published(quickstart: &Quickstart<'_>, image: &ImageRef) -> bool {
-    let tested = quickstart.plan.subject.tag.as_deref();
-    quickstart.images.are_only_ours() && images::may_be_published(image, tested).unwrap_or(true)
-}
-
-/// The image that a container of a pod runs.
-fn image_of(pod: &Pod, container: Option<&str>) -> Option<ImageRef> {
-    let spec = pod.spec.as_ref()?;
-    let mut containers = spec.containers.iter().chain(spec.init_containers.iter().flatten());
-    let found = containers.find(|one| Some(one.name.as_str()) == container)?;
-    found.image.as_deref()?.parse().ok()
-}
-
-/// The line of a log that says why it ended: the last that speaks of an error, else the last.
-fn last_words(log: &str) -> Option<String> {
-    let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let telling = lines.iter().rev().find(|line| {
-        ["unknown flag", "not defined", "error", "fatal", "panic"]
-            .iter()
-            .any(|word| line.to_lowercase().contains(word))
-    });
-    telling.or(lines.last()).map(|line| cut(line, 400))
 }
 
 #[cfg(test)]
@@ -332,26 +323,5 @@ mod tests {
             pod(json!({"name": "b", "deletionTimestamp": "2026-01-01T00:00:00Z"})),
         ];
         assert_eq!(ready_of(&deployment(2, &json!([{"name": "c"}])), &pods), (1, 2));
-    }
-
-    #[test]
-    fn the_telling_line_of_a_log_is_found_before_usage_text() {
-        let log = "Usage of epp:\n  --v int\nError: unknown flag: --no-such-flag\nsee help\n";
-        assert_eq!(last_words(log).as_deref(), Some("Error: unknown flag: --no-such-flag"));
-        assert_eq!(last_words("a\nb\n").as_deref(), Some("b"));
-        assert_eq!(last_words("\n"), None);
-    }
-
-    #[test]
-    fn the_image_of_a_container_is_found_among_all_of_the_pods() {
-        let pod: Pod = serde_json::from_value(json!({"spec": {
-            "containers": [{"name": "a", "image": "r.example/a:1"}, {"name": "none"}],
-            "initContainers": [{"name": "b", "image": "r.example/b:2"}],
-        }}))
-        .unwrap();
-        let image = |name| image_of(&pod, name).map(|image| image.to_string());
-        assert_eq!(image(Some("a")).as_deref(), Some("r.example/a:1"));
-        assert_eq!(image(Some("b")).as_deref(), Some("r.example/b:2"));
-        assert_eq!([image(Some("none")), image(Some("c")), image(None)], [None, None, None]);
     }
 }

@@ -190,8 +190,14 @@ causes! {
         "A container is killed for using more memory than its limit."
         "Raise the memory limit.";
     PodConfigMissing "pod-config-missing" Manifest
-        "A container asks for a Secret, ConfigMap or key that does not exist."
+        "A pod asks for a Secret, ConfigMap, key, volume claim or account that does not exist."
         "Create it in an earlier step, or correct the name.";
+    PodVolumeUnbound "pod-volume-unbound" Cluster
+        "A pod's volume claim exists, and nothing in the cluster gives it a volume."
+        "Use a cluster with a provisioner for the claim's storage class, or make the volume before.";
+    PodKilledByProbe "pod-killed-by-probe" Manifest
+        "A container runs, and its liveness or startup probe has it killed again and again."
+        "Compare the probe's port, path and times with what the container serves and how long it takes to start; read its log.";
     PodUnschedulable "pod-unschedulable" Cluster
         "No node can take a pod: it asks for more than any node has left."
         "Use a larger cluster, or lower the request with a recorded override (`--set`, `--profile small`).";

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Runs the embedded quickstart with a change to its files.
-fn with(namespace: &str, change: impl FnOnce(&Path)) -> Ran {
+pub(crate) fn with(namespace: &str, change: impl FnOnce(&Path)) -> Ran {
     let tree = copied(&repository().join("manifests/quickstart"));
     change(tree.path());
     cluster().verify(tree.path(), namespace)
@@ -19,7 +19,7 @@ fn with(namespace: &str, change: impl FnOnce(&Path)) -> Ran {
 
 /// The decision that carries the cause.
 #[track_caller]
-fn evidence(ran: &Ran, cause: &str) -> String {
+pub(crate) fn evidence(ran: &Ran, cause: &str) -> String {
     let decisions = ran.decisions().iter();
     let found = decisions
         .map(|decision| &decision["finding"]["cause"])
@@ -29,13 +29,13 @@ fn evidence(ran: &Ran, cause: &str) -> String {
 
 /// Every condition is True all the same: conditions do not show this fault.
 #[track_caller]
-fn conditions_hold(ran: &Ran) {
+pub(crate) fn conditions_hold(ran: &Ran) {
     ran.holds(&["gateway-programmed", "http-route-resolved", "inference-pool-accepted"]);
 }
 
 /// Far below the ten minutes that a wait may take.
 #[track_caller]
-fn was_quick(ran: &Ran) {
+pub(crate) fn was_quick(ran: &Ran) {
     assert!(ran.took < Duration::from_secs(90), "took {:?}", ran.took);
 }
 
@@ -197,85 +197,6 @@ fn a_missing_destination_rule() {
     ran.expect(1, "failed", Some("endpoint-picker-unreachable"));
     conditions_hold(&ran);
     was_quick(&ran);
-}
-
-/// The Gateway listens, and the guide asks elsewhere: it is the guide's fault, or the Gateway's manifest's, and not the
-/// cluster's.
-#[test]
-fn a_request_to_a_port_that_no_listener_has() {
-    let _turn = beside_others();
-    let ran = with("no-port", |tree| {
-        replace(&tree.join("guide.md"), "\nPORT=80\n", "\nPORT=8080\n");
-    });
-    ran.expect(1, "failed", Some("request-port-not-served"));
-    assert!(evidence(&ran, "request-port-not-served").contains("http (HTTP, port 80)"));
-    conditions_hold(&ran);
-    was_quick(&ran);
-}
-
-/// The same from the other side; and at a port where the gateway's own health is told, so that somebody answers.
-#[test]
-fn a_listener_at_another_port_than_the_guide_asks() {
-    let _turn = beside_others();
-    let ran = with("other-port", |tree| {
-        replace(&tree.join("gateway.yaml"), "port: 80\n", "port: 8080\n");
-        replace(&tree.join("guide.md"), "\nPORT=80\n", "\nPORT=15021\n");
-    });
-    ran.expect(1, "failed", Some("request-port-not-served"));
-    assert!(evidence(&ran, "request-port-not-served").contains("http (HTTP, port 8080)"));
-    was_quick(&ran);
-}
-
-/// A Gateway with one listener of this text, and the one cause of all that follows.
-#[track_caller]
-fn is_refused_for_its_listener(namespace: &str, listener: &str, cause: &str, reason: &str) {
-    let ran = with(namespace, |tree| {
-        replace(
-            &tree.join("gateway.yaml"),
-            "      protocol: HTTP\n      port: 80\n",
-            listener,
-        );
-    });
-    ran.expect(1, "failed", Some(cause));
-    assert_eq!(ran.causes()[0], cause, "{:?}", ran.causes());
-    assert!(!ran.causes().contains(&"gateway-class-missing"), "{:?}", ran.causes());
-    assert!(evidence(&ran, cause).contains(reason), "{:?}", evidence(&ran, cause));
-    was_quick(&ran);
-}
-
-#[test]
-fn a_listener_whose_certificate_nobody_makes() {
-    let _turn = beside_others();
-    is_refused_for_its_listener(
-        "no-certificate",
-        "      protocol: HTTPS\n      port: 443\n      tls:\n        certificateRefs:\n          - name: no-such-certificate\n",
-        "gateway-certificate-missing",
-        "InvalidCertificateRef",
-    );
-}
-
-#[test]
-fn a_listener_of_a_protocol_that_the_gateway_does_not_speak() {
-    let _turn = beside_others();
-    is_refused_for_its_listener(
-        "no-protocol",
-        "      protocol: UDP\n      port: 80\n",
-        "gateway-listener-invalid",
-        "UnsupportedProtocol",
-    );
-}
-
-#[test]
-fn a_gateway_of_a_class_that_nobody_serves() {
-    let _turn = beside_others();
-    let ran = with("no-class", |tree| {
-        replace(
-            &tree.join("gateway.yaml"),
-            "gatewayClassName: istio",
-            "gatewayClassName: nobody",
-        );
-    });
-    ran.expect(1, "failed", Some("gateway-class-missing"));
 }
 
 #[test]

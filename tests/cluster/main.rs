@@ -7,6 +7,7 @@
 
 mod answers;
 mod bench;
+mod blames;
 mod changes;
 mod existing;
 mod faults;

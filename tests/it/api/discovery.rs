@@ -22,6 +22,8 @@ const OWN: &[(&str, &str, &str, bool)] = &[
     ("v1", "ConfigMap", "configmaps", true),
     ("v1", "Secret", "secrets", true),
     ("v1", "Event", "events", true),
+    ("v1", "PersistentVolumeClaim", "persistentvolumeclaims", true),
+    ("storage.k8s.io/v1", "StorageClass", "storageclasses", false),
     ("apps/v1", "Deployment", "deployments", true),
     ("batch/v1", "Job", "jobs", true),
     ("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", false),

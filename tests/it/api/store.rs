@@ -117,8 +117,14 @@ impl Store {
         object
     }
 
-    /// A Deployment is ready at once, with all of its pods.
+    /// A Deployment is ready at once, with all of its pods; unless its annotations say what becomes of them: `test/refused`,
+    /// why there are none, or in its template `test/pod-status`, the status of each as JSON.
     fn deploy(&mut self, key: &Key, deployment: &mut Value) {
+        if let Some(why) = deployment["metadata"]["annotations"]["test/refused"].as_str() {
+            deployment["status"] = json!({"observedGeneration": deployment["metadata"]["generation"],
+                "conditions": [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": why}]});
+            return;
+        }
         let replicas = deployment["spec"]["replicas"].as_u64().unwrap_or(1);
         deployment["status"] = json!({
             "observedGeneration": deployment["metadata"]["generation"],
@@ -127,6 +133,9 @@ impl Store {
         });
         let (_, _, namespace, name) = key;
         let template = deployment["spec"]["template"].clone();
+        let ready = json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]});
+        let told = template["metadata"]["annotations"]["test/pod-status"].as_str();
+        let status = told.map_or(ready, |told| serde_json::from_str(told).unwrap());
         for number in 0..replicas {
             let pod = json!({"apiVersion": "v1", "kind": "Pod",
                 "metadata": {"namespace": namespace, "name": format!("{name}-{number}"),
@@ -134,7 +143,7 @@ impl Store {
                     "ownerReferences": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": name,
                         "uid": deployment["metadata"]["uid"]}]},
                 "spec": template["spec"],
-                "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
+                "status": status});
             self.put(pod);
         }
     }

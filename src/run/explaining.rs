@@ -1,0 +1,269 @@
+//! Why a workload will never be ready, asked of the cluster once it is known that it will not: what it refers to and is not
+//! there, which probe killed it, its last words.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Node, PersistentVolumeClaim, Pod},
+    storage::v1::StorageClass,
+};
+use kube::{
+    Api, Client, ResourceExt as _,
+    api::{ListParams, LogParams},
+};
+
+use super::deployment::Quickstart;
+use crate::{
+    cluster::{
+        probes::{events_of, killed, last_warning},
+        ready::is_ready,
+        references::{Reference, Referent, absent, references},
+        unrecoverable::{Unrecoverable, request_against_nodes},
+    },
+    images::{self, ImageRef},
+    redact::cut,
+    verdict::{Cause, CauseCode},
+};
+
+/// Why a pod will never be ready, with what makes it understood: the container's last words, or requests against what nodes have.
+pub(super) async fn explain(quickstart: &Quickstart<'_>, failed: Unrecoverable) -> Cause {
+    let mut cause = failed.cause;
+    let site = &quickstart.deployer.site;
+    let pod = site.watches.pods.get(&failed.namespace, &failed.pod);
+    if cause.code == CauseCode::PodImageNotFound
+        && let Some(pod) = &pod
+        && let Some(image) = image_of(pod, failed.container.as_deref())
+        && may_be_published(quickstart, &image)
+    {
+        cause.code = CauseCode::ImagesNotReady;
+        cause = cause.because(format!(
+            "no image registry answers here and nothing here makes {image}: it may be published all the same"
+        ));
+    }
+    if cause.code == CauseCode::PodUnschedulable
+        && let Some(pod) = &pod
+    {
+        if let Some(volume) = volume_missing(&site.client, pod).await {
+            return and_then(volume, cause);
+        }
+        if let Ok(nodes) = Api::<Node>::all(site.client.clone()).list(&ListParams::default()).await {
+            cause.evidence.extend(request_against_nodes(pod, &nodes.items));
+        }
+    }
+    let crashed = matches!(cause.code, CauseCode::PodCrash | CauseCode::PodOutOfMemory);
+    let Some(container) = failed.container.filter(|_| crashed) else {
+        return cause;
+    };
+    if cause.code == CauseCode::PodCrash
+        && let Some(pod) = &pod
+        && let Some(killed) = killed_by_probe(&site.client, pod, &container).await
+    {
+        cause = and_then(killed, cause);
+    }
+    if let Some(line) = last_line(&site.client, &failed.namespace, &failed.pod, &container).await {
+        // Cobra's and Go's flag package's words; an unknown flag is the manifest's fault, not the image's. A log is text
+        // and nothing else, so it is its text that tells.
+        if line.contains("unknown flag") || line.contains("flag provided but not defined") {
+            cause.code = CauseCode::PodArgumentUnknown;
+        }
+        cause = cause.because(format!("its last words: {line}"));
+    }
+    cause
+}
+
+/// Why pods of a Deployment are refused: the account that they are to run under does not exist, or what the cluster says.
+pub(super) async fn explain_refusal(quickstart: &Quickstart<'_>, deployment: &Deployment, message: String) -> Cause {
+    let refused = Cause::new(CauseCode::PodRefused).because(message);
+    let namespace = deployment.metadata.namespace.as_deref().unwrap_or_default();
+    let spec = deployment.spec.template.spec.iter();
+    let accounts = spec
+        .flat_map(references)
+        .filter(|one| one.referent == Referent::ServiceAccount);
+    match missing(&quickstart.deployer.site.client, namespace, accounts).await {
+        Some(cause) => and_then(cause, refused),
+        None => refused,
+    }
+}
+
+/// What of all that a pod refers to does not exist, where that is why it does not start.
+pub(super) async fn explain_delay(quickstart: &Quickstart<'_>, pod: &Pod) -> Option<Cause> {
+    let client = &quickstart.deployer.site.client;
+    let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+    let cause = missing(client, namespace, pod.spec.iter().flat_map(references)).await?;
+    let warned = last_warning(&events_of(client, pod).await);
+    Some(match warned {
+        Some(warning) => cause.because(cut(&warning, 400)),
+        None => cause,
+    })
+}
+
+/// Why none of its pods was ready in time, with what the cluster last warned of about one that is not.
+pub(super) async fn explain_unready(quickstart: &Quickstart<'_>, pods: &[Arc<Pod>], seen: String) -> Cause {
+    let cause = Cause::new(CauseCode::PodNotReady).because(seen);
+    let Some(pod) = pods.iter().find(|pod| !is_ready(pod)) else {
+        return cause;
+    };
+    let warned = last_warning(&events_of(&quickstart.deployer.site.client, pod).await);
+    match warned {
+        Some(warning) => cause.because(format!("pod {}: {}", pod.name_any(), cut(&warning, 400))),
+        None => cause,
+    }
+}
+
+/// A cause with the evidence of the one that it explains behind its own.
+fn and_then(mut cause: Cause, explained: Cause) -> Cause {
+    cause.evidence.extend(explained.evidence);
+    cause
+}
+
+/// That some of these do not exist; `None` where all do.
+async fn missing(client: &Client, namespace: &str, references: impl IntoIterator<Item = Reference>) -> Option<Cause> {
+    let absent = absent(client, namespace, references).await;
+    (!absent.is_empty()).then(|| {
+        absent
+            .iter()
+            .fold(Cause::new(CauseCode::PodConfigMissing), |cause, one| {
+                cause.because(format!(
+                    "{one} does not exist in namespace {namespace}: no step before this one makes it"
+                ))
+            })
+    })
+}
+
+/// Why a pod gets no volume: a claim of it does not exist, which is its manifest's fault; or nothing in the cluster gives it
+/// one. `None` where its claims are not what is in the way.
+async fn volume_missing(client: &Client, pod: &Pod) -> Option<Cause> {
+    let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+    let claims = pod.spec.iter().flat_map(references);
+    let claims: Vec<Reference> = claims
+        .filter(|one| one.referent == Referent::PersistentVolumeClaim)
+        .collect();
+    if let Some(cause) = missing(client, namespace, claims.iter().cloned()).await {
+        return Some(cause);
+    }
+    let all: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
+    for claim in claims {
+        let Ok(found) = all.get(&claim.name).await else {
+            continue;
+        };
+        let class = found.spec.as_ref().and_then(|spec| spec.storage_class_name.clone());
+        let is_bound = found.spec.as_ref().is_some_and(|spec| spec.volume_name.is_some());
+        if !is_bound && !waits_for_its_pod(client, class.as_deref()).await {
+            let class = class.filter(|name| !name.is_empty());
+            let class = class.map_or("no storage class".to_owned(), |name| format!("storage class {name}"));
+            return Some(Cause::new(CauseCode::PodVolumeUnbound).because(format!(
+                "{claim} of namespace {namespace} ({class}) is not bound to a volume"
+            )));
+        }
+    }
+    None
+}
+
+/// Whether a claim of this class gets its volume only once its pod has a node: then what keeps the pod from having one is
+/// something else. Of a class that may not be looked at it is taken for so.
+async fn waits_for_its_pod(client: &Client, class: Option<&str>) -> bool {
+    let Some(class) = class.filter(|name| !name.is_empty()) else {
+        return false;
+    };
+    let classes: Api<StorageClass> = Api::all(client.clone());
+    match classes.get_opt(class).await {
+        Ok(Some(class)) => class.volume_binding_mode.as_deref() == Some("WaitForFirstConsumer"),
+        Ok(None) => false,
+        Err(_) => true,
+    }
+}
+
+/// The probe that has killed a container again and again.
+async fn killed_by_probe(client: &Client, pod: &Pod, container: &str) -> Option<Cause> {
+    let status = pod.status.as_ref()?;
+    let mut statuses = status
+        .init_container_statuses
+        .iter()
+        .chain(status.container_statuses.iter())
+        .flatten();
+    let restarts = statuses.find(|one| one.name == container)?.restart_count;
+    let killed = killed(&events_of(client, pod).await, container, restarts)?;
+    let said = match killed.said.as_str() {
+        "" => String::new(),
+        said => format!(": {}", cut(said, 400)),
+    };
+    Some(Cause::new(CauseCode::PodKilledByProbe).because(format!(
+        "container {container} was killed {} times by its {}, which last failed{said}",
+        killed.times,
+        killed.by.field()
+    )))
+}
+
+/// The line that says why a container ended: of its run before this one, or of this one.
+async fn last_line(client: &Client, namespace: &str, pod: &str, container: &str) -> Option<String> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    for previous in [true, false] {
+        let parameters = LogParams {
+            container: Some(container.to_owned()),
+            previous,
+            tail_lines: Some(200),
+            limit_bytes: Some(256 << 10),
+            ..LogParams::default()
+        };
+        let log = pods.logs(pod, &parameters).await.unwrap_or_default();
+        if let Some(line) = last_words(&log) {
+            return Some(line);
+        }
+    }
+    None
+}
+
+/// Whether an image that a node did not get may be published all the same: nodes ask our registry alone, and it has
+/// only what can be made here.
+fn may_be_published(quickstart: &Quickstart<'_>, image: &ImageRef) -> bool {
+    let tested = quickstart.plan.subject.tag.as_deref();
+    quickstart.images.are_only_ours() && images::may_be_published(image, tested).unwrap_or(true)
+}
+
+/// The image that a container of a pod runs.
+fn image_of(pod: &Pod, container: Option<&str>) -> Option<ImageRef> {
+    let spec = pod.spec.as_ref()?;
+    let mut containers = spec.containers.iter().chain(spec.init_containers.iter().flatten());
+    let found = containers.find(|one| Some(one.name.as_str()) == container)?;
+    found.image.as_deref()?.parse().ok()
+}
+
+/// The line of a log that says why it ended: the last that speaks of an error, else the last.
+fn last_words(log: &str) -> Option<String> {
+    let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let telling = lines.iter().rev().find(|line| {
+        ["unknown flag", "not defined", "error", "fatal", "panic"]
+            .iter()
+            .any(|word| line.to_lowercase().contains(word))
+    });
+    telling.or(lines.last()).map(|line| cut(line, 400))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_telling_line_of_a_log_is_found_before_usage_text() {
+        let log = "Usage of epp:\n  --v int\nError: unknown flag: --no-such-flag\nsee help\n";
+        assert_eq!(last_words(log).as_deref(), Some("Error: unknown flag: --no-such-flag"));
+        assert_eq!(last_words("a\nb\n").as_deref(), Some("b"));
+        assert_eq!(last_words("\n"), None);
+    }
+
+    #[test]
+    fn the_image_of_a_container_is_found_among_all_of_the_pods() {
+        let pod: Pod = serde_json::from_value(json!({"spec": {
+            "containers": [{"name": "a", "image": "r.example/a:1"}, {"name": "none"}],
+            "initContainers": [{"name": "b", "image": "r.example/b:2"}],
+        }}))
+        .unwrap();
+        let image = |name| image_of(&pod, name).map(|image| image.to_string());
+        assert_eq!(image(Some("a")).as_deref(), Some("r.example/a:1"));
+        assert_eq!(image(Some("b")).as_deref(), Some("r.example/b:2"));
+        assert_eq!([image(Some("none")), image(Some("c")), image(None)], [None, None, None]);
+    }
+}

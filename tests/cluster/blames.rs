@@ -1,0 +1,205 @@
+//! Faults of a release that look like the cluster's, and the other way round: each is blamed on the one that can mend it.
+
+use std::{fs, path::Path};
+
+use crate::{
+    bench::{beside_others, replace},
+    faults::{conditions_hold, evidence, was_quick, with},
+};
+
+/// The Gateway listens, and the guide asks elsewhere: it is the guide's fault, or the Gateway's manifest's, and not the
+/// cluster's.
+#[test]
+fn a_request_to_a_port_that_no_listener_has() {
+    let _turn = beside_others();
+    let ran = with("no-port", |tree| {
+        replace(&tree.join("guide.md"), "\nPORT=80\n", "\nPORT=8080\n");
+    });
+    ran.expect(1, "failed", Some("request-port-not-served"));
+    assert!(evidence(&ran, "request-port-not-served").contains("http (HTTP, port 80)"));
+    conditions_hold(&ran);
+    was_quick(&ran);
+}
+
+/// The same from the other side; and at a port where the gateway's own health is told, so that somebody answers.
+#[test]
+fn a_listener_at_another_port_than_the_guide_asks() {
+    let _turn = beside_others();
+    let ran = with("other-port", |tree| {
+        replace(&tree.join("gateway.yaml"), "port: 80\n", "port: 8080\n");
+        replace(&tree.join("guide.md"), "\nPORT=80\n", "\nPORT=15021\n");
+    });
+    ran.expect(1, "failed", Some("request-port-not-served"));
+    assert!(evidence(&ran, "request-port-not-served").contains("http (HTTP, port 8080)"));
+    was_quick(&ran);
+}
+
+/// A Gateway with one listener of this text, and the one cause of all that follows.
+#[track_caller]
+fn is_refused_for_its_listener(namespace: &str, listener: &str, cause: &str, reason: &str) {
+    let ran = with(namespace, |tree| {
+        replace(
+            &tree.join("gateway.yaml"),
+            "      protocol: HTTP\n      port: 80\n",
+            listener,
+        );
+    });
+    ran.expect(1, "failed", Some(cause));
+    assert_eq!(ran.causes()[0], cause, "{:?}", ran.causes());
+    assert!(!ran.causes().contains(&"gateway-class-missing"), "{:?}", ran.causes());
+    assert!(evidence(&ran, cause).contains(reason), "{:?}", evidence(&ran, cause));
+    was_quick(&ran);
+}
+
+#[test]
+fn a_listener_whose_certificate_nobody_makes() {
+    let _turn = beside_others();
+    is_refused_for_its_listener(
+        "no-certificate",
+        "      protocol: HTTPS\n      port: 443\n      tls:\n        certificateRefs:\n          - name: no-such-certificate\n",
+        "gateway-certificate-missing",
+        "InvalidCertificateRef",
+    );
+}
+
+#[test]
+fn a_listener_of_a_protocol_that_the_gateway_does_not_speak() {
+    let _turn = beside_others();
+    is_refused_for_its_listener(
+        "no-protocol",
+        "      protocol: UDP\n      port: 80\n",
+        "gateway-listener-invalid",
+        "UnsupportedProtocol",
+    );
+}
+
+#[test]
+fn a_gateway_of_a_class_that_nobody_serves() {
+    let _turn = beside_others();
+    let ran = with("no-class", |tree| {
+        replace(
+            &tree.join("gateway.yaml"),
+            "gatewayClassName: istio",
+            "gatewayClassName: nobody",
+        );
+    });
+    ran.expect(1, "failed", Some("gateway-class-missing"));
+}
+
+/// Adds a volume to the model server's pods.
+fn mount(tree: &Path, volume: &str) {
+    let file = tree.join("model-server.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    let mounts = "          volumeMounts:\n            - name: more\n              mountPath: /more\n";
+    fs::write(
+        &file,
+        format!("{text}{mounts}      volumes:\n        - name: more\n{volume}"),
+    )
+    .unwrap();
+}
+
+#[test]
+fn a_volume_claim_that_no_step_makes() {
+    let _turn = beside_others();
+    let ran = with("no-claim", |tree| {
+        mount(
+            tree,
+            "          persistentVolumeClaim:\n            claimName: models\n",
+        );
+    });
+    ran.expect(1, "failed", Some("pod-config-missing"));
+    assert!(evidence(&ran, "pod-config-missing").contains("PersistentVolumeClaim models does not exist"));
+    was_quick(&ran);
+}
+
+#[test]
+fn a_volume_claim_that_the_cluster_gives_no_volume() {
+    let _turn = beside_others();
+    let ran = with("no-volume", |tree| {
+        mount(
+            tree,
+            "          persistentVolumeClaim:\n            claimName: models\n",
+        );
+        let file = tree.join("model-server.yaml");
+        let text = fs::read_to_string(&file).unwrap();
+        let claim = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata:\n  name: models\nspec:\n  \
+                     accessModes: [ReadWriteOnce]\n  storageClassName: nobody-provides-it\n  resources:\n    \
+                     requests:\n      storage: 1Gi\n";
+        fs::write(&file, format!("{claim}---\n{text}")).unwrap();
+    });
+    ran.expect(3, "errored", Some("pod-volume-unbound"));
+    was_quick(&ran);
+}
+
+#[test]
+fn a_config_map_that_is_mounted_and_no_step_makes() {
+    let _turn = beside_others();
+    let ran = with("no-map", |tree| {
+        mount(tree, "          configMap:\n            name: no-such-map\n");
+    });
+    ran.expect(1, "failed", Some("pod-config-missing"));
+    assert!(evidence(&ran, "pod-config-missing").contains("ConfigMap no-such-map does not exist"));
+    was_quick(&ran);
+}
+
+#[test]
+fn a_secret_that_a_variable_is_taken_from_and_no_step_makes() {
+    let _turn = beside_others();
+    let ran = with("no-secret", |tree| {
+        replace(
+            &tree.join("model-server.yaml"),
+            "            - name: NAMESPACE\n",
+            "            - name: HF_TOKEN\n              valueFrom:\n                secretKeyRef:\n                  name: hf-token\n                  key: token\n            - name: NAMESPACE\n",
+        );
+    });
+    ran.expect(1, "failed", Some("pod-config-missing"));
+    assert!(evidence(&ran, "pod-config-missing").contains("hf-token"));
+    was_quick(&ran);
+}
+
+#[test]
+fn an_account_that_no_step_makes() {
+    let _turn = beside_others();
+    let ran = with("no-account", |tree| {
+        replace(
+            &tree.join("endpoint-picker.yaml"),
+            "      serviceAccountName: quickstart-epp\n",
+            "      serviceAccountName: nobody\n",
+        );
+    });
+    ran.expect(1, "failed", Some("pod-config-missing"));
+    assert!(evidence(&ran, "pod-config-missing").contains("ServiceAccount nobody does not exist"));
+    was_quick(&ran);
+}
+
+/// A probe that asks for a path that the model server does not have kills its containers every other second.
+#[track_caller]
+fn is_killed_by(namespace: &str, probe: &str) {
+    let ran = with(namespace, |tree| {
+        replace(
+            &tree.join("model-server.yaml"),
+            "          resources:\n",
+            &format!(
+                "          {probe}:\n            httpGet:\n              path: /no-such-path\n              port: 8000\n            \
+                 periodSeconds: 2\n            failureThreshold: 1\n            \
+                 terminationGracePeriodSeconds: 1\n          resources:\n"
+            ),
+        );
+    });
+    ran.expect(1, "failed", Some("pod-killed-by-probe"));
+    let evidence = evidence(&ran, "pod-killed-by-probe");
+    assert!(evidence.contains(probe) && evidence.contains("404"), "{evidence}");
+    was_quick(&ran);
+}
+
+#[test]
+fn a_liveness_probe_that_kills() {
+    let _turn = beside_others();
+    is_killed_by("liveness", "livenessProbe");
+}
+
+#[test]
+fn a_startup_probe_that_kills() {
+    let _turn = beside_others();
+    is_killed_by("startup", "startupProbe");
+}
