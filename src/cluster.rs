@@ -35,7 +35,6 @@ pub(crate) mod watching;
 
 pub use capacity::{Capacity, capacity};
 pub(crate) use error::ClusterError;
-pub(crate) use existing::OPENING_LIMIT;
 pub use existing::{ExistingCluster, open};
 pub use kind::{Listed, cluster_name, create, delete, list};
 pub use ready::dns_ready;

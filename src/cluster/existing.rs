@@ -7,8 +7,8 @@ use kube::config::Kubeconfig;
 use super::{Cluster, ClusterError, Origin, kubeconfig, resources::persistently};
 use crate::{host::Host, record::Events};
 
-/// How long the API server of a cluster that is named gets to answer for the first time.
-pub(crate) const OPENING_LIMIT: Duration = Duration::from_secs(15);
+/// How long the API server of a cluster that is named gets to answer for the first time, where its caller gives it longer.
+const OPENING_LIMIT: Duration = Duration::from_secs(15);
 
 /// Which existing cluster is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,8 @@ impl From<&str> for ExistingCluster {
     }
 }
 
-/// Opens a cluster that is there already and checks that its API server answers, for `limit` at most.
+/// Opens a cluster that is there already and checks that its API server answers. A program of the kubeconfig that gives
+/// credentials, and the first answer, may each take `limit` at most ([`Duration::MAX`]: what they take by themselves).
 ///
 /// The kubeconfig is `kubeconfig`, else the files of `$KUBECONFIG`, else `~/.kube/config`; a cluster of our own that was
 /// kept is found by its name without any of them.
@@ -52,8 +53,8 @@ pub async fn open(
         _ => kubeconfig::read_all(host, kubeconfig)?,
     };
     let context = choose(&config, which)?;
-    let client = kubeconfig::connect(host, &path, config, &context, events).await?;
-    persistently(limit, || client.apiserver_version())
+    let client = kubeconfig::connect(host, &path, config, &context, limit, events).await?;
+    persistently(limit.min(OPENING_LIMIT), || client.apiserver_version())
         .await
         .map_err(|trouble| ClusterError::trouble(format!("context `{context}`"), &trouble))?;
     let name = match which {

@@ -131,7 +131,15 @@ async fn make(host: &Host, name: &str, call: &Call, events: &Events) -> Result<k
         });
     }
     let path = kubeconfig::path_of(host, name);
-    let client = kubeconfig::connect(host, &path, kubeconfig::read(&path)?, &format!("kind-{name}"), events).await?;
+    let client = kubeconfig::connect(
+        host,
+        &path,
+        kubeconfig::read(&path)?,
+        &format!("kind-{name}"),
+        Duration::MAX,
+        events,
+    )
+    .await?;
     ready::usable(&client, name, &node_container(name), events).await?;
     Ok(client)
 }

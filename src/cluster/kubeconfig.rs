@@ -26,12 +26,13 @@ pub(super) fn path_of(host: &Host, name: &str) -> PathBuf {
         .join(format!("{name}.kubeconfig"))
 }
 
-/// A client for a context. One that reads a response for five minutes without a byte gives up.
+/// A client for a context, for which a program that gives credentials may take `limit`. One that reads a response for five minutes without a byte gives up.
 pub(super) async fn connect(
     host: &Host,
     path: &Path,
     config: Kubeconfig,
     context: &str,
+    limit: Duration,
     events: &Events,
 ) -> Result<Client, ClusterError> {
     for file in files_of(&config, context) {
@@ -45,7 +46,7 @@ pub(super) async fn connect(
     let mut config = Config::from_custom_kubeconfig(config, &options)
         .await
         .map_err(|error| unusable(path, &error))?;
-    let plugin = plugin::resolved(host, &mut config.auth_info).await;
+    let plugin = plugin::resolved(host, &mut config.auth_info, limit).await;
     let plugin = plugin.map_err(|source| ClusterError::Plugin { source })?;
     config.connect_timeout = Some(Duration::from_secs(10));
     // Above the 290 s after which the API server ends an idle watch by itself, so that a quiet watch is no error.

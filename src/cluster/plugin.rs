@@ -21,7 +21,7 @@ use tower::{BoxError, service_fn};
 
 use crate::host::{Call, Host, HostError};
 
-/// How long a program may take to give credentials.
+/// How long a program may take to give credentials, where its caller gives it longer.
 const PLUGIN_LIMIT: Duration = Duration::from_mins(1);
 /// The most that it may print.
 const PLUGIN_BYTES: usize = 1 << 20;
@@ -81,12 +81,12 @@ pub(super) struct Plugin {
     given: Mutex<Given>,
 }
 
-/// Has the program of a kubeconfig's user, where it names one, give credentials, which then stand in its place. Those that
+/// Has the program of a kubeconfig's user, where it names one, give credentials within `limit`, which then stand in its place. Those that
 /// end are given anew by what is returned.
 ///
 /// # Errors
 /// It gives none.
-pub(super) async fn resolved(host: &Host, user: &mut AuthInfo) -> Result<Option<Plugin>, PluginError> {
+pub(super) async fn resolved(host: &Host, user: &mut AuthInfo, limit: Duration) -> Result<Option<Plugin>, PluginError> {
     if user
         .auth_provider
         .as_ref()
@@ -101,7 +101,8 @@ pub(super) async fn resolved(host: &Host, user: &mut AuthInfo) -> Result<Option<
     let Some(exec) = user.exec.take().filter(|_| !has_others) else {
         return Ok(None);
     };
-    let given = ask(host, &exec, PLUGIN_LIMIT).await?;
+    let limit = limit.min(PLUGIN_LIMIT);
+    let given = ask(host, &exec, limit).await?;
     if let (Some(certificate), Some(key)) = (&given.client_certificate_data, &given.client_key_data) {
         user.client_certificate_data = Some(in_base64(certificate));
         user.client_key_data = Some(in_base64(key).into());
@@ -110,7 +111,7 @@ pub(super) async fn resolved(host: &Host, user: &mut AuthInfo) -> Result<Option<
         return Ok(Some(Plugin {
             host: host.clone(),
             exec,
-            limit: PLUGIN_LIMIT,
+            limit,
             given: Mutex::new(given),
         }));
     }
@@ -272,10 +273,20 @@ mod tests {
         );
         fake::script(&program, &text).await;
         let mut user = user(program.to_str().unwrap());
-        let plugin = resolved(&Host::real(), &mut user).await.unwrap().unwrap();
+        let plugin = resolved(&Host::real(), &mut user, LONG).await.unwrap().unwrap();
         assert_eq!(plugin.header().await.unwrap(), "Bearer t2");
         assert_eq!(plugin.header().await.unwrap(), "Bearer t3");
         assert!(user.exec.is_none(), "kube is left nothing to run");
+    }
+
+    #[tokio::test]
+    async fn a_program_has_no_longer_than_its_caller() {
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("login");
+        fake::script(&program, "exec sleep 600").await;
+        let mut user = user(program.to_str().unwrap());
+        let given = resolved(&Host::real(), &mut user, Duration::from_millis(50)).await;
+        assert!(matches!(given, Err(PluginError::Failed { .. })));
     }
 
     #[tokio::test]
@@ -283,7 +294,7 @@ mod tests {
         let mut user: AuthInfo =
             serde_json::from_value(json!({"auth-provider": {"name": "gcp", "config": {"cmd-path": "yes"}}})).unwrap();
         assert!(matches!(
-            resolved(&Host::real(), &mut user).await,
+            resolved(&Host::real(), &mut user, LONG).await,
             Err(PluginError::Impossible { .. })
         ));
     }

@@ -26,8 +26,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    ExistingCluster, address,
-    existing::{self, OPENING_LIMIT},
+    ExistingCluster, address, existing,
     inventory::{HelmRelease, Inventory, Made, MadeObject, ProviderInstallation, Reach, name_of},
     kind, kubeconfig, mark,
     programs::Programs,
@@ -229,7 +228,7 @@ impl<'a> Teardown<'a> {
         }
         let named = ExistingCluster::Named(cluster.context.clone());
         let reached =
-            match existing::open(self.host, &named, Some(&cluster.kubeconfig), OPENING_LIMIT, self.events).await {
+            match existing::open(self.host, &named, Some(&cluster.kubeconfig), Duration::MAX, self.events).await {
                 Ok(opened) => Ok(Connection {
                     resources: Arc::new(Resources::new(opened.client.clone())),
                     client: opened.client,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Context, OrderError, checks, engine_answers, images::Images, stopped::Stopped};
 use crate::{
-    cluster::{self, Cluster, OPENING_LIMIT, Origin},
+    cluster::{self, Cluster, Origin},
     host::Host,
     images,
     record::{Events, Stage},
@@ -35,10 +35,7 @@ pub(super) async fn open_existing(context: &Context) -> Result<Option<Cluster>, 
         return Ok(None);
     };
     context.enter(Stage::Cluster);
-    let (kubeconfig, limit) = (
-        context.order.kubeconfig.as_deref(),
-        context.order.limit.min(OPENING_LIMIT),
-    );
+    let (kubeconfig, limit) = (context.order.kubeconfig.as_deref(), context.order.limit);
     let opened = cluster::open(&context.host, which, kubeconfig, limit, &context.events).await;
     opened.map(Some).map_err(|error| {
         let sentence = "the cluster answers";

@@ -1,9 +1,9 @@
 //! What the API server of a cluster that is there says to the objects of a release.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use crate::{
-    cluster::{self, ExistingCluster, OPENING_LIMIT},
+    cluster::{self, ExistingCluster},
     deploy::rehearse::{Answer, rehearse},
     host::Host,
     lint::{Applied, DryRun},
@@ -25,7 +25,7 @@ pub(super) async fn ask<'a>(
         host,
         &ExistingCluster::from(name),
         kubeconfig,
-        OPENING_LIMIT,
+        Duration::MAX,
         &Events::unheard(),
     )
     .await?;
