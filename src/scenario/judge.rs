@@ -283,11 +283,11 @@ impl<'a> StepJudge<'a> {
                 }
             } else {
                 let finding = holds(&expectation.holds, &scope(variables, None, &self.kept));
-                with_values(finding, &expectation.holds, variables)
+                with_values(finding, &expectation.holds, variables, &self.kept)
             };
             self.say(&expectation.name, finding, None);
             if let Some(check) = self.checks.iter_mut().find(|check| check.name == expectation.name) {
-                check.exchange = self.first.clone().filter(|_| check.is_broken());
+                check.shown = self.first.clone().filter(|_| check.is_broken());
             }
         }
         if step.within.is_some() {

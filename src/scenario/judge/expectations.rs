@@ -127,16 +127,34 @@ pub(super) fn holds(expression: &Expression, scope: &Scope) -> Finding {
     }
 }
 
-/// A finding with the values of the captured variables that the expression asks for, where it is broken.
-pub(super) fn with_values(finding: Finding, expression: &Expression, variables: &Variables) -> Finding {
+/// A finding with what the expression was evaluated over, where it is broken: the captured variables that it asks for, and of
+/// streams when they came.
+pub(super) fn with_values(
+    finding: Finding,
+    expression: &Expression,
+    variables: &Variables,
+    answers: &[Value],
+) -> Finding {
     let Finding::Broken(mut fault) = finding else {
         return finding;
     };
-    for (name, value) in variables.iter().filter(|(name, _)| expression.uses(name)) {
-        fault.actual = format!("{}; `{name}` is {}", fault.actual, short(&value.to_string()));
+    let captured = variables.iter().filter(|(name, _)| expression.uses(name));
+    let values = captured.map(|(name, value)| format!("`{name}` is {}", short(&value.to_string())));
+    let streams = answers
+        .iter()
+        .filter(|answer| answer["time_to_first_token_ms"].is_u64());
+    let times = streams.map(|answer| {
+        let (first, last) = (&answer["time_to_first_token_ms"], &answer["took_ms"]);
+        format!("a stream has its first token after {first} ms and its end after {last} ms")
+    });
+    for value in values.chain(times).take(MOST_VALUES) {
+        fault.actual = format!("{}; {value}", fault.actual);
     }
     Finding::Broken(fault)
 }
+
+/// The most values that are told of an expression that is false.
+const MOST_VALUES: usize = 6;
 
 /// What is said of an expression that takes too long: neither that it holds nor that it does not.
 pub(super) fn given_up(expression: &Expression) -> Finding {
@@ -265,40 +283,40 @@ mod tests {
         assert_eq!(answer.exchange().inter_token_ms, None);
     }
 
-    /// The first token and the end of two streams, in milliseconds; whole answers took 400 of them, their first token 20.
+    /// The first token and the end of two streams, in milliseconds; the whole answer took 800 of them, its first token 20.
     #[rstest]
-    #[case::as_it_is_made([(Some(20), 405), (Some(22), 410)], true)]
-    #[case::all_at_the_end([(Some(398), 400), (Some(401), 401)], false)]
-    #[case::one_of_them([(Some(398), 400), (Some(30), 401)], true)]
+    #[case::as_it_is_made([(Some(20), 805), (Some(22), 810)], true)]
+    #[case::all_at_the_end([(Some(798), 800), (Some(801), 801)], false)]
+    #[case::one_of_them([(Some(798), 800), (Some(30), 801)], true)]
     #[case::out_of_a_cache([(Some(3), 4), (Some(3), 4)], true)]
-    #[case::begun_late_and_told_piece_by_piece([(Some(300), 395), (Some(300), 395)], true)]
-    #[case::without_a_token([(None, 400), (None, 400)], true)]
+    #[case::begun_late_and_told_piece_by_piece([(Some(600), 795), (Some(600), 795)], true)]
+    #[case::without_a_token([(None, 800), (None, 800)], true)]
     fn a_stream_that_is_kept_back_is_told_by_its_times(
         #[case] streams: [(Option<u64>, u64); 2],
         #[case] is_good: bool,
     ) {
-        let (pace, variables) = pace(&[20, 25], &[400, 420]);
+        let (pace, variables) = pace(&[20, 25], &[800]);
         let answers = streams.map(|(first, took)| json!({"time_to_first_token_ms": first, "took_ms": took}));
-        let finding = with_values(holds(&pace, &scope(&variables, None, &answers)), &pace, &variables);
+        let finding = holds(&pace, &scope(&variables, None, &answers));
+        let finding = with_values(finding, &pace, &variables, &answers);
         match finding {
             Finding::Holds => assert!(is_good),
             Finding::Broken(fault) => {
-                assert!(
-                    !is_good && fault.actual.contains("`whole_ms` is [400,420]"),
-                    "{fault:?}"
-                );
+                assert!(!is_good);
+                for told in ["`whole_ms` is [800]", "after 798 ms and its end after 800 ms"] {
+                    assert!(fault.actual.contains(told), "{fault:?}");
+                }
             }
             other => panic!("{other:?}"),
         }
     }
 
     #[rstest]
-    #[case::fast(&[2, 3], &[9, 30])]
-    #[case::first_answers_that_waited(&[20, 380], &[400, 420])]
-    #[case::whole_answers_that_waited(&[20, 25], &[110, 420])]
+    #[case::fast(&[20, 30], &[400])]
+    #[case::a_first_answer_that_waited(&[20, 780], &[800])]
     fn what_cannot_be_told_of_a_stream_is_no_fault(#[case] first: &[u64], #[case] whole: &[u64]) {
         let (pace, variables) = pace(first, whole);
-        let answers = [json!({"time_to_first_token_ms": 400, "took_ms": 400})];
+        let answers = [json!({"time_to_first_token_ms": 800, "took_ms": 800})];
         assert_eq!(holds(&pace, &scope(&variables, None, &answers)), Finding::Holds);
     }
 

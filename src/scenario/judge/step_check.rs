@@ -21,6 +21,8 @@ pub(super) struct StepCheck {
     pub(super) finding: Option<Finding>,
     /// The answer that shows it.
     pub(super) exchange: Option<Exchange>,
+    /// The answer that is shown where it is all of them together that break it.
+    pub(super) shown: Option<Exchange>,
 }
 
 /// How bad a finding is; what does not apply says least.
@@ -42,6 +44,7 @@ impl StepCheck {
             broken: 0,
             finding: None,
             exchange: None,
+            shown: None,
         }
     }
 
@@ -79,7 +82,7 @@ impl StepCheck {
             Some(finding) => finding,
         };
         let mut decision = scenario.decision(step.name.as_deref(), &self.name, &self.sentence, finding);
-        decision.exchange = self.exchange.map(Box::new);
+        decision.exchange = self.exchange.or(self.shown).map(Box::new);
         decision
     }
 }
