@@ -8,7 +8,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
-.PHONY: verify test setup lint test-offline images test-cluster fuzz
+.PHONY: verify test setup lint test-offline test-servers images test-cluster fuzz
 
 # What .ci/setup unpacked, Go where its installer puts it, and root's programs.
 export PATH := $(shell .ci/setup path):$(PATH):/usr/local/go/bin:/usr/sbin:/sbin
@@ -31,14 +31,14 @@ test:
 	.ci/setup
 	trap '.ci/setup engine-down --for make-$$$$' EXIT
 	.ci/setup engine-up --for make-$$$$
-	$(MAKE) --no-print-directory lint test-offline images test-cluster
+	$(MAKE) --no-print-directory lint test-offline test-servers images test-cluster
 
 # Formatting, lints, licences and sources of dependencies.
 lint:
 	@set -x
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
-	cargo clippy --locked --test cluster -- -D warnings    # not among "all targets": it is no default test
+	cargo clippy --locked --test cluster --test servers -- -D warnings    # not among "all targets": they are no default tests
 	.ci/setup cargo-deny
 	cargo deny --all-features --config .deny.toml check --hide-inclusion-graph bans licenses sources
 	{ echo "== lint: $$SECONDS s"; } 2>/dev/null
@@ -49,6 +49,13 @@ test-offline:
 	cargo test --locked --lib --bins --test it
 	cargo test --locked --doc
 	{ echo "== test-offline: $$SECONDS s"; } 2>/dev/null
+
+# Contracts with real model servers, which are installed by hash the first time (60 MB).
+test-servers:
+	@set -x
+	.ci/setup model-servers
+	cargo test --locked --test servers
+	{ echo "== test-servers: $$SECONDS s"; } 2>/dev/null
 
 # What cluster tests run beside the newest release on Istio; made only when it is asked for.
 ASKED_FOR := docker.io/envoyproxy/gateway:v1.8.1 docker.io/envoyproxy/ai-gateway-controller:v1.0.0 \
