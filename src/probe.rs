@@ -18,16 +18,20 @@ mod clock;
 mod connection;
 mod engine;
 mod failure;
+mod head;
 pub mod latency;
 pub(crate) mod load;
 pub(crate) mod metrics;
 pub mod openai;
 mod outgoing;
+mod patience;
 pub mod sse;
 mod trust;
 
 pub use engine::{BYTES_BOUND, Bounds, Probe, Protocol};
+use head::Spoken;
 use latency::Latencies;
+pub(crate) use patience::says_not_now;
 pub use trust::ProbeError;
 
 /// A request, ready to send.
@@ -164,6 +168,10 @@ pub(crate) enum Unanswered {
     NotConnected(String),
     /// No connection, since this machine has no more descriptors, ports or memory for one.
     HostExhausted(String),
+    /// The port speaks another protocol than the address says.
+    OtherProtocol(Spoken, String),
+    /// No connection, since the server's certificate is not trusted.
+    Untrusted(String),
     /// No complete response within the bound of the whole exchange.
     TimedOut(String),
     /// Nothing came for longer than the bound of silence, before the headers or between two pieces.
@@ -188,6 +196,8 @@ impl Unanswered {
             Self::NotSent(_) => "cannot be sent",
             Self::NotConnected(_) => "no connection",
             Self::HostExhausted(_) => "no connection: this machine has none left",
+            Self::OtherProtocol(..) => "another protocol",
+            Self::Untrusted(_) => "certificate not trusted",
             Self::TimedOut(_) => "no answer in time",
             Self::Silent(_) => "fell silent",
             Self::Endless(_) => "does not end",
@@ -203,6 +213,8 @@ impl Unanswered {
             Self::NotSent(why) => format!("the request cannot be sent: {why}"),
             Self::NotConnected(why) => format!("no connection: {why}"),
             Self::HostExhausted(why) => format!("this machine has no connection left: {why}"),
+            Self::OtherProtocol(spoken, why) => format!("{} ({why})", spoken.words()),
+            Self::Untrusted(why) => format!("the server's certificate is not trusted: {why}"),
             Self::TimedOut(why) => format!("no answer in time: {why}"),
             Self::Silent(why) => format!("the answer fell silent: {why}"),
             Self::Endless(why) => format!("the answer does not end: {why}"),

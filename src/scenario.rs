@@ -35,7 +35,7 @@ pub(crate) use load::{LoadStep, ServiceLevel};
 pub use perform::{expected, leave_out, perform, skip};
 pub use read::{ScenarioError, read};
 pub use select::{Pattern, SelectError, Selection, select, unknown};
-pub use target::Target;
+pub use target::{Deployed, Target};
 pub(crate) use template::{JsonTemplate, Template, Variables};
 
 /// A scenario, read and checked.
@@ -339,6 +339,15 @@ impl AnsweredBy {
 }
 
 impl RequestStep {
+    /// Whether this status is one for which no request of it is sent again, whenever it comes.
+    pub(crate) fn wants(&self, status: u16) -> bool {
+        match self.expect.answer {
+            Some(Wanted::Success | Wanted::SuccessOrRefusal) => status == 200,
+            Some(Wanted::Error) => self.expect.status.contains(&status),
+            None => self.expect.status.is_empty() || self.expect.status.contains(&status),
+        }
+    }
+
     /// How many requests are sent.
     pub(crate) fn requests(&self) -> usize {
         usize::try_from(self.repeat)

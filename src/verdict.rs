@@ -17,7 +17,7 @@ pub use cause::{Blame, Cause, CauseCode};
 ///
 /// // A code alone is a cause without evidence.
 /// let fault = Fault::new("status 200", "status 404", CauseCode::ModelNotServed);
-/// assert!(fault.cause.code.blame().is_product());
+/// assert!(fault.cause.blame().is_product());
 ///
 /// // What shows the cause is added to it, line by line.
 /// let cause = Cause::new(CauseCode::PodCrash).because("it exits with code 1");
@@ -232,7 +232,7 @@ pub(crate) fn add_up<'a>(expected: impl IntoIterator<Item = &'a str>, parts: &[P
     let broken = |blames_product: bool| {
         parts.iter().any(|(_, weight, finding)| {
             matches!(finding, Finding::Broken(fault)
-                if *weight == Weight::Gate && fault.cause.code.blame().is_product() == blames_product)
+                if *weight == Weight::Gate && fault.cause.blame().is_product() == blames_product)
         })
     };
     if broken(true) {

@@ -6,8 +6,8 @@
 
 use super::{Observation, listeners};
 use crate::{
-    probe::{Answer, Unanswered},
-    verdict::{Cause, CauseCode},
+    probe::{Answer, Received, Unanswered},
+    verdict::{Blame, Cause, CauseCode},
 };
 
 /// Who answered.
@@ -49,16 +49,61 @@ pub fn answerer(answer: &Answer) -> Answerer {
     }
     // Nothing that is a success is an error in words, and of a load nearly all are.
     if status == 200 {
-        return Answerer::ModelServerAround;
+        return if is_page(answer) {
+            Answerer::Gateway
+        } else {
+            Answerer::ModelServerAround
+        };
     }
     let text = answer.text();
     if words_of_picker(&text).is_some() {
         return Answerer::EndpointPicker;
     }
-    if text.trim_start().starts_with('{') {
+    if text.trim_start().starts_with('{') || is_of_a_model_server(answer) {
         return Answerer::ModelServerAround;
     }
     Answerer::Gateway
+}
+
+/// How the `server` of model servers begins, in small letters. Some of their errors are plain text, as those of gateways are.
+/// Sources: vLLM, `SGLang` and `TGI` are served by uvicorn; llama.cpp's server; hypercorn and granian serve the like.
+const MODEL_SERVERS: &[&str] = &["uvicorn", "hypercorn", "granian", "llama.cpp"];
+
+fn is_of_a_model_server(answer: &Answer) -> bool {
+    let server = answer.header("server").unwrap_or_default().to_lowercase();
+    MODEL_SERVERS.iter().any(|name| server.starts_with(name)) && !is_page(answer)
+}
+
+/// Whether the body is a page of HTML: no model server writes any, proxies and web sites do.
+pub(crate) fn is_page(answer: &Answer) -> bool {
+    let is_html = |value: &str| value.trim_start().to_ascii_lowercase().starts_with("text/html");
+    let begins = |received: &Received| received.body.trim_ascii_start().starts_with(b"<");
+    answer.header("content-type").is_some_and(is_html) && answer.outcome.as_ref().is_ok_and(begins)
+}
+
+/// Who is to blame for what is wrong with an answer, where that is told by who gave it and not by what is wrong: what a
+/// gateway or the endpoint picker says itself is not the model server's.
+pub(crate) fn by_answerer(code: CauseCode, answer: &Answer) -> Option<Blame> {
+    match (code.blame(), answerer(answer)) {
+        (Blame::ModelServer, Answerer::Gateway) => Some(Blame::Gateway),
+        (Blame::ModelServer, Answerer::EndpointPicker) => Some(Blame::EndpointPicker),
+        _ => None,
+    }
+}
+
+/// What an answer says of the endpoint as a whole, where that has answered nothing as it must yet: then it says nothing of the
+/// one request, and nothing of a release. `None` where it is an answer to the request.
+pub(crate) fn of_the_whole(answer: &Answer) -> Option<CauseCode> {
+    let is_json = || answer.text().trim_start().starts_with('{');
+    match (&answer.outcome, answer.status()) {
+        // Not even the beginning of HTTP: another protocol has the port.
+        (Err(Unanswered::Malformed(_)), _) if answer.partial.is_none() => Some(CauseCode::AddressWrong),
+        (_, Some(401 | 403)) => Some(CauseCode::CredentialsRefused),
+        (_, Some(429)) => Some(CauseCode::EndpointNotReady),
+        (_, Some(503)) if is_json() || answer.header("retry-after").is_some() => Some(CauseCode::EndpointNotReady),
+        (_, Some(..500)) if is_page(answer) => Some(CauseCode::AddressWrong),
+        _ => None,
+    }
 }
 
 /// What befell an answer that did not come to its end.
@@ -86,6 +131,8 @@ pub(crate) fn may_settle(answer: &Answer) -> bool {
 pub(crate) fn not_answering(answer: &Answer) -> CauseCode {
     match answer.outcome {
         Err(Unanswered::HostExhausted(_)) => CauseCode::HostExhausted,
+        Err(Unanswered::OtherProtocol(..)) => CauseCode::AddressWrong,
+        Err(Unanswered::Untrusted(_)) => CauseCode::CertificateNotTrusted,
         _ => CauseCode::EndpointNotAnswering,
     }
 }
@@ -105,7 +152,11 @@ pub(crate) fn diagnose(answer: &Answer, seen: &Observation) -> Cause {
             _ if answer.partial.is_some() => cut_off(answer),
             Err(Unanswered::HostExhausted(_)) => CauseCode::HostExhausted,
             Err(
-                Unanswered::NotSent(_) | Unanswered::NotConnected(_) | Unanswered::TimedOut(_) | Unanswered::Silent(_),
+                Unanswered::NotSent(_)
+                | Unanswered::NotConnected(_)
+                | Unanswered::Untrusted(_)
+                | Unanswered::TimedOut(_)
+                | Unanswered::Silent(_),
             ) => CauseCode::GatewayUnreachable,
             _ => CauseCode::GatewayAnsweredError,
         },
@@ -266,6 +317,57 @@ pub(crate) mod tests {
             ..Observation::default()
         };
         assert_eq!(diagnose(&answer, &seen).code, cause);
+    }
+
+    fn said(status: u16, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut answer = answer(status, false, body);
+        if let Ok(received) = &mut answer.outcome {
+            let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+            received.headers = headers.iter().map(owned).collect();
+        }
+        answer
+    }
+
+    const HTML: (&str, &str) = ("content-type", "text/html; charset=utf-8");
+    const TEXT: (&str, &str) = ("content-type", "text/plain");
+
+    #[rstest]
+    #[case::a_proxys_page(said(504, &[("server", "nginx"), HTML], "<html>"), Some(Blame::Gateway))]
+    #[case::a_page_for_a_success(said(200, &[HTML], " <!doctype html>"), Some(Blame::Gateway))]
+    #[case::envoys_own_words(said(429, &[("server", "envoy"), TEXT], "local_rate_limited"), Some(Blame::Gateway))]
+    #[case::envoy_has_no_route(said(404, &[("server", "envoy")], ""), Some(Blame::Gateway))]
+    #[case::a_routers_text(said(400, &[TEXT], "Failed to parse the request body"), Some(Blame::Gateway))]
+    #[case::the_endpoint_pickers_words(said(500, &[TEXT], "inference error: Internal - x"), Some(Blame::EndpointPicker))]
+    #[case::a_model_servers_error(said(500, &[("server", "envoy")], NOT_FOUND), None)]
+    #[case::a_model_servers_text(said(500, &[("server", "uvicorn"), TEXT], "Internal Server Error"), None)]
+    #[case::a_success(said(200, &[("server", "envoy")], "{}"), None)]
+    fn who_answered_is_to_blame(#[case] answer: Answer, #[case] blame: Option<Blame>) {
+        for code in [CauseCode::AnswerStatusUnexpected, CauseCode::AnswerMalformed] {
+            assert_eq!(by_answerer(code, &answer), blame);
+        }
+        assert_eq!(by_answerer(CauseCode::ExpectationNotMet, &answer), blame);
+        assert_eq!(by_answerer(CauseCode::HostExhausted, &answer), None);
+    }
+
+    #[rstest]
+    #[case::no_key(said(401, &[], "{}"), Some(CauseCode::CredentialsRefused))]
+    #[case::forbidden(said(403, &[HTML], "<html>"), Some(CauseCode::CredentialsRefused))]
+    #[case::too_many(said(429, &[], ""), Some(CauseCode::EndpointNotReady))]
+    #[case::loading(said(503, &[], NOT_FOUND), Some(CauseCode::EndpointNotReady))]
+    #[case::comes_back(said(503, &[("retry-after", "1")], ""), Some(CauseCode::EndpointNotReady))]
+    #[case::no_upstream(said(503, &[("server", "envoy"), TEXT], "no healthy upstream"), None)]
+    #[case::a_web_page(said(200, &[HTML], "<html>"), Some(CauseCode::AddressWrong))]
+    #[case::a_web_page_that_is_not_there(said(404, &[HTML], "<html>"), Some(CauseCode::AddressWrong))]
+    #[case::a_proxy_without_a_server(said(502, &[HTML], "<html>"), None)]
+    #[case::not_html_whatever_it_is_called(said(200, &[HTML], "{}"), None)]
+    #[case::no_http(failed(Unanswered::Malformed), Some(CauseCode::AddressWrong))]
+    #[case::cut_off(failed(Unanswered::CutOff), None)]
+    #[case::an_error(said(404, &[], NOT_FOUND), None)]
+    fn some_answers_are_about_the_endpoint_and_not_about_the_request(
+        #[case] answer: Answer,
+        #[case] code: Option<CauseCode>,
+    ) {
+        assert_eq!(of_the_whole(&answer), code);
     }
 
     #[test]

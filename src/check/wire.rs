@@ -14,6 +14,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use super::diagnosis::by_answerer;
 use crate::{
     probe::Answer,
     redact::cut,
@@ -95,7 +96,9 @@ impl WireCheck {
             Ok(faults) if faults.is_empty() => Finding::Holds,
             Ok(faults) => {
                 let faults = shortened(faults);
-                let cause = faults.iter().fold(Cause::new((self.cause)(seen)), Cause::because);
+                let code = (self.cause)(seen);
+                let cause = Cause::new(code).blaming(by_answerer(code, seen.answer));
+                let cause = faults.iter().fold(cause, Cause::because);
                 Finding::broken(self.sentence, faults.join("; "), cause)
             }
             Err(Unjudged::NotApplicable(why)) => Finding::Skipped { why: why.into_owned() },

@@ -120,6 +120,7 @@ fn blame(cause: CauseCode) -> &'static str {
         Blame::Gateway => "gateway",
         Blame::Cluster => "cluster",
         Blame::Host => "host",
+        Blame::CommandLine => "command line",
         Blame::Harness => "quickproof",
     }
 }

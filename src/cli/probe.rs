@@ -122,6 +122,15 @@ fn header(text: &str) -> Result<(String, String), &'static str> {
     Ok((name.to_lowercase(), value.to_owned()))
 }
 
+/// Paths of the API's requests, behind which nothing can be asked for.
+const PATHS: &[&str] = &[
+    "/chat/completions",
+    "/completions",
+    "/models",
+    "/embeddings",
+    "/responses",
+];
+
 /// Reads the endpoint's address: what paths such as `/v1/models` are appended to.
 fn base(text: &str) -> Result<String, String> {
     const EXPECTED: &str =
@@ -137,6 +146,15 @@ fn base(text: &str) -> Result<String, String> {
         return Err(EXPECTED.to_owned());
     }
     let base = url.as_str().trim_end_matches('/');
+    for path in PATHS {
+        if let Some(before) = base.strip_suffix(path) {
+            let before = before.trim_end_matches('/');
+            return Err(format!(
+                "`{path}` is the path of one request; give what stands before it: `{}`",
+                before.strip_suffix("/v1").unwrap_or(before)
+            ));
+        }
+    }
     Ok(base.strip_suffix("/v1").unwrap_or(base).to_owned())
 }
 
@@ -158,7 +176,7 @@ fn in_json(record: &RunRecord) -> serde_json::Value {
                     check["expected"] = expected.as_str().into();
                     check["actual"] = actual.as_str().into();
                     check["cause"] = cause.code.code().into();
-                    check["blame"] = format!("{:?}", cause.code.blame()).into();
+                    check["blame"] = format!("{:?}", cause.blame()).into();
                 }
                 Finding::Undecided { why } => {
                     check["finding"] = "undecided".into();
@@ -207,8 +225,17 @@ mod tests {
     #[case("http://")]
     #[case("http://h/v1?x=1")]
     #[case("http://h:99999")]
+    #[case("http://h/v1/chat/completions")]
+    #[case("h:8000/v1/completions/")]
+    #[case("https://h/team/v1/models")]
     fn what_is_no_address_is_refused(#[case] text: &str) {
         base(text).unwrap_err();
+    }
+
+    #[test]
+    fn of_the_address_of_a_request_what_is_meant_is_named() {
+        let said = base("http://h/team/v1/chat/completions").unwrap_err();
+        assert!(said.ends_with("`http://h/team`"), "{said}");
     }
 
     #[rstest]

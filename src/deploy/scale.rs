@@ -56,6 +56,7 @@ impl Deployer {
         let back = self.scale_and_await(scaled, scaled.replicas).await;
         back.map_err(|cause| Cause {
             code: CauseCode::ChangeNotTakenBack,
+            by: None,
             evidence: cause
                 .evidence
                 .into_iter()

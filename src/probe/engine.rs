@@ -18,7 +18,8 @@ use tracing::{Instrument as _, Span, field::Empty};
 use super::{
     Answer, BODY_BOUND, Chunk, Outgoing, Received, Unanswered, clock,
     connection::{Connector, Traffic},
-    digest, failure, outgoing,
+    digest, failure, head, outgoing,
+    patience::{Patience, Wanted},
     trust::{self, ProbeError},
 };
 
@@ -112,6 +113,7 @@ pub struct Probe {
     afresh: Client<Connector, Full<Bytes>>,
     bounds: Bounds,
     purpose: Purpose,
+    patience: Arc<Patience>,
 }
 
 /// What requests are sent for, which decides how loudly the log speaks of each.
@@ -154,6 +156,7 @@ impl Probe {
             afresh: client(0),
             bounds,
             purpose: Purpose::Proof,
+            patience: Arc::default(),
         })
     }
 
@@ -182,6 +185,13 @@ impl Probe {
         answer
     }
 
+    /// Sends one request, and again after a pause while the answer says that it is not the time for it, within the bounds of
+    /// [`Patience`]. An answer that is wanted is never asked for again.
+    pub(crate) async fn send_patiently(&self, request: Outgoing, wanted: impl Wanted) -> Answer {
+        let send = async || self.send(request.clone()).await;
+        self.patience.insist(send, wanted).await
+    }
+
     fn span(&self, request: &Outgoing) -> Span {
         let Outgoing { method, url, .. } = request;
         match self.purpose {
@@ -203,13 +213,14 @@ impl Probe {
             if let Err(NoHead {
                 why,
                 meets: Meets::AnEnd,
+                ..
             }) = &head
             {
                 resent = Some(why.words());
                 head = self.head(&self.afresh, &request, &limits).await;
             }
             let (outcome, partial) = match head {
-                Err(NoHead { why, .. }) => (Err(why), None),
+                Err(NoHead { why, came, .. }) => (Err(why), came.map(Box::new)),
                 Ok(response) => {
                     let (parts, incoming) = response.into_parts();
                     let mut received = PartialResponse::new(&parts);
@@ -259,13 +270,22 @@ impl Probe {
                 Ok(response)
             }
             Ok(Err(error)) => {
-                let is_h2 = |negotiated| negotiated || self.bounds.protocol == Protocol::H2PriorKnowledge;
-                let has_ended = |(traffic, negotiated): (Arc<Traffic>, bool)| {
-                    traffic.has_answered() && (is_h2(negotiated) || traffic.head().is_empty())
-                };
-                let meets_an_end = failure::is_of_a_connection_that_went(&error) && carried().is_some_and(has_ended);
+                let (traffic, is_negotiated) = carried().unwrap_or_default();
+                let is_h2 = is_negotiated || self.bounds.protocol == Protocol::H2PriorKnowledge;
+                let bytes = if is_h2 { Vec::new() } else { traffic.head() };
+                let has_ended = traffic.has_answered() && bytes.is_empty();
+                let meets_an_end = has_ended && failure::is_of_a_connection_that_went(&error);
+                let why = failure::unsent(&error);
+                let came = head::head(&bytes).filter(|_| matches!(why, Unanswered::Malformed(_)));
+                if came.is_some() {
+                    clock::head_came();
+                }
                 Err(NoHead {
-                    why: failure::unsent(&error),
+                    came,
+                    why: match head::spoken(&bytes) {
+                        Some(spoken) => Unanswered::OtherProtocol(spoken, failure::words(&error)),
+                        None => why,
+                    },
                     meets: if meets_an_end { Meets::AnEnd } else { Meets::Nothing },
                 })
             }
@@ -282,6 +302,8 @@ impl Probe {
 /// Why no headers came.
 struct NoHead {
     why: Unanswered,
+    /// Those that came, where the client takes none such.
+    came: Option<Received>,
     meets: Meets,
 }
 
@@ -297,8 +319,11 @@ enum Meets {
 
 impl NoHead {
     fn because(why: Unanswered) -> Self {
-        let meets = Meets::Nothing;
-        Self { why, meets }
+        Self {
+            why,
+            came: None,
+            meets: Meets::Nothing,
+        }
     }
 }
 
@@ -591,8 +616,9 @@ mod tests {
     #[case::two_lengths(
         "HTTP/1.1 200 OK\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabc",
         "Malformed",
-        None
+        Some("")
     )]
+    #[case::tls("\u{15}\u{3}\u{1}\0\u{2}\u{2}F", "OtherProtocol", None)]
     #[case::no_chunk(
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\nxyz\r\n",
         "Malformed",

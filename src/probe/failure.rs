@@ -4,7 +4,9 @@ use std::{error::Error, io};
 
 use hyper_util::client::legacy::Error as ClientError;
 
-use super::Unanswered;
+use rustls::{CertificateError, InvalidMessage};
+
+use super::{Unanswered, head::Spoken};
 use crate::host::{in_words, is_exhausted};
 
 /// Why sending a request failed.
@@ -13,10 +15,37 @@ pub(super) fn unsent(error: &ClientError) -> Unanswered {
     if links(error).any(is_of_this_machine) {
         return Unanswered::HostExhausted(words);
     }
+    if let Some(tls) = links(error).find_map(|link| link.downcast_ref::<rustls::Error>()) {
+        return of_tls(tls, words);
+    }
     if error.is_connect() {
         return Unanswered::NotConnected(words);
     }
     links(error).find_map(kind).unwrap_or(Unanswered::CutOff)(words)
+}
+
+/// Why no secured connection came to be.
+fn of_tls(error: &rustls::Error, words: String) -> Unanswered {
+    match error {
+        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+            Unanswered::OtherProtocol(Spoken::Plain, words)
+        }
+        rustls::Error::InvalidCertificate(why) => Unanswered::Untrusted(match why {
+            CertificateError::UnknownIssuer | CertificateError::Other(_) => {
+                format!("it is signed by itself, or by nobody whom this machine trusts ({error})")
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                format!("it is for another name ({error})")
+            }
+            _ => error.to_string(),
+        }),
+        _ => Unanswered::NotConnected(words),
+    }
+}
+
+/// The error in words.
+pub(super) fn words(error: &ClientError) -> String {
+    in_words(error)
 }
 
 /// Why reading an answer failed.
@@ -109,8 +138,15 @@ fn of_connection(error: &io::Error) -> Kind {
     }
 }
 
+/// An error and what it comes from. Of an error of input and output that holds another, `source` skips that one.
 fn links<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source())
+    std::iter::successors(Some(error), |&error| {
+        let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        match held {
+            Some(held) => Some(held as &(dyn Error + 'static)),
+            None => error.source(),
+        }
+    })
 }
 
 #[cfg(test)]

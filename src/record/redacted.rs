@@ -215,13 +215,14 @@ impl Redactor {
         let Fault {
             expected,
             actual,
-            cause: Cause { code, evidence },
+            cause: Cause { code, by, evidence },
         } = fault;
         Fault {
             expected: self.redact(&expected),
             actual: self.redact(&actual),
             cause: Cause {
                 code,
+                by,
                 evidence: self.lines(&evidence),
             },
         }

@@ -133,7 +133,7 @@ fn named(record: &RunRecord, word: &str, tone: Tone, wanted: fn(&Decision) -> bo
             let line = said(if index == 0 { word } else { "" }, tone, &decision.sentence);
             match &decision.finding {
                 Finding::Broken(Fault { cause, .. }) => {
-                    line.with(Tone::Dim, format!(" · {} · blame {:?}", cause.code, cause.code.blame()))
+                    line.with(Tone::Dim, format!(" · {} · blame {:?}", cause.code, cause.blame()))
                 }
                 _ => line,
             }

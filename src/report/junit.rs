@@ -139,7 +139,7 @@ fn status(decision: &Decision) -> TestCaseStatus {
         }) => {
             let mut status = if advisory {
                 TestCaseStatus::skipped()
-            } else if cause.code.blame().is_product() {
+            } else if cause.blame().is_product() {
                 TestCaseStatus::non_success(NonSuccessKind::Failure)
             } else {
                 TestCaseStatus::non_success(NonSuccessKind::Error)
@@ -152,12 +152,7 @@ fn status(decision: &Decision) -> TestCaseStatus {
                 text.push_str(line);
                 text.push('\n');
             }
-            let _ = writeln!(
-                text,
-                "next: {}\nblame: {:?}",
-                cause.code.next_step(),
-                cause.code.blame()
-            );
+            let _ = writeln!(text, "next: {}\nblame: {:?}", cause.code.next_step(), cause.blame());
             if let Some(exchange) = &decision.exchange {
                 let _ = writeln!(
                     text,

@@ -215,7 +215,7 @@ fn because(fault: &Fault, exchange: Option<&Exchange>, verbosity: Verbosity) -> 
                 format!(
                     "cause {code} · blame {blame:?} · quickproof explain {code}",
                     code = cause.code,
-                    blame = cause.code.blame()
+                    blame = cause.blame()
                 ),
             )
             .unbroken(),

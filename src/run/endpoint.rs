@@ -12,11 +12,14 @@ use super::{
     stopped::Stopped,
 };
 use crate::{
-    check::diagnosis::{cut_off, not_answering},
+    check::{
+        diagnosis::{by_answerer, cut_off, not_answering, of_the_whole},
+        wire::{self, Expected},
+    },
     probe::{Probe, ProbeError},
     record::{Event, Events, Stage, Subject},
     redact::cut,
-    scenario::{Capability, NoChanges, Scenario, Selection, Target},
+    scenario::{Capability, Deployed, NoChanges, Scenario, Selection, Target},
     verdict::{Cause, CauseCode, Fault, Finding},
 };
 
@@ -153,6 +156,8 @@ impl EndpointRun {
                 adapter,
                 headers: order.headers,
                 has_answered: models.has_answered(),
+                deployed: Deployed::BySomebodyElse,
+                listed: models.all_names(),
                 served,
                 capabilities,
                 ..Target::default()
@@ -208,12 +213,20 @@ impl AskedEndpoint {
         }
         events.decide(ENDPOINT_ANSWERS.decision(sentence, Finding::Holds).took(answer.took));
         if self.known == Known::NoList {
-            let code = match &answer.outcome {
-                Err(_) => cut_off(answer),
+            let wrong_headers = || {
+                let faults = wire::faults(&Expected::of(&answer.request), answer).into_iter();
+                faults
+                    .map(|fault| fault.cause)
+                    .find(|code| *code == CauseCode::AnswerHeadersWrong)
+            };
+            let code = of_the_whole(answer).unwrap_or_else(|| match &answer.outcome {
+                Err(_) => wrong_headers().unwrap_or_else(|| cut_off(answer)),
                 Ok(received) if received.status != 200 => CauseCode::AnswerStatusUnexpected,
                 Ok(_) => CauseCode::AnswerMalformed,
-            };
-            let cause = Cause::new(code).because(answer.brief());
+            });
+            let cause = Cause::new(code)
+                .blaming(by_answerer(code, answer))
+                .because(answer.brief());
             let fault = Fault::shown("a list of models (or a model that is named with `--model`)", cause);
             let decision = ENDPOINT_MODELS.decision("the endpoint lists its models", fault.into());
             let stopped = Stopped::at(events, decision.shown_by(answer.exchange()));

@@ -44,6 +44,12 @@ impl Models {
         Some(models.map(|one| one.name.clone()).collect())
     }
 
+    /// Names of all models; `None` where there is no list.
+    pub(super) fn all_names(&self) -> Option<Vec<String>> {
+        let models = self.listed.as_ref()?.iter();
+        Some(models.map(|one| one.name.clone()).collect())
+    }
+
     /// An adapter: of this model, where one says so.
     pub(super) fn adapter_of(&self, model: &str) -> Option<String> {
         let adapters = || self.listed.iter().flatten().filter(|one| one.parent.is_some());
@@ -61,10 +67,16 @@ impl Models {
     /// silence does not, because nothing tells the endpoint from the way to it.
     pub(super) fn has_answered(&self) -> bool {
         let silent = |why: &Unanswered| {
-            use Unanswered::{HostExhausted, NotConnected, NotSent, Silent, TimedOut};
+            use Unanswered::{HostExhausted, NotConnected, NotSent, OtherProtocol, Silent, TimedOut, Untrusted};
             matches!(
                 why,
-                NotConnected(_) | HostExhausted(_) | NotSent(_) | Silent(_) | TimedOut(_)
+                NotConnected(_)
+                    | HostExhausted(_)
+                    | NotSent(_)
+                    | OtherProtocol(..)
+                    | Untrusted(_)
+                    | Silent(_)
+                    | TimedOut(_)
             )
         };
         self.answer.partial.is_some() || !self.answer.outcome.as_ref().is_err_and(silent)

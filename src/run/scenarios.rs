@@ -1,6 +1,9 @@
 //! The scenarios: what is proven beyond the guide's own request, through the gateway that the guide made.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde_json::Value;
 
@@ -18,7 +21,7 @@ use crate::{
     probe::Probe,
     record::{Event, Events, Stage},
     release::ErrorBody,
-    scenario::{self, Capability, ChangeExecutor, Role, Scenario, Selection, Target},
+    scenario::{self, Capability, ChangeExecutor, Deployed, Role, Scenario, Selection, Target},
 };
 
 /// What is asked where a scenario says nothing in particular. As the guides ask.
@@ -139,6 +142,9 @@ async fn target(quickstart: &Quickstart<'_>, probe: &Probe, asked: &Asked) -> Re
         variant: Some(plan.subject.variant.clone()),
         provider: Some(plan.subject.provider.clone()),
         has_answered: true,
+        deployed: Deployed::ByTheRun,
+        has_served: Arc::default(),
+        listed: None,
         error_form: error_form(plan),
         configured: plan.configured_latencies(),
         capabilities: capabilities.into_iter().flatten().collect::<BTreeSet<_>>(),

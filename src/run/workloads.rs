@@ -241,7 +241,7 @@ async fn await_one(quickstart: &Quickstart<'_>, object: &Object) -> Result<(), N
         }
         Err(cause) => cause.because(format!("asked for at {}:{}", object.file, object.line)),
     };
-    let is_infrastructure = !cause.code.blame().is_product();
+    let is_infrastructure = !cause.blame().is_product();
     let fault = Fault::shown(format!("{title} becomes ready and stays so"), cause);
     Err(NeverReady {
         first: name.to_owned(),

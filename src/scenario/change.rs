@@ -181,11 +181,11 @@ pub(super) fn blamed(change: Change, decides: Decides, finding: Finding, answer:
         Change::Scale {
             what: Role::ModelServer,
             to: 0,
-        } if fault.cause.code.blame() == Blame::ModelServer => Some(without_model_server(answer)),
+        } if fault.cause.blame() == Blame::ModelServer => Some(without_model_server(answer)),
         Change::Scale { .. } => None,
     };
     if let Some(code) = code {
-        fault.cause.code = code;
+        (fault.cause.code, fault.cause.by) = (code, None);
         fault.cause.evidence.insert(0, change.words());
     }
     Finding::Broken(fault)

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{
-    Capability, CelExpectation, NoValue, RequestStep, Scenario, Scope, Target, Variables,
+    Capability, CelExpectation, Deployed, NoValue, RequestStep, Scenario, Scope, Target, Variables, Wanted,
     change::{self, Decides},
     wire::Judging,
 };
 use crate::{
     check::wire::{self, CAME},
-    probe::{Answer, Outgoing, Unanswered, latency::Latencies},
+    probe::{Answer, Outgoing, Unanswered, latency::Latencies, says_not_now},
     record::{Decision, Exchange},
     verdict::{Cause, CauseCode, Finding},
 };
@@ -56,6 +56,8 @@ pub(super) struct StepJudge<'a> {
     odd: BTreeSet<String>,
     /// The first check that the answer at hand breaks or leaves open.
     wrong: Option<String>,
+    /// What every answer so far says of the endpoint as a whole; `None` where one is an answer to its request.
+    trouble: Option<CauseCode>,
     judging: Judging,
 }
 
@@ -95,6 +97,7 @@ impl<'a> StepJudge<'a> {
             given_up: Vec::new(),
             odd: BTreeSet::new(),
             wrong: None,
+            trouble: None,
             judging: Judging::default(),
         }
     }
@@ -134,6 +137,8 @@ impl<'a> StepJudge<'a> {
         self.answers += 1;
         self.first.get_or_insert_with(|| answer.exchange());
         self.wrong = None;
+        let trouble = self.target.trouble(answer);
+        self.trouble = trouble.filter(|_| self.answers == 1 || self.trouble == trouble);
         let expect = &self.step.expect;
         let mut admitted = answer.status().is_some();
         // A check whose ground another has taken away says nothing, so that one fault is told by one check.
@@ -150,7 +155,8 @@ impl<'a> StepJudge<'a> {
             let is_broken = finding.is_wrong();
             admitted &= !(check.name == wire::STATUS.name && is_broken);
             sound &= !is_broken;
-            self.say(check.name, self.blamed(check.name, finding, answer), Some(answer));
+            let finding = self.blamed(check.name, finding, answer);
+            self.say(check.name, self.of_the_whole(finding, trouble, answer), Some(answer));
         }
         if expect.answer.is_none() && !expect.status.is_empty() {
             admitted &= answer.status().is_none_or(|status| expect.status.contains(&status));
@@ -216,8 +222,44 @@ impl<'a> StepJudge<'a> {
         self.judged(latencies)
     }
 
+    /// A finding of which the cause is the endpoint as a whole, where an answer says that. A model that is missing in the list and
+    /// that nothing has shown to be served was typed wrongly, where no guide names it.
+    fn of_the_whole(&self, finding: Finding, trouble: Option<CauseCode>, answer: &Answer) -> Finding {
+        let Finding::Broken(mut fault) = finding else {
+            return finding;
+        };
+        // It takes no more requests than it has taken: that is no fault of its answers, and none that holds either.
+        if trouble.is_none() && self.target.deployed == Deployed::BySomebodyElse && says_not_now(answer) {
+            let why = format!(
+                "{} after {} tries; other requests were answered",
+                fault.actual, answer.attempt
+            );
+            return Finding::Undecided { why };
+        }
+        if let Some(code) = trouble {
+            (fault.cause.code, fault.cause.by) = (code, None);
+        }
+        if fault.cause.code == CauseCode::ModelNotServed && self.target.deployed == Deployed::BySomebodyElse {
+            fault.cause.by = Some(self.target.named_by());
+            fault.cause.evidence.extend(self.target.listed_words());
+        }
+        Finding::Broken(fault)
+    }
+
+    /// Why nothing more need be asked: every answer says the same of the endpoint as a whole. `None` where one does not.
+    pub(super) fn spoilt(&self) -> Option<String> {
+        let code = self.trouble.filter(|_| self.answers > 0)?;
+        let path = self.scenario.path(self.step.name.as_deref());
+        Some(format!(
+            "the cause that {path} shows ({code}) is the endpoint's as a whole; nothing more was sent"
+        ))
+    }
+
     fn judged(&mut self, latencies: Latencies) -> JudgedAnswer {
         let wrong = self.wrong.take();
+        if wrong.is_none() && self.step.expect.answer == Some(Wanted::Success) {
+            self.target.serves();
+        }
         JudgedAnswer { wrong, latencies }
     }
 
@@ -236,7 +278,11 @@ impl<'a> StepJudge<'a> {
     fn blamed(&self, name: &str, finding: Finding, answer: &Answer) -> Finding {
         let is_reachable = !matches!(
             answer.outcome,
-            Err(Unanswered::NotConnected(_) | Unanswered::HostExhausted(_) | Unanswered::NotSent(_))
+            Err(Unanswered::NotConnected(_)
+                | Unanswered::HostExhausted(_)
+                | Unanswered::OtherProtocol(..)
+                | Unanswered::Untrusted(_)
+                | Unanswered::NotSent(_))
         );
         match finding {
             Finding::Broken(mut fault) if name == CAME.name && self.target.has_answered && is_reachable => {

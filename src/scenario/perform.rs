@@ -35,7 +35,8 @@ pub fn expected(scenario: &Scenario, target: &Target) -> Vec<String> {
 }
 
 /// Performs a scenario and sends a decision for each of its checks. Returns why nothing more may be performed on this
-/// target: a change could not be taken back, or what is under test does not serve any more. `None` where it is as before.
+/// target: a change could not be taken back, what is under test does not serve any more, or the endpoint as a whole is not
+/// what was meant. `None` where it is as before.
 ///
 /// What it needs and is not there skips it with the reason; a step that needs what an earlier one could not capture is
 /// skipped too. Never fails: what went wrong is in the decisions.
@@ -57,6 +58,7 @@ pub async fn perform(
         events,
         variables: target.variables(),
         counts: Counts::default(),
+        spoilt: None,
     };
     let mut spoilt = None;
     for step in &scenario.steps {
@@ -65,7 +67,10 @@ pub async fn perform(
                 let why = spoilt.as_deref().unwrap_or_default();
                 performing.decide(unperformed(scenario, std::slice::from_ref(step), target, why));
             }
-            Step::Request(step) => performing.send(step).await,
+            Step::Request(step) => {
+                performing.send(step).await;
+                spoilt = performing.spoilt.take();
+            }
             Step::Load(step) => performing.load(step).await,
             Step::With(step) => spoilt = performing.with(step, executor).await,
         }
@@ -85,6 +90,36 @@ struct Performing<'a> {
     events: &'a Events,
     variables: Variables,
     counts: Counts,
+    /// Why nothing more may be performed, once a step has shown that.
+    spoilt: Option<String>,
+}
+
+/// Requests that were put off by the endpoint, and asked again.
+#[derive(Debug, Default)]
+struct PutOff {
+    requests: usize,
+    tries: u32,
+}
+
+impl PutOff {
+    fn take(&mut self, answer: &Answer) {
+        self.requests += usize::from(answer.attempt > 1);
+        self.tries += answer.attempt.saturating_sub(1);
+    }
+
+    /// That it was so, as a note; `None` where none was. Of requests that were sent several at a time it is our doing that they
+    /// were too many.
+    fn words(&self, concurrency: usize) -> Option<String> {
+        let Self { requests, tries } = self;
+        let burst = match concurrency {
+            1 => String::new(),
+            many => format!(", of which we had sent {many} at a time"),
+        };
+        let said = "were put off by the endpoint (429, or 503 with `Retry-After`)";
+        (*requests > 0).then(|| {
+            format!("{requests} requests {said}{burst}; they were sent again after a pause, one at a time, in {tries} more tries")
+        })
+    }
 }
 
 impl Performing<'_> {
@@ -129,9 +164,12 @@ impl Performing<'_> {
         let total = step.requests();
         let mut judge = judge::StepJudge::new(self.scenario, step, target, first);
         let (mut answered, mut unanswered, mut resent) = (0, 0, 0);
+        let mut put_off = PutOff::default();
         let known = self.variables.clone();
         let requests = (1..=total).filter_map(|number| Some((number, step.outgoing(target, &known, number).ok()?)));
-        let sent = requests.map(|(number, request)| async move { (number, probe.send(request).await) });
+        let wanted = |status| step.wants(status);
+        let sent =
+            requests.map(|(number, request)| async move { (number, probe.send_patiently(request, wanted).await) });
         let concurrency = usize::try_from(step.concurrency).unwrap_or(1).max(1);
         let mut answers = std::pin::pin!(futures::stream::iter(sent).buffer_unordered(concurrency));
         let on = format!("scenario {}", self.scenario.words(step.name.as_deref()));
@@ -141,6 +179,7 @@ impl Performing<'_> {
             answered += 1;
             judge.judge(&answer, number, &known);
             resent += usize::from(answer.resent.is_some());
+            put_off.take(&answer);
             unanswered += usize::from(answer.outcome.is_err() && answer.partial.is_none());
             if unanswered == MOST_UNANSWERED && answered < total {
                 let rest = total - answered;
@@ -154,9 +193,10 @@ impl Performing<'_> {
                 events.waiting(Stage::Scenarios, on.as_str(), format!("{answered} of {total}"));
             }
         }
-        if let Some(noted) = resent_note(resent) {
+        for noted in resent_note(resent).into_iter().chain(put_off.words(concurrency)) {
             events.note(Stage::Scenarios, format!("{on}: {noted}"));
         }
+        self.spoilt = judge.spoilt();
         for oddity in judge.oddities() {
             events.note_first(Stage::Scenarios, &on, oddity);
         }

@@ -1,12 +1,24 @@
 //! What a scenario is performed on, and whether that is enough.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use super::{Capability, Role, Scenario, suggest};
 use crate::{
-    check::wire::{ErrorForm, ServedNames},
+    check::{
+        diagnosis::{self, Answerer},
+        wire::{ErrorForm, ServedNames},
+    },
+    probe::Answer,
     record::ConfiguredLatencies,
+    redact::cut,
     release::Tag,
+    verdict::{Blame, CauseCode},
 };
 
 /// What a scenario is performed on.
@@ -30,6 +42,12 @@ pub struct Target {
     pub provider: Option<String>,
     /// Whether the address has answered anything before, so that an answer that does not come is its own doing.
     pub has_answered: bool,
+    /// Whether it is a release's: what a run has deployed, and not what somebody else runs at an address that was typed.
+    pub deployed: Deployed,
+    /// Whether a request was answered as it must be.
+    pub has_served: Arc<AtomicBool>,
+    /// The models that the endpoint lists; `None` where it lists none.
+    pub listed: Option<Vec<String>>,
     /// Which names stand for one model, as the list of models has it.
     pub served: ServedNames,
     /// The names that rewrites of the release put in place of a model's.
@@ -44,7 +62,55 @@ pub struct Target {
     pub unchangeable: BTreeMap<Role, String>,
 }
 
+/// Who has deployed what is under test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Deployed {
+    /// The run, by the release's guide.
+    #[default]
+    ByTheRun,
+    /// Somebody else.
+    BySomebodyElse,
+}
+
 impl Target {
+    /// Who has named the model that is asked for, and that no list has: the command line, unless it is served all the same.
+    pub(super) fn named_by(&self) -> Blame {
+        if self.has_served.load(Ordering::Relaxed) {
+            Blame::ModelServer
+        } else {
+            Blame::CommandLine
+        }
+    }
+
+    /// The models that are listed, as a line of evidence.
+    pub(super) fn listed_words(&self) -> Option<String> {
+        let listed = self.listed.as_ref()?.join(", ");
+        Some(format!("the endpoint lists: {}", cut(&listed, 300)))
+    }
+
+    /// Notes that a request was answered with a success, as it must be.
+    pub(super) fn serves(&self) {
+        self.has_served.store(true, Ordering::Relaxed);
+    }
+
+    /// What an answer says of the endpoint as a whole; `None` where it is an answer to its request. Of what the run has deployed
+    /// nothing is said so, and neither of an endpoint that has served before.
+    pub(super) fn trouble(&self, answer: &Answer) -> Option<CauseCode> {
+        if self.deployed == Deployed::ByTheRun || self.has_served.load(Ordering::Relaxed) {
+            return None;
+        }
+        let is_listed =
+            |listed: &Vec<String>| listed.contains(&self.model) || !self.served.others(&self.model).is_empty();
+        if answer.status() == Some(404)
+            && answer.request.model().as_ref() == Some(&self.model)
+            && diagnosis::answerer(answer) == Answerer::ModelServerAround
+            && self.listed.as_ref().is_some_and(|listed| !is_listed(listed))
+        {
+            return Some(CauseCode::ModelNotServed);
+        }
+        diagnosis::of_the_whole(answer)
+    }
+
     /// Why a scenario cannot be performed here; `None` where it can.
     pub(crate) fn lacks(&self, scenario: &Scenario) -> Option<String> {
         let releases = &scenario.releases;

@@ -27,6 +27,8 @@ pub enum Blame {
     Cluster,
     /// The machine quickproof ran on.
     Host,
+    /// What was typed: the address, the key, the model.
+    CommandLine,
     /// quickproof itself.
     Harness,
 }
@@ -42,7 +44,7 @@ impl Blame {
             | Self::ModelServer
             | Self::EndpointPicker
             | Self::Gateway => true,
-            Self::Cluster | Self::Host | Self::Harness => false,
+            Self::Cluster | Self::Host | Self::CommandLine | Self::Harness => false,
         }
     }
 }
@@ -52,6 +54,9 @@ impl Blame {
 pub struct Cause {
     /// The kind of cause.
     pub code: CauseCode,
+    /// Who is to blame, where that is told by who answered; `None`: whoever mostly is ([`CauseCode::blame`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) by: Option<Blame>,
     /// Lines that show it: messages, log lines, numbers; most telling first. May be empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<String>,
@@ -62,8 +67,20 @@ impl Cause {
     pub fn new(code: CauseCode) -> Self {
         Self {
             code,
+            by: None,
             evidence: Vec::new(),
         }
+    }
+
+    /// Who is to blame.
+    pub fn blame(&self) -> Blame {
+        self.by.unwrap_or_else(|| self.code.blame())
+    }
+
+    /// The same, with this one to blame; `None`: whoever mostly is.
+    #[must_use]
+    pub(crate) fn blaming(self, by: Option<Blame>) -> Self {
+        Self { by, ..self }
     }
 
     /// Adds a line of evidence.
@@ -297,6 +314,18 @@ causes! {
     EndpointNotAnswering "endpoint-not-answering" Cluster
         "Nothing came back: the request could not be sent, nobody listens at the address, or it stayed silent."
         "Check the address, that the server runs, and the way to it from this machine; repeat the request with the `curl` line.";
+    AddressWrong "address-wrong" CommandLine
+        "What is at the address is no endpoint of the OpenAI API, or speaks another protocol than the address says."
+        "See in the evidence what answered, and correct the address: `https://` where the port speaks TLS, and only what stands before `/v1`.";
+    CredentialsRefused "credentials-refused" CommandLine
+        "The endpoint answers 401 or 403 to whatever is asked: it takes no request without the right key."
+        "Set `OPENAI_API_KEY`, which is sent as a bearer token, or give the header that it wants (`--header 'NAME: VALUE'`).";
+    CertificateNotTrusted "certificate-not-trusted" CommandLine
+        "The server's certificate is none that this machine trusts for this name."
+        "Add the certificate of who signed it to those that this machine trusts (`SSL_CERT_FILE`), and use a name that it is for.";
+    EndpointNotReady "endpoint-not-ready" Cluster
+        "The endpoint says that it cannot answer now (429, 503): it loads its model, or takes no more requests."
+        "Ask again when it serves, or with fewer requests at the same moment; see its log.";
     HostExhausted "host-exhausted" Host
         "This machine has no descriptors, ports or memory left for another connection."
         "Raise its limits (`ulimit -n`), or send less at the same moment.";

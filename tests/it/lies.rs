@@ -128,6 +128,7 @@ impl Ask {
 pub(crate) enum Framed {
     Length,
     Chunked,
+    Nothing,
 }
 
 /// What becomes of the connection.
@@ -175,7 +176,7 @@ impl Draft {
         }
     }
 
-    fn body(&self) -> Vec<u8> {
+    pub(crate) fn body(&self) -> Vec<u8> {
         match &self.bytes {
             Some(bytes) => bytes.clone(),
             None if self.events.is_empty() => self.json.to_string().into_bytes(),
@@ -196,6 +197,10 @@ impl Draft {
         match self.framed {
             Framed::Length => {
                 out.extend(format!("content-length: {}\r\n\r\n", body.len()).bytes());
+                out.extend(body);
+            }
+            Framed::Nothing => {
+                out.extend(b"\r\n");
                 out.extend(body);
             }
             Framed::Chunked => {
@@ -263,7 +268,7 @@ pub(crate) const LIES: &[Lie] = &[
     lie("answer-ended", Ask::ChatStream, "no last chunk", |it| {
         it.then = Then::CutBy(5);
     }),
-    lie("answer-status", Ask::Completions, "an error", |it| it.status = 503),
+    lie("answer-status", Ask::Completions, "an error", |it| it.status = 500),
     lie("answer-status", Ask::Chat, "another success", |it| it.status = 206),
     lie(
         "answer-status",
@@ -295,6 +300,13 @@ pub(crate) const LIES: &[Lie] = &[
     }),
     lie("contradicting-headers", Ask::ChatStream, "two pods", |it| {
         it.add("x-inference-pod", "pod-b");
+    }),
+    lie("contradicting-headers", Ask::Chat, "two lengths", |it| {
+        it.add("content-length", "7");
+    }),
+    lie("content-length", Ask::Chat, "a length that is no number", |it| {
+        it.framed = Framed::Nothing;
+        it.add("content-length", "all");
     }),
     lie("content-type", Ask::Chat, "HTML", |it| {
         it.set("content-type", "text/html");

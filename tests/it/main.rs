@@ -12,6 +12,7 @@ mod borrowed_tab;
 mod cli;
 mod commands;
 mod ended;
+mod endpoint;
 mod habits;
 mod hostile;
 mod lies;

@@ -1,6 +1,6 @@
 //! An answer came, came to its end, and has the status that its request must get.
 
-use super::{AnswerKind, StatusWanted, Unjudged, WireCheck};
+use super::{AnswerKind, StatusWanted, Unjudged, WireCheck, headers};
 use crate::{
     check::diagnosis::{cut_off, not_answering},
     probe::{Answer, Unanswered},
@@ -31,6 +31,11 @@ pub(super) const ENDED: WireCheck = WireCheck {
         let why = match &seen.answer.outcome {
             Ok(_) => return Ok(Vec::new()),
             Err(why) if nothing_came(why, seen.answer) => return Err(Unjudged::because("nothing came back")),
+            Err(_) if headers::are_refused(seen) => {
+                return Err(Unjudged::because(
+                    "its headers say where it ends in two ways, or in none",
+                ));
+            }
             Err(why) => why.words(),
         };
         Ok(vec![match &seen.answer.partial {
@@ -74,7 +79,11 @@ pub(crate) const STATUS: WireCheck = WireCheck {
 /// and then closed or reset is something that came back.
 fn nothing_came(why: &Unanswered, answer: &Answer) -> bool {
     match why {
-        Unanswered::NotSent(_) | Unanswered::NotConnected(_) | Unanswered::HostExhausted(_) => true,
+        Unanswered::NotSent(_)
+        | Unanswered::NotConnected(_)
+        | Unanswered::HostExhausted(_)
+        | Unanswered::OtherProtocol(..)
+        | Unanswered::Untrusted(_) => true,
         Unanswered::TimedOut(_) | Unanswered::Silent(_) => answer.partial.is_none(),
         Unanswered::Endless(_) | Unanswered::CutOff(_) | Unanswered::Reset(_) | Unanswered::Malformed(_) => false,
     }

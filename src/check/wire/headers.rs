@@ -30,7 +30,7 @@ pub(super) const CONTENT_LENGTH: WireCheck = WireCheck {
     cause: |_| CauseCode::AnswerHeadersWrong,
     decides: &[],
     judge: |seen| {
-        let received = seen.whole()?;
+        let received = seen.head()?;
         let values = values(received, "content-length");
         let value = match values[..] {
             [] => return Err(Unjudged::because("the answer has no content-length")),
@@ -45,7 +45,7 @@ pub(super) const CONTENT_LENGTH: WireCheck = WireCheck {
         let bodiless = seen.answer.request.method == "HEAD" || received.status == 304;
         match value.parse::<usize>() {
             Err(_) => faults.push(format!("content-length is `{}`, and no number", quoted(value))),
-            Ok(said) if said != received.body_bytes && !bodiless => {
+            Ok(said) if said != received.body_bytes && !bodiless && seen.whole().is_ok() => {
                 faults.push(format!(
                     "content-length is {said} and the body has {} bytes",
                     received.body_bytes
@@ -63,15 +63,28 @@ pub(super) const CONTRADICTING_HEADERS: WireCheck = WireCheck {
     sentence: "no header that may stand once says two things",
     cause: |_| CauseCode::AnswerHeadersWrong,
     decides: &[],
-    judge: |seen| {
-        let received = seen.whole()?;
-        let fault = |name: &&&str| {
-            let values = values(received, name);
-            (values.len() > 1).then(|| format!("`{name}` is `{}`", quoted(&values.join("` and `"))))
-        };
-        Ok(ONCE.iter().filter_map(|name| fault(&name)).collect())
-    },
+    judge: |seen| Ok(contradictions(seen.head()?)),
 };
+
+fn contradictions(received: &Received) -> Vec<String> {
+    let fault = |name: &&&str| {
+        let values = values(received, name);
+        (values.len() > 1).then(|| format!("`{name}` is `{}`", quoted(&values.join("` and `"))))
+    };
+    ONCE.iter().filter_map(|name| fault(&name)).collect()
+}
+
+/// Whether it is for its headers that the HTTP client does not take an answer whose headers came: then another check tells
+/// what is wrong with them.
+pub(super) fn are_refused(seen: &ParsedAnswer<'_>) -> bool {
+    let is_no_length = |head: &Received| {
+        values(head, "content-length")
+            .iter()
+            .any(|value| value.parse::<usize>().is_err())
+    };
+    let head = seen.head().ok().filter(|_| seen.whole().is_err());
+    head.is_some_and(|head| !contradictions(head).is_empty() || is_no_length(head))
+}
 
 /// The value of `content-type` tells the form that the body must have.
 pub(super) const CONTENT_TYPE: WireCheck = WireCheck {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     check::diagnosis::words_of_picker,
-    probe::{Answer, Received, latency::Latencies},
+    probe::{Answer, Received, Unanswered, latency::Latencies},
 };
 
 /// An answer, parsed once for all checks, together with what it must be.
@@ -84,6 +84,14 @@ impl<'a> ParsedAnswer<'a> {
             .outcome
             .as_ref()
             .map_err(|_| Unjudged::because("no whole answer came"))
+    }
+
+    /// The headers of the response, where it came whole, or where they came and the HTTP client takes none such.
+    pub(super) fn head(&self) -> Result<&'a Received, Unjudged> {
+        match (&self.answer.outcome, &self.answer.partial) {
+            (Err(Unanswered::Malformed(_)), Some(head)) => Ok(head),
+            _ => self.whole(),
+        }
     }
 
     /// The response, where it came whole and its status is wanted.

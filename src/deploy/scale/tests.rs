@@ -305,7 +305,7 @@ async fn what_does_not_come_back_is_told_with_the_way_out_and_stays_written_down
     desk.deployer.site.step_limit = Duration::from_millis(50);
     let cause = desk.deployer.scale_back(&scaled()).await.unwrap_err();
     assert_eq!(cause.code, CauseCode::ChangeNotTakenBack);
-    assert!(!cause.code.blame().is_product());
+    assert!(!cause.blame().is_product());
     let [seen, way_out] = cause.evidence.as_slice() else {
         panic!("{cause:?}");
     };
@@ -403,5 +403,5 @@ async fn in_somebody_elses_cluster_only_what_the_run_made_may_be_changed() {
 fn that_nothing_can_be_scaled_is_never_the_releases_fault(#[case] trouble: Trouble, #[case] code: CauseCode) {
     let cause = unscaled("Deployment n/d", trouble);
     assert_eq!(cause.code, code);
-    assert!(!cause.code.blame().is_product());
+    assert!(!cause.blame().is_product());
 }
