@@ -7,6 +7,7 @@
 use std::{
     collections::BTreeSet,
     net::{IpAddr, Ipv4Addr},
+    path::Path,
 };
 
 use k8s_openapi::api::core::v1::Service;
@@ -23,7 +24,14 @@ use super::{
     inventory::{Inventory, Made},
     teardown::Fate,
 };
-use crate::host::{Host, docker};
+use crate::host::{Host, docker, files};
+
+/// How many addresses of a network's high end are chosen among: more than the hardware addresses that a kernel keeps
+/// (1024, `net.ipv4.neigh.default.gc_thresh3`), so that one is free of which it knows nothing.
+const HIGH_END: u32 = 2048;
+
+/// Where the kernel lists the hardware addresses that this machine knows. Source: arp(7), proc(5).
+const NEIGHBOURS: &str = "/proc/net/arp";
 
 /// How often an address is chosen anew that another run has put on the node in the meantime.
 const MOST_TRIES: u32 = 5;
@@ -47,15 +55,20 @@ impl Subnet {
         })
     }
 
-    /// A free address among the highest 128, or the upper half of a small range. Where to begin depends on `seed`, so
-    /// that two runs that choose at the same moment seldom choose the same.
-    fn choose(self, taken: &BTreeSet<Ipv4Addr>, seed: u32) -> Option<Ipv4Addr> {
-        let many = (self.size / 2).min(128) - 1;
+    /// A free address of the high end, which is the upper half of a small range. Where to begin depends on `seed`, so that
+    /// two runs that choose at the same moment seldom choose the same.
+    ///
+    /// One that this machine knows (`known`) was an earlier node's: the kernel would go on sending to that one for some ten
+    /// seconds, though it is gone. So it is taken only where no other is free.
+    fn choose(self, taken: &BTreeSet<Ipv4Addr>, known: &BTreeSet<Ipv4Addr>, seed: u32) -> Option<Ipv4Addr> {
+        let many = (self.size / 2).min(HIGH_END) - 1;
         // The very last address is the broadcast address.
         let last = self.first + self.size - 2;
-        (0..many)
+        let free = (0..many)
             .map(|step| Ipv4Addr::from(last - (seed.wrapping_add(step) % many)))
-            .find(|address| !taken.contains(address))
+            .filter(|address| !taken.contains(address));
+        let unknown = free.clone().find(|address| !known.contains(address));
+        unknown.or_else(|| free.clone().next())
     }
 }
 
@@ -99,11 +112,12 @@ pub async fn assign(
         .subnet()
         .ok_or_else(|| refused("the engine's network has no IPv4 range with a free high end"))?;
     let seed = seed(&format!("{} {named}", cluster.name));
+    let known = known_to_this_machine();
     let mut tries = 0;
     let address = loop {
         let taken = network.taken(host).await?;
         let address = subnet
-            .choose(&taken, seed)
+            .choose(&taken, &known, seed)
             .ok_or_else(|| refused("every address at the high end of the engine's network is taken"))?;
         let made = Made::Address {
             node: node.clone(),
@@ -160,6 +174,19 @@ async fn addresses_of(host: &Host, node: &str) -> Result<Vec<Ipv4Addr>, ClusterE
     let call = docker(["exec", node, "ip", "-4", "-o", "address", "show", "dev", "eth0"]);
     let said = host.run(&call.time_limit(SHORT)).await?.text();
     Ok(listed_addresses(&said).collect())
+}
+
+/// The addresses of which this machine has, or had, a hardware address. None where the kernel tells none.
+fn known_to_this_machine() -> BTreeSet<Ipv4Addr> {
+    let listed = files::read_text(Path::new(NEIGHBOURS), 1 << 20).unwrap_or_default();
+    neighbours(&listed).collect()
+}
+
+/// The addresses in what the kernel lists: a heading, then `172.18.255.254 0x1 0x2 02:42:ac:12:00:02 * br-0`.
+fn neighbours(listed: &str) -> impl Iterator<Item = Ipv4Addr> {
+    listed
+        .lines()
+        .filter_map(|line| line.split_whitespace().next()?.parse().ok())
 }
 
 fn address_of(service: &Service) -> Option<IpAddr> {
@@ -279,16 +306,49 @@ mod tests {
     #[case::a_large_seed_stays_in_the_range("10.0.0.0/28", 4_000_000_000, "10.0.0.11")]
     fn an_address_is_of_the_high_end(#[case] subnet: &str, #[case] seed: u32, #[case] address: &str) {
         let subnet = Subnet::parse(subnet).unwrap();
-        assert_eq!(subnet.choose(&BTreeSet::new(), seed), address.parse().ok());
+        assert_eq!(
+            subnet.choose(&BTreeSet::new(), &BTreeSet::new(), seed),
+            address.parse().ok()
+        );
     }
 
     #[test]
     fn a_taken_address_is_passed_over_and_a_full_range_gives_none() {
         let subnet = Subnet::parse("10.0.0.16/28").unwrap();
         let taken = addresses(["10.0.0.30", "10.0.0.29"]);
-        assert_eq!(subnet.choose(&taken, 0), "10.0.0.28".parse().ok());
+        assert_eq!(subnet.choose(&taken, &BTreeSet::new(), 0), "10.0.0.28".parse().ok());
         let all = (16..32).map(|last| Ipv4Addr::new(10, 0, 0, last)).collect();
-        assert_eq!(subnet.choose(&all, 3), None);
+        assert_eq!(subnet.choose(&all, &BTreeSet::new(), 3), None);
+    }
+
+    /// The kernel keeps what it knew of an address when the node that had it is gone.
+    #[test]
+    fn an_address_that_this_machine_has_known_is_taken_last() {
+        let subnet = Subnet::parse("10.0.0.16/28").unwrap();
+        let known = addresses(["10.0.0.30", "10.0.0.28"]);
+        let taken = addresses(["10.0.0.29"]);
+        assert_eq!(subnet.choose(&taken, &known, 0), "10.0.0.27".parse().ok());
+        let all = (16..32).map(|last| Ipv4Addr::new(10, 0, 0, last)).collect();
+        assert_eq!(subnet.choose(&taken, &all, 0), "10.0.0.30".parse().ok());
+    }
+
+    #[test]
+    fn there_are_more_addresses_than_a_kernel_knows() {
+        let subnet = Subnet::parse("172.18.0.0/16").unwrap();
+        let mut known = BTreeSet::new();
+        for _ in 0..1024 {
+            let address = subnet.choose(&BTreeSet::new(), &known, 7).unwrap();
+            assert!(known.insert(address), "{address} is known");
+        }
+    }
+
+    #[test]
+    fn what_the_kernel_lists_of_its_neighbours_is_read() {
+        let listed = "IP address       HW type     Flags       HW address            Mask     Device\n\
+                      172.18.255.254   0x1         0x2         02:42:ac:12:00:02     *        br-0123\n\
+                      172.18.255.201   0x1         0x0         00:00:00:00:00:00     *        br-0123\n";
+        let read: BTreeSet<Ipv4Addr> = neighbours(listed).collect();
+        assert_eq!(read, addresses(["172.18.255.254", "172.18.255.201"]));
     }
 
     #[test]

@@ -131,3 +131,23 @@ fn another_users_deployment_of_the_same_name_stays_untouched() {
     );
     cluster.kubectl(&["delete", "namespace", "theirs"]);
 }
+
+/// What the kernel knows of an address that an earlier node had makes it lose ten seconds, or take another way in.
+#[test]
+fn each_run_has_an_address_that_this_machine_knows_nothing_of() {
+    let _turn = alone();
+    let cluster = cluster();
+    for namespace in ["first-address", "second-address"] {
+        let known = std::fs::read_to_string("/proc/net/arp").unwrap();
+        let ran = verify(&["--cluster", cluster.name, "-n", namespace]);
+        ran.expect(0, "passed", None);
+        let ledger = ran.report["ledger"].as_array().unwrap().iter();
+        let given: Vec<&str> = ledger
+            .filter_map(|entry| entry["what"].as_str()?.strip_prefix("address ")?.split(' ').next())
+            .collect();
+        assert_eq!(given.len(), 1, "{}", ran.report["ledger"]);
+        let is_it = |line: &str| line.split_whitespace().next() == Some(given[0]);
+        assert!(!known.lines().any(is_it), "{} in {known}", given[0]);
+        assert_eq!(ran.substituted("the request is sent to").len(), 0, "by its address");
+    }
+}
