@@ -92,6 +92,8 @@ pub(crate) struct Proof {
 pub(crate) struct Observation {
     /// Gateways that the plan made, as last seen.
     pub(crate) gateways: Vec<Value>,
+    /// Why the pods of those Gateways will never be ready; `None` where they are, and where they cannot be seen.
+    pub(crate) gateway_pods: Option<Cause>,
     /// HTTPRoutes that the plan made, as last seen.
     pub(crate) http_routes: Vec<Value>,
     /// InferencePools that the plan made, as last seen.

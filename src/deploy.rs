@@ -31,8 +31,10 @@ mod apply;
 mod change;
 mod failure;
 pub(crate) mod helm;
+mod kinds;
 pub(crate) mod metrics_access;
 mod noting;
+mod outage;
 mod provider;
 pub(crate) mod rehearse;
 mod scale;
@@ -87,6 +89,8 @@ impl Site {
 pub(crate) struct Deployed {
     /// Every object that the release's steps put there, charts included, as sent.
     pub(crate) objects: Vec<Object>,
+    /// The steps that brought CRDs.
+    brought: Vec<kinds::Brought>,
     /// Variables that steps have read.
     pub(crate) variables: Variables,
 }

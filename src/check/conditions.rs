@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use super::{Check, JudgeFn, listeners};
-use crate::verdict::{Cause, CauseCode, Finding};
+use crate::verdict::{Cause, CauseCode, Fault, Finding};
 
 /// Why an object is not as it should be, by its conditions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -266,6 +266,10 @@ pub(super) const GATEWAY_PROGRAMMED: Check = Check {
         )
     },
     judge: JudgeFn::Deployment(|seen| {
+        // What its pods lack is why it is not programmed, or why nobody answers although it is.
+        if let Some(cause) = &seen.gateway_pods {
+            return Fault::shown("the Gateway's pods are ready", cause.clone()).into();
+        }
         judge(
             "Gateway",
             &seen.gateways,
@@ -457,6 +461,27 @@ mod tests {
         let unmet = gateway(&object).unwrap_err();
         assert_eq!(unmet.cause, CauseCode::GatewayCertificateMissing);
         assert!(unmet.what.contains("https (HTTPS, port 443)"), "{}", unmet.what);
+    }
+
+    /// Istio calls a Gateway programmed that has an address, whatever becomes of its proxy.
+    #[test]
+    fn a_gateway_whose_pods_cannot_run_is_not_in_order_whatever_it_says() {
+        let conditions = json!([
+            condition_of("Accepted", "True", 1),
+            condition_of("Programmed", "True", 1)
+        ]);
+        let status = json!({"conditions": conditions, "addresses": [{"value": "10.0.0.1"}]});
+        let mut seen = Observation {
+            gateways: vec![json!({"metadata": {"name": "g", "generation": 1}, "status": status})],
+            ..Observation::default()
+        };
+        assert_eq!(GATEWAY_PROGRAMMED.judge(&seen), Finding::Holds);
+        seen.gateway_pods = Some(Cause::new(CauseCode::PodImagePull).because("pod g: ErrImagePull: i/o timeout"));
+        let Finding::Broken(fault) = GATEWAY_PROGRAMMED.judge(&seen) else {
+            panic!("it is broken");
+        };
+        assert_eq!(fault.cause.code, CauseCode::PodImagePull);
+        assert!(fault.actual.contains("ErrImagePull"));
     }
 
     /// As Envoy AI Gateway v1.0.0 writes them: no `controllerName`, and reasons of its own.

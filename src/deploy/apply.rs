@@ -240,16 +240,8 @@ impl Deployer {
     /// The resource of an object's kind; waits where its CRD was applied by this run and is not served yet.
     async fn served(&self, object: &Object, expected: &str) -> Result<Resource, Fault> {
         let unknown = || {
-            Fault::new(
-                expected.to_owned(),
-                format!("the cluster knows no {} {}", object.api_version(), object.kind()),
-                Cause::new(CauseCode::ObjectKindUnknown).because(format!(
-                    "{}:{} {}",
-                    object.file,
-                    object.line,
-                    object.title()
-                )),
-            )
+            let at = format!("{}:{} {}", object.file, object.line, object.title());
+            self.kind_unknown(expected, object.api_version(), object.kind(), at)
         };
         let look = async |_| {
             let kind = || self.resources.of_kind(object.api_version(), object.kind());

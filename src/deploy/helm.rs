@@ -70,11 +70,12 @@ impl Deployer {
         let ended = self.noted(makings, &expected, installing).await?;
         let ended = ended.map_err(|error| tool_failed(&error, expected.clone()))?;
         if !ended.status.success() {
-            return Err(Fault::new(
-                expected,
-                format!("helm ends with {}", ended.status),
-                Cause::new(CauseCode::HelmFailed).because(ended.last_words()),
-            ));
+            let said = ended.last_words();
+            let cause = match self.unmatched_kind(&said).await {
+                Some(unknown) => unknown.because(said),
+                None => self.failed_for(&said, CauseCode::HelmFailed).await,
+            };
+            return Err(Fault::new(expected, format!("helm ends with {}", ended.status), cause));
         }
         let answer: Value = serde_json::from_slice(&ended.stdout).map_err(|error| {
             Fault::new(

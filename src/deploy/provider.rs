@@ -2,6 +2,7 @@
 //! has.
 
 use std::{
+    collections::BTreeSet,
     fmt::Debug,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -10,9 +11,9 @@ use std::{
 use k8s_openapi::api::{
     apps::v1::Deployment,
     batch::v1::{Job, JobCondition},
-    core::v1::Namespace,
+    core::v1::{Namespace, Pod},
 };
-use kube::{Api, Resource};
+use kube::{Api, Resource, ResourceExt as _, api::ListParams, core::PartialObjectMeta};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
@@ -20,14 +21,15 @@ use super::{
     Carried, Deployer, Ownership,
     failure::{refused, tool_failed},
     noting::Making,
+    outage,
 };
 use crate::{
     cluster::{
         inventory::{Made, MadeObject, ProviderInstallation},
         ready::deployment_is_available,
-        resources::persistently,
+        resources::{by_pages, persistently},
         unrecoverable::{PodHistory, Unrecoverable},
-        watching::{Progress, WaitError, Watches, until_object},
+        watching::{Namespaces, Progress, WaitError, Watches, until_object},
     },
     host::in_words,
     manifest::Object,
@@ -35,6 +37,9 @@ use crate::{
     record::{Deviation, DeviationKind, Stage},
     verdict::{Cause, CauseCode, Fault},
 };
+
+/// How many pods of a provider are looked at when its program failed.
+const MOST_PODS: u32 = 100;
 
 impl Deployer {
     pub(super) async fn install_provider(
@@ -62,14 +67,18 @@ impl Deployer {
                     .clone_into(&mut spoken.lock().unwrap_or_else(PoisonError::into_inner));
             }
         };
-        let unrecoverable = self.first_unrecoverable(|namespace| namespace != self.site.namespace);
+        let pods = self.provider_pods(witness, &expected).await?;
+        let unrecoverable = pods.first_unrecoverable(|namespace| namespace != self.site.namespace);
         let installing = self.noted(makings, &expected, self.site.host.run_with(&call, &mut hear));
         tokio::select! {
             ended = installing => match ended? {
                 Ok(ended) if ended.status.success() => Ok(Carried {
                     sentence: Some(format!("{program} is done after {:.1} s", began.elapsed().as_secs_f64())),
                 }),
-                Ok(ended) => Err(Fault::new(expected, format!("it ends with {}", ended.status), Cause::new(CauseCode::ProviderInstallFailed).because(ended.last_words()))),
+                Ok(ended) => {
+                    let cause = self.provider_failed(&pods, witness, &ended.last_words()).await;
+                    Err(Fault::new(expected, format!("it ends with {}", ended.status), cause))
+                }
                 Err(error) => Err(tool_failed(&error, expected)),
             },
             pod = unrecoverable => Err(Fault::new(expected, format!("pod {} of the provider will never be ready", pod.pod), pod.cause)),
@@ -89,8 +98,9 @@ impl Deployer {
             return Ok(self.use_installed(provider, witness));
         }
         let began = Instant::now();
+        let pods = self.provider_pods(witness, &expected).await?;
         let unrecoverable =
-            self.first_unrecoverable(|namespace| objects.iter().any(|object| object.namespace() == Some(namespace)));
+            pods.first_unrecoverable(|namespace| objects.iter().any(|object| object.namespace() == Some(namespace)));
         let installed = async {
             for object in objects {
                 self.apply(std::slice::from_ref(object), None).await?;
@@ -220,22 +230,80 @@ impl Deployer {
         }
     }
 
+    /// Why the program of a provider failed: a pod of the provider's that cannot run tells more than the program, which only
+    /// waits for it.
+    async fn provider_failed(&self, pods: &ProviderPods, witness: &Witness, said: &str) -> Cause {
+        let all: Api<Pod> = Api::namespaced(self.site.client.clone(), &witness.namespace);
+        // How they are now, and not how a watch was told that they were.
+        let wanted = ListParams::default().limit(MOST_PODS);
+        let listed = persistently(self.site.away_limit(), || all.list(&wanted)).await;
+        let mut theirs = listed.map(|listed| listed.items).unwrap_or_default();
+        theirs.retain(|pod| !pods.before.contains(&pod.name_any()));
+        match outage::stuck(&theirs) {
+            Some(stuck) => stuck.cause.because(said),
+            None => self.failed_for(said, CauseCode::ProviderInstallFailed).await,
+        }
+    }
+
+    /// The pods of a provider that is about to be installed. The run's own watches see one namespace of somebody else's cluster,
+    /// which is not the provider's; there what runs in that namespace already is not the provider's either.
+    async fn provider_pods(&self, witness: &Witness, expected: &str) -> Result<ProviderPods, Fault> {
+        if self.site.ownership == Ownership::Ours {
+            return Ok(ProviderPods {
+                watches: Arc::clone(&self.site.watches),
+                before: BTreeSet::new(),
+            });
+        }
+        let pods: Api<Pod> = Api::namespaced(self.site.client.clone(), &witness.namespace);
+        let mut before = BTreeSet::new();
+        by_pages(
+            self.site.away_limit(),
+            ListParams::default(),
+            async |wanted| pods.list_metadata(&wanted).await,
+            |found: Vec<PartialObjectMeta<Pod>>| before.extend(found.into_iter().filter_map(|pod| pod.metadata.name)),
+        )
+        .await
+        .map_err(|trouble| refused(trouble, expected, &format!("pods of namespace {}", witness.namespace)))?;
+        Ok(ProviderPods {
+            watches: Arc::new(Watches::start(
+                &self.site.client,
+                Namespaces::Only(witness.namespace.clone()),
+            )),
+            before,
+        })
+    }
+}
+
+/// The pods of a provider.
+struct ProviderPods {
+    watches: Arc<Watches>,
+    /// Names of those that were there before.
+    before: BTreeSet<String>,
+}
+
+impl ProviderPods {
+    /// Those of a namespace of which `concerns` holds.
+    fn theirs(&self, concerns: impl Fn(&str) -> bool) -> Vec<Arc<Pod>> {
+        let mut pods = self.watches.pods.all();
+        pods.retain(|pod| {
+            let of_theirs = pod.metadata.namespace.as_deref().is_some_and(&concerns);
+            of_theirs && !self.before.contains(&pod.name_any())
+        });
+        pods
+    }
+
     /// Waits for a pod that will never be ready, in a namespace of which `concerns` holds; for ever where there is none.
     async fn first_unrecoverable(&self, concerns: impl Fn(&str) -> bool) -> Unrecoverable {
         let mut history = PodHistory::default();
         loop {
-            let question = |watches: &Watches| {
-                let pods = watches.pods.all();
-                let pods = pods
-                    .iter()
-                    .map(AsRef::as_ref)
-                    .filter(|pod| pod.metadata.namespace.as_deref().is_some_and(&concerns));
-                match history.first_unrecoverable(pods, Instant::now()) {
+            let question = |_: &Watches| {
+                let pods = self.theirs(&concerns);
+                match history.first_unrecoverable(pods.iter().map(AsRef::as_ref), Instant::now()) {
                     Some(pod) => Progress::Ready(pod),
                     None => Progress::<_, ()>::NotYet(String::new()),
                 }
             };
-            if let Ok(pod) = self.site.watches.until(Duration::from_hours(1), question, |_| ()).await {
+            if let Ok(pod) = self.watches.until(Duration::from_hours(1), question, |_| ()).await {
                 return pod;
             }
         }
@@ -257,22 +325,4 @@ fn job_is_done<N>(job: Option<&Job>) -> Progress<(), N> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_job_is_done_when_it_is_complete_and_not_when_it_failed() {
-        let job = |condition: &str, status: &str| -> Job {
-            serde_json::from_value(json!({"metadata": {}, "status": {"failed": 2,
-                "conditions": [{"type": condition, "status": status}]}}))
-            .unwrap()
-        };
-        assert_eq!(job_is_done::<()>(Some(&job("Complete", "True"))), Progress::Ready(()));
-        let not_yet = Progress::NotYet("not complete, 2 pods failed".into());
-        assert_eq!(job_is_done::<()>(Some(&job("Complete", "False"))), not_yet);
-        assert_eq!(job_is_done::<()>(Some(&job("Failed", "True"))), not_yet);
-        assert!(matches!(job_is_done::<()>(None), Progress::NotYet(_)));
-    }
-}
+mod tests;

@@ -42,6 +42,7 @@ impl Deployer {
         match &step.action {
             Action::Apply { objects, namespace } => {
                 self.apply(objects, namespace.as_deref()).await?;
+                self.deployed(|deployed| deployed.note_crds(step, objects));
                 plain
             }
             Action::Secret {
@@ -228,6 +229,10 @@ impl Deployer {
             .iter()
             .filter(|name| containing.is_none_or(|text| name.contains(text)))
             .count();
+        let wanted = name.or(containing).unwrap_or_default();
+        if found == 0 && resource.api.kind == "CustomResourceDefinition" && !wanted.is_empty() {
+            return Err(self.crd_missing(&expected, wanted));
+        }
         if found == 0 {
             return Err(Fault::new(
                 expected,

@@ -2,15 +2,18 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use k8s_openapi::api::core::v1::Pod;
 use kube::api::DynamicObject;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{deployment::Quickstart, observation::Objects, pool};
+use super::{deployment::Quickstart, explaining::explain, observation::Objects, pool};
 use crate::{
     check::conditions::{self, Unmet},
     cluster::{
+        ready::is_ready,
         resources::Trouble,
+        unrecoverable::PodHistory,
         watching::{Progress, WaitError, Watched, Watches},
     },
     deploy::Deployer,
@@ -67,6 +70,7 @@ impl<'a> Looked<'a> {
             gateways,
             http_routes,
             inference_pools,
+            gateway_pods: None,
         }
     }
 
@@ -92,9 +96,18 @@ pub(super) async fn await_settled(quickstart: &Quickstart<'_>) -> Result<Objects
     let looked = Looked::at(deployer).await;
     let mut seen = Objects::default();
     let mut no_since: Option<(String, Instant)> = None;
-    let question = |_: &Watches| {
+    let (mut history, mut stuck) = (PodHistory::default(), None);
+    let question = |watches: &Watches| {
         seen = looked.now();
-        let Some(unmet) = first_unmet(&seen) else {
+        let proxies = pods_of_gateways(watches, &quickstart.plan.gateway_label, &looked.made[0]);
+        let none_is_ready = !proxies.is_empty() && !proxies.iter().any(|pod| is_ready(pod));
+        if none_is_ready {
+            stuck = history.first_unrecoverable(proxies.iter().map(AsRef::as_ref), Instant::now());
+            if stuck.is_some() {
+                return Progress::Never(());
+            }
+        }
+        let Some(unmet) = first_unmet(&seen).or_else(|| none_is_ready.then(no_proxy)) else {
             return Progress::<(), ()>::Ready(());
         };
         // A no counts from the first time that it was said.
@@ -123,7 +136,31 @@ pub(super) async fn await_settled(quickstart: &Quickstart<'_>) -> Result<Objects
         Err(WaitError::ApiServerAway { trouble }) => return Err(trouble),
         Err(_) => watches.healthy().await?,
     }
+    if let Some(stuck) = stuck {
+        seen.gateway_pods = Some(explain(quickstart, stuck).await);
+    }
     Ok(seen)
+}
+
+/// The pods that the provider made for these Gateways, where they can be seen. `label` bears the name of its Gateway on each.
+fn pods_of_gateways(watches: &Watches, label: &str, gateways: &[Object]) -> Vec<Arc<Pod>> {
+    let mut pods = watches.pods.all();
+    pods.retain(|pod| {
+        let labels = pod.metadata.labels.as_ref();
+        let of = labels.and_then(|labels| labels.get(label));
+        of.is_some_and(|name| gateways.iter().any(|gateway| gateway.name() == name))
+    });
+    pods
+}
+
+/// That no pod of the Gateways is ready, though they say that they are programmed.
+fn no_proxy() -> Unmet {
+    Unmet {
+        what: "no pod of the Gateway is Ready".into(),
+        cause: CauseCode::GatewayNotProgrammed,
+        said_no: false,
+        reason: String::new(),
+    }
 }
 
 /// What does not hold yet, the worst of it. Without a Gateway nobody accepts pools.

@@ -234,3 +234,96 @@ async fn a_container_that_ends_by_itself_crashes() {
     let ended = deployed(ApiServer::new(), &made).await;
     assert_blamed(&ended, CauseCode::PodCrash, "exit code 0 (Completed)");
 }
+
+/// A CRD of `example.io`, as a release's bundle has it.
+fn definition(kind: &str, group: &str) -> String {
+    let plural = format!("{}s", kind.to_lowercase());
+    json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": format!("{plural}.{group}")},
+        "spec": {"group": group, "scope": "Namespaced", "names": {"kind": kind, "plural": plural},
+            "versions": [{"name": "v1", "served": true, "storage": true}]}})
+    .to_string()
+}
+
+#[rstest]
+#[case::made("kubectl apply -f m/definitions.yaml\nkubectl apply -f m/other.yaml")]
+#[case::looked_for("kubectl apply -f m/definitions.yaml\nkubectl get crds | grep others.example.io")]
+#[tokio::test(start_paused = true)]
+async fn the_bundle_that_lacks_a_crd_is_named(#[case] commands: &str) {
+    let other = json!({"apiVersion": "example.io/v1", "kind": "Other", "metadata": {"name": "o"}}).to_string();
+    let files = [
+        ("m/definitions.yaml", definition("Thing", "example.io")),
+        ("m/other.yaml", other),
+    ];
+    let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
+    let ended = carried_out_as(ApiServer::new(), commands, &files).await;
+    assert_blamed(
+        &ended,
+        CauseCode::ObjectKindUnknown,
+        "`kubectl apply -f m/definitions.yaml` (",
+    );
+    assert!(evidence(&ended).contains("Thing.example.io"), "{}", evidence(&ended));
+}
+
+/// The proxy of a Gateway that the provider has made for it.
+fn proxy(status: &Value) -> Value {
+    let labels = json!({"name": "g-proxy", "namespace": "quickstart",
+        "labels": {"gateway.networking.k8s.io/gateway-name": "g"}});
+    json!({"apiVersion": "v1", "kind": "Pod", "metadata": labels, "status": status,
+        "spec": {"containers": [{"name": "c", "image": "registry.example/proxy:1"}]}})
+}
+
+fn waits(reason: &str, message: &str) -> Value {
+    json!({"phase": "Pending", "containerStatuses": [{"name": "c", "image": "registry.example/proxy:1", "imageID": "",
+        "ready": false, "restartCount": 0, "state": {"waiting": {"reason": reason, "message": message}}}]})
+}
+
+/// A Gateway with its own pod, which has this status.
+async fn with_proxy(status: &Value) -> Ended {
+    let server = ApiServer::new();
+    server.put(proxy(status));
+    let gateway = json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "g"},
+        "spec": {"gatewayClassName": "c", "listeners": [{"name": "http", "protocol": "HTTP", "port": 80}]}});
+    let files = [
+        ("m/definitions.yaml", definition("Gateway", "gateway.networking.k8s.io")),
+        ("m/gateway.yaml", gateway.to_string()),
+    ];
+    let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
+    let commands = "kubectl apply -f m/definitions.yaml\nkubectl apply -f m/gateway.yaml";
+    carried_out_as(server, commands, &files).await
+}
+
+#[rstest]
+#[case::its_image_does_not_exist(
+    waits("ErrImagePull", "proxy:1: not found"),
+    CauseCode::PodImageNotFound,
+    "not found"
+)]
+#[case::no_node_has_room(
+    unschedulable("0/1 nodes are available: 1 Insufficient cpu."),
+    CauseCode::PodUnschedulable,
+    "Insufficient cpu"
+)]
+#[case::it_crashes(
+    json!({"phase": "Running", "containerStatuses": [{"name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 2,
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": {"exitCode": 1, "reason": "Error"}}}]}),
+    CauseCode::PodCrash, "exit code 1")]
+#[tokio::test(start_paused = true)]
+async fn what_a_gateways_own_pod_lacks_is_why_it_is_not_in_order(
+    #[case] status: Value,
+    #[case] code: CauseCode,
+    #[case] shown_by: &str,
+) {
+    assert_blamed(&with_proxy(&status).await, code, shown_by);
+}
+
+/// Whose pod runs and who says nothing has a class that nobody serves, as before.
+#[tokio::test(start_paused = true)]
+async fn a_gateway_whose_pod_is_ready_is_judged_by_its_conditions() {
+    let ready = json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]});
+    assert_blamed(
+        &with_proxy(&ready).await,
+        CauseCode::GatewayClassMissing,
+        "Gateway g: no condition Accepted yet",
+    );
+}

@@ -68,6 +68,9 @@ pub(super) async fn explain(quickstart: &Quickstart<'_>, failed: Unrecoverable) 
             cause.code = CauseCode::PodArgumentUnknown;
         }
         cause = cause.because(format!("its last words: {line}"));
+        if let Some(unknown) = quickstart.deployer.unmatched_kind(&line).await {
+            return and_then(unknown, cause);
+        }
     }
     cause
 }
@@ -232,12 +235,14 @@ fn image_of(pod: &Pod, container: Option<&str>) -> Option<ImageRef> {
 /// The line of a log that says why it ended: the last that speaks of an error, else the last.
 fn last_words(log: &str) -> Option<String> {
     let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    // A kind without its CRD is what others are lost for.
+    let unmatched = lines.iter().rev().find(|line| line.contains("no matches for kind"));
     let telling = lines.iter().rev().find(|line| {
         ["unknown flag", "not defined", "error", "fatal", "panic"]
             .iter()
             .any(|word| line.to_lowercase().contains(word))
     });
-    telling.or(lines.last()).map(|line| cut(line, 400))
+    unmatched.or(telling).or(lines.last()).map(|line| cut(line, 400))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::{
     check::{Observation, PoolPod, Proof, wire::ServedNames},
     plan::{Plan, Request},
     probe::Answer,
+    verdict::Cause,
 };
 
 /// How many pods must have served the requests of the proof.
@@ -18,6 +19,8 @@ pub(super) struct Objects {
     pub(super) http_routes: Vec<Value>,
     pub(super) inference_pools: Vec<Value>,
     pub(super) pool_pods: Vec<PoolPod>,
+    /// Why the Gateways' own pods will never be ready.
+    pub(super) gateway_pods: Option<Cause>,
 }
 
 /// Before any request: what the plan says, and the objects.
@@ -27,6 +30,7 @@ pub(super) fn of_objects(plan: &Plan, objects: Objects) -> Observation {
         http_routes: objects.http_routes,
         inference_pools: objects.inference_pools,
         pool_pods: objects.pool_pods,
+        gateway_pods: objects.gateway_pods,
         build_ref: plan.build_ref.clone(),
         picker_metrics: plan.picker.as_ref().map(|picker| picker.metrics.clone()),
         pods_wanted: PODS_WANTED,

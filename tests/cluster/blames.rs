@@ -203,3 +203,76 @@ fn a_startup_probe_that_kills() {
     let _turn = beside_others();
     is_killed_by("startup", "startupProbe");
 }
+
+/// The quickstart's own assets lack the CRD of this kind, as nothing else brings it.
+#[test]
+fn an_object_whose_crd_no_asset_brings() {
+    let _turn = beside_others();
+    let ran = with("no-crd", |tree| {
+        let file = tree.join("model-server.yaml");
+        let text = fs::read_to_string(&file).unwrap();
+        let object = "apiVersion: inference.networking.k8s.io/v1\nkind: InferenceRouter\nmetadata:\n  name: router\n";
+        fs::write(&file, format!("{object}---\n{text}")).unwrap();
+    });
+    ran.expect(1, "failed", Some("object-kind-unknown"));
+    let evidence = evidence(&ran, "object-kind-unknown");
+    let lacking = "manifests.yaml` (guide.md:";
+    assert!(
+        evidence.contains(lacking) && evidence.contains("brings no CRD of InferenceRouter.inference.networking.k8s.io"),
+        "{evidence}"
+    );
+    was_quick(&ran);
+}
+
+/// Changes the Deployment that Istio makes for the Gateway.
+fn customize_proxy(tree: &Path, container: &str) {
+    let file = tree.join("gateway.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    let by = "  infrastructure:\n    parametersRef:\n      group: \"\"\n      kind: ConfigMap\n      name: proxy\n";
+    let options = format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: proxy\ndata:\n  deployment: |\n    spec:\n      template:\n        \
+         spec:\n          containers:\n            - name: istio-proxy\n{container}"
+    );
+    fs::write(&file, format!("{options}---\n{text}{by}")).unwrap();
+}
+
+#[test]
+fn a_gateway_whose_proxy_has_an_image_that_does_not_exist() {
+    let _turn = beside_others();
+    let ran = with("no-proxy", |tree| {
+        customize_proxy(tree, "              image: docker.io/istio/proxyv2:9.9.9\n");
+    });
+    ran.expect(1, "failed", Some("pod-image-not-found"));
+    assert!(evidence(&ran, "pod-image-not-found").contains("proxyv2:9.9.9"));
+    was_quick(&ran);
+}
+
+/// No node has room for the proxy: the cluster's affair, whatever the conditions of the Gateway say of it.
+#[test]
+fn a_gateway_whose_proxy_fits_no_node() {
+    let _turn = beside_others();
+    let ran = with("large-proxy", |tree| {
+        customize_proxy(
+            tree,
+            "              resources:\n                requests:\n                  cpu: \"64\"\n",
+        );
+    });
+    ran.expect(3, "errored", Some("pod-unschedulable"));
+    assert!(evidence(&ran, "pod-unschedulable").contains("requests cpu 64"));
+    was_quick(&ran);
+}
+
+#[test]
+fn a_gateway_whose_parameters_nobody_makes() {
+    let _turn = beside_others();
+    let ran = with("no-parameters", |tree| {
+        let file = tree.join("gateway.yaml");
+        let text = fs::read_to_string(&file).unwrap();
+        let by =
+            "  infrastructure:\n    parametersRef:\n      group: \"\"\n      kind: ConfigMap\n      name: nothing\n";
+        fs::write(&file, text + by).unwrap();
+    });
+    ran.expect(1, "failed", Some("gateway-not-accepted"));
+    assert!(evidence(&ran, "gateway-not-accepted").contains("InvalidParameters"));
+    was_quick(&ran);
+}
