@@ -8,7 +8,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
-.PHONY: verify test setup lint test-offline test-servers images test-cluster fuzz
+.PHONY: verify test setup lint test-offline test-servers test-vllm images test-cluster fuzz
 
 # What .ci/setup unpacked, Go where its installer puts it, and root's programs.
 export PATH := $(shell .ci/setup path):$(PATH):/usr/local/go/bin:/usr/sbin:/sbin
@@ -56,6 +56,14 @@ test-servers:
 	.ci/setup model-servers
 	cargo test --locked --test servers
 	{ echo "== test-servers: $$SECONDS s"; } 2>/dev/null
+
+# The same with real vLLM on the CPU: 6 GB to install, minutes to run, so no part of `make test`. `make test-vllm VLLM=0.31.0`
+# takes another version.
+test-vllm:
+	@set -x
+	VLLM='$(VLLM)' .ci/setup vllm
+	cargo test --locked --test servers -- --ignored
+	{ echo "== test-vllm: $$SECONDS s"; } 2>/dev/null
 
 # What cluster tests run beside the newest release on Istio; made only when it is asked for.
 ASKED_FOR := docker.io/envoyproxy/gateway:v1.8.1 docker.io/envoyproxy/ai-gateway-controller:v1.0.0 \

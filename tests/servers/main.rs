@@ -10,6 +10,7 @@ use std::{
     collections::BTreeSet,
     fs::File,
     io::{BufRead as _, BufReader, Read as _, Seek as _},
+    os::unix::process::CommandExt as _,
     path::Path,
     process::{Child, Command, Stdio},
     sync::LazyLock,
@@ -20,8 +21,20 @@ use tempfile::TempDir;
 
 mod model;
 
-/// What `.ci/setup model-servers` puts on the path: a Python that knows the servers.
-const PYTHON: &str = "model-servers-python";
+/// A Python that knows some servers, put on the path by `.ci/setup` and installed by a target of make.
+struct Python {
+    program: &'static str,
+    target: &'static str,
+}
+
+const MODEL_SERVERS: Python = Python {
+    program: "model-servers-python",
+    target: "make test-servers",
+};
+const VLLM: Python = Python {
+    program: "vllm-python",
+    target: "make test-vllm",
+};
 
 /// A server that runs until it is dropped.
 struct Server {
@@ -32,19 +45,21 @@ struct Server {
 
 impl Server {
     /// Starts a script of this directory, and waits until it says where it listens.
-    fn start(script: &str, argument: &str) -> Self {
+    fn start(python: &Python, script: &str, argument: &str) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers").join(script);
         let mut log: File = tempfile::tempfile().unwrap();
         #[expect(clippy::disallowed_methods, reason = "a test starts the server that it talks to")]
-        let started = Command::new(PYTHON)
+        let started = Command::new(python.program)
             .arg(script)
             .arg(argument)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log.try_clone().unwrap())
+            .process_group(0)
             .spawn();
         let mut process = started.unwrap_or_else(|error| {
-            panic!("`{PYTHON}` cannot be started ({error}): run `make test-servers`, which installs it")
+            let Python { program, target } = python;
+            panic!("`{program}` cannot be started ({error}): run `{target}`, which installs it")
         });
         let mut line = String::new();
         let output = process.stdout.as_mut().unwrap();
@@ -64,7 +79,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.process.kill();
+        // Its whole group: vLLM has processes of its own, which go on without it.
+        let group = format!("-{}", self.process.id());
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the standard library sends no signals to groups"
+        )]
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
         let _ = self.process.wait();
     }
 }
@@ -77,7 +98,8 @@ static MODEL: LazyLock<TempDir> = LazyLock::new(|| {
 });
 
 fn llama_server() -> Server {
-    Server::start("llama_server.py", MODEL.path().join("tiny.gguf").to_str().unwrap())
+    let model = MODEL.path().join("tiny.gguf");
+    Server::start(&MODEL_SERVERS, "llama_server.py", model.to_str().unwrap())
 }
 
 /// What a probe came to.
@@ -207,10 +229,39 @@ fn llama_server_obeys_every_parameter_that_a_scenario_asks_for() {
 #[test]
 fn of_a_router_before_it_its_own_refusals_are_told_too() {
     let server = llama_server();
-    let router = Server::start("router.py", &server.address);
+    let router = Server::start(&MODEL_SERVERS, "router.py", &server.address);
     let probed = probe(&router, &[]);
     let mut wrong = BTreeSet::from(ANSWERS_FOR_UNKNOWN_MODELS);
     wrong.insert("errors/malformed-json/content-type");
     assert_eq!(probed.wrong(), wrong, "{}", probed.report);
     assert_eq!(probed.code, Some(1));
+}
+
+/// vLLM takes a minute to start and 6 GB to install, so that only `make test-vllm` runs it.
+#[test]
+#[ignore = "needs vLLM: `make test-vllm`"]
+fn of_vllm_nothing_is_wrong_whatever_a_scenario_asks_for() {
+    let directory = tempfile::tempdir().unwrap();
+    model::write_without_weights(directory.path()).unwrap();
+    let server = Server::start(&VLLM, "vllm_server.py", directory.path().to_str().unwrap());
+    let all = ["--scenario", ".*", "--skip", "smoke-load"];
+    for model in ["tiny", "small"] {
+        let probed = probe(&server, &[&["--model", model], &all[..]].concat());
+        assert_eq!(
+            (probed.code, probed.wrong()),
+            (Some(0), BTreeSet::new()),
+            "{}",
+            probed.report
+        );
+        let says = "asked as `small` the model answers as `tiny`";
+        assert_eq!(probed.report.contains(says), model == "small", "{}", probed.report);
+        for check in [
+            "errors/unknown-model-stream/error-body",
+            "parameters/choices/answer-choices",
+            "stop-sequences/chat-stream/stop-sequences",
+            "stream-pace/stream/comes-as-it-is-made",
+        ] {
+            assert!(probed.holds(check), "{check}: {}", probed.report);
+        }
+    }
 }

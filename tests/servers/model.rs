@@ -4,6 +4,8 @@
 
 use std::{fs, io, path::Path};
 
+use serde_json::{Map, Value, json};
+
 /// Sizes: of a hidden state, of a head, of the layer between; how many heads and layers.
 const HIDDEN: usize = 128;
 const HEAD: usize = 64;
@@ -77,6 +79,51 @@ pub(crate) fn write(path: &Path) -> io::Result<()> {
         file.ones(&name("ffn_norm"));
     }
     fs::write(path, file.bytes())
+}
+
+/// Writes what a server reads that takes models as `transformers` keep them, and makes up the weights itself.
+///
+/// # Errors
+/// A file cannot be written.
+pub(crate) fn write_without_weights(directory: &Path) -> io::Result<()> {
+    let tokens = tokens();
+    let vocabulary: Map<String, Value> = tokens
+        .iter()
+        .enumerate()
+        .map(|(id, token)| (token.clone(), id.into()))
+        .collect();
+    let special = |(id, content): (usize, &str)| {
+        json!({"id": id, "content": content, "special": true, "normalized": false,
+            "single_word": false, "lstrip": false, "rstrip": false})
+    };
+    let bytes = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+    let tokenizer = json!({
+        "version": "1.0", "truncation": null, "padding": null, "normalizer": null, "post_processor": null,
+        "added_tokens": SPECIAL.into_iter().enumerate().map(special).collect::<Vec<_>>(),
+        "pre_tokenizer": bytes, "decoder": bytes,
+        "model": {"type": "BPE", "vocab": vocabulary, "merges": ["t h"], "fuse_unk": false, "byte_fallback": false,
+            "dropout": null, "unk_token": null, "continuing_subword_prefix": null, "end_of_word_suffix": null},
+    });
+    let reader = json!({
+        "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": CONTEXT, "chat_template": TEMPLATE,
+        "bos_token": SPECIAL[0], "eos_token": SPECIAL[2], "pad_token": SPECIAL[0],
+    });
+    let config = json!({
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "torch_dtype": "float32", "hidden_act": "silu",
+        "vocab_size": tokens.len(), "hidden_size": HIDDEN, "intermediate_size": BETWEEN, "num_hidden_layers": LAYERS,
+        "num_attention_heads": HEADS, "num_key_value_heads": HEADS, "head_dim": HEAD, "max_position_embeddings": CONTEXT,
+        "rms_norm_eps": 1e-6, "rope_theta": 10_000.0, "tie_word_embeddings": false,
+        "bos_token_id": 0, "eos_token_id": 2, "pad_token_id": 0,
+    });
+    fs::create_dir_all(directory)?;
+    for (name, value) in [
+        ("tokenizer.json", tokenizer),
+        ("tokenizer_config.json", reader),
+        ("config.json", config),
+    ] {
+        fs::write(directory.join(name), value.to_string())?;
+    }
+    Ok(())
 }
 
 fn number(value: usize) -> u32 {
