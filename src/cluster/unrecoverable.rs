@@ -175,6 +175,16 @@ impl PodHistory {
     }
 }
 
+/// The first of these pods that is in a state that no longer passes: what waited for it has given up, so nothing more is borne.
+pub(crate) fn stuck<'a>(pods: impl IntoIterator<Item = &'a Pod> + Clone) -> Option<Unrecoverable> {
+    let (mut history, now) = (PodHistory::default(), Instant::now());
+    let at_once = history.first_unrecoverable(pods.clone(), now);
+    at_once.or_else(|| history.first_unrecoverable(pods, now + BORNE))
+}
+
+/// Longer than any state is borne that may pass.
+const BORNE: Duration = Duration::from_mins(1);
+
 fn key(pod: &Pod, container: &ContainerStatus) -> String {
     format!("{}/{}", pod.name_any(), container.name)
 }
@@ -308,5 +318,24 @@ mod tests {
                 "node n can give cpu 2, memory 8Gi in all"
             ]
         );
+    }
+
+    #[rstest]
+    #[case::unreachable("ErrImagePull", "dial tcp 10.0.0.1:443: i/o timeout", Some(CauseCode::PodImagePull))]
+    #[case::backing_off("ImagePullBackOff", "Back-off pulling image", Some(CauseCode::PodImagePull))]
+    #[case::not_there("ErrImagePull", "proxyv2:9.9.9: not found", Some(CauseCode::PodImageNotFound))]
+    #[case::no_config(
+        "CreateContainerConfigError",
+        "secret \"x\" not found",
+        Some(CauseCode::PodConfigMissing)
+    )]
+    #[case::being_made("ContainerCreating", "", None)]
+    fn a_pod_that_was_waited_for_in_vain_tells_why(
+        #[case] reason: &str,
+        #[case] message: &str,
+        #[case] cause: Option<CauseCode>,
+    ) {
+        let pods = [container(&waiting(reason, message), &json!({}), 0)];
+        assert_eq!(stuck(&pods).map(|stuck| stuck.cause.code), cause);
     }
 }

@@ -5,12 +5,8 @@
 //! tells of a request that failed (`net/url.Error`: a verb, the address in quotes, the reason), to a path of the Kubernetes
 //! API, and what the API server itself says when it cannot.
 
-use k8s_openapi::api::core::v1::Pod;
-use tokio::time::Instant;
-
 use super::Deployer;
 use crate::{
-    cluster::unrecoverable::{PodHistory, Unrecoverable},
     redact::cut,
     verdict::{Cause, CauseCode},
 };
@@ -64,17 +60,6 @@ fn unanswered(line: &str) -> bool {
     })
 }
 
-/// The first of these pods that is in a state that no longer passes: what installs it has given up waiting, so nothing more is
-/// borne.
-pub(super) fn stuck<'a>(pods: impl IntoIterator<Item = &'a Pod> + Clone) -> Option<Unrecoverable> {
-    let (mut history, now) = (PodHistory::default(), Instant::now());
-    let at_once = history.first_unrecoverable(pods.clone(), now);
-    at_once.or_else(|| history.first_unrecoverable(pods, now + BORNE))
-}
-
-/// Longer than any state is borne that may pass.
-const BORNE: std::time::Duration = std::time::Duration::from_mins(1);
-
 impl Deployer {
     /// Why a program failed that said this: the cluster, or `otherwise` with the program's words.
     pub(super) async fn failed_for(&self, said: &str, otherwise: CauseCode) -> Cause {
@@ -92,10 +77,8 @@ impl Deployer {
 
 #[cfg(test)]
 mod tests {
-    use rstest::rstest;
-    use serde_json::json;
-
     use super::*;
+    use rstest::rstest;
 
     /// As istioctl, helm and kubectl say it.
     #[rstest]
@@ -142,33 +125,5 @@ mod tests {
     #[case::nothing("")]
     fn nothing_else_is_taken_for_the_api_servers(#[case] said: &str) {
         assert_eq!(told(said), None);
-    }
-
-    fn pod(reason: &str, message: &str) -> Pod {
-        serde_json::from_value(
-            json!({"metadata": {"name": "p", "namespace": "n"}, "status": {"containerStatuses": [
-            {"name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
-                "state": {"waiting": {"reason": reason, "message": message}}}]}}),
-        )
-        .unwrap()
-    }
-
-    #[rstest]
-    #[case::unreachable("ErrImagePull", "dial tcp 10.0.0.1:443: i/o timeout", Some(CauseCode::PodImagePull))]
-    #[case::backing_off("ImagePullBackOff", "Back-off pulling image", Some(CauseCode::PodImagePull))]
-    #[case::not_there("ErrImagePull", "proxyv2:9.9.9: not found", Some(CauseCode::PodImageNotFound))]
-    #[case::no_config(
-        "CreateContainerConfigError",
-        "secret \"x\" not found",
-        Some(CauseCode::PodConfigMissing)
-    )]
-    #[case::being_made("ContainerCreating", "", None)]
-    fn a_pod_that_keeps_a_program_waiting_tells_why_it_failed(
-        #[case] reason: &str,
-        #[case] message: &str,
-        #[case] cause: Option<CauseCode>,
-    ) {
-        let pods = [pod(reason, message)];
-        assert_eq!(stuck(&pods).map(|stuck| stuck.cause.code), cause);
     }
 }

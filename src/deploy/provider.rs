@@ -21,14 +21,13 @@ use super::{
     Carried, Deployer, Ownership,
     failure::{refused, tool_failed},
     noting::Making,
-    outage,
 };
 use crate::{
     cluster::{
         inventory::{Made, MadeObject, ProviderInstallation},
         ready::deployment_is_available,
         resources::{by_pages, persistently},
-        unrecoverable::{PodHistory, Unrecoverable},
+        unrecoverable::{PodHistory, Unrecoverable, stuck},
         watching::{Namespaces, Progress, WaitError, Watches, until_object},
     },
     host::in_words,
@@ -239,7 +238,7 @@ impl Deployer {
         let listed = persistently(self.site.away_limit(), || all.list(&wanted)).await;
         let mut theirs = listed.map(|listed| listed.items).unwrap_or_default();
         theirs.retain(|pod| !pods.before.contains(&pod.name_any()));
-        match outage::stuck(&theirs) {
+        match stuck(&theirs) {
             Some(stuck) => stuck.cause.because(said),
             None => self.failed_for(said, CauseCode::ProviderInstallFailed).await,
         }

@@ -137,7 +137,7 @@ pub(super) async fn await_settled(quickstart: &Quickstart<'_>) -> Result<Objects
         Err(_) => watches.healthy().await?,
     }
     if let Some(stuck) = stuck {
-        seen.gateway_pods = Some(explain(quickstart, stuck).await);
+        seen.gateway_pods = Some(explain(&quickstart.around(), stuck).await);
     }
     Ok(seen)
 }

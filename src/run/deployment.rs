@@ -5,7 +5,13 @@ use std::{sync::Arc, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
-use super::{Context, address, checks, images::Images, stopped::Stopped};
+use super::{
+    Context, address, checks,
+    explaining::{Around, and_then},
+    images::Images,
+    stopped::Stopped,
+    workloads::why_not_ready,
+};
 use crate::{
     cluster::{
         self, Cluster, Origin,
@@ -69,12 +75,21 @@ impl Quickstart<'_> {
         Parts::of(self.plan).request
     }
 
+    /// What is known around its workloads.
+    pub(super) fn around(&self) -> Around<'_> {
+        Around {
+            deployer: &self.deployer,
+            plan: self.plan,
+            images: &self.images,
+        }
+    }
+
     /// Carries out the steps that read what the request needs.
     ///
     /// # Errors
     /// One of them fails.
     pub(super) async fn read_values(&self) -> Result<(), Stopped> {
-        carry_out_all(self.context, &self.deployer, Parts::of(self.plan).reading).await
+        carry_out_all(self.context, &self.around(), Parts::of(self.plan).reading).await
     }
 }
 
@@ -109,7 +124,12 @@ pub(super) async fn deploy<'run>(
     });
     let began = context.enter(Stage::Deployment);
     prepare_cluster(context, &deployer, plan).await?;
-    carry_out_all(context, &deployer, Parts::of(plan).making).await?;
+    let around = Around {
+        deployer: &deployer,
+        plan,
+        images: &images,
+    };
+    carry_out_all(context, &around, Parts::of(plan).making).await?;
     context.spent(Stage::Deployment, began);
     if let Some(dns) = dns {
         await_dns(context, dns).await?;
@@ -211,16 +231,16 @@ async fn await_dns(
     Err(Stopped::at(&context.events, decision))
 }
 
-async fn carry_out_all(context: &Context, deployer: &Deployer, steps: &[Step]) -> Result<(), Stopped> {
+async fn carry_out_all(context: &Context, around: &Around<'_>, steps: &[Step]) -> Result<(), Stopped> {
     for step in steps {
-        carry_out(context, deployer, step).await?;
+        carry_out(context, around, step).await?;
     }
     Ok(())
 }
 
 /// Carries out one step and says what it came to. A command that fails ends the deployment. What the page lacks does not:
 /// a reader does not see it, and goes on.
-async fn carry_out(context: &Context, deployer: &Deployer, step: &Step) -> Result<(), Stopped> {
+async fn carry_out(context: &Context, around: &Around<'_>, step: &Step) -> Result<(), Stopped> {
     if matches!(
         step.action.facts().carried_out_by,
         CarriedOutBy::Nobody | CarriedOutBy::NobodyCan
@@ -232,7 +252,10 @@ async fn carry_out(context: &Context, deployer: &Deployer, step: &Step) -> Resul
     let carried = match &step.known {
         // What is known without running it is not run.
         Some(fault) => Err(fault.clone()),
-        None => deployer.carry_out(step).await,
+        None => match around.deployer.carry_out(step).await {
+            Err(fault) => Err(with_reason(around, step, fault).await),
+            carried => carried,
+        },
     };
     let is_on_the_page = step.origin.is_some();
     let (sentence, finding) = match carried {
@@ -255,6 +278,15 @@ async fn carry_out(context: &Context, deployer: &Deployer, step: &Step) -> Resul
     }
     context.events.decide(decision);
     Ok(())
+}
+
+/// The fault of a step; where the guide waited for something in vain, with why a workload is not ready.
+async fn with_reason(around: &Around<'_>, step: &Step, mut fault: Fault) -> Fault {
+    let waited = matches!(step.action, Action::Await { .. }) && fault.cause.code == CauseCode::StepTimedOut;
+    if waited && let Some(cause) = why_not_ready(around).await {
+        fault.cause = and_then(cause, fault.cause);
+    }
+    fault
 }
 
 #[cfg(test)]

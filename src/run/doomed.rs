@@ -327,3 +327,32 @@ async fn a_gateway_whose_pod_is_ready_is_judged_by_its_conditions() {
         "Gateway g: no condition Accepted yet",
     );
 }
+
+/// The guide's own wait ends before ours has begun.
+#[rstest]
+#[case::by_condition("kubectl wait --for=condition=Available deployment/server --timeout=15s")]
+#[case::by_rollout("kubectl rollout status deployment/server")]
+#[tokio::test(start_paused = true)]
+async fn a_wait_of_the_guide_that_ends_in_vain_says_why(#[case] wait: &str) {
+    let commands = format!("kubectl apply -f m/server.yaml\n{wait}");
+    let lacking = deployment(&json!({}), &claims("models"), &unschedulable(NO_CLAIM));
+    let ended = carried_out_as(ApiServer::new(), &commands, &[("m/server.yaml", &lacking)]).await;
+    assert_blamed(
+        &ended,
+        CauseCode::PodConfigMissing,
+        "PersistentVolumeClaim models does not exist",
+    );
+    let mounts = json!({"nodeName": "node", "volumes": [{"name": "v", "configMap": {"name": "plugins"}}]});
+    let lacking = deployment(&json!({}), &mounts, &creating());
+    let ended = carried_out_as(ApiServer::new(), &commands, &[("m/server.yaml", &lacking)]).await;
+    assert_blamed(&ended, CauseCode::PodConfigMissing, "ConfigMap plugins does not exist");
+}
+
+/// Nothing says why: it is slow.
+#[tokio::test(start_paused = true)]
+async fn a_wait_of_the_guide_that_ends_while_images_are_under_way_is_the_clusters() {
+    let commands = "kubectl apply -f m/server.yaml\nkubectl rollout status deployment/server";
+    let slow = deployment(&json!({}), &json!({"nodeName": "node"}), &creating());
+    let ended = carried_out_as(ApiServer::new(), commands, &[("m/server.yaml", &slow)]).await;
+    assert_blamed(&ended, CauseCode::StepTimedOut, "");
+}

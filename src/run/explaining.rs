@@ -13,7 +13,7 @@ use kube::{
     api::{ListParams, LogParams},
 };
 
-use super::deployment::Quickstart;
+use super::images::Images;
 use crate::{
     cluster::{
         probes::{events_of, killed, last_warning},
@@ -21,20 +21,30 @@ use crate::{
         references::{Reference, Referent, absent, references},
         unrecoverable::{Unrecoverable, request_against_nodes},
     },
+    deploy::Deployer,
     images::{self, ImageRef},
+    plan::Plan,
     redact::cut,
     verdict::{Cause, CauseCode},
 };
 
+/// What is known around a workload: what deployed it, from which plan, with which images.
+#[derive(Clone, Copy)]
+pub(super) struct Around<'a> {
+    pub(super) deployer: &'a Deployer,
+    pub(super) plan: &'a Plan,
+    pub(super) images: &'a Images,
+}
+
 /// Why a pod will never be ready, with what makes it understood: the container's last words, or requests against what nodes have.
-pub(super) async fn explain(quickstart: &Quickstart<'_>, failed: Unrecoverable) -> Cause {
+pub(super) async fn explain(around: &Around<'_>, failed: Unrecoverable) -> Cause {
     let mut cause = failed.cause;
-    let site = &quickstart.deployer.site;
+    let site = &around.deployer.site;
     let pod = site.watches.pods.get(&failed.namespace, &failed.pod);
     if cause.code == CauseCode::PodImageNotFound
         && let Some(pod) = &pod
         && let Some(image) = image_of(pod, failed.container.as_deref())
-        && may_be_published(quickstart, &image)
+        && may_be_published(around, &image)
     {
         cause.code = CauseCode::ImagesNotReady;
         cause = cause.because(format!(
@@ -68,7 +78,7 @@ pub(super) async fn explain(quickstart: &Quickstart<'_>, failed: Unrecoverable) 
             cause.code = CauseCode::PodArgumentUnknown;
         }
         cause = cause.because(format!("its last words: {line}"));
-        if let Some(unknown) = quickstart.deployer.unmatched_kind(&line).await {
+        if let Some(unknown) = around.deployer.unmatched_kind(&line).await {
             return and_then(unknown, cause);
         }
     }
@@ -76,22 +86,22 @@ pub(super) async fn explain(quickstart: &Quickstart<'_>, failed: Unrecoverable) 
 }
 
 /// Why pods of a Deployment are refused: the account that they are to run under does not exist, or what the cluster says.
-pub(super) async fn explain_refusal(quickstart: &Quickstart<'_>, deployment: &Deployment, message: String) -> Cause {
+pub(super) async fn explain_refusal(around: &Around<'_>, deployment: &Deployment, message: String) -> Cause {
     let refused = Cause::new(CauseCode::PodRefused).because(message);
     let namespace = deployment.metadata.namespace.as_deref().unwrap_or_default();
     let spec = deployment.spec.template.spec.iter();
     let accounts = spec
         .flat_map(references)
         .filter(|one| one.referent == Referent::ServiceAccount);
-    match missing(&quickstart.deployer.site.client, namespace, accounts).await {
+    match missing(&around.deployer.site.client, namespace, accounts).await {
         Some(cause) => and_then(cause, refused),
         None => refused,
     }
 }
 
 /// What of all that a pod refers to does not exist, where that is why it does not start.
-pub(super) async fn explain_delay(quickstart: &Quickstart<'_>, pod: &Pod) -> Option<Cause> {
-    let client = &quickstart.deployer.site.client;
+pub(super) async fn explain_delay(around: &Around<'_>, pod: &Pod) -> Option<Cause> {
+    let client = &around.deployer.site.client;
     let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
     let cause = missing(client, namespace, pod.spec.iter().flat_map(references)).await?;
     let warned = last_warning(&events_of(client, pod).await);
@@ -102,12 +112,12 @@ pub(super) async fn explain_delay(quickstart: &Quickstart<'_>, pod: &Pod) -> Opt
 }
 
 /// Why none of its pods was ready in time, with what the cluster last warned of about one that is not.
-pub(super) async fn explain_unready(quickstart: &Quickstart<'_>, pods: &[Arc<Pod>], seen: String) -> Cause {
+pub(super) async fn explain_unready(around: &Around<'_>, pods: &[Arc<Pod>], seen: String) -> Cause {
     let cause = Cause::new(CauseCode::PodNotReady).because(seen);
     let Some(pod) = pods.iter().find(|pod| !is_ready(pod)) else {
         return cause;
     };
-    let warned = last_warning(&events_of(&quickstart.deployer.site.client, pod).await);
+    let warned = last_warning(&events_of(&around.deployer.site.client, pod).await);
     match warned {
         Some(warning) => cause.because(format!("pod {}: {}", pod.name_any(), cut(&warning, 400))),
         None => cause,
@@ -115,7 +125,7 @@ pub(super) async fn explain_unready(quickstart: &Quickstart<'_>, pods: &[Arc<Pod
 }
 
 /// A cause with the evidence of the one that it explains behind its own.
-fn and_then(mut cause: Cause, explained: Cause) -> Cause {
+pub(super) fn and_then(mut cause: Cause, explained: Cause) -> Cause {
     cause.evidence.extend(explained.evidence);
     cause
 }
@@ -219,9 +229,9 @@ async fn last_line(client: &Client, namespace: &str, pod: &str, container: &str)
 
 /// Whether an image that a node did not get may be published all the same: nodes ask our registry alone, and it has
 /// only what can be made here.
-fn may_be_published(quickstart: &Quickstart<'_>, image: &ImageRef) -> bool {
-    let tested = quickstart.plan.subject.tag.as_deref();
-    quickstart.images.are_only_ours() && images::may_be_published(image, tested).unwrap_or(true)
+fn may_be_published(around: &Around<'_>, image: &ImageRef) -> bool {
+    let tested = around.plan.subject.tag.as_deref();
+    around.images.are_only_ours() && images::may_be_published(image, tested).unwrap_or(true)
 }
 
 /// The image that a container of a pod runs.

@@ -177,6 +177,17 @@ async fn through_service(
         );
         return Err(Stopped::at(events, decision.at_line(step.from.clone())));
     }
+    if selects_nothing(site, &service) {
+        let decision = check::REQUEST_STATUS.decision(
+            format!("the guide sends its request to Service {name}, which selects no Ready pod"),
+            Finding::broken(
+                format!("Service {name} selects a Ready pod"),
+                "it selects none, though everything that steps made is ready",
+                Cause::new(CauseCode::ServiceSelectsNoPod).because(format!("the guide sends to {}", outgoing.url)),
+            ),
+        );
+        return Err(Stopped::at(events, decision.at_line(step.from.clone())));
+    }
     let Some(way) = port_forward(site, &service, port).await else {
         events.note(Stage::Request, format!("no pod of Service {name} can be forwarded to"));
         return Ok(Reached::as_it_is(outgoing));
@@ -223,6 +234,18 @@ pub(super) fn node_ports(quickstart: &Quickstart<'_>) -> Vec<u16> {
     let service = gateway_service(quickstart);
     let ports = service.iter().flat_map(|service| ports_of(service));
     ports.filter_map(|port| u16::try_from(port.node_port?).ok()).collect()
+}
+
+/// Whether none of the Ready pods is one of a Service that selects its pods itself.
+fn selects_nothing(site: &Site, service: &Service) -> bool {
+    let selector = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
+    let Some(selector) = selector.filter(|selector| !selector.is_empty()) else {
+        return false;
+    };
+    let pods = site.watches.pods.all();
+    !pods
+        .iter()
+        .any(|pod| pod.metadata.namespace == service.metadata.namespace && has_labels(pod, selector) && is_ready(pod))
 }
 
 /// What it comes to that a Service has no such port.

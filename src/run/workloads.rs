@@ -14,13 +14,13 @@ pub(super) use crate::cluster::ready::{has_labels, is_ready};
 use super::{
     checks,
     deployment::Quickstart,
-    explaining::{explain, explain_delay, explain_refusal, explain_unready},
+    explaining::{Around, explain, explain_delay, explain_refusal, explain_unready},
     stopped::Stopped,
 };
 use crate::{
     cluster::{
         ready::is_observed,
-        unrecoverable::{PodHistory, Unrecoverable},
+        unrecoverable::{PodHistory, Unrecoverable, stuck},
         watching::{Progress, WaitError, Watches},
     },
     deploy::Deployer,
@@ -92,16 +92,9 @@ fn standing(watches: &Watches, deployment: &Arc<Deployment>, seen: &mut Seen) ->
     {
         return Progress::Never(Halt::Unstarted(Arc::clone(pod)));
     }
-    let status = deployment.status.as_ref();
-    let failure = status
-        .iter()
-        .flat_map(|status| status.conditions.iter().flatten())
-        .find(|condition| {
-            condition.type_.as_deref() == Some("ReplicaFailure") && condition.status.as_deref() == Some("True")
-        });
+    let failure = refusal(deployment);
     let lasts_for = lasts(&mut seen.refused, failure.is_some(), now);
-    if let Some(failure) = failure.filter(|_| lasts_for >= REFUSAL_IS_BORNE) {
-        let message = failure.message.clone().unwrap_or_default();
+    if let Some(message) = failure.filter(|_| lasts_for >= REFUSAL_IS_BORNE) {
         return Progress::Never(Halt::Refused(Arc::clone(deployment), message));
     }
     let (ready, wanted) = ready_of(deployment, pods.iter().map(AsRef::as_ref));
@@ -221,6 +214,44 @@ fn made(deployer: &Deployer) -> Vec<Object> {
     deployer.deployed(|deployed| deployed.of_kind("Deployment").cloned().collect())
 }
 
+/// Why a Deployment that steps have made is not ready, as it stands now; `None` where all are, and where nothing says why. A wait
+/// of the guide has ended, so that nothing more is borne.
+pub(super) async fn why_not_ready(around: &Around<'_>) -> Option<Cause> {
+    let watches = &around.deployer.site.watches;
+    for object in made(around.deployer) {
+        let found = watches
+            .deployments
+            .get(object.namespace().unwrap_or_default(), object.name());
+        let Some(deployment) = found else { continue };
+        let pods = pods_of(watches, &deployment);
+        let cause = if let Some(stuck) = stuck(pods.iter().map(AsRef::as_ref)) {
+            Some(explain(around, stuck).await)
+        } else if let Some(failure) = refusal(&deployment) {
+            Some(explain_refusal(around, &deployment, failure).await)
+        } else if let Some(pod) = pods.iter().find(|pod| is_unstarted(pod)) {
+            explain_delay(around, pod).await
+        } else {
+            None
+        };
+        if let Some(cause) = cause {
+            return Some(cause.because(format!("asked for at {}:{}", object.file, object.line)));
+        }
+    }
+    None
+}
+
+/// Why the pods of a Deployment are refused; `None` where they are not.
+fn refusal(deployment: &Deployment) -> Option<String> {
+    let conditions = deployment
+        .status
+        .iter()
+        .flat_map(|status| status.conditions.iter().flatten());
+    let mut failures = conditions.filter(|condition| {
+        condition.type_.as_deref() == Some("ReplicaFailure") && condition.status.as_deref() == Some("True")
+    });
+    Some(failures.next()?.message.clone().unwrap_or_default())
+}
+
 /// Waits until a Deployment is ready and stays so, or never will be; says which.
 async fn await_one(quickstart: &Quickstart<'_>, object: &Object) -> Result<(), NeverReady> {
     let events = &quickstart.context.events;
@@ -269,11 +300,11 @@ async fn ready_or_why(quickstart: &Quickstart<'_>, object: &Object, began: Insta
             .await;
         return Err(match waited {
             Ok(ready) => return Ok(ready),
-            Err(WaitError::Never(Halt::Pod(failed))) => explain(quickstart, failed).await,
+            Err(WaitError::Never(Halt::Pod(failed))) => explain(&quickstart.around(), failed).await,
             Err(WaitError::Never(Halt::Refused(deployment, message))) => {
-                explain_refusal(quickstart, &deployment, message).await
+                explain_refusal(&quickstart.around(), &deployment, message).await
             }
-            Err(WaitError::Never(Halt::Unstarted(pod))) => match explain_delay(quickstart, &pod).await {
+            Err(WaitError::Never(Halt::Unstarted(pod))) => match explain_delay(&quickstart.around(), &pod).await {
                 Some(cause) => cause,
                 // All is there that it refers to, so it is only slow.
                 None => continue,
@@ -281,7 +312,7 @@ async fn ready_or_why(quickstart: &Quickstart<'_>, object: &Object, began: Insta
             Err(WaitError::TimedOut { seen, .. }) => {
                 let deployment = watches.deployments.get(namespace, name);
                 let pods = deployment.map(|deployment| pods_of(watches, &deployment));
-                explain_unready(quickstart, &pods.unwrap_or_default(), seen).await
+                explain_unready(&quickstart.around(), &pods.unwrap_or_default(), seen).await
             }
             Err(WaitError::ApiServerAway { trouble }) => trouble.cause(),
         });

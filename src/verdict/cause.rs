@@ -251,6 +251,9 @@ causes! {
     RequestPortNotServed "request-port-not-served" Guide
         "The guide's request goes to a port that no listener of the Gateway, or no port of the Service, has."
         "Make the port of the request and the one of the Gateway's listener (or of the Service) the same.";
+    ServiceSelectsNoPod "service-selects-no-pod" Manifest
+        "The Service that the guide's request goes to selects no Ready pod."
+        "Make the Service's selector and the labels of its pods equal.";
     GatewayAnsweredError "gateway-answered-error" Gateway
         "The gateway itself answered with an error; the request reached no model server."
         "Look at HTTPRoute, InferencePool and the gateway's access log.";

@@ -276,3 +276,22 @@ fn a_gateway_whose_parameters_nobody_makes() {
     assert!(evidence(&ran, "gateway-not-accepted").contains("InvalidParameters"));
     was_quick(&ran);
 }
+
+/// The guide's own wait ends in vain: why the pods are not ready says more than that time is up.
+#[test]
+fn a_wait_of_the_guide_for_what_lacks_its_volume_claim() {
+    let _turn = beside_others();
+    let ran = with("waits-in-vain", |tree| {
+        mount(
+            tree,
+            "          persistentVolumeClaim:\n            claimName: models\n",
+        );
+        let apply = "    kubectl apply -n ${NAMESPACE} -f model-server.yaml\n";
+        let wait =
+            "    kubectl wait -n ${NAMESPACE} --for=condition=Available deployment/quickstart-sim --timeout=15s\n";
+        replace(&tree.join("guide.md"), apply, &format!("{apply}{wait}"));
+    });
+    ran.expect(1, "failed", Some("pod-config-missing"));
+    assert!(evidence(&ran, "pod-config-missing").contains("PersistentVolumeClaim models does not exist"));
+    was_quick(&ran);
+}

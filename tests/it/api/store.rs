@@ -126,15 +126,20 @@ impl Store {
             return;
         }
         let replicas = deployment["spec"]["replicas"].as_u64().unwrap_or(1);
+        let template = deployment["spec"]["template"].clone();
+        let told = template["metadata"]["annotations"]["test/pod-status"].as_str();
+        let (up, available) = if told.is_none() {
+            (replicas, "True")
+        } else {
+            (0, "False")
+        };
         deployment["status"] = json!({
             "observedGeneration": deployment["metadata"]["generation"],
-            "replicas": replicas, "readyReplicas": replicas, "updatedReplicas": replicas, "availableReplicas": replicas,
-            "conditions": [{"type": "Available", "status": "True"}],
+            "replicas": replicas, "readyReplicas": up, "updatedReplicas": replicas, "availableReplicas": up,
+            "conditions": [{"type": "Available", "status": available}],
         });
         let (_, _, namespace, name) = key;
-        let template = deployment["spec"]["template"].clone();
         let ready = json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]});
-        let told = template["metadata"]["annotations"]["test/pod-status"].as_str();
         let status = told.map_or(ready, |told| serde_json::from_str(told).unwrap());
         for number in 0..replicas {
             let pod = json!({"apiVersion": "v1", "kind": "Pod",
