@@ -29,10 +29,10 @@ pub mod sse;
 mod trust;
 
 pub use engine::{BYTES_BOUND, Bounds, Probe, Protocol};
-use head::Spoken;
+pub(crate) use head::Spoken;
 use latency::Latencies;
 pub(crate) use patience::says_not_now;
-pub use trust::ProbeError;
+pub use trust::{Certificates, ProbeError, Trust};
 
 /// A request, ready to send.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -117,6 +117,7 @@ pub(crate) enum Strictness {
 ///
 /// use quickproof::{
 ///     host::Host,
+///     probe::Trust,
 ///     report::Outputs,
 ///     run::{Run, endpoint::EndpointOrder},
 ///     scenario::Selection,
@@ -138,6 +139,8 @@ pub(crate) enum Strictness {
 ///     headers: Vec::new(),
 ///     scenarios: Selection::default(),
 ///     limit: Duration::from_secs(5),
+///     wait: Duration::ZERO,
+///     trust: Trust::Machine,
 ///     command: "quickproof probe 127.0.0.1:9".to_owned(),
 /// };
 /// let run = Run::of_endpoint(Host::real(), order)?;

@@ -1,6 +1,6 @@
 //! `quickproof probe`: the wire part of the scenarios against an endpoint that is there, without a cluster.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
@@ -8,7 +8,8 @@ use url::Url;
 
 use crate::{
     cli::{CliContext, Output, Usage, block_on, reports::ReportArguments, scenario::SelectionArguments},
-    host::Signals,
+    host::{Signals, files, in_words},
+    probe::{Certificates, Trust},
     record::RunRecord,
     run::{Run, endpoint::EndpointOrder},
     scenario::duration,
@@ -43,6 +44,15 @@ pub(crate) struct ProbeArguments {
     /// Longest that any one request may take, such as `5s`, `1m30s`
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     timeout: Duration,
+    /// Wait so long for an endpoint that is not there yet, or that says that it is not ready (429, 502 to 504)
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    wait: Option<Duration>,
+    /// Trust the certificates of this file (PEM) too: of who signs the server's, or the server's own
+    #[arg(long, value_name = "FILE")]
+    cacert: Option<PathBuf>,
+    /// Take whatever certificate the server has; every report says so
+    #[arg(long, conflicts_with = "cacert")]
+    insecure: bool,
     #[command(flatten)]
     reports: ReportArguments,
     /// How to say it on standard output
@@ -76,6 +86,8 @@ pub(crate) fn run(arguments: &ProbeArguments, context: &CliContext, out: &mut Ou
         headers,
         scenarios,
         limit: arguments.timeout,
+        wait: arguments.wait.unwrap_or_default(),
+        trust: arguments.trust()?,
         command: context.command.clone(),
     };
     let record = block_on(async {
@@ -91,7 +103,20 @@ pub(crate) fn run(arguments: &ProbeArguments, context: &CliContext, out: &mut Ou
     Ok(record.exit_code())
 }
 
+/// Most bytes of a file of certificates.
+const MOST_CERTIFICATES: u64 = 4 << 20;
+
 impl ProbeArguments {
+    /// Whose certificates are taken.
+    fn trust(&self) -> Result<Trust, Usage> {
+        let Some(path) = &self.cacert else {
+            return Ok(if self.insecure { Trust::Anyone } else { Trust::Machine });
+        };
+        let cannot = |why: String| Usage::new(anyhow::anyhow!("`--cacert {}`: {why}", path.display()));
+        let pem = files::read(path, MOST_CERTIFICATES).map_err(|error| cannot(in_words(&error)))?;
+        Certificates::read(&pem).map(Trust::Also).map_err(cannot)
+    }
+
     /// The headers of every request: those given, and the key of the environment where none of them authorizes.
     fn headers(&self, context: &CliContext) -> Result<Vec<(String, String)>, Usage> {
         let read = self.headers.iter().map(|text| header(text));

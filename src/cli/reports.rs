@@ -69,7 +69,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{host::Host, log::Kept, run::endpoint::EndpointOrder, scenario::Selection};
+    use crate::{host::Host, log::Kept, probe::Trust, run::endpoint::EndpointOrder, scenario::Selection};
 
     #[tokio::test]
     async fn a_run_whose_id_another_has_gets_the_next() {
@@ -80,6 +80,8 @@ mod tests {
             headers: Vec::new(),
             scenarios: Selection::default(),
             limit: Duration::from_secs(5),
+            wait: Duration::ZERO,
+            trust: Trust::Machine,
             command: String::new(),
         };
         let (host, command) = (Host::with_variables([]), String::new());

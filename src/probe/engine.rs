@@ -13,6 +13,7 @@ use hyper_util::{
 };
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, timeout_at};
+use tower::Service as _;
 use tracing::{Instrument as _, Span, field::Empty};
 
 use super::{
@@ -20,7 +21,7 @@ use super::{
     connection::{Connector, Traffic},
     digest, failure, head, outgoing,
     patience::{Patience, Wanted},
-    trust::{self, ProbeError},
+    trust::{self, ProbeError, Trust},
 };
 
 /// Most bytes of a body that are read where nothing else is said.
@@ -66,6 +67,11 @@ impl Bounds {
             body_bytes: BYTES_BOUND,
             protocol: Protocol::default(),
         }
+    }
+
+    /// How long a connection may take to stand.
+    fn connects_within(&self) -> Duration {
+        CONNECTS_WITHIN.min(self.whole).min(self.silence)
     }
 }
 
@@ -141,8 +147,15 @@ impl Probe {
     /// # Errors
     /// The TLS machinery cannot be set up.
     pub(crate) fn with(bounds: Bounds) -> Result<Self, ProbeError> {
-        let within = CONNECTS_WITHIN.min(bounds.whole).min(bounds.silence);
-        let connector = Connector::new(trust::tls(bounds.protocol)?, within);
+        Self::trusting(bounds, &Trust::Machine)
+    }
+
+    /// The same, which takes the certificates of these.
+    ///
+    /// # Errors
+    /// The TLS machinery cannot be set up.
+    pub(crate) fn trusting(bounds: Bounds, trust: &Trust) -> Result<Self, ProbeError> {
+        let connector = Connector::new(trust::tls(bounds.protocol, trust)?, bounds.connects_within());
         let client = |idle| {
             Client::builder(TokioExecutor::new())
                 .timer(TokioTimer::new())
@@ -190,6 +203,22 @@ impl Probe {
     pub(crate) async fn send_patiently(&self, request: Outgoing, wanted: impl Wanted) -> Answer {
         let send = async || self.send(request.clone()).await;
         self.patience.insist(send, wanted).await
+    }
+
+    /// Whether the port of this address speaks TLS, whatever the address says.
+    pub(crate) async fn speaks_tls(&self, address: &str) -> bool {
+        let secured = || {
+            let mut url: url::Url = address.parse().ok()?;
+            let port = url.port_or_known_default();
+            url.set_scheme("https").ok()?;
+            url.set_port(port).ok()?;
+            url.as_str().parse().ok()
+        };
+        let (Some(uri), Ok(tls)) = (secured(), trust::tls(self.bounds.protocol, &Trust::Anyone)) else {
+            return false;
+        };
+        let mut connector = Connector::new(tls, self.bounds.connects_within());
+        connector.call(uri).await.is_ok()
     }
 
     fn span(&self, request: &Outgoing) -> Span {

@@ -3,7 +3,10 @@
 //! What can be proven is the wire and nothing else, and the subject of the run says so. Everything is bounded: each
 //! request by the limit, each answer by the probe's bounds, the number of requests by the scenarios.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use super::{
     checks::{ENDPOINT_ANSWERS, ENDPOINT_MODELS},
@@ -16,7 +19,8 @@ use crate::{
         diagnosis::{by_answerer, cut_off, not_answering, of_the_whole},
         wire::{self, Expected},
     },
-    probe::{Probe, ProbeError},
+    host::poll,
+    probe::{Answer, Bounds, Outgoing, Probe, ProbeError, Spoken, Trust, Unanswered},
     record::{Event, Events, Stage, Subject},
     redact::cut,
     scenario::{Capability, Deployed, NoChanges, Scenario, Selection, Target},
@@ -38,6 +42,10 @@ pub struct EndpointOrder {
     pub scenarios: Selection,
     /// How long one request may take.
     pub limit: Duration,
+    /// How long is waited for an endpoint that is not there yet, or says that it is not ready; zero for not at all.
+    pub wait: Duration,
+    /// Whose certificates are taken.
+    pub trust: Trust,
     /// The command line, to type again.
     pub command: String,
 }
@@ -82,6 +90,7 @@ pub(super) struct EndpointRun {
 pub(super) struct AskedEndpoint {
     probe: Probe,
     target: Target,
+    trust: Trust,
     scenarios: Selection,
     models: Models,
     /// Whether a model is known: named, or listed as the only one.
@@ -101,21 +110,25 @@ impl EndpointRun {
     /// The TLS machinery cannot be set up.
     pub(super) fn new(order: EndpointOrder) -> Result<Self, ProbeError> {
         Ok(Self {
-            probe: Probe::new(order.limit)?,
+            probe: Probe::trusting(Bounds::within(order.limit), &order.trust)?,
             order,
         })
     }
 
     /// What is waited for while it is asked for its models.
     pub(super) fn question(&self) -> String {
-        format!("GET {}/v1/models", self.order.base)
+        let asked = format!("GET {}/v1/models", self.order.base);
+        match self.order.wait {
+            Duration::ZERO => asked,
+            wait => format!("{asked} (for up to {wait:?}, until it serves)"),
+        }
     }
 
     /// The run as it is when a signal comes before an answer.
     pub(super) fn unasked(order: EndpointOrder) -> (Subject, Vec<String>) {
         let model = order.model.unwrap_or_default();
         (
-            subject(&order.base, &model, &BTreeSet::new()),
+            subject(&order.base, &model, &BTreeSet::new(), &order.trust),
             vec![ENDPOINT_ANSWERS.name.into_owned()],
         )
     }
@@ -132,7 +145,10 @@ impl EndpointRun {
     /// It lists its models, and which one is meant cannot be told.
     pub(super) async fn ask(self) -> Result<AskedEndpoint, EndpointError> {
         let Self { probe, order } = self;
-        let models = Models::ask(&probe, &order.base, &order.headers).await;
+        let mut models = awaited(&probe, &order).await;
+        if may_speak_tls(&models.answer) && probe.speaks_tls(&order.base).await {
+            models.answer.outcome = Err(Unanswered::OtherProtocol(Spoken::Tls, models.answer.brief()));
+        }
         let (model, known) = match (order.model, models.names()) {
             (Some(model), _) => (model, Known::Model),
             (None, Some(names)) => (only_model(names)?, Known::Model),
@@ -163,6 +179,7 @@ impl EndpointRun {
                 ..Target::default()
             },
             probe,
+            trust: order.trust,
             scenarios: order.scenarios,
             models,
             known,
@@ -173,7 +190,13 @@ impl EndpointRun {
 impl AskedEndpoint {
     /// What is tested.
     pub(super) fn subject(&self) -> Subject {
-        subject(&self.target.base, &self.target.model, &self.target.capabilities)
+        let Target {
+            base,
+            model,
+            capabilities,
+            ..
+        } = &self.target;
+        subject(base, model, capabilities, &self.trust)
     }
 
     /// Names of the checks that must be decided.
@@ -238,8 +261,79 @@ impl AskedEndpoint {
     }
 }
 
+/// Between two looks at an endpoint that is waited for.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+
+/// The endpoint's models, once it serves, or as they are when the time is over. There are servers that list their models while
+/// they still load them, so one more request is sent, for one token, where anything is waited for and a model is known.
+async fn awaited(probe: &Probe, order: &EndpointOrder) -> Models {
+    let began = Instant::now();
+    let look = async |_| {
+        let models = Models::ask(probe, &order.base, &order.headers).await;
+        if is_not_ready(&models.answer) {
+            Err(models)
+        } else {
+            Ok(models)
+        }
+    };
+    let models = poll(order.wait, BETWEEN_LOOKS, look).await.unwrap_or_else(|last| last);
+    let left = order.wait.saturating_sub(began.elapsed());
+    let Some(model) = order
+        .model
+        .clone()
+        .or_else(|| models.names()?.pop())
+        .filter(|_| !left.is_zero())
+    else {
+        return models;
+    };
+    let request = Outgoing {
+        method: "POST".to_owned(),
+        url: format!("{}/v1/completions", order.base),
+        headers: [("content-type".to_owned(), "application/json".to_owned())]
+            .into_iter()
+            .chain(order.headers.iter().cloned())
+            .collect(),
+        body: Some(serde_json::json!({"model": model, "prompt": PROMPT, "max_tokens": 1}).to_string()),
+    };
+    let serves = async |_| {
+        if is_not_ready(&probe.send(request.clone()).await) {
+            Err(())
+        } else {
+            Ok(())
+        }
+    };
+    // What it comes to is told by what is asked next.
+    let _ = poll(left, BETWEEN_LOOKS, serves).await;
+    models
+}
+
+/// Whether an answer may be another when the endpoint, or what is behind it, has started.
+fn is_not_ready(answer: &Answer) -> bool {
+    let waits = |why: &Unanswered| {
+        use Unanswered::{CutOff, NotConnected, Reset, Silent, TimedOut};
+        matches!(why, NotConnected(_) | CutOff(_) | Reset(_) | Silent(_) | TimedOut(_))
+    };
+    match &answer.outcome {
+        Err(why) => waits(why),
+        Ok(received) => matches!(received.status, 429 | 502..=504),
+    }
+}
+
+/// Whether an answer is one that a server gives which speaks TLS and is asked without: it closes the connection, or says 400
+/// in words of its own.
+fn may_speak_tls(answer: &Answer) -> bool {
+    if !answer.request.url.starts_with("http:") || answer.partial.is_some() {
+        return false;
+    }
+    match &answer.outcome {
+        Err(Unanswered::CutOff(_) | Unanswered::Reset(_) | Unanswered::Malformed(_)) => true,
+        Ok(received) => received.status == 400 && answer.json().is_err(),
+        Err(_) => false,
+    }
+}
+
 /// What is tested; `model` is empty where none is known.
-fn subject(base: &str, model: &str, capabilities: &BTreeSet<Capability>) -> Subject {
+fn subject(base: &str, model: &str, capabilities: &BTreeSet<Capability>, trust: &Trust) -> Subject {
     let model = match model {
         "" => "no model known".to_owned(),
         model => format!("model {model}"),
@@ -256,7 +350,12 @@ fn subject(base: &str, model: &str, capabilities: &BTreeSet<Capability>) -> Subj
         variant: "none".to_owned(),
         provider: "none".to_owned(),
         phase: "none".to_owned(),
-        extent: Some(format!("the wire only; nothing about {untested} was tested")),
+        extent: Some(match trust {
+            Trust::Machine | Trust::Also(_) => format!("the wire only; nothing about {untested} was tested"),
+            Trust::Anyone => format!(
+                "the wire only; nothing about {untested} was tested, and nobody looked at certificates (`--insecure`)"
+            ),
+        }),
     }
 }
 

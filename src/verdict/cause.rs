@@ -325,10 +325,10 @@ causes! {
         "Set `OPENAI_API_KEY`, which is sent as a bearer token, or give the header that it wants (`--header 'NAME: VALUE'`).";
     CertificateNotTrusted "certificate-not-trusted" CommandLine
         "The server's certificate is none that this machine trusts for this name."
-        "Add the certificate of who signed it to those that this machine trusts (`SSL_CERT_FILE`), and use a name that it is for.";
+        "Give the certificate of who signed it (`--cacert FILE`), use a name that it is for, or do without looking at it (`--insecure`).";
     EndpointNotReady "endpoint-not-ready" Cluster
         "The endpoint says that it cannot answer now (429, 503): it loads its model, or takes no more requests."
-        "Ask again when it serves, or with fewer requests at the same moment; see its log.";
+        "Wait until it serves (`--wait 5m`), or ask for less at the same moment; see its log.";
     HostExhausted "host-exhausted" Host
         "This machine has no descriptors, ports or memory left for another connection."
         "Raise its limits (`ulimit -n`), or send less at the same moment.";

@@ -57,7 +57,7 @@ const LOADING: &str = r#"{"error":{"message":"Loading model","type":"unavailable
 #[rstest]
 #[case::no_key(answer(&format!("401 Unauthorized\r\n{JSON}"), r#"{"error":"Unauthorized"}"#), "credentials-refused", "OPENAI_API_KEY")]
 #[case::a_key_that_may_not(answer(&format!("403 Forbidden\r\n{HTML}"), "<html>"), "credentials-refused", "--header")]
-#[case::it_loads(answer(&format!("503 Service Unavailable\r\n{JSON}"), LOADING), "endpoint-not-ready", "when it serves")]
+#[case::it_loads(answer(&format!("503 Service Unavailable\r\n{JSON}"), LOADING), "endpoint-not-ready", "--wait 5m")]
 #[case::a_web_page(answer(&format!("200 OK\r\n{HTML}"), "<!doctype html>"), "address-wrong", "what stands before `/v1`")]
 #[case::no_web_page(answer(&format!("404 Not Found\r\n{HTML}"), "<html>"), "address-wrong", "what stands before `/v1`")]
 #[case::no_http("SSH-2.0-OpenSSH_9.6\r\n".to_owned(), "address-wrong", "https://")]
@@ -169,4 +169,15 @@ fn two_lengths_are_told_with_both() {
         "{}",
         probed.stdout
     );
+}
+
+/// It lists its models before it has loaded them.
+#[test]
+fn an_endpoint_that_loads_is_waited_for_where_that_is_asked_for() {
+    let (server, _) = but(|asked, number| {
+        let loads = number <= 3 && (number <= 1 || asked.path().ends_with("completions"));
+        loads.then(|| answer(&format!("503 Service Unavailable\r\n{JSON}"), LOADING))
+    });
+    let probed = probe(&[&server.url(""), "--wait", "5m", "-o", "json"]);
+    assert_eq!(probed.code, Some(0), "{}", probed.stderr);
 }

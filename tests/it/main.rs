@@ -31,6 +31,7 @@ mod served;
 mod served_api;
 mod sources;
 mod survives;
+mod tls;
 mod upstream;
 mod usage;
 mod writings;

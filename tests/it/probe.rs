@@ -15,6 +15,7 @@ use serde_json::Value;
 use futures::StreamExt as _;
 use quickproof::{
     host::Host,
+    probe::Trust,
     record::{Decision, Event, Reporter, RunRecord},
     report::Outputs,
     run::{Run, endpoint::EndpointOrder},
@@ -266,6 +267,8 @@ async fn performed(ask: Ask, server: &Served, limit: Duration) -> RunRecord {
             unasked: Vec::new(),
         },
         limit,
+        wait: Duration::ZERO,
+        trust: Trust::Machine,
         command: String::new(),
     };
     let run = Run::of_endpoint(Host::real(), order).unwrap();

@@ -130,7 +130,7 @@ fn serve(mut stream: TcpStream, script: &dyn Fn(&Asked, Wire) -> io::Result<()>)
 }
 
 /// Reads one request: to its blank line, and as far as its `content-length` says.
-fn read(stream: &mut TcpStream) -> io::Result<Asked> {
+pub(crate) fn read(stream: &mut impl io::Read) -> io::Result<Asked> {
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];
     loop {
