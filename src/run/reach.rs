@@ -177,7 +177,7 @@ async fn through_service(
         );
         return Err(Stopped::at(events, decision.at_line(step.from.clone())));
     }
-    if selects_nothing(site, &service) {
+    if selects_none(&service, &site.watches.pods.all()) {
         let decision = check::REQUEST_STATUS.decision(
             format!("the guide sends its request to Service {name}, which selects no Ready pod"),
             Finding::broken(
@@ -237,12 +237,11 @@ pub(super) fn node_ports(quickstart: &Quickstart<'_>) -> Vec<u16> {
 }
 
 /// Whether none of the Ready pods is one of a Service that selects its pods itself.
-fn selects_nothing(site: &Site, service: &Service) -> bool {
+fn selects_none(service: &Service, pods: &[Arc<Pod>]) -> bool {
     let selector = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
     let Some(selector) = selector.filter(|selector| !selector.is_empty()) else {
         return false;
     };
-    let pods = site.watches.pods.all();
     !pods
         .iter()
         .any(|pod| pod.metadata.namespace == service.metadata.namespace && has_labels(pod, selector) && is_ready(pod))
@@ -330,6 +329,26 @@ mod tests {
     #[case("gateway.example.com", false)]
     fn names_of_the_cluster_are_told_from_addresses(#[case] host: &str, #[case] inside: bool) {
         assert_eq!(is_name_in_cluster(host), inside);
+    }
+
+    #[test]
+    fn a_service_selects_ready_pods_of_its_namespace_by_all_of_its_labels() {
+        let service = |selector: &serde_json::Value| -> Service {
+            serde_json::from_value(serde_json::json!({"metadata": {"namespace": "n"}, "spec": {"selector": selector}}))
+                .unwrap()
+        };
+        let pod = |namespace: &str, ready: &str| -> Arc<Pod> {
+            let pod = serde_json::json!({"metadata": {"namespace": namespace, "labels": {"app": "epp", "tier": "x"}},
+                "status": {"conditions": [{"type": "Ready", "status": ready}]}});
+            Arc::new(serde_json::from_value(pod).unwrap())
+        };
+        let (epp, other) = (serde_json::json!({"app": "epp"}), serde_json::json!({"app": "other"}));
+        assert!(!selects_none(&service(&epp), &[pod("n", "True")]));
+        assert!(selects_none(&service(&other), &[pod("n", "True")]));
+        assert!(selects_none(&service(&epp), &[pod("n", "False"), pod("m", "True")]));
+        assert!(selects_none(&service(&epp), &[]));
+        // Endpoints of one without a selector are somebody else's.
+        assert!(!selects_none(&service(&serde_json::json!({})), &[]));
     }
 
     #[test]
