@@ -50,9 +50,7 @@ pub(crate) use charts::rendered;
 pub use examine::{draw, examine};
 pub(crate) use files::{ChartFiles, Files};
 pub use finding::Diagnostic;
-#[cfg(test)]
-pub(crate) use finding::Undecided;
-pub(crate) use finding::{Findings, Place};
+pub(crate) use finding::{Findings, Place, Undecided};
 pub(crate) use github::{Annotation, annotations};
 pub(crate) use json::json;
 pub use rule::{Change, Examples, Family, Rule, Severity};

@@ -77,7 +77,7 @@ enum Threshold {
 enum Form {
     /// For a person: each finding with its line, what proves it, and the way out
     Text,
-    /// An array of objects with `code`, `severity`, `file`, `line`, `message`, and where they say something `column`, `variant`, `provider`
+    /// An array of objects with `code`, `severity`, `file`, `line`, `message`, and where they say something `column`, `variant`, `provider`; what is undecided has that severity
     Json,
     /// SARIF 2.1.0, for code scanners
     Sarif,
@@ -135,15 +135,7 @@ pub(crate) fn run(arguments: &LintArguments, context: &CliContext, out: &mut Out
             };
             text::print(&findings, &release, &summary, look, out);
         }
-        Form::Json => {
-            out.json(&lint::json(&findings))?;
-            // An array of findings has no place for what is none.
-            for undecided in &findings.undecided {
-                context
-                    .console
-                    .say(format_args!("undecided: {}: {}", undecided.code, undecided.why));
-            }
-        }
+        Form::Json => out.json(&lint::json(&findings))?,
         Form::Sarif => out.json(&lint::sarif(&findings))?,
         Form::Github => lint::annotations(&findings)
             .iter()

@@ -29,6 +29,7 @@ fn look(examined: &Examined<'_>, findings: &mut Findings) {
     if let Some(why) = &examined.files.unlisted {
         findings.undecided(
             &rules::UNREADABLE,
+            None,
             format!("no file was looked at but those that the guide names: {why}"),
         );
     }

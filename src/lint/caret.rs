@@ -16,6 +16,12 @@ impl ReaderChecker<'_, '_> {
         let place = caret(self.examined, &at.file, at.line, text);
         self.findings.add(rule, place, message).only_for(&self.reader.offer)
     }
+
+    /// Says that a rule could not decide something about a text of a command.
+    pub(super) fn undecided(&mut self, rule: &Rule, at: &Provenance, text: &str, why: String) {
+        let place = caret(self.examined, &at.file, at.line, text);
+        self.findings.undecided(rule, place, why);
+    }
 }
 
 /// How many lines after the first one are looked at; a command goes on over several.

@@ -46,7 +46,11 @@ fn look(examined: &Examined<'_>, findings: &mut Findings) {
                 }
             }
             Some(Err(NotRendered::NotTried(why))) => {
-                findings.undecided(&RENDER, format!("`{}` was not rendered: {why}", chart.directory));
+                findings.undecided(
+                    &RENDER,
+                    place(),
+                    format!("`{}` was not rendered: {why}", chart.directory),
+                );
             }
             None => {
                 missing.insert(chart.directory.to_string());
@@ -57,6 +61,7 @@ fn look(examined: &Examined<'_>, findings: &mut Findings) {
         let charts = missing.into_iter().collect::<Vec<_>>().join(", ");
         findings.undecided(
             &RENDER,
+            None,
             format!("{charts}: not rendered, so no rule saw the objects; leave `--no-helm` out"),
         );
     }

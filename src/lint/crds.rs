@@ -118,13 +118,17 @@ fn bundle(examined: &Examined<'_>, findings: &mut Findings) -> Option<Vec<RepoPa
     let text = examined.files.text(examined.release, KUSTOMIZATION)?;
     let kustomization: Value = manifest::document(KUSTOMIZATION, text.as_bytes()).ok()?;
     let home: RepoPath = KUSTOMIZATION.parse::<RepoPath>().ok()?.parent()?;
+    let place = |index: usize| {
+        let pointer = format!("/resources/{index}");
+        examined.files.place_in(examined.release, KUSTOMIZATION, &pointer)
+    };
     let mut resources = Vec::new();
     let mut is_whole = true;
     for (index, resource) in items(&kustomization["resources"]) {
         let name = resource.as_str().unwrap_or_default();
         let Some(path) = home.join(name).ok().filter(|_| !name.contains("://")) else {
             let why = format!("`{name}` of `{KUSTOMIZATION}` is not in the tree");
-            findings.undecided(&rules::RESOURCE, why);
+            findings.undecided(&rules::RESOURCE, place(index), why);
             is_whole = false;
             continue;
         };
@@ -137,18 +141,16 @@ fn bundle(examined: &Examined<'_>, findings: &mut Findings) -> Option<Vec<RepoPa
         is_whole = false;
         // Where not even the directory is there, the tree may be a part of the repository.
         if path.parent().is_some_and(|parent| tree.list(&parent).is_ok()) {
-            let files = &examined.files;
-            let place = files.place_in(examined.release, KUSTOMIZATION, &format!("/resources/{index}"));
             findings
                 .add(
                     &rules::RESOURCE,
-                    place,
+                    place(index),
                     format!("the bundle asks for `{path}`, which is not there"),
                 )
                 .because("`kubectl kustomize config/crd` fails, and with it the release's `manifests.yaml`");
         } else {
             let why = format!("the bundle asks for `{path}`, and the tree has nothing near it: is it whole?");
-            findings.undecided(&rules::RESOURCE, why);
+            findings.undecided(&rules::RESOURCE, place(index), why);
         }
     }
     is_whole.then_some(resources)

@@ -121,6 +121,8 @@ impl Diagnostic {
 pub(crate) struct Undecided {
     /// The rule's code.
     pub(crate) code: &'static str,
+    /// Where the question stands; `None` where it is about no line of a file.
+    pub(crate) place: Option<Place>,
     /// What was not decided, and what would be needed.
     pub(crate) why: String,
 }
@@ -185,10 +187,11 @@ impl Findings {
         self.suppressed.append(&mut others.suppressed);
     }
 
-    /// Says that a rule could not decide something.
-    pub(crate) fn undecided(&mut self, rule: &Rule, why: impl Into<String>) {
+    /// Says that a rule could not decide something, and where it stands, where it stands in a file.
+    pub(crate) fn undecided(&mut self, rule: &Rule, place: impl Into<Option<Place>>, why: impl Into<String>) {
         self.undecided.push(Undecided {
             code: rule.code,
+            place: place.into(),
             why: why.into(),
         });
     }
@@ -238,10 +241,14 @@ impl Findings {
             .into_values()
             .flat_map(|(diagnostic, holds_for)| named(&diagnostic, &holds_for, offers))
             .collect();
-        let undecided: BTreeSet<Undecided> = self.undecided.into_iter().collect();
+        // One question is told once, at the first of its places.
+        let mut undecided = self.undecided;
+        undecided.sort();
+        let mut told = BTreeSet::new();
+        undecided.retain(|one| told.insert((one.code, one.why.clone())));
         Self {
             diagnostics,
-            undecided: undecided.into_iter().collect(),
+            undecided,
             suppressed: self.suppressed,
         }
     }
@@ -333,8 +340,9 @@ mod tests {
         findings.add(&RULE, Place::line("b", 1), "m").only_for(&offer("a/x"));
         findings.add(&RULE, Place::line("b", 1), "m");
         findings.add(&RULE, Place::line("a", 9), "m").at_most(Severity::Drift);
-        findings.undecided(&RULE, "w");
-        findings.undecided(&RULE, "w");
+        findings.undecided(&RULE, Place::line("b", 2), "w");
+        findings.undecided(&RULE, Place::line("b", 1), "w");
+        findings.undecided(&RULE, None, "v");
         let joined = findings.joined(&[offer("a/x"), offer("a/y")], |_| None);
         let seen: Vec<_> = joined
             .diagnostics
@@ -342,6 +350,11 @@ mod tests {
             .map(|found| (found.place.file.as_str(), found.severity, found.provider.clone()))
             .collect();
         assert_eq!(seen, [("a", Severity::Drift, None), ("b", Severity::Break, None)]);
-        assert_eq!(joined.undecided.len(), 1);
+        let open: Vec<_> = joined
+            .undecided
+            .iter()
+            .map(|one| (one.place.as_ref(), one.why.as_str()))
+            .collect();
+        assert_eq!(open, [(None, "v"), (Some(&Place::line("b", 1)), "w")]);
     }
 }

@@ -47,6 +47,7 @@ fn look(examined: &Examined<'_>, findings: &mut Findings) {
     let Some(git) = &examined.release.git else {
         findings.undecided(
             &ABSENT,
+            None,
             "the tree is no git checkout, or git is not there: nothing is known of the tag itself",
         );
         return;
@@ -97,7 +98,7 @@ fn own(git: &GitFacts, tag: &str, place: &dyn Fn() -> Place, findings: &mut Find
         }
         TagKind::Annotated(None) => {
             let why = format!("the tag object of `{tag}` was not read; a checkout that has it tells");
-            findings.undecided(&UNSIGNED, why);
+            findings.undecided(&UNSIGNED, place(), why);
         }
         TagKind::Annotated(Some(object)) => {
             if object.signature.is_none() {
@@ -119,6 +120,6 @@ fn own(git: &GitFacts, tag: &str, place: &dyn Fn() -> Place, findings: &mut Find
             let branch = git.release_branch.as_deref().unwrap_or("its release branch");
             findings.add(&OFF_BRANCH, place(), format!("the tag `{tag}` is not on `{branch}`"));
         }
-        OnBranch::Undecided(why) => findings.undecided(&OFF_BRANCH, why.clone()),
+        OnBranch::Undecided(why) => findings.undecided(&OFF_BRANCH, place(), why.clone()),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Diagnostic, Findings};
+use super::{Diagnostic, Findings, Place};
 use crate::redact::steers;
 
 /// A workflow command, escaped: the one line for which `::` at its head is ours.
@@ -26,8 +26,10 @@ pub(crate) fn annotations(findings: &Findings) -> Vec<Annotation> {
     let mut lines: Vec<Annotation> = sorted.into_iter().map(annotation).collect();
     for undecided in &findings.undecided {
         let text = format!("undecided: {}", undecided.why);
+        let place = undecided.place.as_ref().map(|place| format!("{},", at(place)));
         lines.push(Annotation(format!(
-            "::notice title={}::{}",
+            "::notice {}title={}::{}",
+            place.unwrap_or_default(),
             property(undecided.code),
             data(&text)
         )));
@@ -40,18 +42,17 @@ fn annotation(found: &Diagnostic) -> Annotation {
         "note" => "notice",
         level => level,
     };
-    let column = found
-        .place
-        .column
-        .map(|column| format!(",col={column}"))
-        .unwrap_or_default();
     Annotation(format!(
-        "::{command} file={},line={}{column},title={}::{}",
-        property(&found.place.file),
-        found.place.line,
+        "::{command} {},title={}::{}",
+        at(&found.place),
         property(&format!("{} {}", found.severity.word(), found.code)),
         data(&found.in_full("way out"))
     ))
+}
+
+fn at(place: &Place) -> String {
+    let column = place.column.map(|column| format!(",col={column}")).unwrap_or_default();
+    format!("file={},line={}{column}", property(&place.file), place.line)
 }
 
 fn data(text: &str) -> String {
@@ -78,7 +79,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::lint::{Place, Severity, rules};
+    use crate::lint::{Severity, rules};
 
     #[test]
     fn annotations_are_escaped_and_the_worst_come_first() {
@@ -95,7 +96,8 @@ mod tests {
         let added = findings.add(rule, place, "100% a::b\r\nc");
         added.severity = Severity::Break;
         added.because("a fact").way_out("pin it");
-        findings.undecided(rule, "no helm");
+        findings.undecided(rule, None, "no helm");
+        findings.undecided(rule, Place::line("a", 3), "no chart");
         assert_eq!(
             annotations(&findings)
                 .iter()
@@ -108,6 +110,7 @@ mod tests {
                 ),
                 format!("::notice file=a,line=1,title=hygiene {}::mild", rule.code),
                 format!("::notice title={}::undecided: no helm", rule.code),
+                format!("::notice file=a,line=3,title={}::undecided: no chart", rule.code),
             ]
         );
     }

@@ -74,8 +74,8 @@ fn look(examined: &Examined<'_>, findings: &mut Findings) {
             && step.known.is_none()
         {
             let command = cut(&step.command, WIDEST);
-            let at = format!("{}:{}", step.from.file, step.from.line);
-            findings.undecided(&NOT_UNDERSTOOD, format!("{at}: `{command}`: {why}"));
+            let place = Place::line(step.from.file.as_str(), step.from.line);
+            findings.undecided(&NOT_UNDERSTOOD, place, format!("`{command}`: {why}"));
         }
     }
     tabs(examined, findings);
@@ -97,10 +97,8 @@ fn tabs(examined: &Examined<'_>, findings: &mut Findings) {
         for title in titles.iter().filter(|title| !is_choice(title) && !is_taken(title)) {
             findings.undecided(
                 &TAB_UNKNOWN,
-                format!(
-                    "{}:{}: the tab `{title}` is of no model server or gateway that is known",
-                    at.file, at.line
-                ),
+                Place::line(at.file.as_str(), at.line),
+                format!("the tab `{title}` is of no model server or gateway that is known"),
             );
         }
     }
@@ -110,7 +108,7 @@ fn tabs(examined: &Examined<'_>, findings: &mut Findings) {
 mod tests {
     use rstest::rstest;
 
-    use crate::lint::tests::found;
+    use crate::lint::{Place, Undecided, tests::found};
 
     const GUIDE: &str = "site-src/guides/index.md";
 
@@ -123,7 +121,7 @@ mod tests {
     #[case::an_error_in_bash(
         "@@\n-    kubectl get gateway inference-gateway\n+    kubectl get 'gateway inference-gateway\n",
         "command-not-understood",
-        "index.md:"
+        "bash reads an error"
     )]
     #[case::a_gateway(
         "@@\n-    kubectl get gateway inference-gateway\n+    kubectl get gateway inference-gateway\n+    ```\n+\n+=== \"Traefik\"\n+\n+    ```bash\n+    kubectl get nodes\n",
@@ -132,7 +130,9 @@ mod tests {
     )]
     fn what_nobody_looked_at_is_said(#[case] change: &'static str, #[case] code: &str, #[case] words: &str) {
         let findings = found(&[(GUIDE, change)]);
-        let said = |one: &crate::lint::Undecided| one.code == code && one.why.contains(words);
+        let is_placed = |place: &Place| place.file == GUIDE && place.line > 1;
+        let said =
+            |one: &Undecided| one.code == code && one.why.contains(words) && one.place.as_ref().is_some_and(is_placed);
         assert!(findings.undecided.iter().any(said), "{:?}", findings.undecided);
     }
 

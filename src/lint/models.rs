@@ -74,7 +74,7 @@ fn request(examined: &Examined<'_>, findings: &mut Findings, planned: &PlannedOb
     if servers.is_empty() && is_theirs {
         let Offer { variant, provider } = planned.offer;
         let why = format!("which models are served to a reader of {variant} on {provider} is not known");
-        findings.undecided(&NOT_SERVED, why);
+        findings.undecided(&NOT_SERVED, place.clone(), why);
     }
     for target in targets(planned, asked) {
         for (placed, spec) in &servers {
@@ -85,7 +85,7 @@ fn request(examined: &Examined<'_>, findings: &mut Findings, planned: &PlannedOb
             if served.finds_more {
                 let title = placed.object.title();
                 let why = format!("`{target}` may be an adapter that {title} finds in a folder");
-                findings.undecided(&NOT_SERVED, why);
+                findings.undecided(&NOT_SERVED, place.clone(), why);
                 continue;
             }
             let file = &placed.object.file;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Diagnostic, Examined, Family, Findings, Rule,
+    Diagnostic, Examined, Family, Findings, Place, Rule,
     planned_objects::{Lookup, Placed, PlannedObjects},
     pods::PodSpec,
 };
@@ -50,10 +50,11 @@ impl Checker<'_, '_> {
         self.findings.add(rule, place, message).only_for(self.planned.offer)
     }
 
-    /// Whether something is certainly not there; where that is not known, it is said.
-    fn is_absent(&mut self, rule: &Rule, lookup: &Lookup<'_>, what: &str) -> bool {
+    /// Whether something that is asked for at a place is certainly not there; where that is not known, it is said.
+    fn is_absent(&mut self, rule: &Rule, at: impl Into<Place>, lookup: &Lookup<'_>, what: &str) -> bool {
         if let Lookup::Unknown(Some(why)) = lookup {
-            self.findings.undecided(rule, format!("whether there is {what}: {why}"));
+            let why = format!("whether there is {what}: {why}");
+            self.findings.undecided(rule, at.into(), why);
         }
         matches!(lookup, Lookup::Absent)
     }

@@ -153,6 +153,7 @@ fn object(
             if let Some(why) = why {
                 findings.undecided(
                     &OBJECT_MISSING,
+                    place(),
                     format!("whether there is a {} `{}`: {why}", needed.kind, needed.name),
                 );
             }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::Value;
 
-use super::{ChartUse, Combination, Examined, NotRendered};
+use super::{ChartUse, Combination, Examined, NotRendered, Place};
 use crate::{
     manifest::Object,
     plan::{Action, Chart, Makes, Offer, Plan, Reference, Step, classify},
@@ -53,6 +53,13 @@ pub(super) struct Placed<'a> {
     pub(super) step: usize,
     /// The namespace it is made in; empty for kinds without one.
     pub(super) namespace: &'a str,
+}
+
+impl From<Placed<'_>> for Place {
+    /// The object's first line.
+    fn from(placed: Placed<'_>) -> Self {
+        Self::line(&placed.object.file, placed.object.line)
+    }
 }
 
 /// A Secret that a command makes.

@@ -126,7 +126,7 @@ fn named(checker: &mut ReaderChecker<'_, '_>, command: &ReaderCommand, address: 
                 }
             } else if name != BUNDLE {
                 let why = format!("whether `{name}` will be attached to {tag} is not known from its files");
-                checker.findings.undecided(&FILE_MISSING, why);
+                checker.undecided(&FILE_MISSING, &command.program.at, last, why);
             }
             return;
         }
@@ -148,7 +148,7 @@ fn named(checker: &mut ReaderChecker<'_, '_>, command: &ReaderCommand, address: 
         }
         None if at.parse::<Tag>().is_ok() && command.role != Role::Cleanup => {
             let why = format!("whether {at} has `{path}`: `--tree` with a checkout that has the tag {at} tells");
-            checker.findings.undecided(&FILE_MISSING, why);
+            checker.undecided(&FILE_MISSING, &command.program.at, last, why);
         }
         _ => {}
     }
@@ -249,7 +249,7 @@ fn is_there(checker: &mut ReaderChecker<'_, '_>, command: &ReaderCommand, path: 
     let mut known = checker.examined.files.all.iter().map(RepoPath::as_str);
     if !known.any(|known| known.starts_with(&top)) {
         let why = format!("the tree has nothing in `{top}`, so whether the release has `{path}` is not known");
-        checker.findings.undecided(&FILE_MISSING, why);
+        checker.undecided(&FILE_MISSING, &command.program.at, text, why);
         return;
     }
     let file = path.rsplit('/').next();

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Diagnostic, Findings, known_rules};
+use super::{Diagnostic, Findings, Place, known_rules};
 
 /// The log of one run. Source: OASIS "Static Analysis Results Interchange Format (SARIF) Version 2.1.0".
 pub(crate) fn sarif(findings: &Findings) -> Value {
@@ -22,18 +22,11 @@ pub(crate) fn sarif(findings: &Findings) -> Value {
         .collect();
     let index = |code: &str| known_rules().position(|rule| rule.code == code);
     let result = |found: &Diagnostic| {
-        let mut region = json!({ "startLine": found.place.line });
-        if let Some(column) = found.place.column {
-            region["startColumn"] = column.into();
-        }
         let mut result = json!({
             "ruleId": found.code,
             "level": found.severity.level(),
             "message": { "text": found.in_full("Way out") },
-            "locations": [{ "physicalLocation": {
-                "artifactLocation": { "uri": uri(&found.place.file), "uriBaseId": "%SRCROOT%" },
-                "region": region,
-            }}],
+            "locations": [location(&found.place)],
             "properties": { "severity": found.severity.word() },
         });
         if let Some(index) = index(found.code) {
@@ -54,11 +47,15 @@ pub(crate) fn sarif(findings: &Findings) -> Value {
         .undecided
         .iter()
         .map(|undecided| {
-            json!({
+            let mut notification = json!({
                 "level": "note",
                 "message": { "text": format!("undecided: {}", undecided.why) },
                 "associatedRule": { "id": undecided.code },
-            })
+            });
+            if let Some(place) = &undecided.place {
+                notification["locations"] = json!([location(place)]);
+            }
+            notification
         })
         .collect();
     json!({
@@ -75,6 +72,17 @@ pub(crate) fn sarif(findings: &Findings) -> Value {
             "results": results,
         }],
     })
+}
+
+fn location(place: &Place) -> Value {
+    let mut region = json!({ "startLine": place.line });
+    if let Some(column) = place.column {
+        region["startColumn"] = column.into();
+    }
+    json!({ "physicalLocation": {
+        "artifactLocation": { "uri": uri(&place.file), "uriBaseId": "%SRCROOT%" },
+        "region": region,
+    }})
 }
 
 /// A path as relative URI reference (RFC 3986): everything but unreserved characters and slashes percent-encoded.
@@ -108,7 +116,7 @@ mod tests {
         added.because("a fact").way_out("pin it");
         added.variant = Some("cpu".into());
         findings.add(rule, Place::line("d", 1), "x");
-        findings.undecided(rule, "no helm");
+        findings.undecided(rule, Place::line("a", 3), "no helm");
         let log = sarif(&findings);
 
         assert_eq!(log["version"], "2.1.0");

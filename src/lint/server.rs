@@ -84,17 +84,17 @@ impl Findings {
         let mut found = Self::default();
         for (applied, answer) in answers {
             let object = applied.object;
+            let place = || Place::line(&object.file, object.line);
             match answer {
                 DryRun::Accepted => {}
                 DryRun::Refused(words) => {
                     for offer in &applied.offers {
-                        let place = Place::line(&object.file, object.line);
                         let message = format!("the API server refuses the {} `{}`", object.kind(), object.name());
-                        let added = found.add(&REFUSED, place, message);
+                        let added = found.add(&REFUSED, place(), message);
                         added.because(words.as_str()).only_for(offer);
                     }
                 }
-                DryRun::Unknown(why) => found.undecided(&REFUSED, format!("`{cluster}`: {why}")),
+                DryRun::Unknown(why) => found.undecided(&REFUSED, place(), format!("`{cluster}`: {why}")),
             }
         }
         let offers: Vec<Offer> = combinations.iter().map(|one| one.offer.clone()).collect();

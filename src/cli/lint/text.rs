@@ -29,9 +29,13 @@ pub(super) fn print(findings: &Findings, release: &Release, summary: &Summary<'_
     let mut put = |line: &Line| out.paint(&look, line);
     for undecided in &findings.undecided {
         let line = Line::indented(0).hanging(11).with(Tone::Warn, "undecided  ");
+        let place = undecided
+            .place
+            .as_ref()
+            .map(|place| format!("{}:{}: ", place.file, place.line));
         put(&line
             .with(Tone::Bold, undecided.code)
-            .with(Tone::Plain, format!("  {}", undecided.why)));
+            .with(Tone::Plain, format!("  {}{}", place.unwrap_or_default(), undecided.why)));
     }
     if summary.verbosity == Verbosity::Verbose {
         for suppressed in &findings.suppressed {
@@ -239,6 +243,7 @@ mod tests {
             .at_most(Severity::Drift);
         findings.undecided.push(Undecided {
             code: "other",
+            place: Some(Place::line("a.yaml", 1)),
             why: "helm is not there".into(),
         });
         let summary = Summary {
@@ -250,7 +255,7 @@ mod tests {
             print(&findings, &release, &summary, Look::for_files(), out);
         });
         let expected = format!(
-            "undecided  other  helm is not there\ndrift  {code}  b.yaml:1\n  = untidy\n\nbreak  {code}  a.yaml:2  (variant cpu)\n  |\n2 | image: y:latest\n  |        ^ it moves\n  = a fact\n  = way out: pin it\n\n",
+            "undecided  other  a.yaml:1: helm is not there\ndrift  {code}  b.yaml:1\n  = untidy\n\nbreak  {code}  a.yaml:2  (variant cpu)\n  |\n2 | image: y:latest\n  |        ^ it moves\n  = a fact\n  = way out: pin it\n\n",
             code = rule.code
         );
         assert!(text.starts_with(&expected), "{text}");

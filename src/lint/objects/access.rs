@@ -44,7 +44,7 @@ fn role(checker: &mut Checker<'_, '_>, binding: Placed<'_>) {
         return;
     }
     let lookup = checker.planned.find(Some(GROUP), kind, binding.namespace, name);
-    if checker.is_absent(&ROLE_MISSING, &lookup, &format!("a {kind} `{name}`")) {
+    if checker.is_absent(&ROLE_MISSING, binding, &lookup, &format!("a {kind} `{name}`")) {
         let message = format!("{title} gives the {kind} `{name}`, which no step makes");
         let made = format!("{kind}s: {}", checker.made(kind));
         checker
@@ -66,7 +66,7 @@ fn subjects(checker: &mut Checker<'_, '_>, binding: Placed<'_>) {
         }
         let lookup = checker.planned.find(Some(""), "ServiceAccount", namespace, name);
         let account = format!("service account `{namespace}/{name}`");
-        if checker.is_absent(&BINDING_SUBJECT, &lookup, &format!("a {account}")) {
+        if checker.is_absent(&BINDING_SUBJECT, binding, &lookup, &format!("a {account}")) {
             let title = binding.object.title();
             let message = format!("{title} gives its role to the {account}, which no step makes");
             let made = format!("service accounts: {}", checker.made("ServiceAccount"));
@@ -108,7 +108,7 @@ fn picker(checker: &mut Checker<'_, '_>) {
             }
             let lookup = checker.planned.absent("RoleBinding", usize::MAX);
             let what = format!("a role that lets `{account}` watch {plural}.{group}");
-            if checker.is_absent(&PICKER_ACCESS, &lookup, &what) {
+            if checker.is_absent(&PICKER_ACCESS, pods.placed, &lookup, &what) {
                 let message = format!(
                     "the endpoint picker may not watch {plural}.{group}: no role gives it to the account `{account}`"
                 );

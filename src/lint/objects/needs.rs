@@ -120,7 +120,7 @@ fn of_need(checker: &mut Checker<'_, '_>, placed: Placed<'_>, need: &Need<'_>) {
             fields.flat_map(Map::keys).map(String::as_str).collect()
         }
         (None, lookup) => {
-            if checker.is_absent(rule, &lookup, &format!("a {kind} `{name}`")) {
+            if checker.is_absent(rule, placed, &lookup, &format!("a {kind} `{name}`")) {
                 let message = format!("the pods of {title} need the {kind} `{name}`, which no step makes");
                 let made = format!("{kind}s in `{}`: {}", placed.namespace, checker.made(kind));
                 checker

@@ -113,9 +113,9 @@ pub(super) fn check(checker: &mut Checker<'_, '_>) {
 
 impl Checker<'_, '_> {
     /// Whether there is certainly no pod with some labels; where that is not known, it is said.
-    fn has_no_pod(&mut self, rule: &Rule, labels: &str) -> bool {
+    fn has_no_pod(&mut self, rule: &Rule, at: Placed<'_>, labels: &str) -> bool {
         let lookup = self.planned.absent("Deployment", usize::MAX);
-        self.is_absent(rule, &lookup, &format!("a pod with {labels}"))
+        self.is_absent(rule, at, &lookup, &format!("a pod with {labels}"))
     }
 }
 
@@ -127,7 +127,7 @@ fn of_pool(checker: &mut Checker<'_, '_>, pool: Placed<'_>, pods: &[Pods<'_>]) {
     let selected: Vec<&Pods<'_>> = pods.iter().filter(|pods| pods.are_selected_by(&pool, labels)).collect();
     if selected.is_empty() {
         let wanted = written(labels);
-        if checker.has_no_pod(&POOL_SELECTS_NONE, &wanted) {
+        if checker.has_no_pod(&POOL_SELECTS_NONE, pool, &wanted) {
             let beside = pods.iter().filter(|pods| pods.placed.namespace == pool.namespace);
             let offered = listed(beside.filter_map(|pods| Some(written(pods.labels?))));
             let message = format!("the pool `{name}` selects {wanted}, and no pod of this path has that");
@@ -206,7 +206,7 @@ fn picker(checker: &mut Checker<'_, '_>, pool: Placed<'_>) {
                 .because(format!("its ports are {offered:?}"))
                 .way_out("name a port that the Service has");
         }
-    } else if checker.is_absent(&PICKER_SERVICE, &lookup, &format!("a Service `{name}`")) {
+    } else if checker.is_absent(&PICKER_SERVICE, pool, &lookup, &format!("a Service `{name}`")) {
         let message = format!("{refers} the Service `{name}`, which no step makes");
         let made = format!("Services: {}", checker.made("Service"));
         checker
@@ -228,7 +228,7 @@ fn of_service(checker: &mut Checker<'_, '_>, service: Placed<'_>, pods: &[Pods<'
         .collect();
     if selected.is_empty() {
         let wanted = written(labels);
-        if checker.has_no_pod(&SERVICE_SELECTS_NONE, &wanted) {
+        if checker.has_no_pod(&SERVICE_SELECTS_NONE, service, &wanted) {
             let message = format!("the Service `{name}` selects {wanted}, and no pod of this path has that");
             checker
                 .add(&SERVICE_SELECTS_NONE, service, "/spec/selector", message)
@@ -278,7 +278,7 @@ fn told_pool(checker: &mut Checker<'_, '_>, of_picker: &Pods<'_>) {
         let namespace = told("pool-namespace").unwrap_or(of_picker.placed.namespace);
         let group = told("pool-group");
         let lookup = checker.planned.find(group, "InferencePool", namespace, name);
-        if checker.is_absent(&PICKER_POOL, &lookup, &format!("a pool `{name}`")) {
+        if checker.is_absent(&PICKER_POOL, of_picker.placed, &lookup, &format!("a pool `{name}`")) {
             let flag = flags.iter().find(|flag| flag.name == "pool-name");
             let pointer = flag.and_then(|flag| flag.index).map_or_else(
                 || container.pointer.clone(),

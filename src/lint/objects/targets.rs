@@ -55,7 +55,7 @@ fn parents(checker: &mut Checker<'_, '_>, route: Placed<'_>) {
         };
         let namespace = parent["namespace"].as_str().unwrap_or(route.namespace);
         let lookup = checker.planned.find(None, "Gateway", namespace, name);
-        if checker.is_absent(&ROUTE_PARENT, &lookup, &format!("a Gateway `{name}`")) {
+        if checker.is_absent(&ROUTE_PARENT, route, &lookup, &format!("a Gateway `{name}`")) {
             let route_name = route.object.name();
             let message = format!("the route `{route_name}` belongs to the Gateway `{name}`, which no step makes");
             let made = format!("Gateways: {}", checker.made("Gateway"));
@@ -81,7 +81,7 @@ fn backends(checker: &mut Checker<'_, '_>, route: Placed<'_>) {
             if kind == "InferencePool" && matches!(lookup, Lookup::Unknown(None)) {
                 unwatched(checker, route, group, &format!("{pointer}/group"));
             }
-            if !checker.is_absent(&ROUTE_BACKEND, &lookup, &format!("an {kind} `{name}`")) {
+            if !checker.is_absent(&ROUTE_BACKEND, route, &lookup, &format!("an {kind} `{name}`")) {
                 continue;
             }
             let mut alike = checker.planned.of_kind(kind);
@@ -146,7 +146,7 @@ fn host(checker: &mut Checker<'_, '_>, rule: Placed<'_>) {
         return;
     };
     let lookup = checker.planned.find(Some(""), "Service", namespace, name);
-    if checker.is_absent(&DESTINATION_HOST, &lookup, &format!("a Service `{name}`")) {
+    if checker.is_absent(&DESTINATION_HOST, rule, &lookup, &format!("a Service `{name}`")) {
         let message = format!(
             "the rule `{}` is for the host `{host}`, which no step makes",
             rule.object.name()
@@ -179,7 +179,7 @@ fn policy_targets(checker: &mut Checker<'_, '_>, policy: Placed<'_>) {
         let namespace = target["namespace"].as_str().unwrap_or(policy.namespace);
         let lookup = checker.planned.find(Some(group), kind, namespace, name);
         let wanted = format!("{kind} `{name}` of `{group}`");
-        if !checker.is_absent(&POLICY_TARGET, &lookup, &format!("an {wanted}")) {
+        if !checker.is_absent(&POLICY_TARGET, policy, &lookup, &format!("an {wanted}")) {
             continue;
         }
         let is_named_elsewhere = checker.planned.of_kind(kind).any(|one| one.object.name() == name);
@@ -206,7 +206,7 @@ fn pool_of_model(checker: &mut Checker<'_, '_>, model: Placed<'_>) {
     // way one pool of the name is enough here.
     let group = model.text("/spec/poolRef/group");
     let lookup = checker.planned.find(group, "InferencePool", model.namespace, name);
-    if checker.is_absent(&MODEL_POOL, &lookup, &format!("a pool `{name}`")) {
+    if checker.is_absent(&MODEL_POOL, model, &lookup, &format!("a pool `{name}`")) {
         let of_group = group.map(|group| format!(" of `{group}`")).unwrap_or_default();
         let title = model.object.title();
         let message = format!("{title} is for the pool `{name}`{of_group}, which no step makes");
@@ -243,8 +243,8 @@ fn requests(checker: &mut Checker<'_, '_>) {
             continue;
         };
         let lookup = checker.planned.find(Some(""), "Service", namespace, name);
-        if checker.is_absent(&REQUEST_HOST, &lookup, &format!("a Service `{name}`")) {
-            let place = caret(checker.examined, &step.from.file, step.from.line, host);
+        let place = caret(checker.examined, &step.from.file, step.from.line, host);
+        if checker.is_absent(&REQUEST_HOST, place.clone(), &lookup, &format!("a Service `{name}`")) {
             let message = format!("the request goes to the Service `{name}`, which no step makes");
             let made = format!("Services: {}", checker.made("Service"));
             let added = checker.findings.add(&REQUEST_HOST, place, message);

@@ -38,7 +38,7 @@ pub(super) fn check(checker: &mut ReaderChecker<'_, '_>, command: &ReaderCommand
     let Some(chart) = charts.iter().find(|chart| chart.directory.as_str() == directory) else {
         if charts.is_empty() {
             let why = format!("the tree has no charts, so whether the release has `{name}` is not known");
-            checker.findings.undecided(&CHART_MISSING, why);
+            checker.undecided(&CHART_MISSING, at, reference, why);
             return;
         }
         let known: Vec<String> = charts.iter().map(|chart| format!("`{}`", chart.directory)).collect();
