@@ -1,6 +1,6 @@
 //! Every combination of variant and provider that the real releases offer, planned to the last command.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use quickproof::{
     plan::{self, Action, Offer, Options, Phase},
@@ -401,4 +401,35 @@ fn after_publication_another_newest_release_is_a_finding_and_none_of_its_files_i
         |step| matches!(&step.known, Some(Fault { cause, .. }) if cause.code == CauseCode::GuideReferenceElsewhere),
     );
     assert!(elsewhere.count() >= 5);
+}
+
+#[test]
+fn what_the_site_of_each_stored_release_renders_pages_with_is_written_down() {
+    let Some(trees) = upstream::trees() else { return };
+    let written = include_str!("../../docs/guides.md");
+    let mut seen = 0;
+    for release in fs::read_dir(trees.join(GIE)).unwrap() {
+        let Ok(site) = fs::read_to_string(release.unwrap().path().join("mkdocs.yml")) else {
+            continue;
+        };
+        // Not as YAML: it has tags of Python.
+        let mut list = "";
+        for line in site.lines() {
+            if !line.starts_with([' ', '#']) {
+                list = line.trim_end_matches(':');
+            }
+            let item = line
+                .strip_prefix("  - ")
+                .filter(|_| ["markdown_extensions", "plugins"].contains(&list));
+            if let Some(item) = item {
+                let name = item.trim_end_matches(':');
+                assert!(
+                    written.contains(&format!("`{name}`")),
+                    "docs/guides.md does not name `{name}`"
+                );
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 50, "{seen}");
 }
