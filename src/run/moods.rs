@@ -62,18 +62,9 @@ pub(super) async fn carried_out_as(server: ApiServer, commands: &str, files: &[(
     let at = |name: &str| desk.path().join(name);
     write_release(&at("tree"), commands, files);
     fs::write(at("config"), kubeconfig("http://in-memory.test")).unwrap();
-    let dialled = {
-        let server = server.clone();
-        move || {
-            let (ours, theirs) = tokio::io::duplex(64 << 10);
-            let server = server.clone();
-            // That the other side goes is its own affair.
-            tokio::spawn(async move { Box::pin(server.serve(theirs)).await });
-            ours
-        }
-    };
     let state = at("state").to_str().unwrap().to_owned();
-    let host = Host::with_variables([("XDG_STATE_HOME", &state), ("XDG_CACHE_HOME", &state)]).on_network(dialled);
+    let host =
+        Host::with_variables([("XDG_STATE_HOME", &state), ("XDG_CACHE_HOME", &state)]).on_network(server.dialled());
     let order = Order {
         source: Source::Directory {
             directory: at("tree"),

@@ -40,17 +40,9 @@ async fn cause(said: &str, reason: &str, message: &str) -> CauseCode {
     );
     fake::script(&at("istioctl"), &text).await;
     let server = ApiServer::new();
-    let dialled = {
-        let server = server.clone();
-        move || {
-            let (ours, theirs) = tokio::io::duplex(64 << 10);
-            let server = server.clone();
-            tokio::spawn(async move { Box::pin(server.serve(theirs)).await });
-            ours
-        }
-    };
     let state = at("state").to_str().unwrap().to_owned();
-    let host = Host::with_variables([("XDG_STATE_HOME", &state), ("PATH", "/bin:/usr/bin")]).on_network(dialled);
+    let host =
+        Host::with_variables([("XDG_STATE_HOME", &state), ("PATH", "/bin:/usr/bin")]).on_network(server.dialled());
     let theirs = ExistingCluster::Named("theirs".into());
     let limit = Duration::from_secs(5);
     let opened = cluster::open(&host, &theirs, Some(&at("config")), limit, &Events::unheard()).await;

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, DuplexStream},
     sync::watch,
 };
 
@@ -88,6 +88,18 @@ impl ApiServer {
     /// What was asked so far, in order.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.state().asked.clone()
+    }
+
+    /// What a host of a test dials in place of a network: each connection is served by a task of its own.
+    pub(crate) fn dialled(&self) -> impl Fn() -> DuplexStream + Send + Sync + 'static {
+        let server = self.clone();
+        move || {
+            let (ours, theirs) = tokio::io::duplex(64 << 10);
+            let server = server.clone();
+            // That the other side goes is its own affair.
+            tokio::spawn(async move { Box::pin(server.serve(theirs)).await });
+            ours
+        }
     }
 
     /// Serves one connection to its end. Each carries one request, or one watch.
