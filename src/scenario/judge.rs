@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{
-    Capability, CelExpectation, Deployed, NoValue, RequestStep, Scenario, Scope, Target, Variables, Wanted,
+    Capability, CelExpectation, Deployed, Expression, NoValue, RequestStep, Scenario, Scope, Step, Target, Variables,
+    Wanted,
     change::{self, Decides},
     wire::Judging,
 };
@@ -68,6 +69,19 @@ pub(super) struct JudgedAnswer {
     pub(super) wrong: Option<String>,
     /// When the tokens of a stream came.
     pub(super) latencies: Latencies,
+}
+
+/// The names of what these steps capture.
+fn captured(steps: &[Step]) -> Vec<&str> {
+    let mut names = Vec::new();
+    for step in steps {
+        match step {
+            Step::Request(step) => names.extend(step.capture.iter().map(|(name, _)| name.as_str())),
+            Step::Load(_) => {}
+            Step::With(step) => names.extend(captured(&step.steps)),
+        }
+    }
+    names
 }
 
 /// What a check looks at.
@@ -204,6 +218,8 @@ impl<'a> StepJudge<'a> {
                 Finding::Skipped {
                     why: format!("it is refused: {}", answer.brief()),
                 }
+            } else if let Some(why) = self.uncaptured(&expectation.holds, variables) {
+                Finding::Skipped { why }
             } else if sound {
                 self.holds(expectation, || scope(variables, Some(&seen), &[]))
             } else {
@@ -268,6 +284,13 @@ impl<'a> StepJudge<'a> {
         self.odd.iter()
     }
 
+    /// Why an expression cannot be evaluated that asks for what an earlier step was to capture and could not.
+    fn uncaptured(&self, expression: &Expression, variables: &Variables) -> Option<String> {
+        let missing = |name: &&str| expression.uses(name) && !variables.contains_key(*name);
+        let name = captured(&self.scenario.steps).into_iter().find(missing)?;
+        Some(format!("an earlier step could not capture `{name}`"))
+    }
+
     /// Whether anything is asked of answers that only expressions can tell.
     fn looks_inside(&self) -> bool {
         !self.step.expect.cel.is_empty() || !self.step.capture.is_empty()
@@ -323,6 +346,8 @@ impl<'a> StepJudge<'a> {
                 Finding::Skipped {
                     why: format!("{missing} of {} answers were not there in time", step.requests()),
                 }
+            } else if let Some(why) = self.uncaptured(&expectation.holds, variables) {
+                Finding::Skipped { why }
             } else if self.kept_bytes > MOST_KEPT {
                 Finding::Undecided {
                     why: format!("the answers are longer than {MOST_KEPT} bytes in all"),
