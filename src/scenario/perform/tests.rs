@@ -420,31 +420,3 @@ async fn silence_is_the_endpoints_own_where_it_answered_before(#[case] before: b
 }
 
 mod with;
-
-/// Where an earlier step could not capture, nothing is said of what was to be compared with it.
-#[tokio::test]
-async fn an_expectation_over_what_could_not_be_captured_is_skipped() {
-    let server = model_server().await;
-    let scenario = scenario(
-        "- request: {name: list, path: /nowhere, expect: {status: [200]}, capture: {listed: 'answer.json.data[0].id'}}
-- request:
-    name: ask
-    path: /v1/models
-    expect:
-      answer: success
-      cel:
-        - {name: each, sentence: It is so, holds: 'answer.json.data[0].id == listed'}
-        - {name: all, sentence: It is so, holds: 'answers.all(one, one.json.data[0].id == listed)'}
-",
-    );
-    let record = performed(&scenario, &target(&server)).await;
-    assert_eq!(broken(&record), ["a/list/status"]);
-    let findings = findings(&record);
-    for check in ["a/ask/each", "a/ask/all"] {
-        let finding = findings[check];
-        assert!(
-            matches!(finding, Finding::Skipped { why } if why.contains("`listed`")),
-            "{check}: {finding:?}"
-        );
-    }
-}

@@ -46,3 +46,31 @@ async fn an_expression_that_runs_for_ages_is_given_up_once_and_decides_nothing()
     assert_eq!(broken(&record), Vec::<&str>::new());
     assert!(began.elapsed() < Duration::from_secs(40), "each answer was tried anew");
 }
+
+/// Where an earlier step could not capture, nothing is said of what was to be compared with it.
+#[tokio::test]
+async fn an_expectation_over_what_could_not_be_captured_is_skipped() {
+    let server = model_server().await;
+    let scenario = scenario(
+        "- request: {name: list, path: /nowhere, expect: {status: [200]}, capture: {listed: 'answer.json.data[0].id'}}
+- request:
+    name: ask
+    path: /v1/models
+    expect:
+      answer: success
+      cel:
+        - {name: each, sentence: It is so, holds: 'answer.json.data[0].id == listed'}
+        - {name: all, sentence: It is so, holds: 'answers.all(one, one.json.data[0].id == listed)'}
+",
+    );
+    let record = performed(&scenario, &target(&server)).await;
+    assert_eq!(broken(&record), ["a/list/status"]);
+    let findings = findings(&record);
+    for check in ["a/ask/each", "a/ask/all"] {
+        let finding = findings[check];
+        assert!(
+            matches!(finding, Finding::Skipped { why } if why.contains("`listed`")),
+            "{check}: {finding:?}"
+        );
+    }
+}
