@@ -20,7 +20,7 @@ mod view;
 use forms::{Forms, Search};
 pub(crate) use patterns::is_secret_name;
 pub use shown::steers_a_reader;
-pub(crate) use shown::{printable, printable_json, printable_lines, steers};
+pub(crate) use shown::{printable, printable_json, printable_lines, steers, without_commands};
 
 /// What stands in for a secret.
 pub(crate) const PLACEHOLDER: &str = "[redacted]";

@@ -53,6 +53,22 @@ pub(crate) fn printable_lines(text: &str) -> String {
     text.lines().map(printable).collect::<Vec<_>>().join("\n")
 }
 
+/// Rows of printable pieces which, beside one another or where a row is broken, would spell a command that none of them does.
+pub(crate) fn without_commands(rows: &str) -> String {
+    let row = |row: &str| {
+        let (blank, said) = row.split_at(row.len() - row.trim_start().len());
+        let said = match said.strip_prefix("::") {
+            Some(name) if name.starts_with(|first: char| first.is_ascii_alphabetic()) => format!("\\u{{3a}}:{name}"),
+            _ => said.to_owned(),
+        };
+        format!(
+            "{blank}{}",
+            said.replace("##[", "\\u{23}#[").replace("##vso[", "\\u{23}#vso[")
+        )
+    };
+    rows.split('\n').map(row).collect::<Vec<_>>().join("\n")
+}
+
 /// JSON text that steers nobody, and is the same JSON: only strings hold what may.
 pub(crate) fn printable_json(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());

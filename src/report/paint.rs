@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use owo_colors::Style;
 use unicode_width::UnicodeWidthStr;
 
-use crate::redact::printable;
+use crate::redact::{printable, without_commands};
 
 /// Whether colours are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,6 +155,10 @@ impl Look {
 
     /// The line as text, without a line feed at its end; more than one row where it had to be broken.
     pub(crate) fn paint(&self, line: &Line) -> String {
+        without_commands(&self.rows(line))
+    }
+
+    fn rows(&self, line: &Line) -> String {
         let columns = (self.columns)();
         let pieces: Vec<(Tone, String)> = line
             .pieces
@@ -268,6 +272,7 @@ fn ascii(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use rstest::rstest;
 
     use super::*;
     use crate::redact::steers_a_reader;
@@ -319,6 +324,15 @@ mod tests {
         };
         let line = Line::indented(0).with(Tone::Good, "√ é · → …");
         assert_eq!(ascii.paint(&line), "+ \\u{e9} - -> ...");
+    }
+
+    #[rstest]
+    #[case::within_a_row("x ::", "error::y", "  x ::error::y")]
+    #[case::at_the_head("::", "error::y", "  \\u{3a}:error::y")]
+    #[case::a_sign_of_two_pieces("##", "[error]", "  \\u{23}#[error]")]
+    fn pieces_beside_one_another_spell_no_command(#[case] one: &str, #[case] other: &str, #[case] painted: &str) {
+        let line = Line::indented(2).with(Tone::Plain, one).with(Tone::Plain, other);
+        assert_eq!(look(|| None).paint(&line), painted);
     }
 
     proptest! {
