@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::{
     record::{Decision, DeviationKind, RunRecord, Stage},
     report::{
-        page::{one_line, seconds},
+        page::{self, one_line, seconds},
         paint::{Line, Tone},
     },
     verdict::{Fault, Finding, Outcome, Weight},
@@ -124,13 +124,27 @@ fn said(word: &str, tone: Tone, text: &str) -> Line {
 }
 
 fn named(record: &RunRecord, word: &str, tone: Tone, wanted: fn(&Decision) -> bool) -> Vec<Line> {
-    let decisions: Vec<&Decision> = record.decisions.iter().filter(|decision| wanted(decision)).collect();
+    let all: Vec<&Decision> = record.decisions.iter().filter(|decision| wanted(decision)).collect();
+    // A cause that several scenarios show is named once.
+    let is_first = |(index, decision): &(usize, &&Decision)| {
+        let key = page::same_cause(decision);
+        key.is_none() || !all[..*index].iter().any(|one| page::same_cause(one) == key)
+    };
+    let decisions: Vec<&Decision> = all.iter().enumerate().filter(is_first).map(|(_, one)| *one).collect();
     let mut lines: Vec<Line> = decisions
         .iter()
         .take(NAMED)
         .enumerate()
         .map(|(index, decision)| {
-            let line = said(if index == 0 { word } else { "" }, tone, &decision.sentence);
+            let mut line = said(if index == 0 { word } else { "" }, tone, &decision.sentence);
+            let key = page::same_cause(decision);
+            let as_it = all
+                .iter()
+                .filter(|one| key.is_some() && page::same_cause(one) == key)
+                .count();
+            if as_it > 1 {
+                line = line.with(Tone::Plain, format!(" (and the same in {} more steps)", as_it - 1));
+            }
             match &decision.finding {
                 Finding::Broken(Fault { cause, .. }) => {
                     line.with(Tone::Dim, format!(" · {} · blame {:?}", cause.code, cause.blame()))

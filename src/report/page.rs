@@ -12,7 +12,7 @@ use crate::{
         Verbosity,
         paint::{Line, Tone},
     },
-    verdict::{Fault, Finding, Weight},
+    verdict::{Blame, CauseCode, Fault, Finding, Weight},
 };
 
 /// Columns before the text of a finding's details.
@@ -115,27 +115,7 @@ pub(super) fn deviation_in_full(number: usize, entry: &Deviation) -> [Line; 2] {
 /// A decision: its line, and under it, where it does not hold, what a reader needs to act.
 pub(super) fn decision(decision: &Decision, ledger: &[Deviation], verbosity: Verbosity) -> Vec<Line> {
     let advisory = decision.weight == Weight::Advisory;
-    let (tone, glyph) = match &decision.finding {
-        Finding::Holds => (Tone::Good, "√"),
-        Finding::Broken(_) if advisory => (Tone::Warn, "‼"),
-        Finding::Broken(_) => (Tone::Bad, "×"),
-        Finding::Undecided { .. } => (Tone::Warn, "‼"),
-        Finding::Skipped { .. } => (Tone::Dim, "-"),
-    };
-    let mut first = Line::indented(2)
-        .hanging(2)
-        .with(tone, format!("{glyph} "))
-        .with(Tone::Plain, one_line(&decision.sentence));
-    if let Some(from) = &decision.from {
-        first = first.at_right(from.to_string());
-        if let Some(entry) = ledger.iter().position(|entry| entry.from.as_ref() == Some(from)) {
-            first = first.at_right(format!("ledger {}", entry + 1));
-        }
-    }
-    if let Some(ms) = decision.took_ms.filter(|ms| *ms >= SHORTEST_TIME_SHOWN_MS) {
-        first = first.at_right(seconds(ms));
-    }
-    let mut lines = vec![first];
+    let mut lines = vec![headline(decision, ledger)];
     match &decision.finding {
         Finding::Holds if verbosity == Verbosity::Verbose => {
             lines.extend(decision.exchange.iter().flat_map(|exchange| sent(exchange)));
@@ -166,6 +146,68 @@ pub(super) fn decision(decision: &Decision, ledger: &[Deviation], verbosity: Ver
         Finding::Skipped { why } => lines.extend(why_not("skipped", why)),
     }
     lines
+}
+
+/// A decision whose cause an earlier one has told: its line, and what was seen.
+pub(super) fn decision_again(decision: &Decision, ledger: &[Deviation]) -> Vec<Line> {
+    let mut lines = vec![headline(decision, ledger)];
+    if let Finding::Broken(fault) = &decision.finding {
+        let detail = |word: &str, text: String| {
+            let line = Line::indented(DETAIL).hanging(9).with(Tone::Dim, word);
+            line.with(Tone::Plain, text)
+        };
+        lines.push(detail("actual   ", one_line(&cut(&fault.actual, BODY_CHARACTERS))));
+        lines.push(detail("as above ", fault.cause.code.to_string()));
+    }
+    lines
+}
+
+/// Whether one of these has told the cause of a decision: it is the same check of another scenario, or of another step, and broken
+/// for the same cause.
+pub(super) fn is_told(decision: &Decision, earlier: &[Decision]) -> bool {
+    let key = same_cause(decision);
+    key.is_some()
+        && earlier
+            .iter()
+            .any(|one| one.check != decision.check && same_cause(one) == key)
+}
+
+/// What decisions about scenarios have in common that are broken for the same cause.
+pub(super) fn same_cause(decision: &Decision) -> Option<(&str, CauseCode, Blame, Weight)> {
+    let (_, check) = decision
+        .check
+        .rsplit_once('/')
+        .filter(|_| decision.stage == Stage::Scenarios)?;
+    match &decision.finding {
+        Finding::Broken(fault) => Some((check, fault.cause.code, fault.cause.blame(), decision.weight)),
+        _ => None,
+    }
+}
+
+/// The line of a decision.
+fn headline(decision: &Decision, ledger: &[Deviation]) -> Line {
+    let advisory = decision.weight == Weight::Advisory;
+    let (tone, glyph) = match &decision.finding {
+        Finding::Holds => (Tone::Good, "√"),
+        Finding::Broken(_) if advisory => (Tone::Warn, "‼"),
+        Finding::Broken(_) => (Tone::Bad, "×"),
+        Finding::Undecided { .. } => (Tone::Warn, "‼"),
+        Finding::Skipped { .. } => (Tone::Dim, "-"),
+    };
+    let mut first = Line::indented(2)
+        .hanging(2)
+        .with(tone, format!("{glyph} "))
+        .with(Tone::Plain, one_line(&decision.sentence));
+    if let Some(from) = &decision.from {
+        first = first.at_right(from.to_string());
+        if let Some(entry) = ledger.iter().position(|entry| entry.from.as_ref() == Some(from)) {
+            first = first.at_right(format!("ledger {}", entry + 1));
+        }
+    }
+    if let Some(ms) = decision.took_ms.filter(|ms| *ms >= SHORTEST_TIME_SHOWN_MS) {
+        first = first.at_right(seconds(ms));
+    }
+    first
 }
 
 /// What was expected, what was seen in its place, the evidence, and what to do.

@@ -238,7 +238,12 @@ impl Reporter for Terminal {
                 let tells = decision.weight == Weight::Gate && decision.finding.is_wrong();
                 let left_out = self.quiet() || self.is_skipped_as_the_one_before() || self.is_detail(decision);
                 if tells || !left_out {
-                    let lines = page::decision(decision, &self.record.ledger, self.live.verbosity);
+                    let ledger = &self.record.ledger;
+                    let lines = if page::is_told(decision, &self.record.decisions) {
+                        page::decision_again(decision, ledger)
+                    } else {
+                        page::decision(decision, ledger, self.live.verbosity)
+                    };
                     self.print_in(decision.stage, &lines)?;
                 }
             }
@@ -383,6 +388,51 @@ mod tests {
             assert_eq!(text.matches("skipped: y").count(), 1, "{text}");
             assert_eq!(text.contains("it is embeddings"), !shown, "{text}");
         }
+    }
+
+    #[test]
+    fn a_cause_that_several_scenarios_show_is_told_once() {
+        let (mut terminal, paper, _) = terminal(Medium::Terminal, Verbosity::Normal);
+        for (check, code, actual) in [
+            ("chat/content-type", CauseCode::AnswerMalformed, "text/html"),
+            (
+                "errors/unknown-model/content-type",
+                CauseCode::AnswerMalformed,
+                "text/plain",
+            ),
+            ("models/content-type", CauseCode::AnswerHeadersWrong, "nothing"),
+        ] {
+            let finding = Finding::broken("json", actual, code);
+            let decision = Decision::new(Stage::Scenarios, check, format!("it is {check}"), finding);
+            terminal.on_event(&Event::Decided { decision }).unwrap();
+        }
+        let shown = paper.text().len();
+        let unfolded = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let told = unfolded(&paper.text());
+        assert_eq!(
+            told.matches(CauseCode::AnswerMalformed.next_step()).count(),
+            1,
+            "{told}"
+        );
+        assert_eq!(told.matches("as above").count(), 1, "{told}");
+        for said in [
+            "text/html",
+            "text/plain",
+            "nothing",
+            CauseCode::AnswerHeadersWrong.next_step(),
+        ] {
+            assert!(told.contains(said), "{said}: {told}");
+        }
+        terminal.on_close().unwrap();
+        let closing = unfolded(&paper.text().split_off(shown));
+        assert!(
+            closing.contains("it is chat/content-type (and the same in 1 more steps)"),
+            "{closing}"
+        );
+        assert!(
+            !closing.contains("errors/unknown-model") && closing.contains("models/content-type"),
+            "{closing}"
+        );
     }
 
     #[test]

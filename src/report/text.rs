@@ -49,8 +49,15 @@ fn lines(record: &RunRecord) -> Vec<Option<Line>> {
         if stage == Stage::Scenarios {
             body.extend(record.loads.iter().flat_map(load::lines));
         }
-        for decision in record.decisions.iter().filter(|decision| decision.stage == stage) {
-            body.extend(page::decision(decision, &record.ledger, Verbosity::Verbose));
+        for (index, decision) in record.decisions.iter().enumerate() {
+            if decision.stage != stage {
+                continue;
+            }
+            body.extend(if page::is_told(decision, &record.decisions[..index]) {
+                page::decision_again(decision, &record.ledger)
+            } else {
+                page::decision(decision, &record.ledger, Verbosity::Verbose)
+            });
         }
         if body.is_empty() {
             continue;

@@ -87,7 +87,9 @@ impl Judging {
         let seen = ParsedAnswer::of(&expected, answer);
         let mut findings = wire::judge(&seen);
         if expect.answer.is_none() {
-            findings.retain(|(check, _)| check.must_decide(AnswerKind::Any));
+            // Of an answer that did not come to its end another check may have to say why.
+            let says_why = |finding: &Finding| answer.outcome.is_err() && finding.is_wrong();
+            findings.retain(|(check, finding)| check.must_decide(AnswerKind::Any) || says_why(finding));
         }
         let (mut odd, latencies) = (wire::oddities(&seen), seen.latencies());
         odd.extend(is_refused.then(|| format!("it is refused: {}", answer.brief())));

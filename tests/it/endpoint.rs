@@ -181,3 +181,30 @@ fn an_endpoint_that_loads_is_waited_for_where_that_is_asked_for() {
     let probed = probe(&[&server.url(""), "--wait", "5m", "-o", "json"]);
     assert_eq!(probed.code, Some(0), "{}", probed.stderr);
 }
+
+#[test]
+fn a_fault_of_every_answer_is_told_by_one_check_and_its_way_out_once() {
+    let (server, _) = but(|asked, _| {
+        let right = right(asked);
+        let head = format!("{} Said\r\n{JSON}\r\ncontent-length: 7", right.status);
+        (asked.path() != "/v1/models").then(|| answer(&head, &String::from_utf8_lossy(&right.body())))
+    });
+    let probed = probe(&[&server.url(""), "--skip", "stream-pace", "-o", "json"]);
+    assert_eq!(probed.code, Some(1), "{}", probed.stderr);
+    let broken = probed.broken();
+    assert!(
+        broken.len() > 3 && broken.iter().all(|check| check.ends_with("/contradicting-headers")),
+        "{broken:?}"
+    );
+    let report = probed.files["report.txt"]
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    assert_eq!(
+        report
+            .matches("Compare them with those that the model server sends")
+            .count(),
+        1,
+        "{report}"
+    );
+}
