@@ -25,7 +25,7 @@ verify: setup
 	$(TARGET)/release/quickproof verify $(ARGS)
 
 test:
-	@echo 'make test: about 40 minutes on two idle cores: the offline tests and lints take 10, real clusters the rest.'
+	@echo 'make test: about 50 minutes on two idle cores: the offline tests and lints take 12, real clusters the rest.'
 	echo 'The first time it is an hour, since dependencies are compiled, and images too where no image registry answers.'
 	echo 'What needs neither network nor container engine takes minutes: make test-offline'
 	.ci/setup

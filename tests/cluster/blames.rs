@@ -254,7 +254,8 @@ fn a_gateway_whose_proxy_fits_no_node() {
     let ran = with("large-proxy", |tree| {
         customize_proxy(
             tree,
-            "              resources:\n                requests:\n                  cpu: \"64\"\n",
+            // Istio gives it a limit, under which a request must stay.
+            "              resources:\n                requests:\n                  cpu: \"64\"\n                limits:\n                  cpu: \"64\"\n",
         );
     });
     ran.expect(3, "errored", Some("pod-unschedulable"));
