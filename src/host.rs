@@ -19,6 +19,7 @@ use tokio::{
 mod credentials;
 mod docker;
 pub(crate) mod files;
+pub(crate) mod json;
 mod poll;
 mod retry;
 mod signals;

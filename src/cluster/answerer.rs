@@ -39,6 +39,12 @@ pub(crate) enum NoAnswer {
         /// The limit.
         mebibytes: usize,
     },
+    /// The answer has more objects than any that is read: each takes far more memory than bytes.
+    #[error("an answer of more than {most} objects, those within others counted")]
+    TooMany {
+        /// The limit.
+        most: usize,
+    },
     /// A watch that ends at once: kube begins it anew without a pause unless that is an error.
     #[error("a watch that ends as soon as it has begun")]
     Short,

@@ -25,12 +25,17 @@ use super::{
     answerer::{NoAnswer, Wanted, own_answer},
     calls::Logged,
 };
-use crate::{host::in_words, record::Events};
+use crate::{
+    host::{in_words, json::Pieces},
+    record::Events,
+};
 
 /// How long a call may take, to the last byte of its answer.
 pub(crate) const CALL_LIMIT: Duration = Duration::from_secs(30);
 /// The longest answer that is read. An object has 1.5 MiB at most (etcd's limit of a request), and lists come in pages.
 pub(crate) const ANSWER_MEBIBYTES: usize = 16;
+/// The most objects of an answer or an event, those within others counted. One takes up to 2 KB as a type of Kubernetes.
+const MOST_OBJECTS: usize = 100_000;
 /// The longest event of a watch.
 const EVENT_MEBIBYTES: usize = 4;
 /// How soon a watch must not end.
@@ -152,7 +157,16 @@ where
         }
         whole.extend_from_slice(&piece);
     }
+    few(Pieces::of(&whole).objects)?;
     Ok(whole)
+}
+
+/// Says no to more objects than memory is given to.
+fn few(objects: usize) -> Result<(), NoAnswer> {
+    if objects > MOST_OBJECTS {
+        return Err(NoAnswer::TooMany { most: MOST_OBJECTS });
+    }
+    Ok(())
 }
 
 /// How long a watch may stand: as long as it asks for, and a call's limit more.
@@ -170,6 +184,8 @@ struct Watch<P> {
     limit: Duration,
     /// Bytes since the last end of a line.
     event: usize,
+    /// What has come since then.
+    json: Pieces,
     /// Since when there are some.
     event_since: Option<Instant>,
 }
@@ -184,6 +200,7 @@ where
         began,
         limit,
         event: 0,
+        json: Pieces::default(),
         event_since: None,
     };
     StreamBody::new(stream::try_unfold(watch, async |mut watch| {
@@ -205,6 +222,13 @@ where
             Err(_) if watch.began.elapsed() < SOON => return Err(NoAnswer::Short.into()),
             Err(error) => return Err(error.into()),
         };
+        for line in piece.split_inclusive(|byte| *byte == b'\n') {
+            watch.json.feed(line);
+            few(watch.json.objects)?;
+            if line.ends_with(b"\n") {
+                watch.json = Pieces::default();
+            }
+        }
         watch.event = match piece.iter().rposition(|byte| *byte == b'\n') {
             Some(end) => piece.len() - end - 1,
             None => watch.event + piece.len(),

@@ -152,7 +152,7 @@ pub(crate) fn cause_of(error: &(dyn error::Error + 'static)) -> CauseCode {
     if let Some(none) = error.downcast_ref::<NoAnswer>() {
         return match none {
             NoAnswer::Foreign { .. } | NoAnswer::Short => CauseCode::NotTheApiServer,
-            NoAnswer::TooLong { .. } => CauseCode::ApiAnswerTooLong,
+            NoAnswer::TooLong { .. } | NoAnswer::TooMany { .. } => CauseCode::ApiAnswerTooLong,
             NoAnswer::TooSlow { .. } => CauseCode::ApiServerAway,
         };
     }
@@ -223,8 +223,9 @@ where
     retry(pause, once, Trouble::is_away, |_| ()).await
 }
 
-/// How many objects are asked for at once. A pod has up to 30 KB, so that a page is well below what is read of an answer.
-const PAGE: u32 = 500;
+/// How many objects are asked for at once. A pod has up to 30 KB with some hundred objects in it, so that a page is well below
+/// what is read of an answer.
+pub(super) const PAGE: u32 = 100;
 
 /// Lists objects page by page, however many there are: `each` has them and forgets them. `limit` is how long the API server
 /// may be away for one page.

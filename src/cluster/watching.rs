@@ -28,7 +28,7 @@ use serde::de::DeserializeOwned;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::resources::{Trouble, trouble};
+use super::resources::{PAGE, Trouble, trouble};
 use crate::{host::in_words, record::milliseconds, verdict::CauseCode};
 
 mod object;
@@ -262,8 +262,6 @@ pub(crate) enum Namespaces {
 
 /// How long the API server gets to answer when a wait ran out of time, before the silence is blamed on it.
 const HEALTH_LIMIT: Duration = Duration::from_secs(5);
-/// How many objects come in one answer.
-const PAGE: u32 = 100;
 /// How many objects of a kind are kept in mind.
 const MOST_OBJECTS: usize = 10_000;
 /// How often a question is asked again without news, so that grace windows end on time.

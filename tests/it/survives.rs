@@ -73,6 +73,11 @@ fn verified(server: &ApiServer) -> Ended {
 #[rstest]
 #[case::endless(On::Everything, Says::Answer(200, Body::Endless), "api-answer-too-long")]
 #[case::endless_lists(On::Verb(Verb::List), Says::Answer(200, Body::Endless), "api-answer-too-long")]
+#[case::crowded_lists(
+    On::Verb(Verb::List),
+    Says::Answer(200, Body::Crowded(4_000_000)),
+    "api-answer-too-long"
+)]
 #[case::a_version_of_60_mb(On::Everything, Says::Answer(200, Body::Large(60_000_000)), "api-answer-too-long")]
 #[case::a_login_page(On::Everything, Says::Answer(200, Body::Html), "not-the-api-server")]
 #[case::a_pause_of_days(

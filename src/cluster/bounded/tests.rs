@@ -15,20 +15,18 @@ use crate::{
 };
 
 /// A client of this server, in virtual time.
-fn client_of(server: ApiServer) -> Client {
-    let dialled = move || {
-        let (ours, theirs) = tokio::io::duplex(64 << 10);
-        let server = server.clone();
-        tokio::spawn(async move { Box::pin(server.serve(theirs)).await });
-        ours
-    };
-    let network = Host::with_variables([]).on_network(dialled).network().cloned().unwrap();
+fn client_of(server: &ApiServer) -> Client {
+    let network = Host::with_variables([])
+        .on_network(server.dialled())
+        .network()
+        .cloned()
+        .unwrap();
     let service = service_fn(move |request| network.clone().send(request));
     client(ClientBuilder::new(service, "default"), &Events::unheard())
 }
 
 fn moody(on: On, says: Says) -> Client {
-    client_of(ApiServer::new().in_mood(Mood::new(on, says)))
+    client_of(&ApiServer::new().in_mood(Mood::new(on, says)))
 }
 
 fn code_of(error: &kube::Error) -> CauseCode {
@@ -44,6 +42,7 @@ fn code_of(error: &kube::Error) -> CauseCode {
 #[case::endless(Says::Answer(200, Said::Endless), CauseCode::ApiAnswerTooLong, 0)]
 #[case::endless_error(Says::Answer(503, Said::Endless), CauseCode::ApiAnswerTooLong, 0)]
 #[case::too_long(Says::Answer(200, Said::Large(17 << 20)), CauseCode::ApiAnswerTooLong, 0)]
+#[case::crowded(Says::Answer(200, Said::Crowded(100_000)), CauseCode::ApiAnswerTooLong, 0)]
 #[case::html(Says::Answer(200, Said::Html), CauseCode::NotTheApiServer, 0)]
 #[case::closed(Says::Closed, CauseCode::ApiServerAway, 0)]
 #[tokio::test(start_paused = true)]
@@ -59,7 +58,7 @@ async fn a_call_ends_and_says_what_came(#[case] says: Says, #[case] cause: Cause
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_in_good_time_comes_through() {
-    let client = client_of(ApiServer::new());
+    let client = client_of(&ApiServer::new());
     assert_eq!(client.apiserver_version().await.unwrap().git_version, "v1.34.0");
     let maps: Api<ConfigMap> = Api::namespaced(client, "default");
     assert!(maps.list(&ListParams::default()).await.unwrap().items.is_empty());
@@ -70,7 +69,7 @@ async fn an_answer_in_good_time_comes_through() {
 async fn a_pause_that_is_asked_for_is_kept_up_to_the_limit() {
     let busy = Says::With(503, Said::Status("ServiceUnavailable"), "retry-after", "5");
     let server = ApiServer::new().in_mood(Mood::new(On::Everything, busy));
-    let (client, began) = (client_of(server.clone()), Instant::now());
+    let (client, began) = (client_of(&server), Instant::now());
     let asked = persistently(Duration::from_secs(12), || client.apiserver_version()).await;
     let trouble = asked.unwrap_err().to_string();
     assert!(trouble.contains("a pause of 5 s"), "{trouble}");
@@ -101,6 +100,7 @@ async fn watched(says: Says) -> (usize, Option<String>, Duration) {
 #[rstest]
 #[case::that_ends_at_once(Says::Answer(200, Said::Empty), "as soon as it has begun", 0)]
 #[case::without_an_end_of_a_line(Says::Answer(200, Said::Endless), "more than 4 MiB", 0)]
+#[case::of_very_many_objects(Says::Answer(200, Said::Crowded(100_000)), "more than 100000 objects", 0)]
 #[case::whose_event_does_not_come_to_its_end(Says::Answer(200, Said::Drip), "within 10 s", 10)]
 #[case::that_is_cut_at_once(Says::Answer(200, Said::Cut), "as soon as it has begun", 0)]
 #[tokio::test(start_paused = true)]

@@ -81,6 +81,8 @@ pub(crate) enum Body {
     Drip,
     /// A whole answer of so many bytes.
     Large(usize),
+    /// A list of so many empty objects.
+    Crowded(usize),
 }
 
 impl Mood {

@@ -158,6 +158,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 let filled = format!(r#"{{"{kind}": "{}"}}"#, "x".repeat(*bytes));
                 self.whole(code, json, &header, filled.as_bytes()).await
             }
+            Body::Crowded(objects) => {
+                let list = format!(r#"{{"items": [{}]}}"#, vec!["{}"; *objects].join(","));
+                self.whole(code, json, &header, list.as_bytes()).await
+            }
         }
     }
 
