@@ -211,8 +211,12 @@ fn ended_at(moment: &Moment, signal: &str, code: i32) -> Vec<String> {
     );
     expect(record["outcome"] != "passed", "the record says passed".to_owned());
     if signal == "KILL" {
-        let reaped = desk.command(&["reap"]).status().unwrap();
-        expect(reaped.success(), format!("`reap` ends with {reaped}"));
+        let reaped = desk.command(&["reap"]).stdout(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8_lossy(&reaped.stdout);
+        expect(
+            reaped.status.success(),
+            format!("`reap` ends with {}: {said}", reaped.status),
+        );
         let told = record["decisions"].as_array().map_or(0, Vec::len);
         // Its reports may be some checks behind its journal, from which they are made again.
         let run = desk.report("journal.jsonl");
