@@ -30,6 +30,8 @@ use crate::{
 mod apply;
 mod change;
 mod failure;
+#[cfg(test)]
+mod fake;
 pub(crate) mod helm;
 mod kinds;
 pub(crate) mod metrics_access;

@@ -223,16 +223,13 @@ where
             Err(error) => return Err(error.into()),
         };
         for line in piece.split_inclusive(|byte| *byte == b'\n') {
+            watch.event += line.len();
             watch.json.feed(line);
             few(watch.json.objects)?;
             if line.ends_with(b"\n") {
-                watch.json = Pieces::default();
+                (watch.event, watch.json) = (0, Pieces::default());
             }
         }
-        watch.event = match piece.iter().rposition(|byte| *byte == b'\n') {
-            Some(end) => piece.len() - end - 1,
-            None => watch.event + piece.len(),
-        };
         let is_whole = watch.event == 0 || piece.contains(&b'\n');
         watch.event_since = match watch.event_since {
             _ if watch.event == 0 => None,

@@ -49,16 +49,17 @@ impl Brought {
 
     /// That a kind is not among what it brought, and what is.
     fn without(&self, kind: &str, group: &str) -> String {
-        let listed: Vec<String> = self
-            .defined
-            .iter()
-            .map(|one| format!("{}.{}", one.kind, one.group))
-            .collect();
         format!(
             "{} brings no CRD of {kind}.{group}; it brings {}",
             self.by,
-            listed.join(", ")
+            self.kinds()
         )
+    }
+
+    /// The kinds that it brought, listed.
+    fn kinds(&self) -> String {
+        let kinds = self.defined.iter().map(|one| format!("{}.{}", one.kind, one.group));
+        kinds.collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -155,15 +156,8 @@ impl Deployer {
     pub(super) fn crd_missing(&self, expected: &str, named: &str) -> Fault {
         let listed = self.deployed(|deployed| {
             let all = deployed.brought.iter();
-            all.map(|one| {
-                let kinds: Vec<String> = one
-                    .defined
-                    .iter()
-                    .map(|one| format!("{}.{}", one.kind, one.group))
-                    .collect();
-                format!("{} brings {}", one.by, kinds.join(", "))
-            })
-            .collect::<Vec<_>>()
+            all.map(|one| format!("{} brings {}", one.by, one.kinds()))
+                .collect::<Vec<_>>()
         });
         let cause = Cause::new(CauseCode::ObjectKindUnknown);
         let cause = listed.into_iter().fold(cause, Cause::because);

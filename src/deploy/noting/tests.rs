@@ -2,7 +2,7 @@
 //! programs that the test wrote. What the API server has are files, each named by resource and name and holding a uid; the
 //! programs make and remove them.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use axum::{
     body::{Body, Bytes},
@@ -15,13 +15,11 @@ use tokio_util::task::AbortOnDropHandle;
 use super::*;
 use crate::{
     cluster::{
-        self, ExistingCluster,
         inventory::{Inventories, ProcessName},
         reap::{Reaped, Scope, Turn, reap},
         teardown::Fate,
-        watching::{Namespaces, Watches},
     },
-    deploy::{Carried, Site},
+    deploy::{Carried, fake::deployer},
     host::{Host, fake},
     plan::{Action, Chart, Step, Witness},
     record::{Events, Provenance},
@@ -151,31 +149,7 @@ impl Desk {
     }
 
     async fn deployer(&self) -> Deployer {
-        let theirs = ExistingCluster::Named("theirs".into());
-        let cluster = cluster::open(
-            &self.host,
-            &theirs,
-            Some(&self.at("config")),
-            Duration::from_secs(5),
-            &Events::unheard(),
-        )
-        .await
-        .unwrap();
-        let programs = ["helm", "istioctl"].map(|name| (name.to_owned(), self.at("bin").join(name)));
-        Deployer::new(Site {
-            host: self.host.clone(),
-            client: cluster.client.clone(),
-            namespace: "n".into(),
-            ownership: Ownership::Shared,
-            run: "ab12".into(),
-            watches: Arc::new(Watches::start(&cluster.client, Namespaces::Only("n".into()))),
-            events: Events::unheard(),
-            inventory: Inventory::open(&self.host, "ab12").unwrap(),
-            reach: cluster.reach(),
-            programs: programs.into(),
-            step_limit: Duration::from_secs(20),
-            scratch: self.at("scratch"),
-        })
+        deployer(&self.host, self.directory.path(), &["helm", "istioctl"]).await
     }
 
     /// Has both install, as a run would.

@@ -7,10 +7,8 @@ use serde_json::json;
 use super::*;
 use crate::{
     api_server::{ApiServer, Verb, kubeconfig},
-    cluster::{self, ExistingCluster, inventory::Inventory},
-    deploy::Site,
+    deploy::fake::deployer,
     host::{Host, fake, poll},
-    record::Events,
 };
 
 const WITNESS: (&str, &str) = ("istio-system", "istiod");
@@ -38,29 +36,13 @@ async fn cause(said: &str, reason: &str, message: &str) -> CauseCode {
         "cd {}\nwhile test ! -e go; do sleep 0.02; done\ncat said >&2\nexit 1",
         directory.path().display()
     );
-    fake::script(&at("istioctl"), &text).await;
+    std::fs::create_dir(at("bin")).unwrap();
+    fake::script(&at("bin/istioctl"), &text).await;
     let server = ApiServer::new();
     let state = at("state").to_str().unwrap().to_owned();
     let host =
         Host::with_variables([("XDG_STATE_HOME", &state), ("PATH", "/bin:/usr/bin")]).on_network(server.dialled());
-    let theirs = ExistingCluster::Named("theirs".into());
-    let limit = Duration::from_secs(5);
-    let opened = cluster::open(&host, &theirs, Some(&at("config")), limit, &Events::unheard()).await;
-    let cluster = opened.unwrap();
-    let deployer = Deployer::new(Site {
-        host: host.clone(),
-        client: cluster.client.clone(),
-        namespace: "n".into(),
-        ownership: Ownership::Shared,
-        run: "ab12".into(),
-        watches: Arc::new(Watches::start(&cluster.client, Namespaces::Only("n".into()))),
-        events: Events::unheard(),
-        inventory: Inventory::open(&host, "ab12").unwrap(),
-        reach: cluster.reach(),
-        programs: [("istioctl".to_owned(), at("istioctl"))].into(),
-        step_limit: Duration::from_secs(20),
-        scratch: at("scratch"),
-    });
+    let deployer = deployer(&host, directory.path(), &["istioctl"]).await;
     let pod = |name: &str, reason: &str, message: &str| {
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": WITNESS.0},
             "status": {"containerStatuses": [{"name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
