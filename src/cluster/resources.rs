@@ -286,24 +286,11 @@ impl Resources {
             },
             Err(Error::Discovery(_)) => return Ok(None),
             Err(Error::Api(status)) if status.code == 404 => return Ok(None),
-            // To a group that it does not serve, the API server answers as any web server would; which groups it serves, it
-            // says itself.
-            Err(error) if is_404(&error) && !self.has_group(group, api_version).await? => return Ok(None),
+            Err(error) if is_404(&error) && !has_group(&self.client, api_version).await? => return Ok(None),
             Err(error) => return Err(error),
         };
         self.known.lock().await.insert(key, found.clone());
         Ok(Some(found))
-    }
-
-    /// Whether the API server says that it serves this group in this version.
-    async fn has_group(&self, group: &str, api_version: &str) -> Result<bool, Error> {
-        // The core group is not among those that are listed, and is never missing.
-        if group.is_empty() {
-            return Ok(true);
-        }
-        let groups = self.client.list_api_groups().await?.groups;
-        let mut versions = groups.iter().flat_map(|group| &group.versions);
-        Ok(versions.any(|version| version.group_version == api_version))
     }
 
     /// The resource that kubectl would take for a word such as `gateway`, `crds` or `httproutes.gateway.networking.k8s.io`.
@@ -340,6 +327,39 @@ impl Resources {
                 api,
                 placement: placement(&capabilities.scope),
             }))
+    }
+}
+
+/// Whether the API server says that it serves this group in this version: to a group that it does not serve it answers as any
+/// web server would.
+async fn has_group(client: &Client, api_version: &str) -> Result<bool, Error> {
+    // The core group is not among those that are listed, and is never missing.
+    if !api_version.contains('/') {
+        return Ok(true);
+    }
+    let groups = client.list_api_groups().await?.groups;
+    let mut versions = groups.iter().flat_map(|group| &group.versions);
+    Ok(versions.any(|version| version.group_version == api_version))
+}
+
+/// Whether an answer that speaks of no object does so since its kind is gone, as kinds are with their
+/// CustomResourceDefinitions. The API server is asked, whatever is remembered.
+///
+/// # Errors
+/// The API server is away or refuses discovery.
+pub(super) async fn has_lost_its_kind<K: kube::Resource + Clone>(api: &Api<K>, error: &Error) -> Result<bool, Error> {
+    let named = api.resource_url().strip_prefix("/apis/").filter(|_| is_404(error));
+    let mut parts = named.unwrap_or_default().split('/');
+    let (Some(group), Some(version), Some(plural)) = (parts.next(), parts.next(), parts.next_back()) else {
+        return Ok(false);
+    };
+    let group_version = format!("{group}/{version}");
+    let client = api.clone().into_client();
+    match client.list_api_group_resources(&group_version).await {
+        Ok(served) => Ok(!served.resources.iter().any(|resource| resource.name == plural)),
+        Err(Error::Api(status)) if status.code == 404 => Ok(true),
+        Err(error) if is_404(&error) => Ok(!has_group(&client, &group_version).await?),
+        Err(error) => Err(error),
     }
 }
 

@@ -30,7 +30,7 @@ use super::{
     inventory::{HelmRelease, Inventory, Made, MadeObject, ProviderInstallation, Reach, name_of},
     kind, kubeconfig, mark,
     programs::Programs,
-    resources::{AWAY_LIMIT, Resources, Trouble, api_in, persistently},
+    resources::{AWAY_LIMIT, Resources, Trouble, api_in, has_lost_its_kind, persistently},
     scale::{Asked, Scaled},
 };
 use crate::{
@@ -401,19 +401,21 @@ fn standing(found: Option<String>, noted: Option<&str>) -> Standing {
     }
 }
 
-/// The metadata of an object; `None` where the API server itself says that there is none of this name.
+/// The metadata of an object; `None` where the API server itself says that there is none of this name, or no such kind any
+/// more.
 ///
 /// # Errors
 /// Nobody says whether it is there.
 pub(crate) async fn look<K>(api: &Api<K>, name: &str, limit: Duration) -> Result<Option<ObjectMeta>, Trouble>
 where
-    K: Clone + DeserializeOwned + std::fmt::Debug,
+    K: kube::Resource + Clone + DeserializeOwned + std::fmt::Debug,
 {
     let asking = || async {
         match api.get_metadata(name).await {
             Ok(found) => Ok(Some(found.metadata)),
             // A 404 of anybody else, such as a page in front of the API server, says nothing about the object.
             Err(kube::Error::Api(status)) if status.code == 404 && status.reason == NOT_FOUND => Ok(None),
+            Err(error) if has_lost_its_kind(api, &error).await? => Ok(None),
             Err(error) => Err(error),
         }
     };
@@ -423,7 +425,7 @@ where
 /// The uid of an object; `None` where there is none of this name.
 async fn uid_of<K>(api: &Api<K>, name: &str) -> Result<Option<String>, Trouble>
 where
-    K: Clone + DeserializeOwned + std::fmt::Debug,
+    K: kube::Resource + Clone + DeserializeOwned + std::fmt::Debug,
 {
     let found = look(api, name, AWAY_LIMIT).await?;
     Ok(found.map(|found| found.uid.unwrap_or_default()))
@@ -464,8 +466,15 @@ pub(crate) async fn delete(api: &Api<DynamicObject>, name: &str, uid: &str) -> R
         propagation_policy: Some(PropagationPolicy::Foreground),
         ..DeleteParams::default()
     };
-    let (fate, refused) = match persistently(AWAY_LIMIT, || api.delete(name, &parameters)).await {
-        Ok(_) => (Fate::Removed, None),
+    let asking = || async {
+        match api.delete(name, &parameters).await {
+            Ok(_) => Ok(Fate::Removed),
+            Err(error) if has_lost_its_kind(api, &error).await? => Ok(Fate::Absent),
+            Err(error) => Err(error),
+        }
+    };
+    let (fate, refused) = match persistently(AWAY_LIMIT, asking).await {
+        Ok(fate) => (fate, None),
         // It is gone, another object has taken its name, or it is on its way out already.
         Err(Trouble::Refused { code: 404 | 409, .. }) => (Fate::Absent, None),
         // It may be deleted all the same: an answer can get lost on its way.

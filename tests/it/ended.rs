@@ -17,7 +17,9 @@ use rstest::rstest;
 use serde_json::Value;
 
 use crate::{
-    api_server::{ApiServer, Body, EVERYTHING, Mood, On, Says, Verb, directory_in_memory, kubeconfig, write_release},
+    api_server::{
+        ApiServer, Asked, Body, EVERYTHING, Mood, On, Says, Verb, directory_in_memory, kubeconfig, write_release,
+    },
     served_api::ServedApi,
 };
 
@@ -293,6 +295,26 @@ fn a_run_that_ends_at_any_moment_leaves_true_reports_and_nothing_else(#[case] si
             });
         }
     });
+}
+
+/// The object is looked for twice, and its CustomResourceDefinition goes between the two looks.
+#[test]
+fn what_was_asked_for_and_loses_its_kind_is_gone() {
+    let never = Mood::new(On::Of(Verb::Apply, "things"), Says::Silence);
+    let desk = Desk::new(ApiServer::new().in_mood(never));
+    let mut run = desk.run();
+    let is_asked = |asked: &Asked| asked.verb == Verb::Apply && asked.resource == "things";
+    while !desk.server.asked().iter().any(is_asked) {
+        assert!(run.try_wait().unwrap().is_none(), "{}", desk.said());
+        thread::park_timeout(Duration::from_millis(1));
+    }
+    send("KILL", &run);
+    ended(run);
+    let reaped = desk.command(&["reap"]).stdout(Stdio::piped()).output().unwrap();
+    let said = String::from_utf8_lossy(&reaped.stdout);
+    assert!(reaped.status.success(), "{}: {said}", reaped.status);
+    assert!(said.contains("gone     Thing quickstart/one in theirs"), "{said}");
+    assert!(desk.remains().is_empty() && desk.inventories().is_empty(), "{said}");
 }
 
 /// A run whose answers to a verb are lost after they took effect: its reports name whatever stays.
