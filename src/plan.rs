@@ -13,7 +13,7 @@ use crate::{
     manifest::{ManifestError, Object},
     record::{Deviation, Provenance, Subject},
     release::{Address, ErrorBody, FlagDialect, Published, ReleaseError, schemas::Schema},
-    verdict::{Fault, Weight},
+    verdict::{Finding, Weight},
 };
 
 mod action;
@@ -60,9 +60,9 @@ pub struct Step {
     pub action: Action,
     /// Whether its failure decides the verdict; a prerequisite's check does not.
     pub weight: Weight,
-    /// What is known of it without running it, such as a file that the release lacks; the step is then not carried out,
-    /// and its action may be empty.
-    pub known: Option<Fault>,
+    /// What is known of it without running it, such as that the release lacks a file, or that nothing here can decide it; the
+    /// step is then not carried out, and its action may be empty.
+    pub known: Option<Finding>,
     /// Which command of the guide it is of; `None` for what no command stands for, such as an include that is missing.
     pub(crate) origin: Option<Origin>,
     /// The programs that bash runs for it, in order; none where bash reads no command in it.

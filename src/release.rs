@@ -17,6 +17,7 @@ mod github;
 mod guides;
 mod identity;
 mod layout;
+mod other;
 mod path;
 mod published;
 mod remote;

@@ -17,7 +17,7 @@ use crate::{
     redact::cut,
     release::{self, Layout, Release},
     run,
-    verdict::{ExitCode, Weight},
+    verdict::{ExitCode, Finding, Weight},
 };
 
 /// Show what a run would do, step by step, and where that deviates from the guide.
@@ -240,7 +240,8 @@ fn amounts(resources: &Resources) -> String {
 /// What is known to be wrong with a step before it is carried out.
 fn fault(step: &Step) -> Option<String> {
     match (&step.known, &step.action) {
-        (Some(fault), _) => Some(format!("{} [{}]", fault.actual, fault.cause.code)),
+        (Some(Finding::Broken(fault)), _) => Some(format!("{} [{}]", fault.actual, fault.cause.code)),
+        (Some(Finding::Undecided { why }), _) => Some(format!("undecided: {why}")),
         (_, Action::Unsupported { why }) => Some(format!("not understood: {why}")),
         (_, Action::Request(request)) if !request.unexpanded.is_empty() => Some(format!(
             "{} stands in single quotes, so its name is sent",

@@ -342,8 +342,8 @@ async fn has_group(client: &Client, api_version: &str) -> Result<bool, Error> {
     Ok(versions.any(|version| version.group_version == api_version))
 }
 
-/// Whether an answer that speaks of no object does so since its kind is gone, as kinds are with their
-/// CustomResourceDefinitions. The API server is asked, whatever is remembered.
+/// Whether an answer that speaks of no object does so since its kind is gone, as kinds are with their definitions. The API
+/// server is asked, whatever is remembered.
 ///
 /// # Errors
 /// The API server is away or refuses discovery.

@@ -3,8 +3,6 @@
 //! Only the release's own files are read. What another tag, a branch or another project holds is not known here; that
 //! the guide leads there is what is found.
 
-use std::collections::BTreeSet;
-
 use super::{
     Diagnostic, Examined, Family, Findings, Place, Severity,
     caret::ReaderChecker,
@@ -13,7 +11,7 @@ use super::{
 use crate::{
     guide::{Argument, ProblemKind, Role},
     plan::{Reference, classify},
-    release::{Layout, RepoPath, Tag},
+    release::{RepoPath, Tag},
 };
 
 mod charts;
@@ -162,24 +160,11 @@ fn named(checker: &mut ReaderChecker<'_, '_>, command: &ReaderCommand, address: 
 /// CRDs of another release that lack what the endpoint picker of this one watches. Whether that is so is what it returns.
 fn lack_kinds(checker: &mut ReaderChecker<'_, '_>, command: &ReaderCommand, at: &str) -> bool {
     let examined = checker.examined;
-    let layout = at.parse::<Tag>().ok();
-    let layout = layout.and_then(|other| Some((Layout::of_tag(&examined.release.repository, &other).ok()?, other)));
-    let (Some((layout, other)), Some(own)) = (layout, &examined.release.tag) else {
+    let (Ok(other), own) = (at.parse::<Tag>(), tag_of(examined)) else {
         return false;
     };
-    // What an endpoint picker watches its release has CRDs for.
-    let kinds = |layout: &Layout, tag: &Tag| -> BTreeSet<String> {
-        let kinds = layout.picker.iter().flat_map(|picker| &picker.kinds);
-        kinds
-            .filter(|kind| kind.is_in(tag))
-            .map(|kind| kind.name.clone())
-            .collect()
-    };
-    let theirs = kinds(&layout, &other);
-    let lacking = kinds(examined.layout, own)
-        .into_iter()
-        .filter(|kind| !theirs.contains(kind));
-    let lacking: Vec<String> = lacking.map(|kind| format!("`{kind}`")).collect();
+    let lacking = examined.release.kinds_lacking_in(&other, examined.layout);
+    let lacking: Vec<String> = lacking.iter().map(|kind| format!("`{kind}`")).collect();
     if lacking.is_empty() || command.role == Role::Cleanup {
         return false;
     }

@@ -322,12 +322,8 @@ impl Planner<'_> {
         };
         Planned {
             line: Some(slip.line),
-            known: Some(slip.fault()),
-            ..Planned::new(
-                self.check("command", &at),
-                "the command can be carried out",
-                Action::Broken,
-            )
+            known: Some(slip.fault().into()),
+            ..self.left_standing(&at)
         }
     }
 }

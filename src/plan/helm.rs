@@ -79,7 +79,9 @@ impl Planner<'_> {
         let directory = match reference::own_chart(reference, &self.layout.charts) {
             Some(chart) => {
                 let at = version.as_deref().unwrap_or("latest");
-                self.of_this_release(at, &format!("{reference}:{at}"))?;
+                let named = format!("{reference}:{at}");
+                self.has_their_kinds(at, &named)?;
+                self.of_this_release(at, &named)?;
                 if self.options.phase == Phase::AfterPublish {
                     let reference = reference.to_owned();
                     return Ok((Chart::Published { reference }, version));

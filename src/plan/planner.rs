@@ -10,7 +10,7 @@ use crate::{
     guide::{self, Argument, Named, Reading, Role, Session, Template},
     record::{Deviation, DeviationKind, Provenance},
     release::{Address, Layout, Release, schemas::Schema},
-    verdict::{Cause, CauseCode, Fault, Weight},
+    verdict::{Cause, CauseCode, Fault, Finding, Weight},
 };
 
 /// Everything that commands are planned with, and what has been planned so far.
@@ -43,7 +43,7 @@ pub(super) struct Planned {
     /// The line to point at, where it is not the line the command begins at.
     pub(super) line: Option<u32>,
     /// What is known of it without running it.
-    pub(super) known: Option<Fault>,
+    pub(super) known: Option<Finding>,
 }
 
 impl Planned {
@@ -65,6 +65,8 @@ pub(super) enum NotPlanned {
     Unsupported(String),
     /// It is understood, and known to fail.
     Broken(Fault),
+    /// It is understood, and whether it works cannot be told here.
+    Undecided(String),
 }
 
 impl From<String> for NotPlanned {
@@ -158,6 +160,15 @@ impl<'a> Planner<'a> {
         });
     }
 
+    /// The step of a command that is not carried out, for what is known of it.
+    pub(super) fn left_standing(&mut self, at: &Provenance) -> Planned {
+        Planned::new(
+            self.check("command", at),
+            "the command can be carried out",
+            Action::Broken,
+        )
+    }
+
     /// Adds the step of a command. `reading` is what bash reads in it, where it is read at all.
     pub(super) fn step(
         &mut self,
@@ -180,20 +191,14 @@ impl<'a> Planner<'a> {
                 );
                 (planned, None)
             }
-            Err(NotPlanned::Broken(fault)) => {
-                let planned = Planned::new(
-                    self.check("command", &command.at),
-                    "the command can be carried out",
-                    Action::Broken,
-                );
-                (planned, Some(fault))
-            }
+            Err(NotPlanned::Broken(fault)) => (self.left_standing(&command.at), Some(fault.into())),
+            Err(NotPlanned::Undecided(why)) => (self.left_standing(&command.at), Some(Finding::Undecided { why })),
         };
         // What stands in for a command does not use its variables.
         let is_of_the_guide = !matches!(planned.action, Action::LeftOut { .. } | Action::InstallManifests { .. });
         let unset = reading.into_iter().flat_map(Reading::unset).next();
         if let Some(Named { name, .. }) = unset.filter(|_| known.is_none() && is_of_the_guide) {
-            known = Some(Fault::new(
+            known = Some(Finding::broken(
                 format!("`{name}` is set by an earlier command"),
                 format!("nothing sets `{name}`, so bash puts nothing in its place"),
                 Cause::new(CauseCode::ShellVariableUnset).because(command.raw.clone()),

@@ -3,7 +3,7 @@
 use super::{
     planner::{NotPlanned, Planner},
     reference::{Reference, classify},
-    source::{elsewhere, unreadable},
+    source::{elsewhere, moving, unreadable},
 };
 use crate::{
     manifest::{self, Object},
@@ -36,15 +36,18 @@ impl Planner<'_> {
             _ => (None, None),
         };
         let tag = self.release.tag.as_ref().map(ToString::to_string).unwrap_or_default();
-        // Another release's files are never read.
         let other_tag = at.as_ref().filter(|at| **at != tag && at.parse::<Tag>().is_ok());
-        if let Some(other) = other_tag {
-            return Err(elsewhere(source, other, &tag));
+        let newest = Address::NewestRelease(self.release.repository.clone());
+        let newest = self.options.published.get(&newest);
+        if let Some(other) = other_tag.filter(|other| newest == Some(&Found::Tag((*other).clone()))) {
+            return Err(moving(source, other, &tag));
         }
         let Some(found) = self.found(Address::File(source.to_owned())) else {
             return Ok(Vec::new());
         };
         let objects = match found {
+            // Another release's files are never read.
+            Found::File(_) if let Some(other) = other_tag => return Err(elsewhere(source, other, &tag)),
             Found::File(bytes) => manifest::read(source, &bytes).map_err(|error| unreadable(&error))?,
             Found::Absent { status } => {
                 return Err(Fault::new(
@@ -90,7 +93,7 @@ impl Planner<'_> {
         found
     }
 
-    fn is_own(&self, repository: &str) -> bool {
+    pub(super) fn is_own(&self, repository: &str) -> bool {
         repository.eq_ignore_ascii_case(&self.release.repository)
     }
 

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     manifest::{self, Object},
     record::DeviationKind,
-    release::{BundleError, RepoPath, TreeError, schemas::Schema},
+    release::{BundleError, RepoPath, Tag, TreeError, schemas::Schema},
     verdict::{Cause, CauseCode, Fault},
 };
 
@@ -41,12 +41,19 @@ impl Planner<'_> {
             return Ok(Vec::new());
         }
         self.memory.for_reading()?;
+        let reference = classify(source);
+        if let Reference::Asset { repository, at, name } = &reference
+            && name == BUNDLE
+            && self.is_own(repository)
+        {
+            self.has_our_kinds(at, source)?;
+        }
         if self.options.phase == Phase::AfterPublish && source.contains("://") {
             let objects = self.on_the_web(source)?;
             self.memory.for_objects(&objects)?;
             return Ok(objects);
         }
-        match classify(source) {
+        match reference {
             Reference::Path(path) if path == "-" => {
                 let objects = given(run)?;
                 self.memory.for_objects(&objects)?;
@@ -60,8 +67,7 @@ impl Planner<'_> {
                 if let Some(other) = self.in_place_of(&path, source, run.at) {
                     return self.of_tree(&other, source);
                 }
-                let is_own = repository.eq_ignore_ascii_case(&self.release.repository);
-                if is_own && self.release.tag_holds(&at, &path) == Some(false) {
+                if self.is_own(&repository) && self.release.tag_holds(&at, &path) == Some(false) {
                     return Err(missing_in(source, &at));
                 }
                 self.belongs(&repository, &at, source)?;
@@ -127,7 +133,7 @@ impl Planner<'_> {
     /// Refuses an address of another repository, and one of this repository that is not of the tag under test: nothing
     /// but the tag's own files is ever read.
     pub(super) fn belongs(&self, repository: &str, at: &str, source: &str) -> Result<(), NotPlanned> {
-        if !repository.eq_ignore_ascii_case(&self.release.repository) {
+        if !self.is_own(repository) {
             return Err(NotPlanned::Unsupported(format!(
                 "`{source}` is an address of another project"
             )));
@@ -143,6 +149,28 @@ impl Planner<'_> {
             return Ok(());
         }
         Err(elsewhere(source, at, &tag))
+    }
+
+    /// Refuses the CRDs of another release that lack what the endpoint picker of this one watches.
+    fn has_our_kinds(&self, at: &str, source: &str) -> Result<(), NotPlanned> {
+        let (Ok(other), Some(own)) = (at.parse::<Tag>(), &self.release.tag) else {
+            return Ok(());
+        };
+        let lacking = self.release.kinds_lacking_in(&other, self.layout);
+        let why = format!("the endpoint picker of {own} watches {}", lacking.join(", "));
+        unless_lacking(&lacking, format!("`{source}` has the kinds of {own}"), why)
+    }
+
+    /// Refuses the chart of another release whose endpoint picker watches what the CRDs of this one lack.
+    pub(super) fn has_their_kinds(&self, at: &str, source: &str) -> Result<(), NotPlanned> {
+        let (Ok(other), Some(own)) = (at.parse::<Tag>(), &self.release.tag) else {
+            return Ok(());
+        };
+        let crds = self.release.crd_bundle().unwrap_or_default();
+        let crds: Vec<&Object> = crds.iter().collect();
+        let lacking = self.release.kinds_lacking_for(&other, self.layout, &crds);
+        let why = format!("the endpoint picker of {other} watches {}", lacking.join(", "));
+        unless_lacking(&lacking, format!("`{source}` runs with the CRDs of {own}"), why)
     }
 
     /// Why the tree stands in for a branch or version that the guide names; `None` where it does not.
@@ -232,14 +260,33 @@ fn missing_in(source: &str, tag: &str) -> NotPlanned {
     .into()
 }
 
-/// What the guide names is not of the tag under test.
+/// What the guide names is not of the tag under test. What a branch holds changes, so a release's guide is wrong that leads
+/// there; what another tag holds may do, and only its own files tell.
 pub(super) fn elsewhere(source: &str, at: &str, tag: &str) -> NotPlanned {
+    if at.parse::<Tag>().is_err() {
+        return moving(source, at, tag);
+    }
+    NotPlanned::Undecided(format!(
+        "`{source}` is of {at}, and nothing but {tag}'s own files is carried out; name {tag} in the address"
+    ))
+}
+
+/// What the guide names is of whatever is the newest at the time of reading.
+pub(super) fn moving(source: &str, at: &str, tag: &str) -> NotPlanned {
     Fault::new(
         format!("what the guide names is of {tag}"),
         format!("`{source}` is of `{at}`"),
         CauseCode::GuideReferenceElsewhere,
     )
     .into()
+}
+
+fn unless_lacking(lacking: &[String], expected: String, why: String) -> Result<(), NotPlanned> {
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let cause = Cause::new(CauseCode::GuideReferenceElsewhere).because(why);
+    Err(Fault::new(expected, format!("the CRDs lack {}", lacking.join(", ")), cause).into())
 }
 
 pub(super) fn unreadable(error: &dyn std::error::Error) -> NotPlanned {

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     guide::{Argument, Arguments, Body, Command, Pipeline, Program, ShellWord, Simple, Template},
     record::{Deviation, DeviationKind},
-    verdict::{CauseCode, Fault},
+    verdict::{CauseCode, Finding},
 };
 
 /// Flags that current versions of a tool no longer have: program, subcommand, flag, the version that dropped it.
@@ -164,7 +164,7 @@ impl Planner<'_> {
             return Err(NotPlanned::Unsupported("it is empty".into()));
         };
         let known = flag_gone(program, arguments).map(|(flag, since)| {
-            Fault::new(
+            Finding::broken(
                 format!("`{}` ends without an error", words.join(" ")),
                 format!("{program} has no flag {flag} since {since}"),
                 CauseCode::ToolFlagRemoved,

@@ -251,10 +251,10 @@ async fn carry_out(context: &Context, around: &Around<'_>, step: &Step) -> Resul
     context.events.waiting(Stage::Deployment, step.command.clone(), "");
     let carried = match &step.known {
         // What is known without running it is not run.
-        Some(fault) => Err(fault.clone()),
+        Some(known) => Err(known.clone()),
         None => match around.deployer.carry_out(step).await {
-            Err(fault) => Err(with_reason(around, step, fault).await),
-            carried => carried,
+            Err(fault) => Err(with_reason(around, step, fault).await.into()),
+            Ok(carried) => Ok(carried),
         },
     };
     let is_on_the_page = step.origin.is_some();
@@ -263,8 +263,9 @@ async fn carry_out(context: &Context, around: &Around<'_>, step: &Step) -> Resul
             carried.sentence.unwrap_or_else(|| step.sentence.clone()),
             Finding::Holds,
         ),
-        Err(fault) if is_on_the_page => (format!("`{}` fails", step.command), fault.into()),
-        Err(fault) => ("the page lacks something".to_owned(), fault.into()),
+        Err(finding @ Finding::Undecided { .. }) => (step.sentence.clone(), finding),
+        Err(finding) if is_on_the_page => (format!("`{}` fails", step.command), finding),
+        Err(finding) => ("the page lacks something".to_owned(), finding),
     };
     let stops = finding != Finding::Holds && step.weight == Weight::Gate && is_on_the_page;
     let decision = Decision {

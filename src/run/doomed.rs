@@ -356,3 +356,27 @@ async fn a_wait_of_the_guide_that_ends_while_images_are_under_way_is_the_cluster
     let ended = carried_out_as(ApiServer::new(), commands, &[("m/server.yaml", &slow)]).await;
     assert_blamed(&ended, CauseCode::StepTimedOut, "");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_told_of_a_step_leaves_the_run_undecided() {
+    let of_another_tag = "kubectl apply -f \
+        https://github.com/kubernetes-sigs/gateway-api-inference-extension/raw/refs/tags/v1.4.0/m/objects.yaml";
+    let ended = carried_out_as(ApiServer::new(), of_another_tag, &[]).await;
+    assert_eq!(
+        (ended.code, ended.causes.as_slice()),
+        (ExitCode::Inconclusive, [].as_slice())
+    );
+    let undecided = ended
+        .record
+        .decisions
+        .iter()
+        .find_map(|decision| match &decision.finding {
+            Finding::Undecided { why } => Some(why.as_str()),
+            _ => None,
+        });
+    let why = undecided.unwrap();
+    assert!(
+        why.contains("is of v1.4.0, and nothing but v1.5.0's own files"),
+        "{why}"
+    );
+}

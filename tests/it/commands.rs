@@ -4,7 +4,7 @@ use quickproof::{
     guide::{Piece, Template, Variables},
     manifest::Object,
     plan::{self, Absent, Action, Chart, Options, Request, Step},
-    verdict::{CauseCode, Fault},
+    verdict::{CauseCode, Fault, Finding},
 };
 use rstest::rstest;
 
@@ -222,8 +222,8 @@ fn a_variable_with_another_word_gives_that_where_it_is_not_set(#[case] command: 
     "kubectl apply -f https://github.com/kubernetes-sigs/gateway-api-inference-extension/releases/latest/download/manifests.yaml",
     CauseCode::GuideReferenceElsewhere
 )]
-#[case::chart_of_another(
-    "helm install r oci://registry.k8s.io/gateway-api-inference-extension/charts/inferencepool --version v1.4.0",
+#[case::crds_that_lack_what_the_picker_watches(
+    "kubectl apply -f https://github.com/kubernetes-sigs/gateway-api-inference-extension/releases/download/v0.3.0/manifests.yaml",
     CauseCode::GuideReferenceElsewhere
 )]
 #[case::no_chart(
@@ -249,11 +249,33 @@ fn a_variable_with_another_word_gives_that_where_it_is_not_set(#[case] command: 
 #[case::required_and_not_set("kubectl get gateway ${NONE:?say which}", CauseCode::ShellVariableUnset)]
 fn what_is_known_to_fail_names_its_cause_and_is_not_called_unsupported(#[case] command: &str, #[case] code: CauseCode) {
     let step = last(command);
-    let Some(Fault { cause, .. }) = &step.known else {
+    let Some(Finding::Broken(Fault { cause, .. })) = &step.known else {
         panic!("{step:?}")
     };
     assert_eq!(cause.code, code);
     assert!(!matches!(step.action, Action::Unsupported { .. }));
+}
+
+/// What another tag holds may work: only its own files tell, and they are not this release's.
+#[rstest]
+#[case::a_file(
+    "kubectl apply -f https://github.com/kubernetes-sigs/gateway-api-inference-extension/raw/refs/tags/v1.4.0/a/one.yaml"
+)]
+#[case::the_crds(
+    "kubectl apply -f https://github.com/kubernetes-sigs/gateway-api-inference-extension/releases/download/v1.4.0/manifests.yaml"
+)]
+#[case::a_chart(
+    "helm install r oci://registry.k8s.io/gateway-api-inference-extension/charts/inferencepool --version v1.4.0"
+)]
+fn what_is_of_another_tag_is_undecided_and_names_both(#[case] command: &str) {
+    let step = last(command);
+    let Some(Finding::Undecided { why }) = &step.known else {
+        panic!("{step:?}")
+    };
+    assert!(
+        why.contains("is of v1.4.0") && why.ends_with("name v1.5.0 in the address"),
+        "{why}"
+    );
 }
 
 #[rstest]

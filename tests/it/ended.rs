@@ -297,7 +297,7 @@ fn a_run_that_ends_at_any_moment_leaves_true_reports_and_nothing_else(#[case] si
     });
 }
 
-/// The object is looked for twice, and its CustomResourceDefinition goes between the two looks.
+/// The object is looked for twice, and the definition of its kind goes between the two looks.
 #[test]
 fn what_was_asked_for_and_loses_its_kind_is_gone() {
     let never = Mood::new(On::Of(Verb::Apply, "things"), Says::Silence);

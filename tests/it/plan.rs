@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use quickproof::{
     cli, guide,
-    plan::{self, Action, Chart, Options, Plan, PlanError},
+    plan::{self, Action, Chart, Options, Plan, PlanError, Step},
     release::{Release, ReleaseError},
-    verdict::{CauseCode, Weight},
+    verdict::{CauseCode, Finding, Weight},
 };
 use rstest::rstest;
 
@@ -35,10 +35,11 @@ fn printed(plan: &Plan) -> String {
 }
 
 fn causes(plan: &Plan) -> Vec<(String, CauseCode)> {
-    let steps = plan.steps.iter();
-    steps
-        .filter_map(|step| Some((step.from.to_string(), step.known.as_ref()?.cause.code)))
-        .collect()
+    let cause = |step: &Step| match &step.known {
+        Some(Finding::Broken(fault)) => Some((step.from.to_string(), fault.cause.code)),
+        _ => None,
+    };
+    plan.steps.iter().filter_map(cause).collect()
 }
 
 #[test]

@@ -172,7 +172,7 @@ fn view(number: usize, step: &Step) -> StepView {
         details: step.action.details(),
         sentence: step.sentence.clone(),
         decides: step.weight == Weight::Gate,
-        known: step.known.clone().map(Finding::Broken),
+        known: step.known.clone(),
         resources: step.resources,
     }
 }

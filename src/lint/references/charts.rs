@@ -1,6 +1,6 @@
 //! Charts that commands install: their versions, and the values that are set in them.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     at_most,
@@ -12,7 +12,7 @@ use crate::{
     manifest::Object,
     plan::own_chart,
     record::Provenance,
-    release::{Layout, Tag},
+    release::Tag,
 };
 
 /// A `helm install` or `helm upgrade`.
@@ -124,7 +124,9 @@ fn of_version(checker: &mut ReaderChecker<'_, '_>, at: &Provenance, name: &str, 
     let Some(own) = checker.examined.release.tag.as_ref().filter(|own| **own != other) else {
         return;
     };
-    let lacks = kinds_without_crd(checker.examined, &other);
+    let examined = checker.examined;
+    let crds: Vec<&Object> = examined.published_crds().collect();
+    let lacks = examined.release.kinds_lacking_for(&other, examined.layout, &crds);
     if lacks.is_empty() {
         let message = format!("the chart `{name}` of {other} is installed in the guide of {own}");
         checker
@@ -140,38 +142,6 @@ fn of_version(checker: &mut ReaderChecker<'_, '_>, at: &Provenance, name: &str, 
             "`config/crd` of {own} has no such kind, so its watch never syncs and it never becomes ready"
         ))
         .way_out(format!("install the chart as {own}"));
-}
-
-/// The kinds that the endpoint picker of another release watches and that the CRDs of this one lack.
-fn kinds_without_crd(examined: &Examined<'_>, other: &Tag) -> Vec<String> {
-    let bundle: Vec<&Object> = examined.published_crds().collect();
-    if bundle.is_empty() {
-        return Vec::new();
-    }
-    let Ok(layout) = Layout::of_tag(&examined.release.repository, other) else {
-        return Vec::new();
-    };
-    // What this release's own endpoint picker watches as well is no matter of the other one.
-    let own = examined.layout.picker.iter().flat_map(|picker| &picker.kinds);
-    let own: BTreeSet<&str> = own.map(|kind| kind.name.as_str()).collect();
-    let watched = layout.picker.iter().flat_map(|picker| &picker.kinds);
-    let watched = watched.filter(|kind| kind.is_in(other)).map(|kind| kind.name.clone());
-    let has = |kind: &str| {
-        let (version, kind) = kind.split_once(' ').unwrap_or(("", kind));
-        let (group, version) = version.split_once('/').unwrap_or(("", version));
-        bundle.iter().any(|crd| {
-            let spec = &crd.value["spec"];
-            let versions = spec["versions"].as_array().into_iter().flatten();
-            spec["group"] == group
-                && spec["names"]["kind"] == kind
-                && versions
-                    .into_iter()
-                    .any(|one| one["name"] == version && one["served"] == true)
-        })
-    };
-    watched
-        .filter(|kind| !own.contains(kind.as_str()) && !has(kind))
-        .collect()
 }
 
 /// Whether a value that is set is one that the chart reads.
