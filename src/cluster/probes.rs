@@ -1,4 +1,5 @@
-//! What the kubelet says of a container's probes, in events: that one had it killed, and what the probe last said.
+//! What the kubelet says of a container's probes, in events: that one had it killed, and what the probe last said; or that one is
+//! refused for good.
 //!
 //! Sources: `pkg/kubelet/kuberuntime/kuberuntime_manager.go` (`Container NAME failed liveness probe, will be restarted`) and
 //! `pkg/kubelet/prober/prober.go` (`Liveness probe failed: …`). An event's reason tells what it is of; which probe it was stands in
@@ -6,6 +7,10 @@
 
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::{Api, Client, api::ListParams};
+
+mod refused;
+
+pub(crate) use refused::first_refused;
 
 /// The events of a pod, in the order in which they last happened. None where they may not be read.
 pub(crate) async fn events_of(client: &Client, pod: &Pod) -> Vec<Event> {
@@ -29,34 +34,48 @@ pub(crate) async fn events_of(client: &Client, pod: &Pod) -> Vec<Event> {
 /// How many events of one pod are looked at.
 const MOST_EVENTS: u32 = 250;
 
-/// A probe by which the kubelet kills.
+/// A probe of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KillingProbe {
+pub(crate) enum ProbeKind {
     Liveness,
+    Readiness,
     Startup,
 }
 
-impl KillingProbe {
+impl ProbeKind {
     /// Its name, as it stands in a manifest.
     pub(crate) fn field(self) -> &'static str {
         match self {
             Self::Liveness => "livenessProbe",
+            Self::Readiness => "readinessProbe",
             Self::Startup => "startupProbe",
         }
     }
 
-    fn words(self) -> (&'static str, &'static str) {
+    /// Its name, as the kubelet begins a sentence with it.
+    fn word(self) -> &'static str {
         match self {
-            Self::Liveness => ("failed liveness probe", "Liveness probe failed"),
-            Self::Startup => ("failed startup probe", "Startup probe failed"),
+            Self::Liveness => "Liveness",
+            Self::Readiness => "Readiness",
+            Self::Startup => "Startup",
         }
+    }
+
+    /// How the kubelet says that it has killed for it.
+    fn killed(self) -> String {
+        format!("failed {} probe", self.word().to_lowercase())
+    }
+
+    /// How the kubelet begins to say that it failed.
+    fn failed(self) -> String {
+        format!("{} probe failed", self.word())
     }
 }
 
 /// A container that its probe has killed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Killed {
-    pub(crate) by: KillingProbe,
+    pub(crate) by: ProbeKind,
     pub(crate) times: i32,
     /// What the probe last said of it; empty where no event tells.
     pub(crate) said: String,
@@ -65,34 +84,35 @@ pub(crate) struct Killed {
 /// Which probe has killed a container, where that is how it ended most of the times that it was started anew. What ends by
 /// itself and was killed once is no such container.
 pub(crate) fn killed(events: &[Event], container: &str, restarts: i32) -> Option<Killed> {
-    let of_it = |event: &&Event| {
-        let place = event.involved_object.field_path.as_deref().unwrap_or_default();
-        place.ends_with(&format!("{{{container}}}"))
-    };
+    let of_it = |event: &&Event| is_of(event, container);
     let message = |event: &Event| event.message.clone().unwrap_or_default();
-    [KillingProbe::Startup, KillingProbe::Liveness]
-        .into_iter()
-        .find_map(|by| {
-            let (killing, failing) = by.words();
-            let kills = events
-                .iter()
-                .filter(of_it)
-                .filter(|event| event.reason.as_deref() == Some("Killing") && message(event).contains(killing));
-            let times: i32 = kills.map(times_of).sum();
-            if times == 0 || times * 2 < restarts {
-                return None;
-            }
-            let said = events.iter().rev().filter(of_it).find_map(|event| {
-                let said = message(event);
-                let said = said.strip_prefix(failing)?.trim_start_matches([':', ' ']).trim();
-                (event.reason.as_deref() == Some("Unhealthy")).then(|| said.to_owned())
-            });
-            Some(Killed {
-                by,
-                times,
-                said: said.unwrap_or_default(),
-            })
+    [ProbeKind::Startup, ProbeKind::Liveness].into_iter().find_map(|by| {
+        let (killing, failing) = (by.killed(), by.failed());
+        let kills = events
+            .iter()
+            .filter(of_it)
+            .filter(|event| event.reason.as_deref() == Some("Killing") && message(event).contains(&killing));
+        let times: i32 = kills.map(times_of).sum();
+        if times == 0 || times * 2 < restarts {
+            return None;
+        }
+        let said = events.iter().rev().filter(of_it).find_map(|event| {
+            let said = message(event);
+            let said = said.strip_prefix(&failing)?.trim_start_matches([':', ' ']).trim();
+            (event.reason.as_deref() == Some("Unhealthy")).then(|| said.to_owned())
+        });
+        Some(Killed {
+            by,
+            times,
+            said: said.unwrap_or_default(),
         })
+    })
+}
+
+/// Whether an event is about this container of its pod.
+fn is_of(event: &Event, container: &str) -> bool {
+    let place = event.involved_object.field_path.as_deref().unwrap_or_default();
+    place.ends_with(&format!("{{{container}}}"))
 }
 
 fn times_of(event: &Event) -> i32 {
@@ -149,7 +169,7 @@ mod tests {
             event("c", "Unhealthy", "Readiness probe failed: refused", 9),
         ];
         let expected = Killed {
-            by: KillingProbe::Liveness,
+            by: ProbeKind::Liveness,
             times: 2,
             said: "HTTP probe failed with statuscode: 404".into(),
         };
@@ -173,7 +193,7 @@ mod tests {
             event("c", "Killing", "Container c failed startup probe, will be restarted", 3),
         ];
         let killed = killed(&events, "c", 3).unwrap();
-        assert_eq!(killed.by, KillingProbe::Startup);
+        assert_eq!(killed.by, ProbeKind::Startup);
         assert_eq!(killed.said, "dial tcp 10.0.0.1:80: connect: connection refused");
     }
 

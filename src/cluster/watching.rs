@@ -14,7 +14,7 @@ use std::{
 use futures::StreamExt as _;
 use k8s_openapi::api::{
     apps::v1::Deployment,
-    core::v1::{Pod, Service},
+    core::v1::{Event as Told, Pod, Service},
 };
 use kube::{
     Api, Client, Resource, ResourceExt as _,
@@ -108,11 +108,15 @@ where
     K::DynamicType: Clone,
 {
     fn start(api: Api<K>, bell: watch::Sender<u64>) -> Self {
+        Self::start_with(api, watcher::Config::default(), bell)
+    }
+
+    fn start_with(api: Api<K>, wanted: watcher::Config, bell: watch::Sender<u64>) -> Self {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let health = Arc::new(Health::new());
         let (filled, noted) = (Arc::clone(&seen), Arc::clone(&health));
         let task = tokio::spawn(async move {
-            let config = watcher::Config::default().timeout(60).page_size(PAGE);
+            let config = wanted.timeout(60).page_size(PAGE);
             let mut stream = std::pin::pin!(watcher(api, config).default_backoff());
             let mut rebuilt = BTreeMap::new();
             while let Some(event) = stream.next().await {
@@ -239,6 +243,9 @@ pub(crate) struct Watches {
     pub(crate) deployments: Watched<Deployment>,
     /// Services.
     pub(crate) services: Watched<Service>,
+    /// What the kubelet says of probes that fail, in events. It only says more of what is known: where it may not be watched,
+    /// nothing is known of it, and no question waits for it.
+    pub(crate) failed_probes: Watched<Told>,
     others: Mutex<HashMap<String, Arc<Watched<DynamicObject>>>>,
 }
 
@@ -271,11 +278,13 @@ impl Watches {
     /// Starts the watches.
     pub(crate) fn start(client: &Client, namespaces: Namespaces) -> Self {
         let bell = watch::Sender::new(0);
+        let of_failed_probes = watcher::Config::default().fields("reason=Unhealthy");
         Self {
             pods: Watched::start(scoped(client, &namespaces), bell.clone()),
             deployments: Watched::start(scoped(client, &namespaces), bell.clone()),
             services: Watched::start(scoped(client, &namespaces), bell.clone()),
             others: Mutex::default(),
+            failed_probes: Watched::start_with(scoped(client, &namespaces), of_failed_probes, bell.clone()),
             client: client.clone(),
             namespaces,
             bell,

@@ -228,6 +228,46 @@ async fn a_probe_that_kills_is_named_with_its_last_word(#[case] probe: &str, #[c
     assert_blamed(&ended, CauseCode::PodKilledByProbe, shown_by);
 }
 
+/// A container that runs and is not ready, whose readiness probe has failed with these words for so many seconds.
+async fn unready(said: &str, seconds: u8) -> Ended {
+    let server = ApiServer::new();
+    server.put(exists(
+        "Event",
+        "e",
+        &json!({"type": "Warning", "reason": "Unhealthy", "message": format!("Readiness probe failed: {said}"), "count": 9,
+            "firstTimestamp": "2026-01-01T00:00:01Z", "lastTimestamp": format!("2026-01-01T00:00:{:02}Z", 1 + seconds),
+            "involvedObject": {"kind": "Pod", "name": "server-0", "fieldPath": "spec.containers{c}"}}),
+    ));
+    let spec = json!({"nodeName": "node", "containers": [{"name": "c", "image": "registry.example/server:1",
+        "readinessProbe": {"httpGet": {"port": 80, "path": "/nothing"}}}]});
+    let status = json!({"phase": "Running", "containerStatuses": [{"name": "c", "image": "i", "imageID": "", "ready": false,
+        "started": true, "restartCount": 0, "state": {"running": {}}}]});
+    deployed(server, &deployment(&json!({}), &spec, &status)).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_readiness_probe_that_is_refused_for_good_ends_the_wait() {
+    let ended = unready("HTTP probe failed with statuscode: 404", 9).await;
+    assert_blamed(
+        &ended,
+        CauseCode::PodProbeRefused,
+        "its readinessProbe (HTTP /nothing at port 80) is refused: HTTP probe failed with statuscode: 404",
+    );
+    assert!(ended.took < Duration::from_secs(5), "{:?}", ended.took);
+}
+
+/// Both may mean that a model is still being loaded; and what was refused once may be there a moment later.
+#[rstest]
+#[case::not_yet("HTTP probe failed with statuscode: 503", 58)]
+#[case::nothing_listens_yet("Get \"http://10.0.0.1:80/\": dial tcp 10.0.0.1:80: connect: connection refused", 58)]
+#[case::not_for_long("HTTP probe failed with statuscode: 404", 2)]
+#[tokio::test(start_paused = true)]
+async fn a_readiness_probe_that_says_not_yet_is_waited_for(#[case] said: &str, #[case] seconds: u8) {
+    let ended = unready(said, seconds).await;
+    assert_blamed(&ended, CauseCode::PodNotReady, said);
+    assert!(ended.took >= Duration::from_secs(20), "{:?}", ended.took);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_container_that_ends_by_itself_crashes() {
     let (_, made) = killed("Liveness");

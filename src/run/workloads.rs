@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     cluster::{
+        probes::first_refused,
         ready::is_observed,
         unrecoverable::{PodHistory, Unrecoverable, stuck},
         watching::{Progress, WaitError, Watches},
@@ -84,6 +85,9 @@ fn standing(watches: &Watches, deployment: &Arc<Deployment>, seen: &mut Seen) ->
     if let Some(pod) = seen.history.first_unrecoverable(pods.iter().map(AsRef::as_ref), now) {
         return Progress::Never(Halt::Pod(pod));
     }
+    if let Some(pod) = refused(watches, &pods) {
+        return Progress::Never(Halt::Pod(pod));
+    }
     let unstarted = pods.iter().find(|pod| is_unstarted(pod));
     let unstarted_for = lasts(&mut seen.unstarted, unstarted.is_some(), now);
     if let Some(pod) = unstarted
@@ -107,6 +111,11 @@ fn standing(watches: &Watches, deployment: &Arc<Deployment>, seen: &mut Seen) ->
         return Progress::NotYet(format!("{ready} of {wanted} pods ready; seeing whether they stay so"));
     }
     Progress::Ready(wanted)
+}
+
+/// The first of these pods whose probe is refused for good, where the kubelet's events may be watched.
+fn refused(watches: &Watches, pods: &[Arc<Pod>]) -> Option<Unrecoverable> {
+    first_refused(pods.iter().map(AsRef::as_ref), &watches.failed_probes.all())
 }
 
 /// For how long something holds, of which `since` remembers since when.
@@ -224,7 +233,8 @@ pub(super) async fn why_not_ready(around: &Around<'_>) -> Option<Cause> {
             .get(object.namespace().unwrap_or_default(), object.name());
         let Some(deployment) = found else { continue };
         let pods = pods_of(watches, &deployment);
-        let cause = if let Some(stuck) = stuck(pods.iter().map(AsRef::as_ref)) {
+        let stuck = stuck(pods.iter().map(AsRef::as_ref)).or_else(|| refused(watches, &pods));
+        let cause = if let Some(stuck) = stuck {
             Some(explain(around, stuck).await)
         } else if let Some(failure) = refusal(&deployment) {
             Some(explain_refusal(around, &deployment, failure).await)

@@ -215,6 +215,9 @@ causes! {
     PodKilledByProbe "pod-killed-by-probe" Manifest
         "A container runs, and its liveness or startup probe has it killed again and again."
         "Compare the probe's port, path and times with what the container serves and how long it takes to start; read its log.";
+    PodProbeRefused "pod-probe-refused" Manifest
+        "A container runs, and its readiness or startup probe is refused for good: what it asks for is not there."
+        "Compare the probe's path, port and scheme with what the container serves; read its log.";
     PodUnschedulable "pod-unschedulable" Cluster
         "No node can take a pod: it asks for more than any node has left."
         "Use a larger cluster, or lower the request with a recorded override (`--set`, `--profile small`).";

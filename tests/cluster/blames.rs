@@ -204,6 +204,31 @@ fn a_startup_probe_that_kills() {
     is_killed_by("startup", "startupProbe");
 }
 
+/// The containers run and answer, and no restart ever tells that their probe asks for nothing that is there.
+#[test]
+fn a_readiness_probe_that_asks_for_a_path_that_is_not_there() {
+    let _turn = beside_others();
+    let ran = with("readiness", |tree| {
+        replace(
+            &tree.join("model-server.yaml"),
+            "          resources:\n",
+            "          readinessProbe:\n            httpGet:\n              path: /no-such-path\n              port: 8000\n            \
+             periodSeconds: 1\n          resources:\n",
+        );
+    });
+    ran.expect(1, "failed", Some("pod-probe-refused"));
+    let evidence = evidence(&ran, "pod-probe-refused");
+    assert!(
+        evidence.contains("readinessProbe (HTTP /no-such-path at port 8000)") && evidence.contains("statuscode: 404"),
+        "{evidence}"
+    );
+    let mut broken = ran.broken().into_iter();
+    let waited = broken
+        .find(|decision| decision["finding"]["cause"]["code"] == "pod-probe-refused")
+        .unwrap();
+    assert!(waited["took_ms"].as_u64().is_some_and(|ms| ms <= 20_000), "{waited}");
+}
+
 /// The quickstart's own assets lack the CRD of this kind, as nothing else brings it.
 #[test]
 fn an_object_whose_crd_no_asset_brings() {
