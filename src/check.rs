@@ -13,6 +13,7 @@ use crate::{
 };
 
 mod build_ref;
+pub(crate) mod classes;
 mod completion;
 pub(crate) mod conditions;
 mod counter;
@@ -92,6 +93,8 @@ pub(crate) struct Proof {
 pub(crate) struct Observation {
     /// Gateways that the plan made, as last seen.
     pub(crate) gateways: Vec<Value>,
+    /// The `GatewayClass`es that the cluster has; `None` where that cannot be seen.
+    pub(crate) gateway_classes: Option<Vec<Value>>,
     /// Why the pods of those Gateways will never be ready; `None` where they are, and where they cannot be seen.
     pub(crate) gateway_pods: Option<Cause>,
     /// HTTPRoutes that the plan made, as last seen.

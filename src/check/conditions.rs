@@ -6,7 +6,11 @@
 
 use serde_json::Value;
 
-use super::{Check, JudgeFn, listeners};
+use super::{
+    Check, JudgeFn,
+    classes::{Controllers, untaken},
+    listeners,
+};
 use crate::verdict::{Cause, CauseCode, Fault, Finding};
 
 /// Why an object is not as it should be, by its conditions.
@@ -96,7 +100,7 @@ const GATEWAY_REASONS: &[(&str, &str, CauseCode)] = &[
 ///
 /// # Errors
 /// What stands in the way.
-pub(crate) fn gateway(object: &Value) -> Result<(), Unmet> {
+fn gateway(object: &Value) -> Result<(), Unmet> {
     let conditions = &object["status"]["conditions"];
     let generation = generation(object);
     if let Some(refused) = listeners::all_refused(object) {
@@ -127,6 +131,18 @@ pub(crate) fn gateway(object: &Value) -> Result<(), Unmet> {
         return Err(Unmet::yet("no address", CauseCode::GatewayWithoutAddress));
     }
     Ok(())
+}
+
+/// The same in a cluster that has these classes, which say more than a Gateway that nobody looks at.
+///
+/// # Errors
+/// What stands in the way.
+pub(crate) fn gateway_of(object: &Value, classes: Option<&[Value]>, controllers: Controllers) -> Result<(), Unmet> {
+    gateway(object).map_err(|unmet| {
+        let classes = classes.filter(|_| unmet.cause == CauseCode::GatewayClassMissing);
+        let told = classes.and_then(|classes| untaken(object, classes, controllers));
+        told.unwrap_or(unmet)
+    })
 }
 
 /// What is unmet by a condition of a Gateway, with the cause that its reason tells; what a listener says of itself is more.
@@ -274,7 +290,7 @@ pub(super) const GATEWAY_PROGRAMMED: Check = Check {
             "Gateway",
             &seen.gateways,
             "Accepted and Programmed are True, with an address",
-            gateway,
+            |object| gateway_of(object, seen.gateway_classes.as_deref(), Controllers::MayCome),
         )
     }),
     shown_by: |_, _| None,

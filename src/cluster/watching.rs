@@ -246,8 +246,13 @@ pub(crate) struct Watches {
     /// What the kubelet says of probes that fail, in events. It only says more of what is known: where it may not be watched,
     /// nothing is known of it, and no question waits for it.
     pub(crate) failed_probes: Watched<Told>,
-    others: Mutex<HashMap<String, Arc<Watched<DynamicObject>>>>,
+    others: Mutex<Others>,
+    /// Those that only say more of what is known.
+    asides: Mutex<Others>,
 }
+
+/// By `GROUP/VERSION/PLURAL`.
+type Others = HashMap<String, Arc<Watched<DynamicObject>>>;
 
 /// Where objects of a kind live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -284,6 +289,7 @@ impl Watches {
             deployments: Watched::start(scoped(client, &namespaces), bell.clone()),
             services: Watched::start(scoped(client, &namespaces), bell.clone()),
             others: Mutex::default(),
+            asides: Mutex::default(),
             failed_probes: Watched::start_with(scoped(client, &namespaces), of_failed_probes, bell.clone()),
             client: client.clone(),
             namespaces,
@@ -293,9 +299,23 @@ impl Watches {
 
     /// The watch of a kind that is known at run time only; started at the first call.
     pub(crate) fn others(&self, resource: &ApiResource, placement: Placement) -> Arc<Watched<DynamicObject>> {
-        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        self.one_of(&self.others, resource, placement)
+    }
+
+    /// The same, for what only says more of what is known: where it may not be watched, no question waits for it.
+    pub(crate) fn aside(&self, resource: &ApiResource, placement: Placement) -> Arc<Watched<DynamicObject>> {
+        self.one_of(&self.asides, resource, placement)
+    }
+
+    fn one_of(
+        &self,
+        these: &Mutex<Others>,
+        resource: &ApiResource,
+        placement: Placement,
+    ) -> Arc<Watched<DynamicObject>> {
+        let mut these = these.lock().unwrap_or_else(PoisonError::into_inner);
         let name = format!("{}/{}", resource.api_version, resource.plural);
-        let watched = others.entry(name).or_insert_with(|| {
+        let watched = these.entry(name).or_insert_with(|| {
             let api = match (&self.namespaces, placement) {
                 (Namespaces::Only(namespace), Placement::Namespaced) => {
                     Api::namespaced_with(self.client.clone(), namespace, resource)

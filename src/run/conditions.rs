@@ -9,7 +9,10 @@ use tokio::time::Instant;
 
 use super::{deployment::Quickstart, explaining::explain, observation::Objects, pool};
 use crate::{
-    check::conditions::{self, Unmet},
+    check::{
+        classes::{Controllers, UNCLAIMED},
+        conditions::{self, Unmet},
+    },
     cluster::{
         ready::is_ready,
         resources::Trouble,
@@ -18,6 +21,7 @@ use crate::{
     },
     deploy::Deployer,
     manifest::Object,
+    plan::{Action, Chart, Plan},
     record::Stage,
     verdict::CauseCode,
 };
@@ -29,6 +33,9 @@ const NO_IS_BORNE: Duration = Duration::from_secs(5);
 /// The same for a certificate that is missing: it may be issued by a controller of its own, after the Gateway was made.
 const NO_CERTIFICATE_IS_BORNE: Duration = Duration::from_secs(20);
 
+/// The same for a class that no controller has said anything of while other controllers are at work: its own may be new.
+const UNCLAIMED_IS_BORNE: Duration = Duration::from_secs(15);
+
 /// Objects of the plan, and the watches that say how they are now.
 struct Looked<'a> {
     deployer: &'a Deployer,
@@ -36,6 +43,8 @@ struct Looked<'a> {
     made: [Vec<Object>; 3],
     /// By `apiVersion` and `kind`.
     watched: BTreeMap<(String, String), Arc<Watched<DynamicObject>>>,
+    /// `None` where the cluster does not know the kind.
+    classes: Option<Arc<Watched<DynamicObject>>>,
 }
 
 impl<'a> Looked<'a> {
@@ -52,10 +61,22 @@ impl<'a> Looked<'a> {
                 watched.insert(kind_of(object), watch);
             }
         }
+        let classes = match made[0].first() {
+            Some(gateway) => {
+                deployer
+                    .resources()
+                    .of_kind(gateway.api_version(), "GatewayClass")
+                    .await
+            }
+            None => Ok(None),
+        };
+        let classes = classes.ok().flatten();
+        let classes = classes.map(|resource| deployer.site.watches.aside(&resource.api, resource.placement));
         Self {
             deployer,
             made,
             watched,
+            classes,
         }
     }
 
@@ -65,7 +86,13 @@ impl<'a> Looked<'a> {
             let now = objects.iter().map(|object| self.one_now(object));
             now.collect::<Vec<Value>>()
         });
+        let classes = self.classes.as_ref().filter(|classes| classes.synced());
         Objects {
+            gateway_classes: classes.map(|classes| {
+                let all = classes.all();
+                let values = all.iter().filter_map(|class| serde_json::to_value(&**class).ok());
+                values.collect()
+            }),
             pool_pods: pool::pods(self.deployer, &inference_pools, &http_routes),
             gateways,
             http_routes,
@@ -95,6 +122,7 @@ pub(super) async fn await_settled(quickstart: &Quickstart<'_>) -> Result<Objects
     let (context, deployer) = (quickstart.context, &quickstart.deployer);
     let looked = Looked::at(deployer).await;
     let mut seen = Objects::default();
+    let controllers = controllers(quickstart.plan);
     let mut no_since: Option<(String, Instant)> = None;
     let (mut history, mut stuck) = (PodHistory::default(), None);
     let question = |watches: &Watches| {
@@ -107,7 +135,7 @@ pub(super) async fn await_settled(quickstart: &Quickstart<'_>) -> Result<Objects
                 return Progress::Never(());
             }
         }
-        let Some(unmet) = first_unmet(&seen).or_else(|| none_is_ready.then(no_proxy)) else {
+        let Some(unmet) = first_unmet(&seen, controllers).or_else(|| none_is_ready.then(no_proxy)) else {
             return Progress::<(), ()>::Ready(());
         };
         // A no counts from the first time that it was said.
@@ -117,6 +145,7 @@ pub(super) async fn await_settled(quickstart: &Quickstart<'_>) -> Result<Objects
         });
         let borne = match unmet.cause {
             CauseCode::GatewayCertificateMissing => NO_CERTIFICATE_IS_BORNE,
+            CauseCode::GatewayClassMissing if unmet.reason == UNCLAIMED => UNCLAIMED_IS_BORNE,
             _ => NO_IS_BORNE,
         };
         match &no_since {
@@ -163,9 +192,27 @@ fn no_proxy() -> Unmet {
     }
 }
 
+/// Whether a controller of Gateways may still come up: something that may be one is installed by the plan.
+fn controllers(plan: &Plan) -> Controllers {
+    let installs = plan.steps.iter().any(|step| match &step.action {
+        Action::InstallProvider { .. } | Action::InstallManifests { .. } => true,
+        // The charts of the tree are the release's own.
+        Action::Helm { chart, .. } => matches!(chart, Chart::Published { .. }),
+        _ => false,
+    });
+    if installs {
+        Controllers::MayCome
+    } else {
+        Controllers::AllThere
+    }
+}
+
 /// What does not hold yet, the worst of it. Without a Gateway nobody accepts pools.
-fn first_unmet(seen: &Objects) -> Option<Unmet> {
-    let gateways = seen.gateways.iter().map(conditions::gateway);
+fn first_unmet(seen: &Objects, controllers: Controllers) -> Option<Unmet> {
+    let gateways = seen
+        .gateways
+        .iter()
+        .map(|gateway| conditions::gateway_of(gateway, seen.gateway_classes.as_deref(), controllers));
     let routes = seen.http_routes.iter().map(conditions::http_route);
     let pools = seen
         .inference_pools

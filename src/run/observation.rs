@@ -16,6 +16,8 @@ const PODS_WANTED: usize = 2;
 #[derive(Debug, Default)]
 pub(super) struct Objects {
     pub(super) gateways: Vec<Value>,
+    /// `None` where it cannot be seen which there are.
+    pub(super) gateway_classes: Option<Vec<Value>>,
     pub(super) http_routes: Vec<Value>,
     pub(super) inference_pools: Vec<Value>,
     pub(super) pool_pods: Vec<PoolPod>,
@@ -27,6 +29,7 @@ pub(super) struct Objects {
 pub(super) fn of_objects(plan: &Plan, objects: Objects) -> Observation {
     Observation {
         gateways: objects.gateways,
+        gateway_classes: objects.gateway_classes,
         http_routes: objects.http_routes,
         inference_pools: objects.inference_pools,
         pool_pods: objects.pool_pods,

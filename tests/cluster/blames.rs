@@ -84,6 +84,33 @@ fn a_gateway_of_a_class_that_nobody_serves() {
         );
     });
     ran.expect(1, "failed", Some("gateway-class-missing"));
+    let evidence = evidence(&ran, "gateway-class-missing");
+    assert!(
+        evidence.contains("there is no GatewayClass nobody: the cluster has"),
+        "{evidence}"
+    );
+    was_quick(&ran);
+}
+
+/// The class is there, and its controller is none that runs here.
+#[test]
+fn a_gateway_of_a_class_whose_controller_nobody_runs() {
+    let _turn = beside_others();
+    let ran = with("no-controller", |tree| {
+        let file = tree.join("gateway.yaml");
+        replace(&file, "gatewayClassName: istio", "gatewayClassName: unclaimed");
+        let text = fs::read_to_string(&file).unwrap();
+        let class = "apiVersion: gateway.networking.k8s.io/v1\nkind: GatewayClass\nmetadata:\n  name: unclaimed\nspec:\n  \
+                     controllerName: nobody.example/controller\n";
+        fs::write(&file, format!("{class}---\n{text}")).unwrap();
+    });
+    ran.expect(1, "failed", Some("gateway-class-missing"));
+    let evidence = evidence(&ran, "gateway-class-missing");
+    assert!(
+        evidence.contains("which is for nobody.example/controller"),
+        "{evidence}"
+    );
+    was_quick(&ran);
 }
 
 /// Adds a volume to the model server's pods.
