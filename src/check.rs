@@ -2,13 +2,13 @@
 //!
 //! Pure: a check looks at an [`Observation`] and returns a [`Finding`]; it sends nothing and waits for nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use crate::{
     probe::{Answer, metrics::Metrics},
-    record::{Decision, Stage},
+    record::{Decision, Provenance, Stage},
     verdict::{Cause, CauseCode, Fault, Finding},
 };
 
@@ -95,6 +95,8 @@ pub(crate) struct Observation {
     pub(crate) gateways: Vec<Value>,
     /// The `GatewayClass`es that the cluster has; `None` where that cannot be seen.
     pub(crate) gateway_classes: Option<Vec<Value>>,
+    /// Where the objects that the plan made stand in the release, by kind and name.
+    pub(crate) places: BTreeMap<(String, String), Provenance>,
     /// Why the pods of those Gateways will never be ready; `None` where they are, and where they cannot be seen.
     pub(crate) gateway_pods: Option<Cause>,
     /// HTTPRoutes that the plan made, as last seen.

@@ -25,10 +25,12 @@ mod load;
 mod logged;
 mod outcome;
 mod redacted;
+mod root;
 
 pub use fold::{Change, RunRecord};
 pub use journal::{Journal, JournalError, Journaled, NotAnEvent};
 pub use load::{ConfiguredLatencies, Counted, LoadFigures, Objective, Quantiles, in_percent};
+pub(crate) use root::RootCause;
 
 /// The version of the record's JSON form; raised when a field changes its meaning or goes away.
 pub(crate) const RECORD_VERSION: u32 = 1;

@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use super::{
-    Check, JudgeFn,
+    Check, JudgeFn, Observation,
     classes::{Controllers, untaken},
     listeners,
 };
@@ -272,6 +272,22 @@ fn subject(kind: &str, objects: &[Value]) -> String {
     format!("{kind} {}", objects.iter().map(name).collect::<Vec<_>>().join(", "))
 }
 
+/// The object that is not as a check of conditions wants it, by kind and name.
+pub(crate) fn not_so<'a>(check: &str, seen: &'a Observation) -> Option<(&'static str, &'a str)> {
+    let first = |objects: &'a [Value], met: &dyn Fn(&Value) -> Result<(), Unmet>| {
+        objects.iter().find(|object| met(object).is_err()).or(objects.first())
+    };
+    let (kind, object) = if check == GATEWAY_PROGRAMMED.name {
+        ("Gateway", first(&seen.gateways, &gateway))
+    } else if check == HTTP_ROUTE_RESOLVED.name {
+        ("HTTPRoute", first(&seen.http_routes, &http_route))
+    } else {
+        // Whatever else is judged of conditions is about pools.
+        ("InferencePool", first(&seen.inference_pools, &inference_pool))
+    };
+    Some((kind, name(object?)))
+}
+
 /// Gateway: Accepted and Programmed, with an address.
 pub(super) const GATEWAY_PROGRAMMED: Check = Check {
     name: "gateway-programmed",
@@ -354,7 +370,7 @@ mod tests {
     use rstest::rstest;
     use serde_json::json;
 
-    use super::{super::Observation, *};
+    use super::*;
 
     fn condition_of(type_: &str, status: &str, generation: i64) -> Value {
         json!({"type": type_, "status": status, "reason": "R", "message": "m", "observedGeneration": generation})

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    record::{Decision, DeviationKind, RunRecord, Stage},
+    record::{Decision, DeviationKind, RootCause, RunRecord, Stage},
     report::{
         page::{self, one_line, seconds},
         paint::{Line, Tone},
@@ -21,7 +21,8 @@ const WORD: usize = 10;
 
 /// The block, an empty line before it left to the caller.
 pub(super) fn closing(record: &RunRecord, reports: &[PathBuf]) -> Vec<Line> {
-    let mut lines = vec![verdict(record)];
+    let root = record.root_cause();
+    let mut lines = head(record, root.as_ref());
     match (&record.interrupted, record.ended) {
         (Some(signal), _) => lines.push(said(
             "stopped",
@@ -35,17 +36,24 @@ pub(super) fn closing(record: &RunRecord, reports: &[PathBuf]) -> Vec<Line> {
         )),
         (None, Some(_)) => {}
     }
+    let because_of_it = root.as_ref().map_or(&[][..], |root| &root.because_of_it);
+    let by_itself = |decision: &Decision| !because_of_it.contains(&decision.check.as_str());
     lines.extend(named(record, "broken", Tone::Bad, |decision| {
-        decision.weight == Weight::Gate && matches!(decision.finding, Finding::Broken(_))
+        let is_broken = decision.weight == Weight::Gate && matches!(decision.finding, Finding::Broken(_));
+        is_broken && by_itself(decision)
     }));
+    lines.extend(root.as_ref().and_then(|root| follows(record, root)));
     let open = named(record, "open", Tone::Warn, |decision| {
-        decision.weight == Weight::Gate && matches!(decision.finding, Finding::Undecided { .. })
+        let is_open = decision.weight == Weight::Gate && matches!(decision.finding, Finding::Undecided { .. });
+        is_open && by_itself(decision)
     });
     let word = if open.is_empty() { "open" } else { "" };
     lines.extend(open);
-    lines.extend(never_decided(record, word));
+    if root.as_ref().is_none_or(|root| root.not_reached == 0) {
+        lines.extend(never_decided(record, word));
+    }
     lines.extend(named(record, "degraded", Tone::Warn, |decision| {
-        decision.weight == Weight::Advisory && decision.finding.is_wrong()
+        decision.weight == Weight::Advisory && decision.finding.is_wrong() && by_itself(decision)
     }));
     lines.extend(ledger(record));
     if !record.left_behind.is_empty() {
@@ -66,7 +74,21 @@ pub(super) fn closing(record: &RunRecord, reports: &[PathBuf]) -> Vec<Line> {
     lines
 }
 
-fn verdict(record: &RunRecord) -> Line {
+/// What the run came to, and why.
+pub(super) fn verdict(outcome: Outcome, root: &RootCause<'_>) -> Line {
+    let tone = if outcome == Outcome::Failed {
+        Tone::Bad
+    } else {
+        Tone::Warn
+    };
+    Line::indented(0)
+        .hanging(2)
+        .with(tone, outcome.word())
+        .with(Tone::Bold, format!("  {}", one_line(&root.sentence())))
+}
+
+/// What the run came to: why, where it did not pass and something says so; of what; and how many checks.
+fn head(record: &RunRecord, root: Option<&RootCause<'_>>) -> Vec<Line> {
     let outcome = record.outcome();
     let tone = match outcome {
         Outcome::Passed if record.left_behind.is_empty() => Tone::Good,
@@ -90,15 +112,41 @@ fn verdict(record: &RunRecord) -> Line {
     .filter(|(count, word)| *count > 0 || *word == "hold")
     .map(|(count, word)| format!("{count} {word}"))
     .collect();
-    let line = Line::indented(0)
-        .hanging(2)
-        .with(tone, outcome.word())
-        .with(Tone::Bold, format!("  {subject}"))
-        .with(Tone::Plain, format!(": {}", counts.join(", ")));
-    match record.took_ms {
-        Some(ms) => line.at_right(seconds(ms)),
-        None => line,
+    let counts = counts.join(", ");
+    let (first, second) = if let Some(root) = root {
+        let of = said("of", Tone::Bold, &subject).with(Tone::Plain, format!(": {counts}"));
+        (verdict(outcome, root), Some(of))
+    } else {
+        let line = Line::indented(0).hanging(2).with(tone, outcome.word());
+        let line = line.with(Tone::Bold, format!("  {subject}"));
+        (line.with(Tone::Plain, format!(": {counts}")), None)
+    };
+    let first = match record.took_ms {
+        Some(ms) => first.at_right(seconds(ms)),
+        None => first,
+    };
+    [first].into_iter().chain(second).collect()
+}
+
+/// What is broken, open or was not reached because of the root cause.
+fn follows(record: &RunRecord, root: &RootCause<'_>) -> Option<Line> {
+    let what = |check: &&str| {
+        let decision = record.decisions.iter().find(|decision| decision.check == **check)?;
+        Some(match &decision.finding {
+            Finding::Broken(fault) => fault.cause.evidence.first().unwrap_or(&fault.actual).clone(),
+            _ => decision.sentence.clone(),
+        })
+    };
+    let mut parts: Vec<String> = root.because_of_it.iter().take(NAMED).filter_map(what).collect();
+    if root.because_of_it.len() > NAMED {
+        parts.push(format!("and {} more", root.because_of_it.len() - NAMED));
     }
+    match root.not_reached {
+        0 => {}
+        1 => parts.push("1 check not reached".to_owned()),
+        count => parts.push(format!("{count} checks not reached")),
+    }
+    (!parts.is_empty()).then(|| said("follows", Tone::Plain, &format!("because of it: {}", parts.join("; "))))
 }
 
 /// The paths in a row; those beside the first by their file names alone.
@@ -123,7 +171,7 @@ fn said(word: &str, tone: Tone, text: &str) -> Line {
         .with(tone, one_line(text))
 }
 
-fn named(record: &RunRecord, word: &str, tone: Tone, wanted: fn(&Decision) -> bool) -> Vec<Line> {
+fn named(record: &RunRecord, word: &str, tone: Tone, wanted: impl Fn(&Decision) -> bool) -> Vec<Line> {
     let all: Vec<&Decision> = record.decisions.iter().filter(|decision| wanted(decision)).collect();
     // A cause that several scenarios show is named once.
     let is_first = |(index, decision): &(usize, &&Decision)| {

@@ -9,7 +9,7 @@ use std::{fmt::Write as _, io::Write, time::Duration};
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 
 use crate::{
-    record::{Decision, Render, RunRecord, Stage},
+    record::{Decision, Render, RootCause, RunRecord, Stage},
     redact::{printable, printable_lines},
     report::page,
     verdict::{ExitCode, Fault, Finding, Outcome, Weight},
@@ -111,11 +111,12 @@ fn properties(record: &RunRecord) -> Vec<(String, String)> {
 
 fn stage_suite(record: &RunRecord, stage: Stage) -> TestSuite {
     let mut suite = TestSuite::new(stage.word());
+    let root = record.root_cause();
     if let Some((_, ms)) = record.spent.iter().find(|(spent, _)| *spent == stage) {
         suite.set_time(Duration::from_millis(*ms));
     }
     for decision in record.decisions.iter().filter(|decision| decision.stage == stage) {
-        let mut case = case(stage.word(), &decision.check, status(decision));
+        let mut case = case(stage.word(), &decision.check, status(decision, root.as_ref()));
         if let Some(ms) = decision.took_ms {
             case.set_time(Duration::from_millis(ms));
         }
@@ -128,7 +129,8 @@ fn stage_suite(record: &RunRecord, stage: Stage) -> TestSuite {
     suite
 }
 
-fn status(decision: &Decision) -> TestCaseStatus {
+/// How a decision stands; its message is the root cause, where it is that, and names it where it follows from it.
+fn status(decision: &Decision, root: Option<&RootCause<'_>>) -> TestCaseStatus {
     let advisory = decision.weight == Weight::Advisory;
     match &decision.finding {
         Finding::Holds => TestCaseStatus::success(),
@@ -146,7 +148,14 @@ fn status(decision: &Decision) -> TestCaseStatus {
             };
             let degraded = if advisory { "degraded: " } else { "" };
             status.set_type(cause.code.code());
-            status.set_message(printable(&page::one_line(&format!("{degraded}{}", decision.sentence))));
+            let said = match root {
+                Some(root) if root.check == decision.check => root.sentence(),
+                Some(root) if root.because_of_it.contains(&decision.check.as_str()) => {
+                    format!("because of {}: {}", root.check, decision.sentence)
+                }
+                _ => decision.sentence.clone(),
+            };
+            status.set_message(printable(&page::one_line(&format!("{degraded}{said}"))));
             let mut text = format!("expected: {expected}\nactual: {actual}\n");
             for line in &cause.evidence {
                 text.push_str(line);

@@ -4,7 +4,12 @@ use std::io::Write;
 
 use crate::{
     record::{Render, RunRecord, Stage},
-    report::{Look, Verbosity, closing::closing, load, page, paint::Line},
+    report::{
+        Look, Verbosity,
+        closing::{closing, verdict},
+        load, page,
+        paint::Line,
+    },
 };
 
 /// Renders `report.txt`.
@@ -40,6 +45,9 @@ impl Render for Text {
 /// The whole report; `None` is an empty line.
 fn lines(record: &RunRecord) -> Vec<Option<Line>> {
     let mut lines = Vec::new();
+    if let Some(root) = record.root_cause() {
+        lines.extend([Some(verdict(record.outcome(), &root)), None]);
+    }
     if let Some(subject) = &record.subject {
         lines.extend([Some(page::header(&record.quickproof, subject)), None]);
     }

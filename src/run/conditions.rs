@@ -7,7 +7,7 @@ use kube::api::DynamicObject;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{deployment::Quickstart, explaining::explain, observation::Objects, pool};
+use super::{deployment::Quickstart, explaining::explain, observation::Objects, pool, workloads};
 use crate::{
     check::{
         classes::{Controllers, UNCLAIMED},
@@ -22,7 +22,7 @@ use crate::{
     deploy::Deployer,
     manifest::Object,
     plan::{Action, Chart, Plan},
-    record::Stage,
+    record::{Provenance, Stage},
     verdict::CauseCode,
 };
 
@@ -98,7 +98,17 @@ impl<'a> Looked<'a> {
             http_routes,
             inference_pools,
             gateway_pods: None,
+            places: BTreeMap::new(),
         }
+    }
+
+    /// Where the objects stand in the release.
+    fn places(&self) -> BTreeMap<(String, String), Provenance> {
+        let of = |object: &Object| {
+            let named = (object.kind().to_owned(), object.name().to_owned());
+            (named, workloads::place_of(object))
+        };
+        self.made.iter().flatten().map(of).collect()
     }
 
     fn one_now(&self, object: &Object) -> Value {
@@ -165,6 +175,7 @@ pub(super) async fn await_settled(quickstart: &Quickstart<'_>) -> Result<Objects
         Err(WaitError::ApiServerAway { trouble }) => return Err(trouble),
         Err(_) => watches.healthy().await?,
     }
+    seen.places = looked.places();
     if let Some(stuck) = stuck {
         seen.gateway_pods = Some(explain(&quickstart.around(), stuck).await);
     }

@@ -29,8 +29,13 @@ pub(super) fn judge(
         let finding = check.judge(seen);
         let is_wrong = finding.is_wrong();
         let exchange = check.shown_by(seen, &finding).map(Answer::exchange);
+        let its_own = || {
+            let of_conditions = stage == Stage::Conditions && is_wrong;
+            let (kind, name) = check::conditions::not_so(check.name, seen).filter(|_| of_conditions)?;
+            seen.places.get(&(kind.to_owned(), name.to_owned())).cloned()
+        };
         let decision = Decision {
-            from: from.cloned(),
+            from: from.cloned().or_else(its_own),
             exchange: exchange.map(Box::new),
             ..check.decision(check.sentence(seen), finding)
         };

@@ -1,11 +1,14 @@
 //! The observation, put together here from what each part of a run has seen.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::{
     check::{Observation, PoolPod, Proof, wire::ServedNames},
     plan::{Plan, Request},
     probe::Answer,
+    record::Provenance,
     verdict::Cause,
 };
 
@@ -18,6 +21,8 @@ pub(super) struct Objects {
     pub(super) gateways: Vec<Value>,
     /// `None` where it cannot be seen which there are.
     pub(super) gateway_classes: Option<Vec<Value>>,
+    /// Where they stand in the release, by kind and name.
+    pub(super) places: BTreeMap<(String, String), Provenance>,
     pub(super) http_routes: Vec<Value>,
     pub(super) inference_pools: Vec<Value>,
     pub(super) pool_pods: Vec<PoolPod>,
@@ -29,6 +34,7 @@ pub(super) struct Objects {
 pub(super) fn of_objects(plan: &Plan, objects: Objects) -> Observation {
     Observation {
         gateways: objects.gateways,
+        places: objects.places,
         gateway_classes: objects.gateway_classes,
         http_routes: objects.http_routes,
         inference_pools: objects.inference_pools,

@@ -26,7 +26,7 @@ use crate::{
     },
     deploy::Deployer,
     manifest::Object,
-    record::Stage,
+    record::{Provenance, Stage},
     verdict::{Cause, Fault, Finding},
 };
 
@@ -262,6 +262,15 @@ fn refusal(deployment: &Deployment) -> Option<String> {
     Some(failures.next()?.message.clone().unwrap_or_default())
 }
 
+/// Where an object stands in the release, or in what a chart of it makes.
+pub(super) fn place_of(object: &Object) -> Provenance {
+    Provenance {
+        file: object.file.clone(),
+        line: object.line,
+        section: String::new(),
+    }
+}
+
 /// Waits until a Deployment is ready and stays so, or never will be; says which.
 async fn await_one(quickstart: &Quickstart<'_>, object: &Object) -> Result<(), NeverReady> {
     let events = &quickstart.context.events;
@@ -280,14 +289,17 @@ async fn await_one(quickstart: &Quickstart<'_>, object: &Object) -> Result<(), N
             events.decide(decision(sentence, Finding::Holds));
             return Ok(());
         }
-        Err(cause) => cause.because(format!("asked for at {}:{}", object.file, object.line)),
+        Err(cause) => cause,
     };
     let is_infrastructure = !cause.blame().is_product();
     let fault = Fault::shown(format!("{title} becomes ready and stays so"), cause);
     Err(NeverReady {
         first: name.to_owned(),
         is_infrastructure,
-        said: Stopped::at(events, decision(format!("{title} will never be ready"), fault.into())),
+        said: Stopped::at(
+            events,
+            decision(format!("{title} will never be ready"), fault.into()).at_line(place_of(object)),
+        ),
     })
 }
 
