@@ -4,9 +4,9 @@
 //! `pkg/kubelet/kuberuntime`), the scheduler's `PodScheduled` condition. Crash loops count *also with exit code 0*: a
 //! container of a Deployment must not end. Transient classes get a grace window.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
-use k8s_openapi::api::core::v1::{ContainerStatus, Node, Pod};
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Node, Pod};
 use kube::ResourceExt as _;
 use tokio::time::Instant;
 
@@ -32,10 +32,23 @@ const PULL_GRACE: Duration = Duration::from_secs(20);
 /// Restarts after which a container counts as crash-looping even between two back-offs.
 const RESTARTS: i32 = 2;
 
-/// Since when each pod has been in a state that may pass, and what it said first.
+/// The first signs of what keeps pods from being ready. A pod shows them for a moment only: the error of a pull is hidden by
+/// its back-off, the first end of a container by the next.
 #[derive(Debug, Default)]
 pub(crate) struct PodHistory {
-    first_seen: std::collections::HashMap<(String, CauseCode), (Instant, String)>,
+    /// By pod, or by container, which is in one such state at a time.
+    states: HashMap<String, State>,
+    /// By container.
+    ended: HashMap<String, ContainerStateTerminated>,
+}
+
+/// A state that may pass.
+#[derive(Debug)]
+struct State {
+    code: CauseCode,
+    since: Instant,
+    /// What was said first, or of a pod that fits no node last: nodes come and go.
+    said: String,
 }
 
 impl PodHistory {
@@ -54,31 +67,32 @@ impl PodHistory {
             return None;
         }
         let status = pod.status.as_ref()?;
-        if let Some(condition) = status
+        let unscheduled = status
             .conditions
             .iter()
             .flatten()
             .find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")
-            .filter(|condition| condition.reason.as_deref() == Some("Unschedulable"))
-        {
-            let message = condition.message.clone().unwrap_or_default();
-            return self.after(
-                pod,
-                None,
-                CauseCode::PodUnschedulable,
-                &message,
-                Duration::from_secs(2),
-                now,
-            );
-        }
-        let containers = status
-            .init_container_statuses
-            .iter()
-            .flatten()
-            .chain(status.container_statuses.iter().flatten());
-        containers
-            .into_iter()
-            .find_map(|container| self.judge_container(pod, container, now))
+            .filter(|condition| condition.reason.as_deref() == Some("Unschedulable"));
+        let Some(condition) = unscheduled else {
+            self.states.remove(&key(pod, None));
+            let containers = status
+                .init_container_statuses
+                .iter()
+                .flatten()
+                .chain(status.container_statuses.iter().flatten());
+            return containers
+                .into_iter()
+                .find_map(|container| self.judge_container(pod, container, now));
+        };
+        let message = condition.message.clone().unwrap_or_default();
+        self.after(
+            pod,
+            None,
+            CauseCode::PodUnschedulable,
+            &message,
+            Duration::from_secs(2),
+            now,
+        )
     }
 
     fn judge_container(&mut self, pod: &Pod, container: &ContainerStatus, now: Instant) -> Option<Unrecoverable> {
@@ -94,10 +108,9 @@ impl PodHistory {
             "InvalidImageName" => (CauseCode::PodImageInvalid, Duration::ZERO),
             // The kubelet gives the registry's answer as text only; `ImagePullBackOff` hides it, so the first word is kept.
             "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" => {
-                let known = self
-                    .first_seen
-                    .contains_key(&(key(pod, container), CauseCode::PodImageNotFound));
-                if known || message.contains("not found") || message.contains("NotFound") {
+                let known = self.states.get(&key(pod, Some(container)));
+                let is_known = known.is_some_and(|known| known.code == CauseCode::PodImageNotFound);
+                if is_known || message.contains("not found") || message.contains("NotFound") {
                     (CauseCode::PodImageNotFound, Duration::ZERO)
                 } else {
                     (CauseCode::PodImagePull, PULL_GRACE)
@@ -118,29 +131,38 @@ impl PodHistory {
         backing_off: bool,
         now: Instant,
     ) -> Option<Unrecoverable> {
+        let key = key(pod, Some(container));
         let ended = [container.state.as_ref(), container.last_state.as_ref()]
             .into_iter()
             .flatten()
-            .find_map(|state| state.terminated.as_ref())?;
+            .find_map(|state| state.terminated.as_ref());
+        let Some(ended) = ended else {
+            self.states.remove(&key);
+            return None;
+        };
+        let first = self.ended.entry(key.clone()).or_insert_with(|| ended.clone()).clone();
         if !backing_off && container.restart_count < RESTARTS {
+            self.states.remove(&key);
             return None;
         }
-        let reason = ended.reason.as_deref().unwrap_or_default();
-        let code = if reason == "OOMKilled" {
+        let ran_out = [&first, ended]
+            .iter()
+            .any(|end| end.reason.as_deref() == Some("OOMKilled"));
+        let code = if ran_out {
             CauseCode::PodOutOfMemory
         } else {
             CauseCode::PodCrash
         };
+        let before = if how(&first) == how(ended) {
+            String::new()
+        } else {
+            format!("first with {}, ", how(&first))
+        };
         let said = format!(
-            "container {} ended {} times, last with exit code {} ({reason}){}",
+            "container {} ended {} times, {before}last with {}",
             container.name,
             container.restart_count.max(1),
-            ended.exit_code,
-            ended
-                .message
-                .as_deref()
-                .map(|message| format!(": {}", message.trim()))
-                .unwrap_or_default(),
+            how(ended),
         );
         self.after(pod, Some(container), code, &said, Duration::ZERO, now)
     }
@@ -154,15 +176,22 @@ impl PodHistory {
         grace: Duration,
         now: Instant,
     ) -> Option<Unrecoverable> {
-        let subject = container.map_or_else(|| pod.name_any(), |container| key(pod, container));
-        let (since, first_word) = self
-            .first_seen
-            .entry((subject, code))
-            .or_insert_with(|| (now, said.to_owned()));
-        if now.duration_since(*since) < grace {
+        let new = || State {
+            code,
+            since: now,
+            said: said.to_owned(),
+        };
+        let state = self.states.entry(key(pod, container)).or_insert_with(new);
+        if state.code != code {
+            *state = new();
+        }
+        if code == CauseCode::PodUnschedulable {
+            said.clone_into(&mut state.said);
+        }
+        if now.duration_since(state.since) < grace {
             return None;
         }
-        let mut cause = Cause::new(code).because(format!("pod {}: {first_word}", pod.name_any()));
+        let mut cause = Cause::new(code).because(format!("pod {}: {}", pod.name_any(), state.said));
         if let Some(container) = container.filter(|container| !container.image.is_empty()) {
             cause = cause.because(format!("image {}", container.image));
         }
@@ -185,8 +214,23 @@ pub(crate) fn stuck<'a>(pods: impl IntoIterator<Item = &'a Pod> + Clone) -> Opti
 /// Longer than any state is borne that may pass.
 const BORNE: Duration = Duration::from_mins(1);
 
-fn key(pod: &Pod, container: &ContainerStatus) -> String {
-    format!("{}/{}", pod.name_any(), container.name)
+/// A pod, or a container of it. A pod of the same name that comes after it is another.
+fn key(pod: &Pod, container: Option<&ContainerStatus>) -> String {
+    let container = container.map_or("", |container| &container.name);
+    let pod = &pod.metadata;
+    let [namespace, name, uid] = [&pod.namespace, &pod.name, &pod.uid].map(|part| part.as_deref().unwrap_or_default());
+    format!("{namespace}/{name}/{uid}/{container}")
+}
+
+/// How a container ended, in words.
+fn how(ended: &ContainerStateTerminated) -> String {
+    let reason = ended.reason.as_deref().unwrap_or_default();
+    let message = ended.message.as_deref().map(|message| format!(": {}", message.trim()));
+    format!(
+        "exit code {} ({reason}){}",
+        ended.exit_code,
+        message.unwrap_or_default()
+    )
 }
 
 /// What a pod that does not fit asks for against what each node can give, in kubectl's units.
@@ -300,6 +344,59 @@ mod tests {
         assert_eq!(history.judge_pod(&unschedulable, now), None);
         let failed = history.judge_pod(&unschedulable, now + Duration::from_secs(2)).unwrap();
         assert_eq!(failed.cause.code, CauseCode::PodUnschedulable);
+    }
+
+    #[test]
+    fn a_pod_that_fits_no_node_is_told_with_the_schedulers_last_word() {
+        let says = |message: &str| {
+            pod(
+                &json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+                "message": message}]}),
+            )
+        };
+        let (mut history, now) = (PodHistory::default(), Instant::now());
+        assert_eq!(history.judge_pod(&says("1 node(s) had untolerated taint"), now), None);
+        let failed = history.judge_pod(&says("1 Insufficient cpu"), now + Duration::from_secs(2));
+        assert_eq!(failed.unwrap().cause.evidence[0], "pod p: 1 Insufficient cpu");
+    }
+
+    #[test]
+    fn how_a_container_ended_first_is_kept_through_the_ends_that_follow() {
+        let (mut history, now) = (PodHistory::default(), Instant::now());
+        let first = container(&ended(137, "OOMKilled"), &json!({}), 0);
+        assert_eq!(history.judge_pod(&first, now), None);
+        let later = container(&waiting("CrashLoopBackOff", ""), &ended(1, "Error"), 2);
+        let failed = history.judge_pod(&later, now).unwrap();
+        assert_eq!(failed.cause.code, CauseCode::PodOutOfMemory);
+        let told =
+            "pod p: container c ended 2 times, first with exit code 137 (OOMKilled), last with exit code 1 (Error)";
+        assert_eq!(failed.cause.evidence[0], told);
+    }
+
+    #[test]
+    fn a_state_that_passed_begins_anew_when_it_comes_again() {
+        let (mut history, now) = (PodHistory::default(), Instant::now());
+        let config = container(
+            &waiting("CreateContainerConfigError", "secret not there"),
+            &json!({}),
+            0,
+        );
+        assert_eq!(history.judge_pod(&config, now), None);
+        let runs = container(&json!({"running": {}}), &json!({}), 0);
+        assert_eq!(history.judge_pod(&runs, now + GRACE), None);
+        assert_eq!(history.judge_pod(&config, now + GRACE), None);
+        assert!(history.judge_pod(&config, now + GRACE + GRACE).is_some());
+    }
+
+    #[test]
+    fn a_pod_of_the_same_name_that_comes_after_another_is_judged_by_itself() {
+        let (mut history, now) = (PodHistory::default(), Instant::now());
+        let mut first = container(&waiting("ErrImagePull", "epp:v9: not found"), &json!({}), 0);
+        first.metadata.uid = Some("1".into());
+        assert!(history.judge_pod(&first, now).is_some());
+        let mut next = container(&waiting("ErrImagePull", "i/o timeout"), &json!({}), 0);
+        next.metadata.uid = Some("2".into());
+        assert_eq!(history.judge_pod(&next, now), None);
     }
 
     #[test]

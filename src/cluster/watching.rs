@@ -7,7 +7,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt::Debug,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -28,7 +28,10 @@ use serde::de::DeserializeOwned;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::resources::{PAGE, Trouble, trouble};
+use super::{
+    resources::{PAGE, Trouble, trouble},
+    unrecoverable::{PodHistory, Unrecoverable},
+};
 use crate::{host::in_words, record::milliseconds, verdict::CauseCode};
 
 mod object;
@@ -108,10 +111,16 @@ where
     K::DynamicType: Clone,
 {
     fn start(api: Api<K>, bell: watch::Sender<u64>) -> Self {
-        Self::start_with(api, watcher::Config::default(), bell)
+        Self::start_with(api, watcher::Config::default(), bell, |_| ())
     }
 
-    fn start_with(api: Api<K>, wanted: watcher::Config, bell: watch::Sender<u64>) -> Self {
+    /// `note` sees each state of each object, also those that are gone before anybody asks.
+    fn start_with(
+        api: Api<K>,
+        wanted: watcher::Config,
+        bell: watch::Sender<u64>,
+        note: impl Fn(&K) + Send + 'static,
+    ) -> Self {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let health = Arc::new(Health::new());
         let (filled, noted) = (Arc::clone(&seen), Arc::clone(&health));
@@ -128,6 +137,7 @@ where
                         continue;
                     }
                     Ok(Event::InitApply(object)) => {
+                        note(&object);
                         noted.good_if(hold(&mut rebuilt, object));
                         continue;
                     }
@@ -136,7 +146,10 @@ where
                         seen.synced = true;
                         noted.good_if(seen.objects.len() < MOST_OBJECTS);
                     }
-                    Ok(Event::Apply(object)) => noted.good_if(hold(&mut seen.objects, object)),
+                    Ok(Event::Apply(object)) => {
+                        note(&object);
+                        noted.good_if(hold(&mut seen.objects, object));
+                    }
                     Ok(Event::Delete(object)) => {
                         seen.objects.remove(&key(&object));
                         noted.good_if(seen.objects.len() < MOST_OBJECTS);
@@ -246,6 +259,8 @@ pub(crate) struct Watches {
     /// What the kubelet says of probes that fail, in events. It only says more of what is known: where it may not be watched,
     /// nothing is known of it, and no question waits for it.
     pub(crate) failed_probes: Watched<Told>,
+    /// The first signs of what keeps pods from being ready, from when the watches began.
+    signs: Arc<Mutex<PodHistory>>,
     others: Mutex<Others>,
     /// Those that only say more of what is known.
     asides: Mutex<Others>,
@@ -284,13 +299,25 @@ impl Watches {
     pub(crate) fn start(client: &Client, namespaces: Namespaces) -> Self {
         let bell = watch::Sender::new(0);
         let of_failed_probes = watcher::Config::default().fields("reason=Unhealthy");
+        let signs = Arc::new(Mutex::new(PodHistory::default()));
+        let noted = Arc::clone(&signs);
+        let note = move |pod: &Pod| {
+            // What it comes to is asked later.
+            let _ = locked(&noted).judge_pod(pod, Instant::now());
+        };
         Self {
-            pods: Watched::start(scoped(client, &namespaces), bell.clone()),
+            pods: Watched::start_with(
+                scoped(client, &namespaces),
+                watcher::Config::default(),
+                bell.clone(),
+                note,
+            ),
             deployments: Watched::start(scoped(client, &namespaces), bell.clone()),
             services: Watched::start(scoped(client, &namespaces), bell.clone()),
             others: Mutex::default(),
             asides: Mutex::default(),
-            failed_probes: Watched::start_with(scoped(client, &namespaces), of_failed_probes, bell.clone()),
+            failed_probes: Watched::start_with(scoped(client, &namespaces), of_failed_probes, bell.clone(), |_| ()),
+            signs,
             client: client.clone(),
             namespaces,
             bell,
@@ -325,6 +352,11 @@ impl Watches {
             Arc::new(Watched::start(api, self.bell.clone()))
         });
         Arc::clone(watched)
+    }
+
+    /// The first of these pods that will never be ready, and why, told by the first sign of it.
+    pub(crate) fn first_unrecoverable<'a>(&self, pods: impl IntoIterator<Item = &'a Pod>) -> Option<Unrecoverable> {
+        locked(&self.signs).first_unrecoverable(pods, Instant::now())
     }
 
     /// Asks `question` again whenever something changed, until it is answered or `limit` is over.
@@ -391,6 +423,10 @@ impl Watches {
         let others = others.values().map(|watched| &watched.health);
         own.into_iter().chain(others).cloned().collect()
     }
+}
+
+fn locked(signs: &Mutex<PodHistory>) -> MutexGuard<'_, PodHistory> {
+    signs.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn scoped<K>(client: &Client, namespaces: &Namespaces) -> Api<K>

@@ -27,7 +27,7 @@ use crate::{
         inventory::{Made, MadeObject, ProviderInstallation},
         ready::deployment_is_available,
         resources::{by_pages, persistently},
-        unrecoverable::{PodHistory, Unrecoverable, stuck},
+        unrecoverable::{Unrecoverable, stuck},
         watching::{Namespaces, Progress, WaitError, Watches, until_object},
     },
     host::in_words,
@@ -293,11 +293,10 @@ impl ProviderPods {
 
     /// Waits for a pod that will never be ready, in a namespace of which `concerns` holds; for ever where there is none.
     async fn first_unrecoverable(&self, concerns: impl Fn(&str) -> bool) -> Unrecoverable {
-        let mut history = PodHistory::default();
         loop {
-            let question = |_: &Watches| {
+            let question = |watches: &Watches| {
                 let pods = self.theirs(&concerns);
-                match history.first_unrecoverable(pods.iter().map(AsRef::as_ref), Instant::now()) {
+                match watches.first_unrecoverable(pods.iter().map(AsRef::as_ref)) {
                     Some(pod) => Progress::Ready(pod),
                     None => Progress::<_, ()>::NotYet(String::new()),
                 }

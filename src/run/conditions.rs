@@ -16,7 +16,6 @@ use crate::{
     cluster::{
         ready::is_ready,
         resources::Trouble,
-        unrecoverable::PodHistory,
         watching::{Progress, WaitError, Watched, Watches},
     },
     deploy::Deployer,
@@ -134,13 +133,13 @@ pub(super) async fn await_settled(quickstart: &Quickstart<'_>) -> Result<Objects
     let mut seen = Objects::default();
     let controllers = controllers(quickstart.plan);
     let mut no_since: Option<(String, Instant)> = None;
-    let (mut history, mut stuck) = (PodHistory::default(), None);
+    let mut stuck = None;
     let question = |watches: &Watches| {
         seen = looked.now();
         let proxies = pods_of_gateways(watches, &quickstart.plan.gateway_label, &looked.made[0]);
         let none_is_ready = !proxies.is_empty() && !proxies.iter().any(|pod| is_ready(pod));
         if none_is_ready {
-            stuck = history.first_unrecoverable(proxies.iter().map(AsRef::as_ref), Instant::now());
+            stuck = watches.first_unrecoverable(proxies.iter().map(AsRef::as_ref));
             if stuck.is_some() {
                 return Progress::Never(());
             }

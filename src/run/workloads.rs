@@ -21,7 +21,7 @@ use crate::{
     cluster::{
         probes::first_refused,
         ready::is_observed,
-        unrecoverable::{PodHistory, Unrecoverable, stuck},
+        unrecoverable::{Unrecoverable, stuck},
         watching::{Progress, WaitError, Watches},
     },
     deploy::Deployer,
@@ -70,7 +70,6 @@ enum Halt {
 /// What was seen of a Deployment so far, and since when.
 #[derive(Default)]
 struct Seen {
-    history: PodHistory,
     ready: Option<Instant>,
     refused: Option<Instant>,
     unstarted: Option<Instant>,
@@ -82,7 +81,7 @@ struct Seen {
 fn standing(watches: &Watches, deployment: &Arc<Deployment>, seen: &mut Seen) -> Progress<i32, Halt> {
     let now = Instant::now();
     let pods = pods_of(watches, deployment);
-    if let Some(pod) = seen.history.first_unrecoverable(pods.iter().map(AsRef::as_ref), now) {
+    if let Some(pod) = watches.first_unrecoverable(pods.iter().map(AsRef::as_ref)) {
         return Progress::Never(Halt::Pod(pod));
     }
     if let Some(pod) = refused(watches, &pods) {
@@ -128,7 +127,7 @@ fn lasts(since: &mut Option<Instant>, holds: bool, now: Instant) -> Duration {
 }
 
 /// Whether a pod has its node, and none of its containers was started yet.
-fn is_unstarted(pod: &Pod) -> bool {
+pub(super) fn is_unstarted(pod: &Pod) -> bool {
     let has_node = pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
     let statuses = pod.status.iter().flat_map(|status| {
         let containers = status.container_statuses.iter().flatten();
