@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod address;
+mod advancing;
 mod changing;
 mod checks;
 mod cluster;

@@ -162,12 +162,33 @@ fn creating() -> Value {
 
 /// An image that is long under way looks the same.
 #[tokio::test(start_paused = true)]
-async fn a_pod_that_has_all_that_it_refers_to_is_only_slow() {
+async fn a_pod_that_has_all_that_it_refers_to_is_only_slow_and_the_release_is_not_to_blame() {
     let server = ApiServer::new();
     server.put(exists("ConfigMap", "plugins", &json!({})));
     let spec = json!({"nodeName": "node", "volumes": [{"name": "v", "configMap": {"name": "plugins"}}]});
     let ended = deployed(server, &deployment(&json!({}), &spec, &creating())).await;
-    assert_blamed(&ended, CauseCode::PodNotReady, "0 of 1 pods ready");
+    assert_blamed(&ended, CauseCode::PodSlow, "none of its containers was started");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_is_still_on_its_way_when_time_is_up_is_slow() {
+    let server = ApiServer::new();
+    server.put(exists(
+        "Event",
+        "e",
+        &json!({"type": "Normal", "reason": "Pulling", "message": "Pulling image \"registry.example/server:1\"",
+            "involvedObject": {"kind": "Pod", "name": "server-0"}}),
+    ));
+    let ended = deployed(
+        server,
+        &deployment(&json!({}), &json!({"nodeName": "node"}), &creating()),
+    )
+    .await;
+    assert_blamed(
+        &ended,
+        CauseCode::PodSlow,
+        "an image is still on its way: Pulling image \"registry.example/server:1\"",
+    );
 }
 
 #[rstest]

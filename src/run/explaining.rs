@@ -13,7 +13,7 @@ use kube::{
     api::{ListParams, LogParams},
 };
 
-use super::images::Images;
+use super::{advancing::getting_on, images::Images};
 use crate::{
     cluster::{
         probes::{events_of, killed, last_warning},
@@ -111,17 +111,27 @@ pub(super) async fn explain_delay(around: &Around<'_>, pod: &Pod) -> Option<Caus
     })
 }
 
-/// Why none of its pods was ready in time, with what the cluster last warned of about one that is not.
+/// Why not all of these pods were ready in time: one that runs and no longer gets on, with what the cluster last warned of about
+/// it; else they were slow.
 pub(super) async fn explain_unready(around: &Around<'_>, pods: &[Arc<Pod>], seen: String) -> Cause {
-    let cause = Cause::new(CauseCode::PodNotReady).because(seen);
-    let Some(pod) = pods.iter().find(|pod| !is_ready(pod)) else {
-        return cause;
-    };
-    let warned = last_warning(&events_of(&around.deployer.site.client, pod).await);
-    match warned {
-        Some(warning) => cause.because(format!("pod {}: {}", pod.name_any(), cut(&warning, 400))),
-        None => cause,
+    let client = &around.deployer.site.client;
+    let mut slow = Cause::new(CauseCode::PodSlow).because(seen.clone());
+    for pod in pods.iter().filter(|pod| !is_ready(pod)) {
+        let events = events_of(client, pod).await;
+        if let Some(how) = getting_on(client, pod, &events).await {
+            slow = slow.because(format!("pod {}: {how}", pod.name_any()));
+            continue;
+        }
+        let cause = Cause::new(CauseCode::PodNotReady).because(seen);
+        return match last_warning(&events) {
+            Some(warning) => cause.because(format!("pod {}: {}", pod.name_any(), cut(&warning, 400))),
+            None => cause,
+        };
     }
+    if pods.is_empty() {
+        slow = slow.because("the cluster has made none of its pods");
+    }
+    slow
 }
 
 /// A cause with the evidence of the one that it explains behind its own.

@@ -227,6 +227,9 @@ causes! {
     PodNotReady "pod-not-ready" Image
         "A container runs and never becomes ready."
         "Read its log and its readiness probe.";
+    PodSlow "pod-slow" Cluster
+        "Pods were not ready when time was up, and were still getting on: no node yet, images on their way, a log that went on."
+        "Give it more time (`--timeout`), or see what is slow: the way to the registry, the node, the model's download.";
     GatewayClassMissing "gateway-class-missing" Gateway
         "No controller has taken the Gateway's class."
         "Install the gateway provider; check `gatewayClassName`.";
