@@ -368,12 +368,7 @@ async fn guarded(events: &Events, signals: &Signals, part: impl Future<Output = 
         }
         ended = part => {
             if let Err(panic) = ended {
-                let what = panic
-                    .downcast_ref::<String>()
-                    .cloned()
-                    .or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()))
-                    .unwrap_or_else(|| "a panic without words".into());
-                Stopped::by_harness(events, "quickproof does not panic", &what);
+                Stopped::by_panic(events, &*panic);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! How a part of a run says that the run goes no further.
 
-use std::time::Duration;
+use std::{any::Any, time::Duration};
 
 use super::checks::{self, RunCheck};
 use crate::{
@@ -36,6 +36,17 @@ impl Stopped {
     /// Says that quickproof itself failed, in the stage that the run is in.
     pub(super) fn by_harness(events: &Events, expected: &str, actual: &str) -> Self {
         Self::at(events, harness_failed(events.stage(), expected, actual))
+    }
+
+    /// Says that quickproof panicked, in the stage that the run is in.
+    pub(super) fn by_panic(events: &Events, panic: &(dyn Any + Send)) -> Self {
+        let words = panic.downcast_ref::<String>().map(String::as_str);
+        let words = words.or_else(|| panic.downcast_ref::<&str>().copied());
+        Self::by_harness(
+            events,
+            "quickproof does not panic",
+            words.unwrap_or("a panic without words"),
+        )
     }
 
     /// The run deviated although `--strict` forbids it: the end of the run says so, with the number of deviations.

@@ -1,8 +1,13 @@
 //! Teardown: always, in reverse, on its own time budget; and the evidence gathered before it.
 
-use std::time::{Duration, Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
 
-use super::{Context, Keep, checks};
+use futures::FutureExt as _;
+
+use super::{Context, Keep, checks, stopped::Stopped};
 use crate::{
     cluster::{
         Cluster,
@@ -30,10 +35,18 @@ pub(super) async fn run(context: Context, signals: &Signals) {
             &context.evidence,
             context.host.redactor(),
         );
+        // What is looked at is anything, and what was made must be taken away all the same.
+        let gathered = AssertUnwindSafe(gathered).catch_unwind();
         let gathered = tokio::select! {
             gathered = tokio::time::timeout(EVIDENCE_BUDGET, gathered) => gathered,
-            _ = signals.after(1) => Ok(Ok(())),
+            _ = signals.after(1) => Ok(Ok(Ok(()))),
         };
+        let gathered = gathered.map(|gathered| {
+            gathered.unwrap_or_else(|panic| {
+                Stopped::by_panic(&context.events, &*panic);
+                Ok(())
+            })
+        });
         if let Ok(Err(error)) = gathered {
             context
                 .events

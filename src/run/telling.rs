@@ -6,9 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::FutureExt as _;
 use tracing::Instrument as _;
 
-use super::stopped::harness_failed;
+use super::stopped::{Stopped, harness_failed};
 use crate::{
     host::{Host, Signals},
     record::{Event, Events, Reporter, RunRecord, Stage, Subject, milliseconds},
@@ -101,7 +102,11 @@ async fn tell(
     events.send(Event::Expected {
         checks: header.expected,
     });
-    middle(events.clone(), signals.clone()).await;
+    let middle = std::panic::AssertUnwindSafe(middle(events.clone(), signals.clone()));
+    // A part of a run catches what panics in it; what comes around it must not take the reports along.
+    if let Err(panic) = middle.catch_unwind().await {
+        Stopped::by_panic(&events, &*panic);
+    }
     let heeded = signals.came();
     events.send(Event::Ended {
         at: host.now(),
@@ -137,4 +142,87 @@ fn abandoned(signal: &str) -> RunRecord {
         signal: signal.to_owned(),
     });
     record
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::{
+        run::guarded,
+        verdict::{CauseCode, ExitCode, Finding},
+    };
+
+    struct Silent;
+
+    impl Reporter for Silent {
+        fn on_event(&mut self, _: &Event) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A run with this middle, which must have decided one check: its record, and its report as it lies in its directory.
+    async fn run(middle: impl AsyncFnOnce(Events, Signals)) -> (RunRecord, serde_json::Value) {
+        let directory = tempfile::tempdir().unwrap();
+        let host = Host::real();
+        let listeners = Listeners {
+            outputs: Outputs::open(directory.path(), "7f3a", None, None).unwrap(),
+            reporter: Box::new(Silent),
+            redactor: Redactor::new(),
+        };
+        let header = RunHeader {
+            run: "7f3a".into(),
+            subject: Subject {
+                repository: "embedded quickstart".into(),
+                tag: None,
+                commit: None,
+                variant: "sim".into(),
+                provider: "istio".into(),
+                phase: "before-publish".into(),
+                extent: None,
+            },
+            command: String::new(),
+            expected: vec!["later".into()],
+        };
+        let record = told(&host, header, listeners, Signals::listen(), middle).await;
+        let report = std::fs::read(directory.path().join("7f3a/record.json")).unwrap();
+        (record, serde_json::from_slice(&report).unwrap())
+    }
+
+    #[track_caller]
+    fn assert_ours(record: &RunRecord, report: &serde_json::Value) {
+        let Finding::Broken(fault) = &record.decisions[0].finding else {
+            panic!("{:?}", record.decisions);
+        };
+        assert_eq!(
+            (fault.cause.code, fault.actual.as_str()),
+            (CauseCode::HarnessError, "boom 7")
+        );
+        assert_eq!(record.exit_code(), ExitCode::Errored);
+        let root = &report["root_cause"];
+        assert_eq!(report["outcome"], "errored");
+        assert_eq!(
+            (&root["blame"], &root["code"]),
+            (&"Harness".into(), &"harness-error".into())
+        );
+        assert_eq!(report["exit_code"], 3);
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_part_of_a_run_is_ours_and_its_reports_are_written() {
+        let seven = 7;
+        let (record, report) = run(async |events: Events, signals: Signals| {
+            guarded(&events, &signals, async { panic!("boom {seven}") }).await;
+        })
+        .await;
+        assert_ours(&record, &report);
+    }
+
+    #[tokio::test]
+    async fn a_panic_around_the_parts_of_a_run_is_ours_too() {
+        let seven = 7;
+        let (record, report) = run(async |_: Events, _: Signals| panic!("boom {seven}")).await;
+        assert_ours(&record, &report);
+    }
 }
