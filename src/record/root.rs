@@ -6,7 +6,10 @@
 use serde::Serialize;
 
 use super::{Decision, Provenance, RunRecord, Stage};
-use crate::verdict::{Blame, CauseCode, Fault, Finding, Outcome, Weight};
+use crate::{
+    redact::cut,
+    verdict::{Blame, CauseCode, Fault, Finding, Outcome, Weight},
+};
 
 /// Why a run did not pass.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -36,6 +39,9 @@ impl RootCause<'_> {
         }
     }
 }
+
+/// How much is told of what shows the cause; the whole of it stands with the finding.
+const SHOWN: usize = 200;
 
 /// What a finding is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,7 +162,8 @@ impl RunRecord {
         let agrees = |decision: &&Decision| match (&decision.finding, outcome) {
             (Finding::Broken(fault), Outcome::Failed) => fault.cause.blame().is_product(),
             (Finding::Broken(fault), Outcome::Errored) => !fault.cause.blame().is_product(),
-            (Finding::Undecided { .. }, Outcome::Inconclusive) => true,
+            // What a signal ended is inconclusive for that.
+            (Finding::Undecided { .. }, Outcome::Inconclusive) => self.interrupted.is_none(),
             _ => false,
         };
         let gates = self.decisions.iter().filter(|one| one.weight == Weight::Gate);
@@ -176,7 +183,7 @@ fn told(fault: &Fault) -> String {
     if first_line.is_empty() {
         return sentence.to_owned();
     }
-    format!("{sentence}: {first_line}")
+    format!("{sentence}: {}", cut(first_line, SHOWN))
 }
 
 #[cfg(test)]
@@ -333,7 +340,9 @@ mod tests {
         let signal = Event::Interrupted {
             signal: "SIGINT".into(),
         };
-        let record = record(vec![expected, broken, signal]);
-        assert_eq!(record.root_cause().map(|root| root.not_reached), Some(0));
+        let failed = record(vec![expected, broken, signal.clone()]);
+        assert_eq!(failed.root_cause().map(|root| root.not_reached), Some(0));
+        let open = record(vec![undecided(Stage::Request, "request-status"), signal]);
+        assert_eq!(open.root_cause(), None);
     }
 }
