@@ -55,9 +55,6 @@ const ASKED_BACK_WITHIN: Duration = Duration::from_secs(15);
 /// Why a thing stays that is there and may be anybody's.
 const UNPROVEN: &str = "its uid was never learned, so it cannot be proven to be ours";
 
-/// The reason that an API server gives where there is no object of a name.
-const NOT_FOUND: &str = "NotFound";
-
 /// What became of something that teardown was to take away.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
@@ -414,7 +411,7 @@ where
         match api.get_metadata(name).await {
             Ok(found) => Ok(Some(found.metadata)),
             // A 404 of anybody else, such as a page in front of the API server, says nothing about the object.
-            Err(kube::Error::Api(status)) if status.code == 404 && status.reason == NOT_FOUND => Ok(None),
+            Err(kube::Error::Api(status)) if status.code == 404 && status.reason == "NotFound" => Ok(None),
             Err(error) if has_lost_its_kind(api, &error).await? => Ok(None),
             Err(error) => Err(error),
         }
@@ -498,13 +495,12 @@ pub(crate) async fn delete(api: &Api<DynamicObject>, name: &str, uid: &str) -> R
 /// Asks for the replicas that a Deployment had, where it is still there, without waiting for its pods.
 async fn put_back(client: &Client, scaled: &Scaled) -> Result<Fate, String> {
     let asking = scaled.ask(client, scaled.replicas);
-    let why = match tokio::time::timeout(ASKED_BACK_WITHIN, asking).await {
-        Ok(Ok(Asked::Generation(_))) => return Ok(Fate::PutBack),
-        Ok(Ok(Asked::Gone)) => return Ok(Fate::Absent),
-        Ok(Err(error)) => in_words(&error),
-        Err(_) => format!("no answer within {} s", ASKED_BACK_WITHIN.as_secs()),
-    };
-    Err(why)
+    match tokio::time::timeout(ASKED_BACK_WITHIN, asking).await {
+        Ok(Ok(Asked::Generation(_))) => Ok(Fate::PutBack),
+        Ok(Ok(Asked::Gone)) => Ok(Fate::Absent),
+        Ok(Err(error)) => Err(in_words(&error)),
+        Err(_) => Err(format!("no answer within {} s", ASKED_BACK_WITHIN.as_secs())),
+    }
 }
 
 #[cfg(test)]

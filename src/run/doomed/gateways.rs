@@ -78,7 +78,9 @@ async fn unserved(classes: &[Value]) -> Ended {
     defined["spec"]["scope"] = json!("Cluster");
     defined["spec"]["names"]["plural"] = json!("gatewayclasses");
     server.put(defined);
-    classes.iter().for_each(|class| server.put(class.clone()));
+    for class in classes {
+        server.put(class.clone());
+    }
     let gateway = json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "g"},
         "spec": {"gatewayClassName": "c", "listeners": [{"name": "http", "protocol": "HTTP", "port": 80}]}});
     let files = [
