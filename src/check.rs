@@ -54,10 +54,43 @@ pub(crate) struct RunningImage {
     pub(crate) pod: String,
     /// Its image, as asked for.
     pub(crate) image: String,
-    /// The image's digest, as the node says: `sha256:…`; `None` where the node has the image from no registry.
-    pub(crate) running: Option<String>,
-    /// The digest that was had for this name before the run; `None` where it is not known.
-    pub(crate) meant: Option<String>,
+    /// What it runs; `None` while the node does not say.
+    pub(crate) running: Option<RunningId>,
+    /// What it is to run.
+    pub(crate) meant: MeantImage,
+}
+
+/// What a node calls an image that it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RunningId {
+    /// The digest by which a registry gave it the image, `sha256:…`.
+    OfRegistry(String),
+    /// The digest of the image's configuration: the node has it from no registry.
+    OfNode(String),
+}
+
+/// What is known of the image that a name means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum MeantImage {
+    /// Nothing.
+    Unknown,
+    /// The digest under which our own registry serves it.
+    Served(String),
+    /// What its registry said.
+    Published(PublishedImage),
+    /// Its registry could not be asked once it ran: who, and what was seen.
+    Unanswered(String),
+}
+
+/// What a registry said of a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PublishedImage {
+    /// The digest that it led to before anything was deployed; `None` where it led to nothing.
+    pub(crate) before: Option<String>,
+    /// All digests under which that image may run.
+    pub(crate) digests: BTreeSet<String>,
+    /// The digest that it leads to once the image runs; `None` where it leads to nothing.
+    pub(crate) now: Option<String>,
 }
 
 /// What was seen of the endpoint picker.

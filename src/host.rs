@@ -239,6 +239,12 @@ impl Host {
         }
     }
 
+    /// Learns what programs read from files, once.
+    fn learn_credentials_of_programs(&self) {
+        self.programs_have_credentials
+            .call_once(|| credentials::learn_files(self));
+    }
+
     /// What takes secrets out of everything that is said. It knows those of the environment and whatever came through this
     /// door since; its clones learn with it.
     pub fn redactor(&self) -> &Redactor {
@@ -347,8 +353,7 @@ impl Host {
             .ok_or_else(|| HostError::ProgramMissing {
                 program: call.program.clone(),
             })?;
-        self.programs_have_credentials
-            .call_once(|| credentials::learn_files(self));
+        self.learn_credentials_of_programs();
         let start = |source| HostError::Start {
             command: call.line(),
             source,

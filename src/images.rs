@@ -4,6 +4,8 @@
 //! packages after a recipe (`manifests/images/`) and served to the nodes under its upstream name by a local registry.
 //! What is made is not what was published, and says so. Nothing here decides whether a release is good.
 
+use std::sync::Arc;
+
 use crate::{host::Host, record::Events};
 
 mod decide;
@@ -17,6 +19,7 @@ mod oci;
 mod program;
 mod progress;
 mod published;
+mod pulled;
 mod push;
 mod reachable;
 mod recipe;
@@ -25,6 +28,7 @@ mod serve;
 mod source;
 mod state;
 mod store;
+mod upstream;
 
 pub use crate::manifest::{BadImageRef, ImageRef};
 pub(crate) use error::ImagesError;
@@ -34,6 +38,7 @@ pub(crate) use published::may_be_published;
 pub(crate) use recipe::{MadeWhen, Makes, Recipe, RecipeSource};
 pub(crate) use registry::{REGISTRY_CONTAINER, Registry};
 pub(crate) use state::states;
+pub(crate) use upstream::{Said, Unanswered, Upstream};
 
 use decide::{Decision, NodeImage};
 use engine::Engine;
@@ -47,7 +52,7 @@ use store::Store;
 pub enum ImageSource {
     /// The first of the others that can work here; one line says which
     Auto,
-    /// Pulled from their registries
+    /// Pulled from their registries by the cluster's nodes, as those of a reader of the guide do
     Pull,
     /// Built from packages (Go modules, Debian packages, wheels), for networks without image registries. Proves nothing
     /// about the published images, and says so
@@ -65,28 +70,30 @@ pub struct Provided {
     pub(crate) sentence: String,
     /// The image of the cluster's node; `None` is the default of the tool that makes the cluster.
     pub node_image: Option<String>,
-    /// The images that are here. Where the node's image is ours it is among them, since it too stands in for another.
+    /// The images that are to be had. Where the node's image is ours it is among them, since it too stands in for another.
     pub(crate) images: Vec<ProvidedImage>,
-    /// Wanted images that are not here and that no recipe makes: the cluster will say what comes of them.
+    /// Wanted images that are not to be had: the cluster will say what comes of them.
     pub(crate) missing: Vec<ImageRef>,
     /// The local registry that nodes ask; `None` where they ask the registries that names name.
     pub(crate) registry: Option<Registry>,
     /// Images that have to be put into the cluster's nodes once they run, by [`load`].
     pub(crate) load: Vec<ImageRef>,
+    /// The registries that nodes pull from, where they do.
+    pub(crate) upstream: Option<Arc<Upstream>>,
 }
 
-/// An image that is here.
+/// An image that is to be had.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProvidedImage {
     /// Its upstream name.
     pub(crate) image: ImageRef,
-    /// The digest of what the name leads to here, `sha256:…`.
+    /// The digest of what the name leads to, `sha256:…`.
     pub(crate) digest: String,
     /// How it came here.
     pub(crate) origin: ImageOrigin,
 }
 
-/// How an image came to this machine.
+/// How an image is had.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ImageOrigin {
     /// From the registry that its name names.
@@ -100,13 +107,15 @@ pub(crate) enum ImageOrigin {
     },
 }
 
-/// Sees to it that the wanted images, and a node image that can run them, are here.
+/// Sees to it that the wanted images, and a node image that can run them, are to be had. Where nodes pull them
+/// ([`ImageSource::Pull`]), their registries are asked what each name leads to, and nothing is fetched.
 ///
 /// What is to be done is decided first, as data (`images::decide`), and then carried out. Names that cannot be had are not
 /// an error: they are in [`Provided::missing`], and are left to the cluster.
 ///
 /// # Errors
-/// The engine or a package tool does not do its work, or [`ImageSource::Present`] was asked for and something is not here.
+/// The engine or a package tool does not do its work, [`ImageSource::Present`] was asked for and something is not here, or a
+/// registry that is to be pulled from does not answer.
 pub async fn provide(
     host: &Host,
     source: ImageSource,
@@ -117,19 +126,14 @@ pub async fn provide(
         ImageSource::Auto => reachable::choose(host, wanted, events).await?,
         named => named,
     };
-    let mut wanted = wanted.to_vec();
-    wanted.sort();
-    wanted.dedup();
-    let mut names: Vec<String> = wanted.iter().map(ToString::to_string).collect();
-    let engine = Engine::answering(host).await?;
+    let wanted = without_repeats(wanted);
     let progress = Progress::new(events);
     if source == ImageSource::Pull {
-        // Nothing is made, so that no package tool need work.
-        let decided = decide::pulled(&wanted, &engine.images(names).await?);
-        return progress
-            .during(load::carry_out(source, decided, &engine, &progress))
-            .await;
+        // Nothing is made, so that no package tool need work; and the engine has no part in it.
+        return progress.during(pulled::ask(host, &wanted, &progress)).await;
     }
+    let mut names: Vec<String> = wanted.iter().map(ToString::to_string).collect();
+    let engine = Engine::answering(host).await?;
     let recipes = recipe::read_all()?;
     let store = Store::of(host);
     let maker = Maker {
@@ -154,6 +158,37 @@ pub async fn provide(
         }
         Decision::Serve(decided) => progress.during(serve::carry_out(decided, &maker, &engine)).await,
     }
+}
+
+/// Pulls images into the engine, where those are that it has not.
+///
+/// # Errors
+/// The engine does not do its work.
+pub(crate) async fn pull(host: &Host, wanted: &[ImageRef], events: &Events) -> Result<Provided, ImagesError> {
+    let wanted = without_repeats(wanted);
+    let engine = Engine::answering(host).await?;
+    let progress = Progress::new(events);
+    let decided = decide::pulled(
+        &wanted,
+        &engine.images(wanted.iter().map(ToString::to_string).collect()).await?,
+    );
+    progress
+        .during(load::carry_out(ImageSource::Pull, decided, &engine, &progress))
+        .await
+}
+
+/// Whether the node in this container gets images from our registry and from nobody else, as its containerd is set up.
+///
+/// # Errors
+/// The engine does not answer.
+pub(crate) async fn asks_our_registry(host: &Host, node: &str) -> Result<bool, ImagesError> {
+    let looked = ["exec", node, "grep", "-qs", REGISTRY_CONTAINER, node::WHOM_IT_ASKS];
+    Ok(Engine::of(host).try_docker(looked).await?.status.success())
+}
+
+fn without_repeats(images: &[ImageRef]) -> Vec<ImageRef> {
+    let images: std::collections::BTreeSet<&ImageRef> = images.iter().collect();
+    images.into_iter().cloned().collect()
 }
 
 /// All recipes, sorted by name.

@@ -99,7 +99,7 @@ async fn list(host: &Host, out: &mut Output) -> anyhow::Result<()> {
 async fn pull(context: &CliContext, wanted: Vec<ImageRef>, out: &mut Output) -> anyhow::Result<()> {
     let wanted = or_all(wanted)?;
     let provided = telling_progress(context, BETWEEN, async |events| {
-        images::provide(&context.host, ImageSource::Pull, &wanted, events).await
+        images::pull(&context.host, &wanted, events).await
     })
     .await?;
     write_provided(&provided, out);

@@ -32,11 +32,28 @@ pub(super) fn learn_variables(redactor: &Redactor, variables: &BTreeMap<String, 
     }
 }
 
+impl Host {
+    /// What docker knows of registries: `DOCKER_AUTH_CONFIG`, then its file. The secrets in it are known from now on.
+    pub(crate) fn docker_configurations(&self) -> Vec<Value> {
+        self.learn_credentials_of_programs();
+        let variable = self.variable("DOCKER_AUTH_CONFIG").map(str::to_owned);
+        let texts = variable.into_iter().chain(text_of(&docker_configuration(self)));
+        texts.filter_map(|text| serde_json::from_str(&text).ok()).collect()
+    }
+}
+
+/// The file in which docker keeps what it knows of registries.
+fn docker_configuration(host: &Host) -> PathBuf {
+    let usual = || Path::new(host.variable("HOME").unwrap_or("/")).join(".docker");
+    let directory = host.variable("DOCKER_CONFIG").map_or_else(usual, PathBuf::from);
+    directory.join("config.json")
+}
+
 /// Learns what docker and helm know of registries.
 pub(super) fn learn_files(host: &Host) {
     let of = |variable: &str, usual: PathBuf| host.variable(variable).map_or(usual, PathBuf::from);
     let home = PathBuf::from(host.variable("HOME").unwrap_or("/"));
-    let docker = of("DOCKER_CONFIG", home.join(".docker")).join("config.json");
+    let docker = docker_configuration(host);
     let helm = of("XDG_CONFIG_HOME", home.join(".config")).join("helm");
     let helm = of("HELM_CONFIG_HOME", helm);
     let registries = of("HELM_REGISTRY_CONFIG", helm.join("registry/config.json"));

@@ -106,9 +106,14 @@ pub(super) struct Mount {
 }
 
 impl<'a> Engine<'a> {
+    /// The engine, whether it answers or not.
+    pub(super) fn of(host: &'a Host) -> Self {
+        Self { host }
+    }
+
     /// The engine, once it has answered.
     pub(super) async fn answering(host: &'a Host) -> Result<Self, ImagesError> {
-        let engine = Self { host };
+        let engine = Self::of(host);
         engine.docker(["version", "--format", "{{.Server.Version}}"]).await?;
         Ok(engine)
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{BadImageRef, Recipe};
-use crate::host::HostError;
+use crate::{host::HostError, verdict::CauseCode};
 
 /// Why images could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +72,31 @@ pub enum ImagesError {
         /// This machine's kind.
         here: &'static str,
     },
+    /// Of the registries that images come from, some answer and some do not.
+    #[error(
+        "not all image registries answer, so nothing says whether published images are to be tested: {seen}; wait until \
+         they do, or say how images come to the cluster (`--images pull`, `--images build` or `--images present`)"
+    )]
+    SomeAnswer {
+        /// What was seen of each.
+        seen: String,
+    },
+    /// Registries were asked what images' names lead to, and did not say.
+    #[error("{seen}; wait until that changes, or have images another way (`--images build` or `--images present`)")]
+    Unanswered {
+        /// Who, and what was seen.
+        seen: String,
+    },
+    /// The cluster's nodes ask our registry for every image, and were to ask those that names name.
+    #[error(
+        "the nodes of cluster `{cluster}` get images from the registry of `--images build` and from nobody else, so they \
+         cannot pull published images; make another cluster (`quickproof cluster up` where registries answer), or say \
+         `--images build`"
+    )]
+    NodesAskOurs {
+        /// The cluster.
+        cluster: String,
+    },
     /// The local registry does not start.
     #[error(
         "the local registry does not answer; `docker logs {}` says why",
@@ -113,6 +138,14 @@ pub enum ImagesError {
 }
 
 impl ImagesError {
+    /// The cause of a run that ends with it.
+    pub(crate) fn cause(&self) -> CauseCode {
+        match self {
+            Self::SomeAnswer { .. } | Self::Unanswered { .. } => CauseCode::RegistryNotAnswering,
+            _ => CauseCode::ImagesNotReady,
+        }
+    }
+
     /// Says for which recipe a tool failed.
     pub(super) fn making(recipe: &Recipe) -> impl FnOnce(HostError) -> Self {
         let (recipe, version) = (recipe.name.clone(), recipe.version.clone());

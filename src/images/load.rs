@@ -47,6 +47,7 @@ pub(super) async fn carry_out(
         images,
         missing,
         registry: None,
+        upstream: None,
     })
 }
 

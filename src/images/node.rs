@@ -17,6 +17,9 @@ use super::{
 /// Raised when the way in which a node is finished changes.
 const FORM: u32 = 1;
 
+/// The file of a node of ours that says whom it asks for images.
+pub(super) const WHOM_IT_ASKS: &str = "/etc/containerd/certs.d/_default/hosts.toml";
+
 /// The container in which a node is finished. Who holds the lock of the cache may remove one that was left behind.
 const CONTAINER: &str = "quickproof-bake";
 

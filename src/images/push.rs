@@ -15,10 +15,10 @@ use super::{
 use crate::host::files;
 
 /// The most bytes of a manifest, as registries take them.
-const MOST_MANIFEST: u64 = 4 << 20;
+pub(super) const MOST_MANIFEST: u64 = 4 << 20;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
+pub(super) const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
                          application/vnd.docker.distribution.manifest.v2+json, \
                          application/vnd.docker.distribution.manifest.list.v2+json";
 

@@ -69,6 +69,7 @@ pub(super) async fn carry_out(
         missing: serve.missing,
         registry: Some(registry),
         load: Vec::new(),
+        upstream: None,
     })
 }
 

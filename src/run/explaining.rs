@@ -51,6 +51,12 @@ pub(super) async fn explain(around: &Around<'_>, failed: Unrecoverable) -> Cause
             "no image registry answers here and nothing here makes {image}: it may be published all the same"
         ));
     }
+    if matches!(cause.code, CauseCode::PodImageNotFound | CauseCode::PodImagePull)
+        && let Some(pod) = &pod
+        && let Some(image) = image_of(pod, failed.container.as_deref())
+    {
+        cause = around.images.explain_pull(&image, cause).await;
+    }
     if cause.code == CauseCode::PodUnschedulable
         && let Some(pod) = &pod
     {

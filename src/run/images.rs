@@ -6,16 +6,17 @@ use std::{
     sync::Arc,
 };
 
+use futures::future;
 use k8s_openapi::api::core::v1::Pod;
 
 use super::{Context, checks, stopped::Stopped};
 use crate::{
-    check::RunningImage,
+    check::{MeantImage, PublishedImage, RunningId, RunningImage},
     cluster::Cluster,
-    images::{self, ImageOrigin, ImageRef, ImageSource, Provided},
-    plan::{Plan, Step},
+    images::{self, ImageOrigin, ImageRef, ImageSource, ImagesError, Provided, Said, Unanswered},
+    plan::{Phase, Plan, Step},
     record::{Deviation, DeviationKind, Stage},
-    verdict::CauseCode,
+    verdict::{Cause, CauseCode},
 };
 
 /// The images of a run, and the programs that its steps call.
@@ -45,35 +46,123 @@ impl Images {
             .is_some_and(|provided| provided.registry.is_some())
     }
 
-    /// The images of pods' containers as they run, beside what was provided under their names.
-    pub(super) fn running<'a>(&self, pods: impl IntoIterator<Item = &'a Arc<Pod>>) -> Vec<RunningImage> {
-        pods.into_iter().flat_map(|pod| self.running_in(pod)).collect()
+    /// Whether nodes pull them from the registries that names name.
+    pub(super) fn are_pulled(&self) -> bool {
+        self.provided
+            .as_ref()
+            .is_some_and(|provided| provided.upstream.is_some())
     }
 
-    fn running_in(&self, pod: &Pod) -> Vec<RunningImage> {
-        let asked = pod.spec.iter().flat_map(|spec| &spec.containers);
-        let statuses = pod.status.iter().flat_map(|status| &status.container_statuses);
-        let statuses: Vec<_> = statuses.flatten().collect();
-        let running = asked.filter_map(|container| {
-            let image = container.image.clone()?;
-            let status = statuses.iter().find(|status| status.name == container.name)?;
-            Some(RunningImage {
-                pod: pod.metadata.name.clone().unwrap_or_default(),
-                // `REPOSITORY@sha256:…` where the node has it from a registry; only an id of the node's own otherwise.
-                running: status.image_id.rsplit_once('@').map(|(_, digest)| digest.to_owned()),
-                meant: self.digest(&image),
-                image,
-            })
+    /// The images of pods' containers as they run, beside what was provided under their names. Registries that nodes pull
+    /// from are asked once more what the names lead to.
+    pub(super) async fn running<'a>(&self, pods: impl IntoIterator<Item = &'a Arc<Pod>>) -> Vec<RunningImage> {
+        let mut running: Vec<RunningImage> = pods.into_iter().flat_map(|pod| running_in(pod)).collect();
+        let mut by_name: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for one in &running {
+            let id = one
+                .running
+                .iter()
+                .map(|(RunningId::OfRegistry(id) | RunningId::OfNode(id))| id.clone());
+            by_name.entry(one.image.clone()).or_default().extend(id);
+        }
+        let meant = by_name.into_iter().map(async |(name, ids)| {
+            let meant = self.meant(&name, &ids).await;
+            (name, meant)
         });
-        running.collect()
+        let meant: BTreeMap<String, MeantImage> = future::join_all(meant).await.into_iter().collect();
+        for one in &mut running {
+            one.meant = meant.get(&one.image).cloned().unwrap_or(MeantImage::Unknown);
+        }
+        running
     }
 
-    /// The digest that was provided under a name, where nodes ask for it by name: of what is put into nodes from here they
-    /// know another digest than that of the registry.
-    fn digest(&self, image: &str) -> Option<String> {
-        let (image, provided) = (image.parse::<ImageRef>().ok()?, self.provided.as_ref()?);
-        let mut by_name = provided.images.iter().filter(|one| !provided.load.contains(&one.image));
-        Some(by_name.find(|one| one.image == image)?.digest.clone())
+    /// What a name means, where nodes run these under it.
+    async fn meant(&self, name: &str, running: &BTreeSet<String>) -> MeantImage {
+        let (Ok(image), Some(provided)) = (name.parse::<ImageRef>(), &self.provided) else {
+            return MeantImage::Unknown;
+        };
+        let had = provided.images.iter().find(|one| one.image == image);
+        let Some(upstream) = &provided.upstream else {
+            // Of what is put into nodes from here they know another digest than that of the registry.
+            let served = had.filter(|one| !provided.load.contains(&one.image));
+            return served.map_or(MeantImage::Unknown, |one| MeantImage::Served(one.digest.clone()));
+        };
+        let asked = async {
+            let now = match upstream.leads_to(&image).await? {
+                Said::Digest(digest) => Some(digest),
+                Said::Absent => None,
+            };
+            let before = match had {
+                Some(one) => Some(one.digest.clone()),
+                None if provided.missing.contains(&image) => None,
+                // Something that no manifest of the plan names.
+                None => now.clone(),
+            };
+            let digests = match &before {
+                None => BTreeSet::new(),
+                Some(digest) if running.iter().all(|id| id == digest) => BTreeSet::from([digest.clone()]),
+                Some(digest) => upstream.parts(&image, digest).await?,
+            };
+            Ok::<_, Unanswered>(PublishedImage { before, digests, now })
+        };
+        match asked.await {
+            Ok(published) => MeantImage::Published(published),
+            Err(unanswered) => MeantImage::Unanswered(unanswered.to_string()),
+        }
+    }
+
+    /// Why a node did not get an image, by what its registry says of it, where nodes pull from registries: one that has it
+    /// is not what kept it away, and one that does not answer says nothing of it.
+    pub(super) async fn explain_pull(&self, image: &ImageRef, mut cause: Cause) -> Cause {
+        let upstream = self.provided.as_ref().and_then(|provided| provided.upstream.as_ref());
+        let Some(upstream) = upstream else { return cause };
+        let said = upstream.leads_to(image).await;
+        let (code, line) = pulled_in_vain(image, &said);
+        cause.code = code;
+        cause.because(line)
+    }
+}
+
+/// Why a node did not get an image, given what its registry says of it.
+fn pulled_in_vain(image: &ImageRef, said: &Result<Said, Unanswered>) -> (CauseCode, String) {
+    match said {
+        Ok(Said::Absent) => (
+            CauseCode::PodImageNotFound,
+            format!("{} says that it has no {image}", image.host()),
+        ),
+        Ok(Said::Digest(digest)) => (
+            CauseCode::PodImagePull,
+            format!(
+                "{} has {image}, as {digest}: that a node does not get it is not the image's fault",
+                image.host()
+            ),
+        ),
+        Err(unanswered) => (CauseCode::RegistryNotAnswering, unanswered.to_string()),
+    }
+}
+
+fn running_in(pod: &Pod) -> Vec<RunningImage> {
+    let asked = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let statuses = pod.status.iter().flat_map(|status| &status.container_statuses);
+    let statuses: Vec<_> = statuses.flatten().collect();
+    let running = asked.filter_map(|container| {
+        let image = container.image.clone()?;
+        let status = statuses.iter().find(|status| status.name == container.name)?;
+        Some(RunningImage {
+            pod: pod.metadata.name.clone().unwrap_or_default(),
+            image,
+            running: running_id(&status.image_id),
+            meant: MeantImage::Unknown,
+        })
+    });
+    running.collect()
+}
+
+/// `REPOSITORY@sha256:…` where the node has it from a registry; only an id of the node's own otherwise.
+fn running_id(said: &str) -> Option<RunningId> {
+    match said.rsplit_once('@') {
+        Some((_, digest)) => Some(RunningId::OfRegistry(digest.to_owned())),
+        None => (!said.is_empty()).then(|| RunningId::OfNode(said.to_owned())),
     }
 }
 
@@ -92,7 +181,7 @@ pub(super) async fn provide(context: &Context, plan: &Plan, existing: Option<&Cl
         );
         None
     } else {
-        Some(provide_to_own_nodes(context, plan).await?)
+        Some(provide_to_own_nodes(context, plan, existing).await?)
     };
     let mut programs = BTreeMap::new();
     for name in programs_needed(plan) {
@@ -113,19 +202,22 @@ pub(super) async fn provide(context: &Context, plan: &Plan, existing: Option<&Cl
     Ok(Images { provided, programs })
 }
 
-async fn provide_to_own_nodes(context: &Context, plan: &Plan) -> Result<Provided, Stopped> {
+async fn provide_to_own_nodes(context: &Context, plan: &Plan, existing: Option<&Cluster>) -> Result<Provided, Stopped> {
     let events = &context.events;
     let wanted: Vec<ImageRef> = plan.images().iter().filter_map(|image| image.parse().ok()).collect();
-    let provided = images::provide(&context.host, context.order.images, &wanted, events).await;
-    let provided = provided.map_err(|error| {
+    let provided = async {
+        let nodes = match existing.and_then(|cluster| Some((cluster, cluster.node_container()?))) {
+            Some((cluster, node)) if images::asks_our_registry(&context.host, &node).await? => {
+                Nodes::Ours(&cluster.name)
+            }
+            _ => Nodes::Any,
+        };
+        let source = source(context.order.images, context.order.options.phase, nodes)?;
+        images::provide(&context.host, source, &wanted, events).await
+    };
+    let provided = provided.await.map_err(|error| {
         let sentence = "the images that the plan names are ready";
-        Stopped::for_error(
-            &context.events,
-            checks::IMAGES,
-            sentence,
-            CauseCode::ImagesNotReady,
-            &error,
-        )
+        Stopped::for_error(&context.events, checks::IMAGES, sentence, error.cause(), &error)
     })?;
     events.note(Stage::Images, provided.sentence.clone());
     for image in &provided.images {
@@ -151,6 +243,31 @@ async fn provide_to_own_nodes(context: &Context, plan: &Plan) -> Result<Provided
     Ok(provided)
 }
 
+/// Whom the nodes of a cluster ask for images.
+#[derive(Debug, Clone, Copy)]
+enum Nodes<'a> {
+    /// Our registry and nobody else, in the cluster of this name.
+    Ours(&'a str),
+    /// Whom the names name; or there is no node yet.
+    Any,
+}
+
+/// How images are had. A release that is published is tested with what is published, unless somebody says otherwise; and
+/// nodes that ask our registry alone pull nothing.
+fn source(asked: ImageSource, phase: Phase, nodes: Nodes<'_>) -> Result<ImageSource, ImagesError> {
+    let source = match (asked, phase) {
+        (ImageSource::Auto, Phase::AfterPublish) => ImageSource::Pull,
+        (asked, _) => asked,
+    };
+    match (source, nodes) {
+        (ImageSource::Pull, Nodes::Ours(cluster)) => Err(ImagesError::NodesAskOurs {
+            cluster: cluster.to_owned(),
+        }),
+        (ImageSource::Auto, Nodes::Ours(_)) => Ok(ImageSource::Build),
+        _ => Ok(source),
+    }
+}
+
 /// Programs that steps call: the provider's installer, and helm where there is a chart.
 fn programs_needed(plan: &Plan) -> BTreeSet<String> {
     let program = |step: &Step| step.action.facts().program.map(str::to_owned);
@@ -158,61 +275,4 @@ fn programs_needed(plan: &Plan) -> BTreeSet<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::images::ProvidedImage;
-
-    /// Images that are here, each with the digest `sha256:9`, and those of them that are put into nodes.
-    fn provided(images: &[&str], load: &[&str]) -> Images {
-        let image = |image: &&str| ProvidedImage {
-            image: image.parse().unwrap(),
-            digest: "sha256:9".to_owned(),
-            origin: ImageOrigin::Pulled,
-        };
-        Images {
-            provided: Some(Provided {
-                source: ImageSource::Pull,
-                sentence: String::new(),
-                node_image: None,
-                images: images.iter().map(image).collect(),
-                missing: Vec::new(),
-                registry: None,
-                load: load.iter().map(|image| image.parse().unwrap()).collect(),
-            }),
-            programs: BTreeMap::new(),
-        }
-    }
-
-    #[test]
-    fn what_is_put_into_nodes_has_another_digest_there_than_its_registry_says() {
-        let images = provided(&["r.example/a:1", "r.example/b:1"], &["r.example/b:1"]);
-        assert_eq!(images.digest("r.example/a:1").as_deref(), Some("sha256:9"));
-        assert_eq!(images.digest("r.example/b:1"), None);
-        assert_eq!(images.digest("r.example/c:1"), None);
-    }
-
-    #[test]
-    fn a_digest_is_known_where_the_node_has_the_image_from_a_registry() {
-        let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "p"}, "spec": {"containers": [
-            {"name": "a", "image": "r.example/a:1"}, {"name": "b", "image": "r.example/b:1"}, {"name": "c", "image": "r.example/c:1"}]},
-            "status": {"containerStatuses": [
-                {"name": "a", "image": "x", "imageID": "r.example/a@sha256:1", "ready": true, "restartCount": 0},
-                {"name": "b", "image": "x", "imageID": "sha256:2", "ready": true, "restartCount": 0}]}}))
-        .unwrap();
-        let known: Vec<_> = provided(&["r.example/a:1"], &[])
-            .running([&Arc::new(pod)])
-            .into_iter()
-            .map(|image| (image.image, image.running, image.meant))
-            .collect();
-        let digest = |text: &str| Some(text.to_owned());
-        assert_eq!(
-            known,
-            [
-                ("r.example/a:1".to_owned(), digest("sha256:1"), digest("sha256:9")),
-                ("r.example/b:1".to_owned(), None, None),
-            ]
-        );
-    }
-}
+mod tests;

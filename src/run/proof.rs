@@ -68,7 +68,6 @@ async fn proof(
     let events = &context.events;
     let pickers = picker::pods(deployer, seen);
     let pool = pool::as_objects(deployer, &seen.pool_pods);
-    let images = quickstart.images.running(pickers.iter().chain(&pool));
     events.waiting(Stage::Proof, "the endpoint picker's metrics", "reading");
     let for_metrics = probe(events, picker::SCRAPE_LIMIT)?;
     let scraper = Scraper::open(deployer, seen, context.host.redactor(), for_metrics).await;
@@ -94,6 +93,10 @@ async fn proof(
     if !all_are_good {
         blame_outage_on_the_cluster(quickstart).await;
     }
+    if quickstart.images.are_pulled() {
+        events.waiting(Stage::Proof, "registries", "asking what images' names lead to now");
+    }
+    let images = quickstart.images.running(pickers.iter().chain(&pool)).await;
     let proof = Proof {
         images,
         endpoint_picker: EndpointPickerSeen {

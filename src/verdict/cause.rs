@@ -410,6 +410,9 @@ causes! {
     ImagesNotReady "images-not-ready" Host
         "Container images that the plan names could not be pulled or built."
         "Read the message; try `quickproof images build` alone.";
+    RegistryNotAnswering "registry-not-answering" Host
+        "An image registry does not answer, or not now, or gives no answer that can be used; nothing is said about the image."
+        "See what it said; wait until it answers, give access to it (`docker login`), or have images another way (`--images build|present`).";
     HostToolFailed "host-tool-failed" Host
         "A program on this machine that quickproof needs is missing or failed."
         "Install it (`make setup`) or read its message.";
