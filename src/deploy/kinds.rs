@@ -130,12 +130,7 @@ impl Deployer {
     /// The fault that the cluster does not know a kind. `at` says what asked for it.
     pub(super) fn kind_unknown(&self, expected: &str, api_version: &str, kind: &str, at: String) -> Fault {
         let cause = self.cause_of_unknown(api_version, kind).because(at);
-        let why = cause.evidence.first().cloned().unwrap_or_default();
-        Fault::new(
-            expected,
-            format!("the cluster knows no {api_version} {kind}: {why}"),
-            cause,
-        )
+        Fault::new(expected, format!("the cluster knows no {api_version} {kind}"), cause)
     }
 
     fn cause_of_unknown(&self, api_version: &str, kind: &str) -> Cause {

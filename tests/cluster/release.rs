@@ -87,6 +87,28 @@ fn v1_5_0_with_its_request_mended_passes() {
     passes_but_for_the_removed_flag(&quickstart("v1.5.0", mended.path(), "istio"));
 }
 
+/// It stands in the tree, and the bundle is made without it.
+#[test]
+fn a_bundle_without_a_crd_is_named_with_what_it_brings() {
+    let _turn = beside_others();
+    let Some(tree) = tree() else { return };
+    let copy = copied(&tree);
+    let left_out = "  - bases/inference.networking.x-k8s.io_inferenceobjectives.yaml\n";
+    replace(&copy.path().join("config/crd/kustomization.yaml"), left_out, "");
+    let ran = quickstart("v1.5.0", copy.path(), "istio");
+    ran.expect(1, "failed", Some("object-kind-unknown"));
+    let [broken] = ran.broken()[..] else {
+        panic!("{:?}", ran.causes())
+    };
+    let why = broken["finding"]["cause"]["evidence"][0].as_str().unwrap();
+    for part in [
+        "manifests.yaml` (site-src/guides/index.md:56) brings no CRD of InferenceObjective.",
+        "it brings InferenceModelRewrite.",
+    ] {
+        assert!(why.contains(part), "{why}");
+    }
+}
+
 /// The provider that has no tab in the guide, and is installed by manifests of ours.
 const WITHOUT_TAB: &str = "envoy-ai-gateway";
 
