@@ -48,7 +48,7 @@ pub(crate) use tools::flag_gone;
 /// One command of the guide, as a typed action.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
-    /// The stable name of its check, such as `apply:site-src/guides/index.md:60`; unique in the plan.
+    /// The stable name of its check, such as `apply:Deployment/server`; unique in the plan, and no line of the guide is in it.
     pub check: String,
     /// Where the command stands.
     pub from: Provenance,
@@ -134,8 +134,8 @@ pub struct Plan {
 /// What a provider's own program is given, where images are built from packages.
 #[derive(Debug, Clone, PartialEq)]
 struct WhenBuilt {
-    /// The check of the step that runs the program.
-    check: String,
+    /// The step that runs the program, counted from 0.
+    step: usize,
     /// Arguments that are added to the guide's.
     arguments: Vec<String>,
     /// How many entries of the ledger go before those that say so.
@@ -180,7 +180,7 @@ impl Plan {
     pub(crate) fn with_built_images(mut self) -> Self {
         let drawn = self.ledger.len();
         for added in std::mem::take(&mut self.when_built) {
-            let step = self.steps.iter_mut().find(|step| step.check == added.check);
+            let step = self.steps.get_mut(added.step);
             if let Some(Action::InstallProvider { arguments, .. }) = step.map(|step| &mut step.action) {
                 arguments.extend(added.arguments);
             }
@@ -204,9 +204,8 @@ impl Plan {
                 .schemas
                 .iter()
                 .find(|schema| object.file.starts_with(&schema.source()));
-            let check = schema.and_then(|schema| schema.step.as_deref());
-            let step = self.steps.iter_mut().find(|step| Some(step.check.as_str()) == check);
-            match step {
+            let step = schema.and_then(|schema| schema.step);
+            match step.and_then(|step| self.steps.get_mut(step)) {
                 Some(Step {
                     action: Action::Apply { objects, .. },
                     sentence,

@@ -257,7 +257,7 @@ fn is_first(attempt: &u32) -> bool {
 pub struct Decision {
     /// The part of the run.
     pub(crate) stage: Stage,
-    /// The stable name of the check, unique in a run, such as `request-status` or `apply:site-src/guides/index.md:60`.
+    /// The stable name of the check, unique in a run, such as `request-status` or `apply:Deployment/server`.
     pub check: String,
     /// What is true when it holds, as one sentence without a full stop; what is the case when it is broken.
     pub(crate) sentence: String,

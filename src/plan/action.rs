@@ -279,6 +279,46 @@ impl Action {
         }
     }
 
+    /// What it acts on, as one word that stays the same from release to release. `command` is the guide's, for actions that know
+    /// no object.
+    pub(super) fn object(&self, command: &str) -> String {
+        let known = match self {
+            Self::Apply { objects, .. } => Some(match objects.first() {
+                Some(first) => format!("{}/{}", first.kind(), first.name()),
+                // They are had later.
+                None => words(command).last().unwrap_or_default(),
+            }),
+            Self::Delete { targets, .. } => targets.first().map(Target::path),
+            Self::Label { target, .. }
+            | Self::Patch { target, .. }
+            | Self::Restart { target }
+            | Self::Await { target, .. } => Some(target.path()),
+            Self::Inspect { resource, name, .. } => Some(match name {
+                Some(name) => format!("{resource}/{name}"),
+                None => resource.clone(),
+            }),
+            Self::Secret { name, .. } => Some(name.clone()),
+            Self::Helm { release, .. } | Self::HelmUninstall { release, .. } => Some(release.clone()),
+            Self::InstallManifests { provider, .. } => Some(provider.clone()),
+            Self::InstallProvider { program, .. }
+            | Self::UninstallProvider { program, .. }
+            | Self::Tool { program, .. } => Some(program.clone()),
+            Self::Read { into, .. } => Some(into.clone()),
+            Self::Request(request) => {
+                let url = request.url.to_string();
+                let (_, place) = url.split_once("://").unwrap_or(("", &url));
+                Some(place.find('/').map_or("/", |path| &place[path..]).to_owned())
+            }
+            Self::Variables | Self::LeftOut { .. } | Self::Unsupported { .. } | Self::Broken => None,
+        };
+        known.unwrap_or_else(|| {
+            let mut words: Vec<String> = words(command).collect();
+            let last = words.split_off(words.len().min(2)).pop();
+            words.extend(last);
+            words.join("-")
+        })
+    }
+
     /// What it acts on, for scripts: names and values, which depend on the verb.
     pub(crate) fn details(&self) -> BTreeMap<&'static str, Value> {
         let pairs = match self {
@@ -367,6 +407,20 @@ impl Action {
     }
 }
 
+/// The words of a command, in short: variables that it sets by their names, addresses and paths by their last parts.
+fn words(command: &str) -> impl Iterator<Item = String> {
+    let is_plain = |sign: &char| sign.is_ascii_alphanumeric() || matches!(sign, '_' | '-' | '.');
+    let words = command
+        .split_whitespace()
+        .filter(|word| *word != "export" && !word.starts_with('-'));
+    let short = words.map(move |word| {
+        let word = word.split('=').next().unwrap_or_default();
+        let word = word.rsplit('/').next().unwrap_or_default();
+        word.chars().filter(is_plain).collect::<String>()
+    });
+    short.filter(|word| !word.is_empty())
+}
+
 /// An object and its place, for scripts.
 fn title(object: &Object) -> Value {
     let place = format!("{}:{}", object.file, object.line);
@@ -397,6 +451,13 @@ pub struct Target {
     pub(crate) name: String,
     /// Its namespace, where one is named.
     pub(crate) namespace: Option<String>,
+}
+
+impl Target {
+    /// As kubectl takes it in one word.
+    fn path(&self) -> String {
+        format!("{}/{}", self.resource, self.name)
+    }
 }
 
 impl fmt::Display for Target {

@@ -87,7 +87,7 @@ impl Planner<'_> {
             witness: manifests.witness.clone(),
         };
         let sentence = format!("{} are installed", manifests.version);
-        Ok(Some(Planned::new(self.check("install", at), sentence, action)))
+        Ok(Some(Planned::new(sentence, action)))
     }
 
     /// Whether the commands that were drawn install the provider.

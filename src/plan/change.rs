@@ -21,13 +21,12 @@ impl Planner<'_> {
         arguments: &Arguments,
         named: &[&str],
     ) -> Result<Planned, NotPlanned> {
-        let check = self.check("delete", run.at);
         let namespace = arguments.text("-n")?;
         let mut targets = Vec::new();
         let files = texts(arguments.values("-f"))?;
         let directories = texts(arguments.values("-k"))?;
         for source in &files {
-            targets.extend(self.objects(source, run, &check)?.iter().map(target_of));
+            targets.extend(self.objects(source, run)?.iter().map(target_of));
         }
         for source in &directories {
             targets.extend(self.kustomized(source, run)?.iter().map(target_of));
@@ -47,34 +46,7 @@ impl Planner<'_> {
             several => format!("{} objects are gone", several.len()),
         };
         let absent = absent(arguments);
-        Ok(Planned::new(check, sentence, Action::Delete { targets, absent }))
-    }
-
-    /// `kubectl label`.
-    pub(super) fn label(
-        &mut self,
-        run: &Invocation<'_>,
-        arguments: &Arguments,
-        words: &[&str],
-    ) -> Result<Planned, NotPlanned> {
-        let is_label = |word: &&&str| word.contains('=') || word.ends_with('-');
-        let (given, object): (Vec<&str>, Vec<&str>) = words.iter().partition(is_label);
-        let target = self::one(&object, arguments)?;
-        let mut labels = BTreeMap::new();
-        for label in given {
-            let (key, value) = match label.split_once('=') {
-                Some((key, value)) => (key, Some(value.to_owned())),
-                None => (label.trim_end_matches('-'), None),
-            };
-            labels.insert(key.to_owned(), value);
-        }
-        if labels.is_empty() {
-            return Err(NotPlanned::Unsupported("it names no label".into()));
-        }
-        let keys: Vec<&str> = labels.keys().map(String::as_str).collect();
-        let sentence = format!("{target} has its label {}", keys.join(", "));
-        let check = self.check("label", run.at);
-        Ok(Planned::new(check, sentence, Action::Label { target, labels }))
+        Ok(Planned::new(sentence, Action::Delete { targets, absent }))
     }
 
     /// `kubectl patch`.
@@ -100,76 +72,78 @@ impl Planner<'_> {
             .map_err(|error| NotPlanned::Unsupported(format!("the patch cannot be read: {error}")))?;
         self.memory.for_value(&patch)?;
         let sentence = format!("{target} is patched");
-        let check = self.check("patch", run.at);
         let action = Action::Patch {
             target,
             strategy,
             patch,
         };
-        Ok(Planned::new(check, sentence, action))
+        Ok(Planned::new(sentence, action))
     }
+}
 
-    /// `kubectl rollout restart|status`.
-    pub(super) fn rollout(
-        &mut self,
-        run: &Invocation<'_>,
-        arguments: &Arguments,
-        words: &[&str],
-    ) -> Result<Planned, NotPlanned> {
-        let [verb, object @ ..] = words else {
-            return Err(NotPlanned::Unsupported("`kubectl rollout` says nothing to do".into()));
+/// `kubectl label`.
+pub(super) fn label(arguments: &Arguments, words: &[&str]) -> Result<Planned, NotPlanned> {
+    let is_label = |word: &&&str| word.contains('=') || word.ends_with('-');
+    let (given, object): (Vec<&str>, Vec<&str>) = words.iter().partition(is_label);
+    let target = one(&object, arguments)?;
+    let mut labels = BTreeMap::new();
+    for label in given {
+        let (key, value) = match label.split_once('=') {
+            Some((key, value)) => (key, Some(value.to_owned())),
+            None => (label.trim_end_matches('-'), None),
         };
-        let target = one(object, arguments)?;
-        match *verb {
-            "restart" => {
-                let sentence = format!("{target} is started anew");
-                let check = self.check("restart", run.at);
-                Ok(Planned::new(check, sentence, Action::Restart { target }))
-            }
-            "status" => self.awaits(run, arguments, target, Until::RolledOut),
-            other => Err(NotPlanned::Unsupported(format!(
-                "`kubectl rollout {other}` is not known"
-            ))),
+        labels.insert(key.to_owned(), value);
+    }
+    if labels.is_empty() {
+        return Err(NotPlanned::Unsupported("it names no label".into()));
+    }
+    let keys: Vec<&str> = labels.keys().map(String::as_str).collect();
+    let sentence = format!("{target} has its label {}", keys.join(", "));
+    Ok(Planned::new(sentence, Action::Label { target, labels }))
+}
+
+/// `kubectl rollout restart|status`.
+pub(super) fn rollout(arguments: &Arguments, words: &[&str]) -> Result<Planned, NotPlanned> {
+    let [verb, object @ ..] = words else {
+        return Err(NotPlanned::Unsupported("`kubectl rollout` says nothing to do".into()));
+    };
+    let target = one(object, arguments)?;
+    match *verb {
+        "restart" => {
+            let sentence = format!("{target} is started anew");
+            Ok(Planned::new(sentence, Action::Restart { target }))
         }
+        "status" => awaits(arguments, target, Until::RolledOut),
+        other => Err(NotPlanned::Unsupported(format!(
+            "`kubectl rollout {other}` is not known"
+        ))),
     }
+}
 
-    /// `kubectl wait`.
-    pub(super) fn wait(
-        &mut self,
-        run: &Invocation<'_>,
-        arguments: &Arguments,
-        words: &[&str],
-    ) -> Result<Planned, NotPlanned> {
-        let target = one(words, arguments)?;
-        let wanted = arguments.text("--for")?.unwrap_or_default();
-        let until = match wanted.strip_prefix("condition=") {
-            Some(condition) => {
-                let (type_, status) = condition.split_once('=').unwrap_or((condition, "True"));
-                Until::Condition {
-                    type_: type_.to_owned(),
-                    status: status.to_owned(),
-                }
+/// `kubectl wait`.
+pub(super) fn wait(arguments: &Arguments, words: &[&str]) -> Result<Planned, NotPlanned> {
+    let target = one(words, arguments)?;
+    let wanted = arguments.text("--for")?.unwrap_or_default();
+    let until = match wanted.strip_prefix("condition=") {
+        Some(condition) => {
+            let (type_, status) = condition.split_once('=').unwrap_or((condition, "True"));
+            Until::Condition {
+                type_: type_.to_owned(),
+                status: status.to_owned(),
             }
-            None if wanted == "delete" => Until::Gone,
-            None => return Err(NotPlanned::Unsupported(format!("it waits for `{wanted}`"))),
-        };
-        self.awaits(run, arguments, target, until)
-    }
+        }
+        None if wanted == "delete" => Until::Gone,
+        None => return Err(NotPlanned::Unsupported(format!("it waits for `{wanted}`"))),
+    };
+    awaits(arguments, target, until)
+}
 
-    fn awaits(
-        &mut self,
-        run: &Invocation<'_>,
-        arguments: &Arguments,
-        target: Target,
-        until: Until,
-    ) -> Result<Planned, NotPlanned> {
-        let read = |text: String| duration(&text).map_err(|_| format!("`{text}` is no duration"));
-        let at_most = arguments.text("--timeout")?.map(read).transpose()?;
-        let sentence = format!("{target} {until}");
-        let check = self.check("await", run.at);
-        let action = Action::Await { target, until, at_most };
-        Ok(Planned::new(check, sentence, action))
-    }
+fn awaits(arguments: &Arguments, target: Target, until: Until) -> Result<Planned, NotPlanned> {
+    let read = |text: String| duration(&text).map_err(|_| format!("`{text}` is no duration"));
+    let at_most = arguments.text("--timeout")?.map(read).transpose()?;
+    let sentence = format!("{target} {until}");
+    let action = Action::Await { target, until, at_most };
+    Ok(Planned::new(sentence, action))
 }
 
 /// What is said of what is not there.

@@ -28,7 +28,6 @@ impl Planner<'_> {
             }
         }
         Ok(Planned {
-            check: self.check("request", run.at),
             sentence: "the guide's request is answered with 200".into(),
             // A finding stands at the line that a writer must mend: where a variable's name is sent in place of its
             // value that is the variable's line, and the line the command begins at otherwise.

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     guide::{Block, Body, Choice, Command, GuideBook, Problem, ProblemKind, Program, Reading, Role, Slip},
-    record::{DeviationKind, Provenance, Subject},
+    record::{DeviationKind, Subject},
     release::{Layout, Picker, Release, Since, Tag, schemas::Schema},
     verdict::{CauseCode, Fault},
 };
@@ -205,7 +205,6 @@ impl Planner<'_> {
                         Some(&command.at),
                     );
                     Ok(Planned::new(
-                        self.check("left-out", &command.at),
                         "the command is left out",
                         Action::LeftOut {
                             why: left_out.why.clone(),
@@ -245,11 +244,7 @@ impl Planner<'_> {
         let what = format!("{commands} left out in the section `{}`", first.at.section);
         self.deviate(DeviationKind::LeftOut, first.raw.clone(), what, why, Some(&first.at));
         let sentence = format!("{commands} left out");
-        let planned = Planned::new(
-            self.check("left-out", &first.at),
-            sentence,
-            Action::LeftOut { why: why.into() },
-        );
+        let planned = Planned::new(sentence, Action::LeftOut { why: why.into() });
         let origin = Origin {
             block: block.number,
             command: 0,
@@ -309,21 +304,17 @@ impl Planner<'_> {
         match reading {
             Reading::Assignments(assignments) => self.assign(&command.at, assignments),
             Reading::Programs(programs) => self.programs(programs),
-            Reading::Fails(slip) => Ok(self.slip(&command.at, slip)),
+            Reading::Fails(slip) => Ok(slipped(slip)),
             Reading::NotUnderstood(why) => Err(NotPlanned::Unsupported(why.clone())),
         }
     }
+}
 
-    /// The step of a command that is known to fail, at the line of its fault.
-    fn slip(&mut self, at: &Provenance, slip: &Slip) -> Planned {
-        let at = Provenance {
-            line: slip.line,
-            ..at.clone()
-        };
-        Planned {
-            line: Some(slip.line),
-            known: Some(slip.fault().into()),
-            ..self.left_standing(&at)
-        }
+/// The step of a command that is known to fail, at the line of its fault.
+fn slipped(slip: &Slip) -> Planned {
+    Planned {
+        line: Some(slip.line),
+        known: Some(slip.fault().into()),
+        ..Planned::left_standing()
     }
 }

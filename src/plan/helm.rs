@@ -30,7 +30,6 @@ impl Planner<'_> {
             ["upgrade", release, reference] if arguments.has("-i") => (*release, *reference),
             ["uninstall" | "delete", release] => {
                 return Ok(Planned::new(
-                    self.check("uninstall", run.at),
                     format!("helm release {release} is gone"),
                     Action::HelmUninstall {
                         release: (*release).to_owned(),
@@ -56,7 +55,6 @@ impl Planner<'_> {
         };
         let name = reference.trim_end_matches('/').rsplit('/').next().unwrap_or(reference);
         Ok(Planned::new(
-            self.check("helm", run.at),
             format!("chart {name} is installed as {release}"),
             Action::Helm {
                 release: release.to_owned(),

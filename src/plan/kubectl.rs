@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    Action,
+    Action, change,
     planner::{Invocation, NotPlanned, Planned, Planner, texts},
 };
 use crate::{
@@ -51,7 +51,6 @@ impl Planner<'_> {
                     .map(literal)
                     .collect::<Result<Vec<_>, _>>()?;
                 Ok(Planned::new(
-                    self.check("secret", run.at),
                     format!("Secret {name} is made"),
                     Action::Secret {
                         name: (*name).to_owned(),
@@ -66,13 +65,13 @@ impl Planner<'_> {
                     file: run.at.file.clone(),
                     line: run.at.line,
                 };
-                Ok(self.applied(run, vec![object], None))
+                Ok(applied_as(vec![object], None))
             }
             ["delete", named @ ..] if containing.is_none() => self.delete(run, &arguments, named),
-            ["label", words @ ..] if containing.is_none() => self.label(run, &arguments, words),
+            ["label", words @ ..] if containing.is_none() => change::label(&arguments, words),
             ["patch", words @ ..] if containing.is_none() => self.patch(run, &arguments, words),
-            ["rollout", words @ ..] if containing.is_none() => self.rollout(run, &arguments, words),
-            ["wait", words @ ..] if containing.is_none() => self.wait(run, &arguments, words),
+            ["rollout", words @ ..] if containing.is_none() => change::rollout(&arguments, words),
+            ["wait", words @ ..] if containing.is_none() => change::wait(&arguments, words),
             ["get" | "describe", what @ ..] => {
                 let (resource, name) = target(what)?;
                 let output = arguments.text("-o")?.unwrap_or_default();
@@ -83,7 +82,6 @@ impl Planner<'_> {
                     .as_ref()
                     .map_or_else(|| resource.clone(), |name| format!("{resource} {name}"));
                 Ok(Planned::new(
-                    self.check("inspect", run.at),
                     match containing {
                         Some(text) => format!("{subject} name {text}"),
                         None => format!("{subject} can be looked at"),
@@ -129,7 +127,6 @@ impl Planner<'_> {
         arguments: &Arguments,
         namespace: Option<String>,
     ) -> Result<Planned, NotPlanned> {
-        let check = self.check("apply", run.at);
         let files = texts(arguments.values("-f"))?;
         let directories = texts(arguments.values("-k"))?;
         if files.is_empty() && directories.is_empty() {
@@ -137,22 +134,17 @@ impl Planner<'_> {
         }
         let mut objects = Vec::new();
         for source in &files {
-            objects.extend(self.objects(source, run, &check)?);
+            objects.extend(self.objects(source, run)?);
         }
         for source in &directories {
             objects.extend(self.kustomized(source, run)?);
         }
-        Ok(applied_as(check, objects, namespace))
-    }
-
-    fn applied(&mut self, run: &Invocation<'_>, objects: Vec<Object>, namespace: Option<String>) -> Planned {
-        let check = self.check("apply", run.at);
-        applied_as(check, objects, namespace)
+        Ok(applied_as(objects, namespace))
     }
 }
 
-fn applied_as(check: String, objects: Vec<Object>, namespace: Option<String>) -> Planned {
-    Planned::new(check, applied(&objects), Action::Apply { objects, namespace })
+fn applied_as(objects: Vec<Object>, namespace: Option<String>) -> Planned {
+    Planned::new(applied(&objects), Action::Apply { objects, namespace })
 }
 
 /// `kubectl get` whose output sets a variable.

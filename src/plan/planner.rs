@@ -37,7 +37,6 @@ pub(super) struct Planner<'a> {
 
 /// A command that was understood.
 pub(super) struct Planned {
-    pub(super) check: String,
     pub(super) sentence: String,
     pub(super) action: Action,
     /// The line to point at, where it is not the line the command begins at.
@@ -47,14 +46,18 @@ pub(super) struct Planned {
 }
 
 impl Planned {
-    pub(super) fn new(check: String, sentence: impl Into<String>, action: Action) -> Self {
+    pub(super) fn new(sentence: impl Into<String>, action: Action) -> Self {
         Self {
-            check,
             sentence: sentence.into(),
             action,
             line: None,
             known: None,
         }
+    }
+
+    /// A command that is not carried out, for what is known of it.
+    pub(super) fn left_standing() -> Self {
+        Self::new("the command can be carried out", Action::Broken)
     }
 }
 
@@ -126,9 +129,15 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// A name for the check of a command: what it does and where it begins. A second one on the same line gets a number.
-    pub(super) fn check(&mut self, verb: &str, at: &Provenance) -> String {
-        let name = format!("{verb}:{at}");
+    /// A name for the check of a command: what it does to what, whatever the line; a second one of the same gets a number.
+    fn check(&mut self, action: &Action, command: &str) -> String {
+        let verb = match action {
+            Action::Unsupported { .. } => "not-understood",
+            Action::LeftOut { .. } => "left-out",
+            Action::Broken => "command",
+            known => known.facts().verb,
+        };
+        let name = format!("{verb}:{}", action.object(command));
         let count = self.names.entry(name.clone()).or_default();
         *count += 1;
         if *count == 1 { name } else { format!("{name}#{count}") }
@@ -160,15 +169,6 @@ impl<'a> Planner<'a> {
         });
     }
 
-    /// The step of a command that is not carried out, for what is known of it.
-    pub(super) fn left_standing(&mut self, at: &Provenance) -> Planned {
-        Planned::new(
-            self.check("command", at),
-            "the command can be carried out",
-            Action::Broken,
-        )
-    }
-
     /// Adds the step of a command. `reading` is what bash reads in it, where it is read at all.
     pub(super) fn step(
         &mut self,
@@ -184,15 +184,11 @@ impl<'a> Planner<'a> {
                 (planned, known)
             }
             Err(NotPlanned::Unsupported(why)) => {
-                let planned = Planned::new(
-                    self.check("not-understood", &command.at),
-                    "the command is understood",
-                    Action::Unsupported { why },
-                );
+                let planned = Planned::new("the command is understood", Action::Unsupported { why });
                 (planned, None)
             }
-            Err(NotPlanned::Broken(fault)) => (self.left_standing(&command.at), Some(fault.into())),
-            Err(NotPlanned::Undecided(why)) => (self.left_standing(&command.at), Some(Finding::Undecided { why })),
+            Err(NotPlanned::Broken(fault)) => (Planned::left_standing(), Some(fault.into())),
+            Err(NotPlanned::Undecided(why)) => (Planned::left_standing(), Some(Finding::Undecided { why })),
         };
         // What stands in for a command does not use its variables.
         let is_of_the_guide = !matches!(planned.action, Action::LeftOut { .. } | Action::InstallManifests { .. });
@@ -204,8 +200,9 @@ impl<'a> Planner<'a> {
                 Cause::new(CauseCode::ShellVariableUnset).because(command.raw.clone()),
             ));
         }
+        let check = self.check(&planned.action, &command.raw);
         self.steps.push(Step {
-            check: planned.check,
+            check,
             from: Provenance {
                 line: planned.line.unwrap_or(command.at.line),
                 ..command.at.clone()

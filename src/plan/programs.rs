@@ -5,10 +5,7 @@ use super::{
     planner::{Invocation, NotPlanned, Planned, Planner, texts},
     tools,
 };
-use crate::{
-    guide::{Argument, Program},
-    record::Provenance,
-};
+use crate::guide::{Argument, Program};
 
 impl Planner<'_> {
     /// The step of programs joined by pipes.
@@ -23,7 +20,7 @@ impl Planner<'_> {
             )));
         }
         if let ([], Some(why)) = (rest, tools::only_shows(programs)) {
-            return Ok(self.shown(&first.at, why));
+            return Ok(shown(why));
         }
         first.is_clear()?;
         let input = match &first.input {
@@ -44,7 +41,7 @@ impl Planner<'_> {
                     ..run(next)
                 })
             }
-            _ if let Some(why) = tools::only_shows(programs) => Ok(self.shown(&first.at, why)),
+            _ if let Some(why) = tools::only_shows(programs) => Ok(shown(why)),
             [filter] => {
                 filter.is_clear()?;
                 let filter = texts(&filter.words)?;
@@ -66,12 +63,6 @@ impl Planner<'_> {
         }
     }
 
-    /// A command that changes nothing and that nothing after it depends on.
-    fn shown(&mut self, at: &Provenance, why: &str) -> Planned {
-        let action = Action::LeftOut { why: why.to_owned() };
-        Planned::new(self.check("left-out", at), "the command is left out", action)
-    }
-
     fn run(&mut self, run: &Invocation<'_>) -> Result<Planned, NotPlanned> {
         let Some(first) = run.words.first() else {
             return Err(NotPlanned::Unsupported("it is empty".into()));
@@ -79,7 +70,7 @@ impl Planner<'_> {
         let program = first.text()?;
         let program = program.rsplit('/').next().unwrap_or(&program);
         if tools::asks_for_version(program, run.words) {
-            return self.tool(run);
+            return tools::tool(run);
         }
         let is_the_providers = |program: &str| {
             let installer = self.provider.installer.as_ref();
@@ -95,6 +86,12 @@ impl Planner<'_> {
             ))),
         }
     }
+}
+
+/// A command that changes nothing and that nothing after it depends on.
+fn shown(why: &str) -> Planned {
+    let action = Action::LeftOut { why: why.to_owned() };
+    Planned::new("the command is left out", action)
 }
 
 /// The words of the one command that does what `kubectl kustomize DIRECTORY | kubectl apply -f -` does.

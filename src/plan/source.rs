@@ -16,20 +16,15 @@ use crate::{
 const BUNDLE: &str = "manifests.yaml";
 
 impl Planner<'_> {
-    /// The objects of one `-f`. `check` is the name of the step that applies them.
-    pub(super) fn objects(
-        &mut self,
-        source: &str,
-        run: &Invocation<'_>,
-        check: &str,
-    ) -> Result<Vec<Object>, NotPlanned> {
+    /// The objects of one `-f` of the step that comes next.
+    pub(super) fn objects(&mut self, source: &str, run: &Invocation<'_>) -> Result<Vec<Object>, NotPlanned> {
         if let Some(schema) = self.layout.schemas.iter().find(|schema| schema.url == source) {
             let schema = Schema {
                 module: schema.module.clone(),
                 version: schema.version.clone(),
                 folder: schema.folder.clone(),
                 url: Some(schema.url.clone()),
-                step: Some(check.to_owned()),
+                step: Some(self.steps.len()),
             };
             let what = format!(
                 "the objects are those in `{}` of {} {}",

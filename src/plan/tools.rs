@@ -157,31 +157,28 @@ pub(crate) fn flag_gone(program: &str, arguments: &[String]) -> Option<(&'static
     gone.map(|(_, _, flag, since)| (*flag, *since))
 }
 
-impl Planner<'_> {
-    pub(super) fn tool(&mut self, run: &Invocation<'_>) -> Result<Planned, NotPlanned> {
-        let words = texts(run.words)?;
-        let Some((program, arguments)) = words.split_first() else {
-            return Err(NotPlanned::Unsupported("it is empty".into()));
-        };
-        let known = flag_gone(program, arguments).map(|(flag, since)| {
-            Finding::broken(
-                format!("`{}` ends without an error", words.join(" ")),
-                format!("{program} has no flag {flag} since {since}"),
-                CauseCode::ToolFlagRemoved,
-            )
-        });
-        let action = Action::Tool {
-            program: program.clone(),
-            arguments: arguments.to_vec(),
-        };
-        let planned = Planned::new(
-            self.check("tool", run.at),
-            format!("`{}` runs", words.join(" ")),
-            action,
-        );
-        Ok(Planned { known, ..planned })
-    }
+/// The step of a program that is run for its version or presence.
+pub(super) fn tool(run: &Invocation<'_>) -> Result<Planned, NotPlanned> {
+    let words = texts(run.words)?;
+    let Some((program, arguments)) = words.split_first() else {
+        return Err(NotPlanned::Unsupported("it is empty".into()));
+    };
+    let known = flag_gone(program, arguments).map(|(flag, since)| {
+        Finding::broken(
+            format!("`{}` ends without an error", words.join(" ")),
+            format!("{program} has no flag {flag} since {since}"),
+            CauseCode::ToolFlagRemoved,
+        )
+    });
+    let action = Action::Tool {
+        program: program.clone(),
+        arguments: arguments.to_vec(),
+    };
+    let planned = Planned::new(format!("`{}` runs", words.join(" ")), action);
+    Ok(Planned { known, ..planned })
+}
 
+impl Planner<'_> {
     /// The provider's program is not downloaded: the definition's own stands in. `None` for any other command.
     pub(super) fn download(&mut self, command: &Command) -> Option<Planned> {
         let installer = self.provider.installer.as_ref()?;
@@ -210,11 +207,7 @@ impl Planner<'_> {
             why.clone(),
             Some(&command.at),
         );
-        Some(Planned::new(
-            self.check("left-out", &command.at),
-            "the download is left out",
-            Action::LeftOut { why },
-        ))
+        Some(Planned::new("the download is left out", Action::LeftOut { why }))
     }
 
     /// The version that the guide asks for, or the definition's own.
@@ -241,7 +234,7 @@ impl Planner<'_> {
                     program: installer.program.clone(),
                     arguments,
                 };
-                return Ok(Planned::new(self.check("uninstall", run.at), sentence, action));
+                return Ok(Planned::new(sentence, action));
             }
             _ => {
                 return Err(NotPlanned::Unsupported(format!(
@@ -260,11 +253,9 @@ impl Planner<'_> {
             self.deviate(added.kind, added.subject, added.what, added.why, added.from.as_ref());
             arguments.extend(addition.arguments.iter().cloned());
         }
-        let check = self.check("install", run.at);
-        self.add_when_built(run, installer, &check, &arguments);
+        self.add_when_built(run, installer, &arguments);
         let version = self.version_of(installer);
         Ok(Planned::new(
-            check,
             format!("{} {version} is installed by {}", provider.name, installer.program),
             Action::InstallProvider {
                 program: installer.program.clone(),
@@ -275,12 +266,12 @@ impl Planner<'_> {
     }
 
     /// Keeps what is added to the command, and to the ledger here, should images turn out to be built.
-    fn add_when_built(&mut self, run: &Invocation<'_>, installer: &Installer, check: &str, arguments: &[String]) {
+    fn add_when_built(&mut self, run: &Invocation<'_>, installer: &Installer, arguments: &[String]) {
         let is_new = |addition: &&Addition| !given(arguments, addition);
         let additions: Vec<&Addition> = installer.when_built.iter().filter(is_new).collect();
         let deviations = additions.iter().map(|addition| added(run, installer, addition));
         self.when_built.push(WhenBuilt {
-            check: check.to_owned(),
+            step: self.steps.len(),
             place: self.ledger.len(),
             deviations: deviations.collect(),
             arguments: additions

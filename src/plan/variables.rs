@@ -30,14 +30,13 @@ impl Planner<'_> {
         }
         let names: Vec<&str> = assignments.iter().map(|assignment| assignment.name.as_str()).collect();
         let list = names.join(", ");
-        let (verb, sentence) = if let Action::Read { resource, name, .. } = &action {
-            ("read", format!("{list} is read from {resource} {name}"))
+        let sentence = if let Action::Read { resource, name, .. } = &action {
+            format!("{list} is read from {resource} {name}")
         } else {
             let are = if names.len() == 1 { "is" } else { "are" };
-            ("variables", format!("{list} {are} set"))
+            format!("{list} {are} set")
         };
-        let check = self.check(verb, at);
-        Ok(Planned::new(check, sentence, action))
+        Ok(Planned::new(sentence, action))
     }
 
     /// A variable that a command's output sets.

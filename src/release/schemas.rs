@@ -33,8 +33,8 @@ pub struct Schema {
     pub folder: String,
     /// The same objects as one file on the web, for machines without Go.
     pub url: Option<String>,
-    /// The check of the step that applies them; `None` for what is required before the first step.
-    pub step: Option<String>,
+    /// The plan's step that applies them, counted from 0; `None` for what is required before the first step.
+    pub step: Option<usize>,
 }
 
 impl Schema {

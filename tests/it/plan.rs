@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use quickproof::{
     cli, guide,
     plan::{self, Action, Chart, Options, Plan, PlanError, Step},
-    release::{Release, ReleaseError},
+    release::{MemoryTree, Release, ReleaseError},
     verdict::{CauseCode, Finding, Weight},
 };
 use rstest::rstest;
@@ -135,7 +135,7 @@ fn what_is_wrong_with_the_miniature_release_is_known_at_its_lines() {
         .find(|step| matches!(step.action, Action::Request(_)))
         .unwrap();
     assert_eq!(request.from.to_string(), "site-src/_includes/request.md:8");
-    assert_eq!(request.check, "request:site-src/_includes/request.md:6");
+    assert_eq!(request.check, "request:/v1/completions");
     let unsupported: Vec<_> = plan
         .steps
         .iter()
@@ -143,6 +143,40 @@ fn what_is_wrong_with_the_miniature_release_is_known_at_its_lines() {
         .map(|step| step.command.as_str())
         .collect();
     assert_eq!(unsupported, [""; 0]);
+}
+
+/// The checks of every combination of a release, and how many there are.
+fn checks(release: &Release) -> (Vec<Vec<String>>, usize) {
+    let layout = release.layout(None).unwrap();
+    let plans = plan::draw_all(release, &layout, &Options::default()).unwrap();
+    let plans = plans.into_iter().filter_map(|(_, plan)| plan.ok());
+    let of = |plan: Plan| plan.steps.into_iter().map(|step| step.check).collect::<Vec<_>>();
+    let checks: Vec<Vec<String>> = plans.map(of).collect();
+    let count = checks.iter().map(Vec::len).sum();
+    (checks, count)
+}
+
+/// A row of a table over many runs is one check of one release and of the next.
+#[test]
+fn the_names_of_checks_stay_the_same_when_lines_come_to_the_guide() {
+    let stored = ["v0.2.0", "v0.3.0", "v0.5.1", "v1.0.0", "v1.2.0", "v1.3.0", "v1.5.0"];
+    let stored = stored.iter().filter_map(|tag| Some((upstream::tree(GIE, tag)?, *tag)));
+    let router = upstream::tree("llm-d-router", "v0.10.0").map(|tree| (tree, "v0.10.0"));
+    for (tree, tag) in stored.chain(router).chain([(mini(), "v1.5.0")]) {
+        let release = release(&tree, tag).unwrap();
+        let (guide, mut longer) = (release.layout(None).unwrap().guide.clone(), MemoryTree::default());
+        for path in release.tree.all().unwrap() {
+            let mut bytes = release.tree.read(&path).unwrap();
+            if path == guide {
+                bytes.splice(0..0, *b"Words that were added.\n\n");
+            }
+            longer.insert(path, bytes);
+        }
+        let longer = Release::new(release.repository.clone(), release.tag.clone(), None, Box::new(longer));
+        let (before, after) = (checks(&release), checks(&longer));
+        assert!(before.1 > 5, "{tag}: {before:?}");
+        assert_eq!(before, after, "{tag}");
+    }
 }
 
 #[test]
@@ -271,19 +305,19 @@ fn the_real_guide_is_understood_to_its_last_command() {
         .collect();
     let flag = "values.pilot.env.ENABLE_GATEWAY_API_INFERENCE_EXTENSION=true";
     let wanted = [
-        ("apply:site-src/guides/index.md:50", "1 objects".to_owned()),
-        ("apply:site-src/guides/index.md:56", "4 objects".to_owned()),
+        ("apply:Deployment/vllm-qwen3-32b", "1 objects".to_owned()),
         (
-            "install:site-src/guides/index.md:87",
-            format!("istioctl install --set {flag} -y"),
+            "apply:CustomResourceDefinition/inferencemodelrewrites.inference.networking.x-k8s.io",
+            "4 objects".to_owned(),
         ),
-        ("apply:site-src/guides/index.md:165", "1 objects".to_owned()),
+        ("install:istioctl", format!("istioctl install --set {flag} -y")),
+        ("apply:Gateway/inference-gateway", "1 objects".to_owned()),
         (
-            "helm:site-src/_includes/epp.md:18",
+            "helm:vllm-qwen3-32b",
             "vllm-qwen3-32b from config/charts/inferencepool".to_owned(),
         ),
-        ("apply:site-src/guides/index.md:245", "3 objects".to_owned()),
-        ("read:site-src/_includes/test.md:6", "IP".to_owned()),
+        ("apply:InferenceObjective/small-segment-lora", "3 objects".to_owned()),
+        ("read:IP", "IP".to_owned()),
     ];
     assert_eq!(places, wanted);
     assert_eq!(plan.build_ref.as_deref(), Some("v1.5.0"));

@@ -171,7 +171,7 @@ fn the_recorded_runs_hold_every_stage_and_every_kind_of_event_finding_and_deviat
 
 /// The names that a recorded run expects to be decided, but for those of scenarios.
 fn expected_steps(run: &[Event]) -> BTreeSet<String> {
-    let of_steps = |check: &String| check.contains(".md:");
+    let of_steps = |check: &String| check.contains(':');
     let of_event = |event: &Event| match event {
         Event::Expected { checks } => checks.iter().filter(|check| of_steps(check)).cloned().collect(),
         _ => Vec::new(),
