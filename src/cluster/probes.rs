@@ -10,7 +10,7 @@ use kube::{Api, Client, api::ListParams};
 
 mod refused;
 
-pub(crate) use refused::first_refused;
+pub(crate) use refused::{Unheard, first_refused, unheard};
 
 /// The events of a pod, in the order in which they last happened. None where they may not be read.
 pub(crate) async fn events_of(client: &Client, pod: &Pod) -> Vec<Event> {

@@ -1,22 +1,27 @@
 //! Why a workload will never be ready, asked of the cluster once it is known that it will not: what it refers to and is not
 //! there, which probe killed it, its last words.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    core::v1::{Node, PersistentVolumeClaim, Pod},
-    storage::v1::StorageClass,
+use k8s_openapi::{
+    api::{
+        apps::v1::Deployment,
+        core::v1::{Node, PersistentVolumeClaim, Pod},
+        storage::v1::StorageClass,
+    },
+    apimachinery::pkg::util::intstr::IntOrString,
 };
 use kube::{
     Api, Client, ResourceExt as _,
     api::{ListParams, LogParams},
 };
+use tokio::{io::AsyncReadExt as _, net::TcpStream};
 
 use super::{advancing::getting_on, images::Images};
 use crate::{
     cluster::{
-        probes::{events_of, killed, last_warning},
+        forward::forward,
+        probes::{Unheard, events_of, killed, last_warning},
         ready::is_ready,
         references::{Reference, Referent, absent, references},
         unrecoverable::{Unrecoverable, request_against_nodes},
@@ -116,6 +121,75 @@ pub(super) async fn explain_delay(around: &Around<'_>, pod: &Pod) -> Option<Caus
         None => cause,
     })
 }
+
+/// That a probe asks the wrong port: nothing listens there, nobody else is sent there, and the container listens on every port
+/// that it declares. `None` where it does not, and so may have more to do before it listens.
+pub(super) async fn explain_unheard(around: &Around<'_>, pod: &Pod, unheard: &Unheard) -> Option<Cause> {
+    let client = &around.deployer.site.client;
+    if is_sent_to(around, unheard.port) {
+        return None;
+    }
+    for port in &unheard.declared {
+        if !listens(client, pod, *port).await {
+            return None;
+        }
+    }
+    let declared: Vec<String> = unheard.declared.iter().map(u16::to_string).collect();
+    Some(Cause::new(CauseCode::PodProbeRefused).because(format!(
+        "pod {}: container {} listens on port {}, and its {} asks port {}, where nothing listens: {}",
+        pod.name_any(),
+        unheard.container,
+        declared.join(", "),
+        unheard.kind.field(),
+        unheard.port,
+        cut(&unheard.said, 400),
+    )))
+}
+
+/// Whether a Service or a pool sends requests to this port of its pods: then it is meant, though no container declares it.
+fn is_sent_to(around: &Around<'_>, port: u16) -> bool {
+    let services = around.deployer.site.watches.services.all();
+    let of_services = services.iter().any(|service| {
+        let ports = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
+        ports.into_iter().any(|one| match &one.target_port {
+            Some(IntOrString::Int(target)) => *target == i32::from(port),
+            Some(IntOrString::String(_)) => false,
+            None => one.port == i32::from(port),
+        })
+    });
+    let of_pools = around.deployer.deployed(|deployed| {
+        let targets = deployed.of_kind("InferencePool").map(|pool| {
+            let spec = &pool.value["spec"];
+            let several = spec["targetPorts"].as_array().cloned().unwrap_or_default();
+            let numbers = several.iter().map(|target| target["number"].clone());
+            numbers.chain([spec["targetPortNumber"].clone()]).collect::<Vec<_>>()
+        });
+        targets.flatten().any(|target| target == u64::from(port))
+    });
+    of_services || of_pools
+}
+
+/// Whether a connection to a port of a pod is taken, and kept.
+async fn listens(client: &Client, pod: &Pod, port: u16) -> bool {
+    let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+    let asked = async {
+        let forward = forward(client, namespace, &pod.name_any(), port).await.ok()?;
+        let mut connection = TcpStream::connect(forward.address()).await.ok()?;
+        // Where nothing listens, it is closed at once; whoever listens waits for a request.
+        let closed = tokio::time::timeout(KEPT, connection.read(&mut [0; 1])).await;
+        Some(!matches!(closed, Ok(Ok(0) | Err(_))))
+    };
+    tokio::time::timeout(LISTENING, asked)
+        .await
+        .ok()
+        .flatten()
+        .unwrap_or(false)
+}
+
+/// How long a connection is kept open by whoever listens.
+const KEPT: Duration = Duration::from_secs(2);
+/// How long it is tried to connect to one port of a pod.
+const LISTENING: Duration = Duration::from_secs(5);
 
 /// Why not all of these pods were ready in time: one that runs and no longer gets on, with what the cluster last warned of about
 /// it; else they were slow.

@@ -14,12 +14,12 @@ pub(super) use crate::cluster::ready::{has_labels, is_ready};
 use super::{
     checks,
     deployment::Quickstart,
-    explaining::{Around, explain, explain_delay, explain_refusal, explain_unready},
+    explaining::{Around, explain, explain_delay, explain_refusal, explain_unheard, explain_unready},
     stopped::Stopped,
 };
 use crate::{
     cluster::{
-        probes::first_refused,
+        probes::{Unheard, first_refused, unheard},
         ready::is_observed,
         unrecoverable::{Unrecoverable, stuck},
         watching::{Progress, WaitError, Watches},
@@ -44,6 +44,9 @@ const REFUSAL_IS_BORNE: Duration = Duration::from_secs(5);
 /// Images may take longer, and then nothing comes of it.
 const UNSTARTED_FOR: Duration = Duration::from_secs(10);
 
+/// How often a pod whose probe meets nobody is asked where it listens: no watch tells.
+const LISTENED_EVERY: Duration = Duration::from_secs(10);
+
 /// How often Deployments that were ready and fell back are waited for again.
 const MOST_FALLS: usize = 3;
 
@@ -63,6 +66,8 @@ enum Halt {
     Pod(Unrecoverable),
     /// Its pods are refused, and the cluster says why.
     Refused(Arc<Deployment>, String),
+    /// A pod is asked where nothing listens; it may be ready all the same.
+    Unheard(Arc<Pod>, Unheard),
     /// None of the containers of a pod was started for a while; it may be ready all the same.
     Unstarted(Arc<Pod>),
 }
@@ -73,6 +78,8 @@ struct Seen {
     ready: Option<Instant>,
     refused: Option<Instant>,
     unstarted: Option<Instant>,
+    /// When it was last asked where a pod listens.
+    listened: Option<Instant>,
     /// The pods of which it was asked already why they do not start.
     asked: BTreeSet<String>,
 }
@@ -86,6 +93,15 @@ fn standing(watches: &Watches, deployment: &Arc<Deployment>, seen: &mut Seen) ->
     }
     if let Some(pod) = refused(watches, &pods) {
         return Progress::Never(Halt::Pod(pod));
+    }
+    let told = watches.failed_probes.all();
+    if seen
+        .listened
+        .is_none_or(|asked| now.duration_since(asked) >= LISTENED_EVERY)
+        && let Some((pod, unheard)) = pods.iter().find_map(|pod| Some((pod, unheard(pod, &told)?)))
+    {
+        seen.listened = Some(now);
+        return Progress::Never(Halt::Unheard(Arc::clone(pod), unheard));
     }
     let unstarted = pods.iter().find(|pod| is_unstarted(pod));
     let unstarted_for = lasts(&mut seen.unstarted, unstarted.is_some(), now);
@@ -324,6 +340,13 @@ async fn ready_or_why(quickstart: &Quickstart<'_>, object: &Object, began: Insta
             Err(WaitError::Never(Halt::Pod(failed))) => explain(&quickstart.around(), failed).await,
             Err(WaitError::Never(Halt::Refused(deployment, message))) => {
                 explain_refusal(&quickstart.around(), &deployment, message).await
+            }
+            Err(WaitError::Never(Halt::Unheard(pod, unheard))) => {
+                match explain_unheard(&quickstart.around(), &pod, &unheard).await {
+                    Some(cause) => cause,
+                    // It does not listen anywhere yet.
+                    None => continue,
+                }
             }
             Err(WaitError::Never(Halt::Unstarted(pod))) => match explain_delay(&quickstart.around(), &pod).await {
                 Some(cause) => cause,

@@ -89,6 +89,16 @@ fn a_gateway_of_a_class_that_nobody_serves() {
         evidence.contains("there is no GatewayClass nobody: the cluster has"),
         "{evidence}"
     );
+    // What else is broken follows from it, and so does what was not reached.
+    let root = &ran.report["root_cause"];
+    assert_eq!(
+        (&root["check"], &root["blame"]),
+        (&"gateway-programmed".into(), &"Gateway".into())
+    );
+    assert_eq!(root["from"]["file"], "gateway.yaml");
+    let follows = root["because_of_it"].as_array().unwrap();
+    assert_eq!(follows.len() + 1, ran.broken().len(), "{root}");
+    assert!(root["not_reached"].as_u64() > Some(0), "{root}");
     was_quick(&ran);
 }
 
@@ -254,6 +264,27 @@ fn a_readiness_probe_that_asks_for_a_path_that_is_not_there() {
         .find(|decision| decision["finding"]["cause"]["code"] == "pod-probe-refused")
         .unwrap();
     assert!(waited["took_ms"].as_u64().is_some_and(|ms| ms <= 20_000), "{waited}");
+}
+
+/// Nothing listens there, as nothing does before a model is loaded; the container listens where it says that it does.
+#[test]
+fn a_readiness_probe_that_asks_another_port_than_the_container_listens_on() {
+    let _turn = beside_others();
+    let ran = with("no-listener", |tree| {
+        replace(
+            &tree.join("model-server.yaml"),
+            "          resources:\n",
+            "          readinessProbe:\n            httpGet:\n              path: /health\n              port: 8001\n            \
+             periodSeconds: 1\n          resources:\n",
+        );
+    });
+    ran.expect(1, "failed", Some("pod-probe-refused"));
+    let evidence = evidence(&ran, "pod-probe-refused");
+    assert!(
+        evidence.contains("listens on port 8000, and its readinessProbe asks port 8001"),
+        "{evidence}"
+    );
+    was_quick(&ran);
 }
 
 /// The quickstart's own assets lack the CRD of this kind, as nothing else brings it.

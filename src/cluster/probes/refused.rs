@@ -123,6 +123,66 @@ fn refusal<E: Borrow<Event>>(
     probe: &Probe,
     events: &[E],
 ) -> Option<String> {
+    let lasting = lasting(pod, container, kind, events)?;
+    let why = for_good(&lasting.said, probe)?;
+    Some(format!("{why} ({} times in {} s)", lasting.times, lasting.seconds))
+}
+
+/// A container whose probe asks a port that it does not declare, where nothing listens. Mostly it says "not yet"; where the
+/// container already listens on all the ports that it declares, it will not listen on another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unheard {
+    pub(crate) container: String,
+    pub(crate) kind: ProbeKind,
+    pub(crate) port: u16,
+    /// What the kubelet says.
+    pub(crate) said: String,
+    /// The ports that the container declares.
+    pub(crate) declared: Vec<u16>,
+}
+
+/// The first container of a pod that is asked where nothing listens and where it declares no port, and that declares others.
+pub(crate) fn unheard<E: Borrow<Event>>(pod: &Pod, events: &[E]) -> Option<Unheard> {
+    pod.spec.as_ref()?.containers.iter().find_map(|container| {
+        let (kind, probe) = asked_now(pod, container)?;
+        let lasting = lasting(pod, container, kind, events)?;
+        let port = number_of_port(probe)?;
+        let declared = container.ports.iter().flatten();
+        let of_tcp = declared.filter(|port| port.protocol.as_deref().unwrap_or("TCP") == "TCP");
+        let declared: Vec<u16> = of_tcp
+            .filter_map(|port| u16::try_from(port.container_port).ok())
+            .collect();
+        let may_be_wrong = !declared.is_empty() && !declared.contains(&port);
+        let is_refused = lasting.said.contains("connect: connection refused");
+        (may_be_wrong && is_refused).then(|| Unheard {
+            container: container.name.clone(),
+            kind,
+            port,
+            said: lasting.said,
+            declared,
+        })
+    })
+}
+
+/// The number of the port that a probe asks; `None` of a command, and of a port by its name.
+fn number_of_port(probe: &Probe) -> Option<u16> {
+    let of_http = probe.http_get.as_ref().map(|http| &http.port);
+    let of_tcp = probe.tcp_socket.as_ref().map(|tcp| &tcp.port);
+    match of_http.or(of_tcp) {
+        Some(IntOrString::Int(number)) => u16::try_from(*number).ok(),
+        Some(IntOrString::String(name)) => name.parse().ok(),
+        None => u16::try_from(probe.grpc.as_ref()?.port).ok(),
+    }
+}
+
+/// What the kubelet has told of a probe for long enough, and of nothing else since.
+struct Lasting {
+    said: String,
+    times: i32,
+    seconds: i64,
+}
+
+fn lasting<E: Borrow<Event>>(pod: &Pod, container: &Container, kind: ProbeKind, events: &[E]) -> Option<Lasting> {
     let beginning = format!("{} probe ", kind.word());
     let of_it = |event: &&Event| {
         is_of_pod(event, pod)
@@ -140,13 +200,11 @@ fn refusal<E: Borrow<Event>>(
         return None;
     }
     let said = last.message.as_deref()?.strip_prefix(&kind.failed())?;
-    let said = said.trim_start_matches([':', ' ']).trim();
-    let why = for_good(said, probe)?;
-    Some(format!(
-        "{why} ({} times in {} s)",
-        times_of(last),
-        until.duration_since(since).as_secs()
-    ))
+    Some(Lasting {
+        said: said.trim_start_matches([':', ' ']).trim().to_owned(),
+        times: times_of(last),
+        seconds: until.duration_since(since).as_secs(),
+    })
 }
 
 /// What a refusal says, where no waiting makes it another.
@@ -348,6 +406,25 @@ mod tests {
         assert!(found.contains("startupProbe (HTTP /started at port 8000)"), "{found}");
         assert_eq!(said(&starting, &[event(&answered(404), 10, 20, 9)]), None);
         assert_eq!(said(&pod(&container, &json!({})), &events), None);
+    }
+
+    #[rstest]
+    #[case::a_port_that_is_not_declared(json!(8000), json!([{"containerPort": 80}, {"containerPort": 53, "protocol": "UDP"}]), true)]
+    #[case::a_port_that_is_declared(json!(8000), json!([{"containerPort": 8000}, {"containerPort": 80}]), false)]
+    #[case::by_its_name(json!("http"), json!([{"name": "http", "containerPort": 80}]), false)]
+    #[case::nothing_is_declared(json!(8000), json!([]), false)]
+    fn a_probe_where_nothing_listens_may_ask_the_wrong_port(
+        #[case] port: Value,
+        #[case] ports: Value,
+        #[case] may_be_wrong: bool,
+    ) {
+        let container = json!({"ports": ports, "readinessProbe": {"httpGet": {"port": port}}});
+        let pod = pod(&container, &json!({}));
+        let found = unheard(&pod, &[event(REFUSED, 1, 20, 19)]);
+        assert_eq!(found.is_some(), may_be_wrong, "{found:?}");
+        assert!(found.is_none_or(|found| found.declared == [80] && found.port == 8000));
+        assert_eq!(unheard(&pod, &[event(REFUSED, 1, 5, 5)]), None);
+        assert_eq!(unheard(&pod, &[event(&answered(404), 1, 20, 19)]), None);
     }
 
     #[rstest]
