@@ -272,6 +272,32 @@ fn subject(kind: &str, objects: &[Value]) -> String {
     format!("{kind} {}", objects.iter().map(name).collect::<Vec<_>>().join(", "))
 }
 
+/// The same of objects that a Gateway is needed for. Where it is not in order, and nobody has said anything of one of them, that
+/// follows from the Gateway, and is nobody else's fault.
+fn judge_behind(
+    seen: &Observation,
+    kind: &str,
+    objects: &[Value],
+    expected: &str,
+    met: impl Fn(&Value) -> Result<(), Unmet>,
+) -> Finding {
+    let silent = objects.iter().find_map(|object| {
+        let unmet = met(object).err().filter(|unmet| !unmet.said_no)?;
+        Some(format!("{kind} {}: {}", name(object), unmet.what))
+    });
+    let some_say_no = objects
+        .iter()
+        .any(|object| met(object).is_err_and(|unmet| unmet.said_no));
+    let gateways = seen.gateways.iter();
+    let is_in_order = seen.gateway_pods.is_none() && gateways.map(gateway).all(|gateway| gateway.is_ok());
+    match silent {
+        Some(what) if !some_say_no && !is_in_order => Finding::Undecided {
+            why: format!("{what}; the Gateway is not in order"),
+        },
+        _ => judge(kind, objects, expected, met),
+    }
+}
+
 /// The object that is not as a check of conditions wants it, by kind and name.
 pub(crate) fn not_so<'a>(check: &str, seen: &'a Observation) -> Option<(&'static str, &'a str)> {
     let first = |objects: &'a [Value], met: &dyn Fn(&Value) -> Result<(), Unmet>| {
@@ -322,7 +348,8 @@ pub(super) const HTTP_ROUTE_RESOLVED: Check = Check {
         )
     },
     judge: JudgeFn::Deployment(|seen| {
-        judge(
+        judge_behind(
+            seen,
             "HTTPRoute",
             &seen.http_routes,
             "Accepted and ResolvedRefs are True for every parent",
@@ -355,7 +382,8 @@ pub(super) const INFERENCE_POOL_ACCEPTED: Check = Check {
                 why: "without a Gateway nobody writes an InferencePool's status".into(),
             };
         }
-        judge(
+        judge_behind(
+            seen,
             "InferencePool",
             &seen.inference_pools,
             "Accepted and ResolvedRefs are True",
@@ -493,6 +521,33 @@ mod tests {
         let unmet = gateway(&object).unwrap_err();
         assert_eq!(unmet.cause, CauseCode::GatewayCertificateMissing);
         assert!(unmet.what.contains("https (HTTPS, port 443)"), "{}", unmet.what);
+    }
+
+    /// The cluster has no room for the Gateway's proxy: that nobody answers for the pool is not the release's fault.
+    #[rstest]
+    #[case::nobody_has_answered(json!(null), false)]
+    #[case::refused(json!([{"parentRef": {"kind": "Gateway", "name": "g"}, "conditions": [condition_of("Accepted", "False", 1)]}]), true)]
+    fn what_nobody_says_while_the_gateway_is_not_in_order_is_undecided(
+        #[case] parents: Value,
+        #[case] is_broken: bool,
+    ) {
+        let pool = json!({"metadata": {"name": "p", "generation": 1}, "status": {"parents": parents}});
+        let mut seen = Observation {
+            gateways: vec![json!({"metadata": {"name": "g"}})],
+            inference_pools: vec![pool],
+            ..Observation::default()
+        };
+        let broken = |seen: &Observation| matches!(INFERENCE_POOL_ACCEPTED.judge(seen), Finding::Broken(_));
+        assert_eq!(broken(&seen), is_broken);
+        let conditions = [
+            condition_of("Accepted", "True", 1),
+            condition_of("Programmed", "True", 1),
+        ];
+        seen.gateways = vec![json!({"metadata": {"name": "g", "generation": 1},
+            "status": {"conditions": conditions, "addresses": [{"value": "10.0.0.1"}]}})];
+        assert!(broken(&seen));
+        seen.gateway_pods = Some(Cause::new(CauseCode::PodUnschedulable));
+        assert_eq!(broken(&seen), is_broken);
     }
 
     /// Istio calls a Gateway programmed that has an address, whatever becomes of its proxy.
