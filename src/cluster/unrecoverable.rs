@@ -85,14 +85,7 @@ impl PodHistory {
                 .find_map(|container| self.judge_container(pod, container, now));
         };
         let message = condition.message.clone().unwrap_or_default();
-        self.after(
-            pod,
-            None,
-            CauseCode::PodUnschedulable,
-            &message,
-            Duration::from_secs(2),
-            now,
-        )
+        self.after(pod, None, CauseCode::PodUnschedulable, &message, GRACE, now)
     }
 
     fn judge_container(&mut self, pod: &Pod, container: &ContainerStatus, now: Instant) -> Option<Unrecoverable> {
@@ -336,13 +329,13 @@ mod tests {
     }
 
     #[test]
-    fn an_unschedulable_pod_will_never_be_ready_after_two_seconds() {
+    fn an_unschedulable_pod_will_never_be_ready_after_its_grace() {
         let unschedulable = pod(&json!({"conditions": [{"type": "PodScheduled", "status": "False",
             "reason": "Unschedulable", "message": "0/1 nodes are available: 1 Insufficient cpu."}]}));
         let mut history = PodHistory::default();
         let now = Instant::now();
         assert_eq!(history.judge_pod(&unschedulable, now), None);
-        let failed = history.judge_pod(&unschedulable, now + Duration::from_secs(2)).unwrap();
+        let failed = history.judge_pod(&unschedulable, now + GRACE).unwrap();
         assert_eq!(failed.cause.code, CauseCode::PodUnschedulable);
     }
 
@@ -356,7 +349,7 @@ mod tests {
         };
         let (mut history, now) = (PodHistory::default(), Instant::now());
         assert_eq!(history.judge_pod(&says("1 node(s) had untolerated taint"), now), None);
-        let failed = history.judge_pod(&says("1 Insufficient cpu"), now + Duration::from_secs(2));
+        let failed = history.judge_pod(&says("1 Insufficient cpu"), now + GRACE);
         assert_eq!(failed.unwrap().cause.evidence[0], "pod p: 1 Insufficient cpu");
     }
 
