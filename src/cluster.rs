@@ -22,6 +22,7 @@ mod kind;
 mod kubeconfig;
 pub(crate) mod mark;
 mod plugin;
+mod pod;
 pub(crate) mod probes;
 pub(crate) mod programs;
 pub(crate) mod ready;

@@ -48,8 +48,9 @@ pub(crate) struct LintArguments {
     /// Also ask the API server of `--cluster` about every object that the guide applies, by dry runs
     #[arg(long, requires = "cluster")]
     server: bool,
-    /// The cluster that `--server` asks, by the name of its kubeconfig context; `current` is the current one
-    #[arg(long, value_name = "NAME", requires = "server")]
+    /// The cluster that `--server` asks, by the name of its kubeconfig context; `current` is the current one, `in-cluster` that of
+    /// this pod
+    #[arg(long, visible_alias = "context", value_name = "CONTEXT", requires = "server")]
     cluster: Option<String>,
     /// The kubeconfig file that knows the cluster; without it `KUBECONFIG` and then `~/.kube/config`
     #[arg(long, value_name = "FILE", requires = "cluster")]

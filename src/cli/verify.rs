@@ -65,8 +65,13 @@ pub(crate) struct VerifyArguments {
     /// How container images come to the cluster
     #[arg(long, value_name = "HOW", default_value = "auto", help_heading = "Where it runs")]
     images: ImageSource,
-    /// An existing cluster, by the name of its kubeconfig context; `current` is the current one
-    #[arg(long, value_name = "CONTEXT", help_heading = "Where it runs")]
+    /// An existing cluster, by the name of its kubeconfig context; `current` is the current one, `in-cluster` that of this pod
+    #[arg(
+        long,
+        visible_alias = "context",
+        value_name = "CONTEXT",
+        help_heading = "Where it runs"
+    )]
     cluster: Option<String>,
     /// The kubeconfig file that knows the cluster; without it `KUBECONFIG` and then `~/.kube/config`
     #[arg(long, value_name = "FILE", requires = "cluster", help_heading = "Where it runs")]
@@ -213,6 +218,7 @@ mod tests {
 
     #[rstest]
     #[case("current", ExistingCluster::Current)]
+    #[case("in-cluster", ExistingCluster::InCluster)]
     #[case("kind-demo", ExistingCluster::Named("kind-demo".into()))]
     fn a_cluster_is_meant_by_its_name_or_as_the_current_one(#[case] text: &str, #[case] meant: ExistingCluster) {
         let order = order(&["--cluster", text, "--kubeconfig", "file", "--keep", "--strict"]).unwrap();

@@ -21,6 +21,15 @@ pub enum ClusterError {
         /// What its client said.
         said: String,
     },
+    /// This process runs in no pod that may speak to its cluster.
+    #[error(
+        "`--cluster in-cluster` is for a pod with the credentials of a ServiceAccount, and {what}; elsewhere name a context of \
+         a kubeconfig: `--cluster CONTEXT`"
+    )]
+    NotInCluster {
+        /// What it lacks.
+        what: String,
+    },
     /// The name cannot be part of a cluster's name.
     #[error("`{name}` cannot name a cluster; expected 1 to 32 of a-z, 0-9 and `-`, such as `ab12`")]
     Name {
@@ -160,6 +169,7 @@ impl ClusterError {
             | Self::Plugin { .. }
             | Self::KubeconfigMissing { .. }
             | Self::Unnamed { .. }
+            | Self::NotInCluster { .. }
             | Self::Unknown { .. } => CauseCode::KubeconfigUnusable,
             _ => CauseCode::ApiServerAway,
         }

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use kube::config::Kubeconfig;
 
-use super::{Cluster, ClusterError, Origin, kubeconfig, resources::persistently};
+use super::{Cluster, ClusterError, Origin, kubeconfig, pod, resources::persistently};
 use crate::{host::Host, record::Events};
 
 /// How long the API server of a cluster that is named gets to answer for the first time, where its caller gives it longer.
@@ -17,13 +17,16 @@ pub enum ExistingCluster {
     Named(String),
     /// The current context, asked for literally.
     Current,
+    /// The one that this process runs in, as a pod.
+    InCluster,
 }
 
 impl From<&str> for ExistingCluster {
-    /// `current` means the current context; everything else is a name.
+    /// `current` means the current context, `in-cluster` the cluster of this pod; everything else is a name.
     fn from(text: &str) -> Self {
         match text {
             "current" => Self::Current,
+            pod::NAME => Self::InCluster,
             name => Self::Named(name.to_owned()),
         }
     }
@@ -33,7 +36,7 @@ impl From<&str> for ExistingCluster {
 /// credentials, and the first answer, may each take `limit` at most ([`Duration::MAX`]: what they take by themselves).
 ///
 /// The kubeconfig is `kubeconfig`, else the files of `$KUBECONFIG`, else `~/.kube/config`; a cluster of our own that was
-/// kept is found by its name without any of them.
+/// kept is found by its name without any of them, and so is that of this pod.
 ///
 /// # Errors
 /// No cluster or an unknown one was named, the kubeconfig cannot be used, or the API server does not answer.
@@ -45,6 +48,15 @@ pub async fn open(
     events: &Events,
 ) -> Result<Cluster, ClusterError> {
     let (path, config) = match (which, kubeconfig) {
+        (ExistingCluster::InCluster, Some(_)) => {
+            let what = "`--kubeconfig` names the file of another".to_owned();
+            return Err(ClusterError::NotInCluster { what });
+        }
+        (ExistingCluster::InCluster, None) => {
+            let path = pod::kubeconfig(host, Path::new(pod::CREDENTIALS))?;
+            let config = kubeconfig::read(&path)?;
+            (path, config)
+        }
         (ExistingCluster::Named(name), None) if kubeconfig::path_of(host, name).is_file() => {
             let path = kubeconfig::path_of(host, name);
             let config = kubeconfig::read(&path)?;
@@ -80,6 +92,7 @@ fn choose(config: &Kubeconfig, which: &ExistingCluster) -> Result<String, Cluste
         names.join(", ")
     };
     match which {
+        ExistingCluster::InCluster => Ok(pod::NAME.to_owned()),
         ExistingCluster::Current => match config.current_context.as_deref() {
             Some(current) if !current.is_empty() => Ok(current.to_owned()),
             _ => Err(ClusterError::Unnamed { contexts }),
