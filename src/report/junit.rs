@@ -171,6 +171,10 @@ fn status(decision: &Decision, root: Option<&RootCause<'_>>) -> TestCaseStatus {
                     exchange.body
                 );
             }
+            // Of a long text a table over many runs shows the two ends.
+            if let Some(from) = &decision.from {
+                let _ = writeln!(text, "at {from}");
+            }
             status.set_description(printable_lines(&text));
             status
         }

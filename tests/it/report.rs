@@ -272,3 +272,34 @@ fn no_report_holds_a_control_character() {
         assert_eq!(control, None, "{}", format.name);
     }
 }
+
+/// A cell of a table over many runs has room for 140 bytes of message and body: the first half and the last.
+/// Source: `TestGrid`, `metadata/junit/junit.go`.
+#[test]
+fn a_cell_of_a_table_over_many_runs_shows_the_cause_and_the_place() {
+    let junit = rendered(&Junit, &failed());
+    let document = roxmltree::Document::parse(&junit).unwrap();
+    let failures: Vec<_> = document
+        .descendants()
+        .filter(|node| node.has_tag_name("failure"))
+        .collect();
+    assert!(!failures.is_empty());
+    for failure in failures {
+        let text = format!("{}\n{}", failure.attribute("message").unwrap(), failure.text().unwrap());
+        let bytes = text.trim_end().as_bytes();
+        let (first, last) = (&bytes[..70], &bytes[bytes.len() - 70..]);
+        let (first, last) = (String::from_utf8_lossy(first), String::from_utf8_lossy(last));
+        let of_the_case = |name: &str| {
+            let mut properties = failure.parent().unwrap().descendants();
+            let found = properties.find(|node| node.attribute("name") == Some(name));
+            found.and_then(|node| node.attribute("value")).map(str::to_owned)
+        };
+        if let Some(place) = of_the_case("from") {
+            assert!(last.ends_with(&format!("at {place}")), "{last}");
+        }
+        assert!(
+            !first.starts_with(char::is_whitespace) && !first.contains("expected:"),
+            "{first}"
+        );
+    }
+}
