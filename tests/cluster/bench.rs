@@ -80,15 +80,20 @@ pub(crate) fn verify(arguments: &[&str]) -> Ran {
 
 /// The same with variables in its environment.
 pub(crate) fn verify_with(arguments: &[&str], variables: &[(String, String)]) -> Ran {
+    verify_as(arguments, |mut command| {
+        command.envs(variables.iter().cloned());
+        command
+    })
+}
+
+/// The same by a command that is made of the usual one.
+pub(crate) fn verify_as(arguments: &[&str], changed: impl FnOnce(Command) -> Command) -> Ran {
     let directory = tempfile::tempdir().unwrap();
     let began = Instant::now();
-    let output = quickproof(directory.path())
-        .arg("verify")
-        .args(arguments)
-        .args(["--json-file", "record.json", "--junit-file", "junit.xml"])
-        .envs(variables.iter().cloned())
-        .output()
-        .unwrap();
+    let mut command = quickproof(directory.path());
+    command.arg("verify").args(arguments);
+    command.args(["--json-file", "record.json", "--junit-file", "junit.xml"]);
+    let output = changed(command).output().unwrap();
     let took = began.elapsed();
     let ran = ran(&output, directory.path(), took);
     eprintln!("--- quickproof verify {}\n{}", arguments.join(" "), ran.stderr);

@@ -16,9 +16,11 @@ mod foreign;
 #[path = "../it/sources/server.rs"]
 mod github;
 mod healthy;
+mod internet;
 mod killed;
 mod moments;
 mod published;
+mod pulled;
 mod release;
 mod room;
 mod simulator;

@@ -14,15 +14,15 @@ use crate::{
     release::{fails_at_the_variable_in_single_quotes, mend_request, passes_but_for_the_removed_flag, tree_of},
 };
 
-const TAG: &str = "v1.5.0";
+pub(crate) const TAG: &str = "v1.5.0";
 /// The chart that the guide installs, in its registry.
 const CHART: &str = "registry.k8s.io/gateway-api-inference-extension/charts/inferencepool";
 
 /// The media type of an image manifest (OCI image specification), in which a registry keeps charts too.
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// A server that has published a tree: the tag, the archive, the files, the asset, the chart.
-async fn publish(tree: &Path) -> Server {
+pub(crate) async fn publish(tree: &Path) -> Server {
     let server = Server::empty().await;
     // Named by what it holds: archives are kept by commit.
     let commit = digest(&archive(tree, ""))[..40].to_owned();
@@ -107,7 +107,7 @@ fn lay_chart(server: &Server, package: &[u8]) {
     }
 }
 
-fn digest(bytes: &[u8]) -> String {
+pub(crate) fn digest(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
 }
 
