@@ -17,7 +17,7 @@ pub(crate) enum Controllers {
     AllThere,
 }
 
-/// The reason of a class that nobody has said anything of, while controllers of other classes are at work.
+/// The reason of a class that is not there yet or that nobody has said anything of, while controllers of other classes are at work.
 pub(crate) const UNCLAIMED: &str = "Unclaimed";
 
 /// Why no controller looks at a Gateway, told from the classes that the cluster has; `None` where its class is accepted.
@@ -40,7 +40,12 @@ pub(super) fn untaken(gateway: &Value, classes: &[Value], controllers: Controlle
             format!("the cluster has {}", there.join(", "))
         };
         let said_no = some_are_at_work || controllers == Controllers::AllThere;
-        return unmet(format!("there is no GatewayClass {wanted}: {there}"), said_no, "");
+        // A controller makes its class by itself, once it is at work.
+        let reason = match controllers {
+            Controllers::MayCome => UNCLAIMED,
+            Controllers::AllThere => "",
+        };
+        return unmet(format!("there is no GatewayClass {wanted}: {there}"), said_no, reason);
     };
     match accepted(class) {
         Some(true) => None,

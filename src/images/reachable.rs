@@ -61,13 +61,12 @@ pub(super) async fn choose(host: &Host, wanted: &[ImageRef], events: &Events) ->
     let hosts: BTreeSet<String> = wanted.iter().map(|image| image.host().to_owned()).chain(node).collect();
     let store = Store::of(host);
     let last: Option<Unanswered> = store.recall("seen", "silence");
-    if last.is_some_and(|last| hosts.is_subset(&last.hosts) && host.now().duration_since(last.at) < MEMORY) {
-        return Ok(ImageSource::Build);
-    }
+    let last = last.filter(|last| hosts.is_subset(&last.hosts) && host.now().duration_since(last.at) < MEMORY);
+    let before = last.map_or(Before::Unknown, |_| Before::NobodyAnswered);
     let progress = Progress::new(events);
     let _job = progress.begin("finding out whether image registries answer", None);
     let upstream = Upstream::new(host)?;
-    let asked = asked_patiently(&hosts, async |registry| upstream.is_there(registry).await);
+    let asked = asked_patiently(&hosts, before, async |registry| upstream.is_there(registry).await);
     let (choice, seen) = progress.during(asked).await;
     match choice {
         Choice::Pull => Ok(ImageSource::Pull),
@@ -85,15 +84,31 @@ pub(super) async fn choose(host: &Host, wanted: &[ImageRef], events: &Events) ->
     }
 }
 
+/// What is known from a moment ago.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    Unknown,
+    /// Nobody answered, so that to be asked once is enough for that to be so still.
+    NobodyAnswered,
+}
+
 /// Asks all registries, and those that do not answer again, until it is decided or half a minute is over.
-async fn asked_patiently(hosts: &BTreeSet<String>, ask: impl AsyncFn(&str) -> Seen) -> (Choice, Registries) {
+async fn asked_patiently(
+    hosts: &BTreeSet<String>,
+    before: Before,
+    ask: impl AsyncFn(&str) -> Seen,
+) -> (Choice, Registries) {
     let mut seen = Registries::new();
     let decided = poll(PATIENCE, BETWEEN, async |round| {
         let is_open = |name: &&String| seen.get(*name) != Some(&Seen::Answers);
         let open: Vec<String> = hosts.iter().filter(is_open).cloned().collect();
         let said = future::join_all(open.iter().map(|name| ask(name))).await;
         seen.extend(open.into_iter().zip(said));
-        sooner(&seen, round).ok_or(())
+        let still = before == Before::NobodyAnswered && seen.values().all(is_gone);
+        still
+            .then_some(Choice::Build)
+            .or_else(|| sooner(&seen, round))
+            .ok_or(())
     });
     let decided = decided.await;
     (decided.unwrap_or_else(|()| in_the_end(&seen)), seen)
@@ -111,12 +126,15 @@ fn sooner(seen: &Registries, round: u32) -> Option<Choice> {
 
 /// What is decided once the time is over. One that only says that it cannot now is there.
 fn in_the_end(seen: &Registries) -> Choice {
-    let is_gone = |seen: &Seen| matches!(seen, Seen::Away(_) | Seen::Silent(_));
     if seen.values().all(is_gone) {
         Choice::Build
     } else {
         Choice::Neither
     }
+}
+
+fn is_gone(seen: &Seen) -> bool {
+    matches!(seen, Seen::Away(_) | Seen::Silent(_))
 }
 
 /// Who answers and who does not, with what was seen.
@@ -184,7 +202,33 @@ mod tests {
             asked.borrow_mut()[number] += 1;
             seen(registries[number], round)
         };
-        let (choice, _) = asked_patiently(&hosts, ask).await;
+        let (choice, _) = asked_patiently(&hosts, Before::Unknown, ask).await;
+        assert_eq!((choice, began.elapsed().as_secs()), (wanted, seconds));
+    }
+
+    /// A network that was away for a moment decides no later run.
+    #[rstest]
+    #[case::still_silent(&[".", "."], Choice::Build, 0)]
+    #[case::still_away(&["-", "."], Choice::Build, 0)]
+    #[case::back(&["+", "+"], Choice::Pull, 0)]
+    #[case::one_is_back(&["+", "..+"], Choice::Pull, 4)]
+    #[case::one_stays_away(&["+", "-"], Choice::Neither, 30)]
+    #[tokio::test(start_paused = true)]
+    async fn a_silence_that_is_remembered_is_asked_about_once_more(
+        #[case] registries: &[&str],
+        #[case] wanted: Choice,
+        #[case] seconds: u64,
+    ) {
+        let hosts: BTreeSet<String> = (0..registries.len()).map(|number| number.to_string()).collect();
+        let asked = RefCell::new(vec![0; registries.len()]);
+        let began = Instant::now();
+        let ask = async |host: &str| {
+            let number: usize = host.parse().unwrap();
+            let round = asked.borrow()[number];
+            asked.borrow_mut()[number] += 1;
+            seen(registries[number], round)
+        };
+        let (choice, _) = asked_patiently(&hosts, Before::NobodyAnswered, ask).await;
         assert_eq!((choice, began.elapsed().as_secs()), (wanted, seconds));
     }
 
@@ -204,24 +248,6 @@ mod tests {
         );
         for way_out in ["--images pull", "--images build", "--images present"] {
             assert!(error.contains(way_out), "{error}");
-        }
-    }
-
-    #[tokio::test]
-    async fn registries_that_did_not_answer_a_moment_ago_are_not_asked_again() {
-        let directory = tempfile::tempdir().unwrap();
-        let host = Host::with_variables([("XDG_CACHE_HOME", directory.path().to_str().unwrap())]);
-        let unanswered = Unanswered {
-            hosts: BTreeSet::from(["registry.example", STOCK_NODE_REGISTRY].map(str::to_owned)),
-            at: host.now(),
-        };
-        Store::of(&host).remember("seen", "silence", &unanswered).unwrap();
-        let wanted: [ImageRef; 1] = ["registry.example/x:1".parse().unwrap()];
-        for wanted in [&wanted[..], &[]] {
-            let (events, mut receiver) = Events::channel();
-            assert_eq!(choose(&host, wanted, &events).await.unwrap(), ImageSource::Build);
-            drop(events);
-            assert!(receiver.recv().await.is_none(), "nobody was asked, so nothing is said");
         }
     }
 }

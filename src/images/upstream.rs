@@ -30,6 +30,8 @@ mod account;
 mod parts;
 mod token;
 
+use token::Who;
+
 /// How long one request may take, to the last byte of its answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// How long a registry that does not answer is asked again.
@@ -44,7 +46,7 @@ const MOST_REDIRECTS: usize = 6;
 /// A connection that fails sooner than this failed for a reason that somebody gave, such as that no such name exists.
 const AT_ONCE: Duration = Duration::from_secs(3);
 
-/// Registries, asked as anybody asks them.
+/// Registries, asked as anybody asks them; with an account of this machine only where they give nothing to anybody.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     host: Host,
@@ -53,7 +55,7 @@ pub(crate) struct Upstream {
     authorizations: Mutex<Authorizations>,
 }
 
-type Authorizations = BTreeMap<(String, String), HeaderValue>;
+type Authorizations = BTreeMap<(String, String), (HeaderValue, Who)>;
 
 /// What a registry says of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -218,17 +220,36 @@ impl Upstream {
             );
             let known = self.authorizations().get(&key).cloned();
             let first = match known {
-                Some(known) => request().header(AUTHORIZATION, known),
+                Some((known, _)) => request().header(AUTHORIZATION, known),
                 None => request(),
             };
             let mut answer = self.send(host, first).await?;
             if answer.status == StatusCode::UNAUTHORIZED
                 && let Some(image) = image
             {
-                let authorization = self.authorization(image, &url, &answer.headers).await?;
-                let shown = request().header(AUTHORIZATION, authorization.clone());
-                answer = self.send(host, shown).await?;
-                self.authorizations().insert(key, authorization);
+                let (wanted, mut refused) = (answer.headers.clone(), None);
+                for who in [Who::Anybody, Who::Account] {
+                    let authorization = match self.authorization(image, &url, &wanted, who).await {
+                        Ok(Some(authorization)) => authorization,
+                        Ok(None) => continue,
+                        // An account may be given what anybody is not.
+                        Err(refusal) if who == Who::Anybody && !refusal.may_pass() => {
+                            refused = Some(refusal);
+                            continue;
+                        }
+                        Err(failure) => return Err(failure),
+                    };
+                    let shown = request().header(AUTHORIZATION, authorization.clone());
+                    answer = self.send(host, shown).await?;
+                    refused = None;
+                    if !matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+                        self.authorizations().insert(key, (authorization, who));
+                        break;
+                    }
+                }
+                if let Some(refused) = refused {
+                    return Err(refused);
+                }
             }
             if !answer.status.is_redirection() {
                 return Ok(answer);
@@ -295,6 +316,15 @@ impl Upstream {
         Ok(Answered { status, headers, body })
     }
 
+    /// Whether this machine's account of docker was what opened the repository of an image, which nobody else is given then.
+    pub(crate) fn is_private(&self, image: &ImageRef) -> bool {
+        let known = self.authorizations();
+        let mut of_it = known
+            .iter()
+            .filter(|((_, repository), _)| repository == image.repository());
+        of_it.any(|(_, (_, who))| *who == Who::Account)
+    }
+
     fn authorizations(&self) -> MutexGuard<'_, Authorizations> {
         self.authorizations.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -329,7 +359,7 @@ async fn patiently<T, F: Future<Output = Result<T, Unanswered>>>(ask: impl FnMut
     let (end, mut pauses) = (Instant::now() + PATIENCE, Pauses::doubling(FIRST_PAUSE, LONGEST_PAUSE));
     let pause = |failure: &Unanswered| {
         let pause = failure.pause().max(pauses.next())?;
-        (Instant::now() + pause <= end).then_some(pause)
+        (pause <= end.saturating_duration_since(Instant::now())).then_some(pause)
     };
     retry(pause, ask, Unanswered::may_pass, |_| ()).await
 }

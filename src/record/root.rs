@@ -66,7 +66,7 @@ const NEEDS: &[(Subject, &[Subject])] = &[
     (Subject::Endpoints, &[Subject::Workload]),
     (Subject::Request, &[Subject::Pool, Subject::Endpoints]),
     (Subject::Proof, &[Subject::Request]),
-    (Subject::Scenarios, &[Subject::Proof]),
+    (Subject::Scenarios, &[Subject::Request]),
 ];
 
 /// What an object has wrong by itself, whatever becomes of those that it needs.

@@ -50,6 +50,12 @@ pub(super) async fn getting_on(client: &Client, pod: &Pod, events: &[Event]) -> 
         ));
     }
     let container = under_way(pod)?;
+    if container.startup_probe.is_some() && !has_started(pod, &container.name) {
+        return Some(format!(
+            "the startupProbe of container {} still gives it time",
+            container.name
+        ));
+    }
     let line = newly_said(client, pod, container).await?;
     Some(format!("container {} still says something new: {line}", container.name))
 }
@@ -80,6 +86,14 @@ fn under_way(pod: &Pod) -> Option<&Container> {
     containers.find(|container| container.name == *name)
 }
 
+/// Whether the startup probe of a container has held.
+fn has_started(pod: &Pod, container: &str) -> bool {
+    let status = pod.status.iter();
+    let of_all = status.flat_map(|status| [&status.init_container_statuses, &status.container_statuses]);
+    let mut all = of_all.flatten().flatten();
+    all.any(|one| one.name == container && one.started == Some(true))
+}
+
 /// A line that a container has just said, and never before.
 async fn newly_said(client: &Client, pod: &Pod, container: &Container) -> Option<String> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), pod.metadata.namespace.as_deref()?);
@@ -94,6 +108,10 @@ async fn newly_said(client: &Client, pod: &Pod, container: &Container) -> Option
     let recent = pods.logs(&name, &parameters(Some(NOW_SECONDS), EARLIER)).await.ok()?;
     let all = pods.logs(&name, &parameters(None, EARLIER)).await.ok()?;
     let (recent, all): (Vec<&str>, Vec<&str>) = (recent.lines().collect(), all.lines().collect());
+    // Of one that says so much nobody knows what it said before.
+    if recent.len() >= all.len() && i64::try_from(recent.len()).is_ok_and(|count| count >= EARLIER) {
+        return None;
+    }
     let earlier = &all[..all.len().saturating_sub(recent.len())];
     new_among(&recent, earlier, &paths_of(container)).map(|line| cut(line.trim(), 200))
 }

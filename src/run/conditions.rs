@@ -7,7 +7,12 @@ use kube::api::DynamicObject;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{deployment::Quickstart, explaining::explain, observation::Objects, pool, workloads};
+use super::{
+    deployment::Quickstart,
+    explaining::{explain, explain_unready},
+    observation::Objects,
+    pool, workloads,
+};
 use crate::{
     check::{
         classes::{Controllers, UNCLAIMED},
@@ -133,17 +138,21 @@ pub(super) async fn await_settled(quickstart: &Quickstart<'_>) -> Result<Objects
     let mut seen = Objects::default();
     let controllers = controllers(quickstart.plan);
     let mut no_since: Option<(String, Instant)> = None;
-    let mut stuck = None;
+    let (mut stuck, mut unready, began) = (None, Vec::new(), Instant::now());
     let question = |watches: &Watches| {
         seen = looked.now();
         let proxies = pods_of_gateways(watches, &quickstart.plan.gateway_label, &looked.made[0]);
         let none_is_ready = !proxies.is_empty() && !proxies.iter().any(|pod| is_ready(pod));
+        unready.clear();
         if none_is_ready {
             stuck = watches.first_unrecoverable(proxies.iter().map(AsRef::as_ref));
             if stuck.is_some() {
                 return Progress::Never(());
             }
+            unready.clone_from(&proxies);
         }
+        // A node may still be pulling the proxy's image, which nobody has pulled before.
+        let is_coming = unready.iter().any(|pod| workloads::is_unstarted(pod));
         let Some(unmet) = first_unmet(&seen, controllers).or_else(|| none_is_ready.then(no_proxy)) else {
             return Progress::<(), ()>::Ready(());
         };
@@ -159,12 +168,13 @@ pub(super) async fn await_settled(quickstart: &Quickstart<'_>) -> Result<Objects
         };
         match &no_since {
             Some((_, since)) if since.elapsed() >= borne => Progress::Never(()),
+            _ if began.elapsed() >= CONDITIONS_LIMIT && !is_coming => Progress::Never(()),
             _ => Progress::NotYet(unmet.what),
         }
     };
     let watches = &deployer.site.watches;
     let settled = watches
-        .until(context.order.limit.min(CONDITIONS_LIMIT), question, |what| {
+        .until(context.order.limit, question, |what| {
             context.events.waiting(Stage::Conditions, "conditions", what);
         })
         .await;
@@ -177,6 +187,10 @@ pub(super) async fn await_settled(quickstart: &Quickstart<'_>) -> Result<Objects
     seen.places = looked.places();
     if let Some(stuck) = stuck {
         seen.gateway_pods = Some(explain(&quickstart.around(), stuck).await);
+    } else if !unready.is_empty() {
+        let what = "no pod of the Gateway is ready".to_owned();
+        let why = explain_unready(&quickstart.around(), &unready, what).await;
+        seen.gateway_pods = Some(why).filter(|why| why.code == CauseCode::PodSlow);
     }
     Ok(seen)
 }

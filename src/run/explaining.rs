@@ -134,6 +134,10 @@ pub(super) async fn explain_unheard(around: &Around<'_>, pod: &Pod, unheard: &Un
             return None;
         }
     }
+    // What the kubelet told last may be long past.
+    if listens(client, pod, unheard.port).await {
+        return None;
+    }
     let declared: Vec<String> = unheard.declared.iter().map(u16::to_string).collect();
     Some(Cause::new(CauseCode::PodProbeRefused).because(format!(
         "pod {}: container {} listens on port {}, and its {} asks port {}, where nothing listens: {}",

@@ -117,18 +117,36 @@ impl Images {
         let upstream = self.provided.as_ref().and_then(|provided| provided.upstream.as_ref());
         let Some(upstream) = upstream else { return cause };
         let said = upstream.leads_to(image).await;
-        let (code, line) = pulled_in_vain(image, &said);
-        cause.code = code;
+        let line;
+        (cause.code, line) = if upstream.is_private(image) {
+            (
+                CauseCode::PodImageNotFound,
+                format!(
+                    "{} gives {image} to this machine's account of docker and to nobody else: it is not public",
+                    image.host()
+                ),
+            )
+        } else {
+            pulled_in_vain(image, &said, cause.code)
+        };
         cause.because(line)
     }
 }
 
-/// Why a node did not get an image, given what its registry says of it.
-fn pulled_in_vain(image: &ImageRef, said: &Result<Said, Unanswered>) -> (CauseCode, String) {
+/// Why a node did not get an image, given what its registry says of it, and what the node has said.
+fn pulled_in_vain(image: &ImageRef, said: &Result<Said, Unanswered>, of_the_node: CauseCode) -> (CauseCode, String) {
     match said {
         Ok(Said::Absent) => (
             CauseCode::PodImageNotFound,
             format!("{} says that it has no {image}", image.host()),
+        ),
+        Ok(Said::Digest(digest)) if of_the_node == CauseCode::PodImageNotFound => (
+            CauseCode::PodImageNotFound,
+            format!(
+                "{} has {image}, as {digest}, and not all of it that the node needs: nothing for the node's platform, or a \
+                 part is missing",
+                image.host()
+            ),
         ),
         Ok(Said::Digest(digest)) => (
             CauseCode::PodImagePull,

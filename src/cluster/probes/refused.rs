@@ -124,7 +124,7 @@ fn refusal<E: Borrow<Event>>(
     events: &[E],
 ) -> Option<String> {
     let lasting = lasting(pod, container, kind, events)?;
-    let why = for_good(&lasting.said, probe)?;
+    let why = for_good(&lasting.said, kind, probe)?;
     Some(format!("{why} ({} times in {} s)", lasting.times, lasting.seconds))
 }
 
@@ -143,16 +143,21 @@ pub(crate) struct Unheard {
 
 /// The first container of a pod that is asked where nothing listens and where it declares no port, and that declares others.
 pub(crate) fn unheard<E: Borrow<Event>>(pod: &Pod, events: &[E]) -> Option<Unheard> {
-    pod.spec.as_ref()?.containers.iter().find_map(|container| {
+    let spec = pod.spec.as_ref()?;
+    let status = pod.status.as_ref()?;
+    // One network is all containers', so another one may be the one to listen.
+    let mut others = status.container_statuses.iter().flatten();
+    if !others.all(|one| one.state.as_ref().is_some_and(|state| state.running.is_some())) {
+        return None;
+    }
+    let all = spec.init_containers.iter().flatten().chain(&spec.containers);
+    let of_all: Vec<u16> = all.flat_map(declared).collect();
+    spec.containers.iter().find_map(|container| {
         let (kind, probe) = asked_now(pod, container)?;
         let lasting = lasting(pod, container, kind, events)?;
         let port = number_of_port(probe)?;
-        let declared = container.ports.iter().flatten();
-        let of_tcp = declared.filter(|port| port.protocol.as_deref().unwrap_or("TCP") == "TCP");
-        let declared: Vec<u16> = of_tcp
-            .filter_map(|port| u16::try_from(port.container_port).ok())
-            .collect();
-        let may_be_wrong = !declared.is_empty() && !declared.contains(&port);
+        let declared: Vec<u16> = declared(container).collect();
+        let may_be_wrong = !declared.is_empty() && !of_all.contains(&port);
         let is_refused = lasting.said.contains("connect: connection refused");
         (may_be_wrong && is_refused).then(|| Unheard {
             container: container.name.clone(),
@@ -162,6 +167,13 @@ pub(crate) fn unheard<E: Borrow<Event>>(pod: &Pod, events: &[E]) -> Option<Unhea
             declared,
         })
     })
+}
+
+/// The TCP ports that a container declares.
+fn declared(container: &Container) -> impl Iterator<Item = u16> {
+    let ports = container.ports.iter().flatten();
+    let of_tcp = ports.filter(|port| port.protocol.as_deref().unwrap_or("TCP") == "TCP");
+    of_tcp.filter_map(|port| u16::try_from(port.container_port).ok())
 }
 
 /// The number of the port that a probe asks; `None` of a command, and of a port by its name.
@@ -208,7 +220,7 @@ fn lasting<E: Borrow<Event>>(pod: &Pod, container: &Container, kind: ProbeKind, 
 }
 
 /// What a refusal says, where no waiting makes it another.
-fn for_good(said: &str, probe: &Probe) -> Option<String> {
+fn for_good(said: &str, kind: ProbeKind, probe: &Probe) -> Option<String> {
     let other = OTHER_PROTOCOL.iter().find(|(words, _)| said.contains(words));
     if let Some((_, means)) = other {
         return Some(format!("{means}: {said}"));
@@ -218,8 +230,10 @@ fn for_good(said: &str, probe: &Probe) -> Option<String> {
         let path = http.path.as_deref().unwrap_or_default();
         path.split_once("/models/").is_some_and(|(_, name)| !name.is_empty())
     });
-    // A model that is asked for by its name is not there until it is loaded.
-    (FOR_GOOD.contains(&status) && !(status == 404 && names_a_model)).then(|| said.to_owned())
+    // A model that is asked for by its name is not there until it is loaded; and who writes a startup probe expects that paths
+    // come later than the port.
+    let may_come = status == 404 && (names_a_model || kind == ProbeKind::Startup);
+    (FOR_GOOD.contains(&status) && !may_come).then(|| said.to_owned())
 }
 
 /// What a probe asks for, in few words.
@@ -399,9 +413,11 @@ mod tests {
     fn until_a_startup_probe_has_held_it_is_the_one_that_is_asked() {
         let mut container = asks("/ready");
         container["startupProbe"] = json!({"httpGet": {"port": 8000, "path": "/started"}});
-        let startup = "Startup probe failed: HTTP probe failed with statuscode: 404";
-        let events = [event(startup, 10, 20, 9)];
+        let startup = |status: u16| format!("Startup probe failed: HTTP probe failed with statuscode: {status}");
+        let events = [event(&startup(403), 10, 20, 9)];
         let starting = pod(&container, &json!({"started": false}));
+        // Paths may come later than the port.
+        assert_eq!(said(&starting, &[event(&startup(404), 10, 20, 9)]), None);
         let found = said(&starting, &events).unwrap();
         assert!(found.contains("startupProbe (HTTP /started at port 8000)"), "{found}");
         assert_eq!(said(&starting, &[event(&answered(404), 10, 20, 9)]), None);
@@ -424,6 +440,13 @@ mod tests {
         assert_eq!(found.is_some(), may_be_wrong, "{found:?}");
         assert!(found.is_none_or(|found| found.declared == [80] && found.port == 8000));
         assert_eq!(unheard(&pod, &[event(REFUSED, 1, 5, 5)]), None);
+        // Another container, which is not there yet, may be the one to listen.
+        let mut more = pod.clone();
+        let statuses = more.status.as_mut().unwrap().container_statuses.as_mut().unwrap();
+        let waiting = json!({"name": "sidecar", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"waiting": {"reason": "ContainerCreating"}}});
+        statuses.push(serde_json::from_value(waiting).unwrap());
+        assert_eq!(unheard(&more, &[event(REFUSED, 1, 20, 19)]), None);
         assert_eq!(unheard(&pod, &[event(&answered(404), 1, 20, 19)]), None);
     }
 

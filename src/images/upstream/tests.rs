@@ -122,6 +122,41 @@ async fn a_registry_that_leads_to_another_machine_is_followed_with_a_token_for_t
     assert_eq!(said, Ok(Said::Digest(DIGEST.to_owned())));
 }
 
+/// Nodes have no account, and an old one of this machine must not keep a public image away.
+#[rstest]
+#[case::public(true, Ok(Said::Digest(DIGEST.to_owned())), false)]
+#[case::private(false, Ok(Said::Digest(DIGEST.to_owned())), true)]
+#[tokio::test]
+async fn a_registry_is_asked_as_anybody_first(
+    #[case] is_public: bool,
+    #[case] wanted: Result<Said, Unanswered>,
+    #[case] is_private: bool,
+) {
+    let (_, name) = registry(move |asked, name| {
+        let shown = asked.headers.get(AUTHORIZATION).and_then(|shown| shown.to_str().ok());
+        if asked.uri.path() == "/token" {
+            return match shown {
+                None if is_public => (status(200), br#"{"token":"of-anybody"}"#.to_vec()),
+                Some(shown) if shown.starts_with("Basic ") && !is_public => {
+                    (status(200), br#"{"token":"of-the-account"}"#.to_vec())
+                }
+                _ => (status(401), Vec::new()),
+            };
+        }
+        if shown.is_some_and(|shown| shown.starts_with("Bearer of-")) {
+            return (status(200).header("docker-content-digest", DIGEST), Vec::new());
+        }
+        let challenge = format!(r#"Bearer realm="http://{name}/token""#);
+        (status(401).header(WWW_AUTHENTICATE, challenge), Vec::new())
+    })
+    .await;
+    let accounts = json!({"auths": {name.clone(): {"auth": "bmFtZTpwYXNzd29yZA=="}}}).to_string();
+    let upstream = Upstream::new(&Host::with_variables([("DOCKER_AUTH_CONFIG", accounts.as_str())])).unwrap();
+    let image = image(&name);
+    assert_eq!(upstream.leads_to(&image).await, wanted);
+    assert_eq!(upstream.is_private(&image), is_private);
+}
+
 #[rstest]
 #[case::it_says_that_it_is_private(403, &[], "answers 403 Forbidden for")]
 #[case::it_does_not_say_what_it_wants(401, &[], "does not say what it wants")]

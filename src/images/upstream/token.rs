@@ -27,6 +27,15 @@ pub(super) enum Challenge {
     },
 }
 
+/// As whom a registry is asked. The nodes of a cluster of ours, and readers of a guide, have no account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Who {
+    /// As nobody in particular.
+    Anybody,
+    /// With this machine's account of docker, where it has one.
+    Account,
+}
+
 /// A token, under either of the names that servers give it.
 #[derive(Deserialize)]
 struct Token {
@@ -74,32 +83,38 @@ fn parameters_of(text: &str) -> Vec<(String, String)> {
 }
 
 impl Upstream {
-    /// What opens the repository of an image at a machine, given the answer by which that one asked for it.
+    /// What opens the repository of an image at a machine, given the answer by which that one asked for it; `None` where there is
+    /// no account.
     pub(super) async fn authorization(
         &self,
         image: &ImageRef,
         machine: &Url,
         asked_for: &HeaderMap,
-    ) -> Result<HeaderValue, Unanswered> {
+        who: Who,
+    ) -> Result<Option<HeaderValue>, Unanswered> {
         let host = image.host();
         // An account is for the registry that the name names, and for no machine that it leads to.
-        let mut account = None;
-        if super::address(host, "")?.authority() == machine.authority() {
-            account = super::account::of(&self.host, host).await;
-        }
-        let basic = account.map(|(name, password)| {
+        let is_its = super::address(host, "")?.authority() == machine.authority();
+        let basic = match who {
+            Who::Account if is_its => super::account::of(&self.host, host).await,
+            Who::Account | Who::Anybody => None,
+        };
+        let basic = basic.map(|(name, password)| {
             let pair = format!("{name}:{password}");
             format!("Basic {}", BASE64_STANDARD.encode(pair))
         });
+        if who == Who::Account && basic.is_none() {
+            return Ok(None);
+        }
         let value = match (challenge_in(asked_for), basic) {
             (Some(Challenge::Basic), Some(basic)) => basic,
-            (Some(Challenge::Bearer { realm, service, scope }), basic) => {
-                let scope = scope.unwrap_or_else(|| format!("repository:{}:pull", image.repository()));
-                format!("Bearer {}", self.token(machine, &realm, service, &scope, basic).await?)
-            }
             (Some(Challenge::Basic), None) => {
                 let what = format!("wants name and password for {image} (`docker login {host}` gives access)");
                 return Err(refuses(host, what));
+            }
+            (Some(Challenge::Bearer { realm, service, scope }), basic) => {
+                let scope = scope.unwrap_or_else(|| format!("repository:{}:pull", image.repository()));
+                format!("Bearer {}", self.token(machine, &realm, service, &scope, basic).await?)
             }
             (None, _) => {
                 let what = format!("answers 401 for {image} and does not say what it wants");
@@ -109,7 +124,7 @@ impl Upstream {
         let mut value = HeaderValue::try_from(value)
             .map_err(|_| refuses(host, "gives a token that no header can hold".to_owned()))?;
         value.set_sensitive(true);
-        Ok(value)
+        Ok(Some(value))
     }
 
     /// A token of the server that a registry names.

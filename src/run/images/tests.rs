@@ -129,11 +129,18 @@ async fn what_nodes_pull_is_asked_for_once_more_when_it_runs() {
 #[test]
 fn a_registry_that_has_an_image_is_not_why_a_node_does_not_get_it() {
     let image: ImageRef = "r.example/a:1".parse().unwrap();
-    let code = |said| pulled_in_vain(&image, &said).0;
-    assert_eq!(code(Ok(Said::Absent)), CauseCode::PodImageNotFound);
-    let there = pulled_in_vain(&image, &Ok(Said::Digest("sha256:9".to_owned())));
+    let (kept_away, not_there) = (CauseCode::PodImagePull, CauseCode::PodImageNotFound);
+    assert_eq!(pulled_in_vain(&image, &Ok(Said::Absent), kept_away).0, not_there);
+    let found = Ok(Said::Digest("sha256:9".to_owned()));
+    let there = pulled_in_vain(&image, &found, kept_away);
     assert_eq!(there.0, CauseCode::PodImagePull);
     assert!(!there.0.blame().is_product() && there.1.contains("sha256:9"));
+    // The name leads somewhere, and not to all that the node wants: an index without its platform.
+    let there = pulled_in_vain(&image, &found, not_there);
+    assert!(
+        there.0.blame().is_product() && there.1.contains("platform"),
+        "{there:?}"
+    );
 }
 
 #[rstest]
