@@ -219,7 +219,7 @@ fn is_killed_by(namespace: &str, probe: &str) {
             "          resources:\n",
             &format!(
                 "          {probe}:\n            httpGet:\n              path: /no-such-path\n              port: 8000\n            \
-                 periodSeconds: 2\n            failureThreshold: 1\n            \
+                 initialDelaySeconds: 3\n            periodSeconds: 2\n            failureThreshold: 1\n            \
                  terminationGracePeriodSeconds: 1\n          resources:\n"
             ),
         );
