@@ -219,14 +219,16 @@ fn is_killed_by(namespace: &str, probe: &str) {
             "          resources:\n",
             &format!(
                 "          {probe}:\n            httpGet:\n              path: /no-such-path\n              port: 8000\n            \
-                 initialDelaySeconds: 3\n            periodSeconds: 2\n            failureThreshold: 1\n            \
+                 periodSeconds: 2\n            failureThreshold: 1\n            \
                  terminationGracePeriodSeconds: 1\n          resources:\n"
             ),
         );
     });
     ran.expect(1, "failed", Some("pod-killed-by-probe"));
     let evidence = evidence(&ran, "pod-killed-by-probe");
-    assert!(evidence.contains(probe) && evidence.contains("404"), "{evidence}");
+    // On a machine that is busy enough the server does not listen yet when it is killed.
+    let is_told = evidence.contains("404") || evidence.contains("connection refused");
+    assert!(evidence.contains(probe) && is_told, "{evidence}");
     was_quick(&ran);
 }
 
