@@ -174,6 +174,21 @@ mod tests {
         }
     }
 
+    /// What is decided by what these registries do, and after how many seconds.
+    async fn decided(registries: &[&str], before: Before) -> (Choice, u64) {
+        let hosts: BTreeSet<String> = (0..registries.len()).map(|number| number.to_string()).collect();
+        let asked = RefCell::new(vec![0; registries.len()]);
+        let began = Instant::now();
+        let ask = async |host: &str| {
+            let number: usize = host.parse().unwrap();
+            let round = asked.borrow()[number];
+            asked.borrow_mut()[number] += 1;
+            seen(registries[number], round)
+        };
+        let (choice, _) = asked_patiently(&hosts, before, ask).await;
+        (choice, began.elapsed().as_secs())
+    }
+
     #[rstest]
     #[case::all_answer(&["+", "+"], Choice::Pull, 0)]
     #[case::one_comes_late(&["+", "...+"], Choice::Pull, 6)]
@@ -193,17 +208,7 @@ mod tests {
         #[case] wanted: Choice,
         #[case] seconds: u64,
     ) {
-        let hosts: BTreeSet<String> = (0..registries.len()).map(|number| number.to_string()).collect();
-        let asked = RefCell::new(vec![0; registries.len()]);
-        let began = Instant::now();
-        let ask = async |host: &str| {
-            let number: usize = host.parse().unwrap();
-            let round = asked.borrow()[number];
-            asked.borrow_mut()[number] += 1;
-            seen(registries[number], round)
-        };
-        let (choice, _) = asked_patiently(&hosts, Before::Unknown, ask).await;
-        assert_eq!((choice, began.elapsed().as_secs()), (wanted, seconds));
+        assert_eq!(decided(registries, Before::Unknown).await, (wanted, seconds));
     }
 
     /// A network that was away for a moment decides no later run.
@@ -219,17 +224,7 @@ mod tests {
         #[case] wanted: Choice,
         #[case] seconds: u64,
     ) {
-        let hosts: BTreeSet<String> = (0..registries.len()).map(|number| number.to_string()).collect();
-        let asked = RefCell::new(vec![0; registries.len()]);
-        let began = Instant::now();
-        let ask = async |host: &str| {
-            let number: usize = host.parse().unwrap();
-            let round = asked.borrow()[number];
-            asked.borrow_mut()[number] += 1;
-            seen(registries[number], round)
-        };
-        let (choice, _) = asked_patiently(&hosts, Before::NobodyAnswered, ask).await;
-        assert_eq!((choice, began.elapsed().as_secs()), (wanted, seconds));
+        assert_eq!(decided(registries, Before::NobodyAnswered).await, (wanted, seconds));
     }
 
     #[test]

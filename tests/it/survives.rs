@@ -95,10 +95,11 @@ fn an_api_server_that_is_none_ends_the_run_soon_and_in_little_memory(
 ) {
     let ended = verified(&ApiServer::new().in_mood(Mood::new(on, says)));
     assert_eq!(ended.code, Some(3), "{:#}", ended.record);
-    // On a busy machine the time that a run has may be over before so much is read.
-    let causes = [cause, "api-server-away"].map(|cause| format!("\"{cause}\""));
+    // On a busy machine the time that a run has may be over before so much is read; nothing else may be told in its place.
+    let starved = (cause == "api-answer-too-long").then_some("api-server-away");
     let record = ended.record.to_string();
-    assert!(causes.iter().any(|cause| record.contains(cause)), "{:#}", ended.record);
+    let is_told = |cause: &str| record.contains(&format!("\"{cause}\""));
+    assert!(is_told(cause) || starved.is_some_and(is_told), "{:#}", ended.record);
     assert!(ended.mebibytes < 256, "{} MiB", ended.mebibytes);
     assert!(ended.took < Duration::from_secs(40), "{:?}", ended.took);
 }

@@ -15,10 +15,8 @@ fn waits(reason: &str, message: &str) -> Value {
         "ready": false, "restartCount": 0, "state": {"waiting": {"reason": reason, "message": message}}}]})
 }
 
-/// A Gateway with its own pod, which has this status.
-async fn with_proxy(status: &Value) -> Ended {
-    let server = ApiServer::new();
-    server.put(proxy(status));
+/// A run whose guide makes a Gateway of class `c`, on this server.
+async fn with_a_gateway(server: ApiServer) -> Ended {
     let gateway = json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "g"},
         "spec": {"gatewayClassName": "c", "listeners": [{"name": "http", "protocol": "HTTP", "port": 80}]}});
     let files = [
@@ -28,6 +26,13 @@ async fn with_proxy(status: &Value) -> Ended {
     let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
     let commands = "kubectl apply -f m/definitions.yaml\nkubectl apply -f m/gateway.yaml";
     carried_out_as(server, commands, &files).await
+}
+
+/// A Gateway with its own pod, which has this status.
+async fn with_proxy(status: &Value) -> Ended {
+    let server = ApiServer::new();
+    server.put(proxy(status));
+    with_a_gateway(server).await
 }
 
 #[rstest]
@@ -81,15 +86,7 @@ async fn unserved(classes: &[Value]) -> Ended {
     for class in classes {
         server.put(class.clone());
     }
-    let gateway = json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "g"},
-        "spec": {"gatewayClassName": "c", "listeners": [{"name": "http", "protocol": "HTTP", "port": 80}]}});
-    let files = [
-        ("m/definitions.yaml", definition("Gateway", "gateway.networking.k8s.io")),
-        ("m/gateway.yaml", gateway.to_string()),
-    ];
-    let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
-    let commands = "kubectl apply -f m/definitions.yaml\nkubectl apply -f m/gateway.yaml";
-    carried_out_as(server, commands, &files).await
+    with_a_gateway(server).await
 }
 
 #[rstest]
