@@ -8,7 +8,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
-.PHONY: verify test setup lint test-offline test-servers test-vllm images test-cluster fuzz
+.PHONY: verify test setup lint test-offline test-servers test-vllm images test-cluster selftest fuzz
 
 # What .ci/setup unpacked, Go where its installer puts it, and root's programs.
 export PATH := $(shell .ci/setup path):$(PATH):/usr/local/go/bin:/usr/sbin:/sbin
@@ -84,6 +84,14 @@ test-cluster:
 	set -x
 	cargo test --locked --test cluster -- --test-threads=2
 	{ echo "== test-cluster: $$SECONDS s"; } 2>/dev/null
+
+# Every seeded fault, each in a run of its own, on a cluster that is made for it: see docs/selftest.md. SELFTEST='pool-.*' takes
+# fewer, and more arguments.
+SELFTEST ?=
+selftest:
+	@set -x
+	cargo build --locked
+	$(TARGET)/debug/quickproof selftest $(SELFTEST)
 
 # What reads others' words, and what writes them, under a fuzzer, each for FUZZ_S seconds; what breaks one, takes it longer
 # than 10 s or more than 512 MB is left in target/fuzz/<reader>-*. The first build takes a quarter of an hour of two cores.

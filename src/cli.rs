@@ -38,6 +38,7 @@ pub(crate) mod reap;
 pub(crate) mod report;
 pub(crate) mod reports;
 pub(crate) mod scenario;
+pub(crate) mod selftest;
 pub(crate) mod source;
 mod typed;
 pub(crate) mod verify;
@@ -69,6 +70,7 @@ enum Command {
     Lint(Box<lint::LintArguments>),
     Probe(Box<probe::ProbeArguments>),
     Scenario(scenario::ScenarioCommand),
+    Selftest(Box<selftest::SelftestArguments>),
     Images(images::ImagesCommand),
     /// Make, list and delete kind clusters of our own
     #[command(subcommand)]
@@ -220,6 +222,7 @@ impl Command {
             Self::Lint(arguments) => lint::run(&arguments, context, out),
             Self::Probe(arguments) => probe::run(&arguments, context, out),
             Self::Scenario(command) => scenario::run(&command, context, out),
+            Self::Selftest(arguments) => selftest::run(&arguments, context, out),
             Self::Report(arguments) => report::run(&arguments, context, out),
             Self::Explain(arguments) => explain::run(&arguments, out),
             Self::Version(arguments) => version::run(&arguments, out),

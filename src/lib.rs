@@ -22,6 +22,7 @@ pub mod release;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub(crate) mod selftest;
 pub mod verdict;
 
 #[cfg(test)]

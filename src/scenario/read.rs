@@ -119,7 +119,7 @@ fn place(text: &str, mistake: &Mistake) -> Position {
 }
 
 /// What the reader of YAML found, in words with the way out.
-fn yaml_words(error: &YamlError) -> String {
+pub(crate) fn yaml_words(error: &YamlError) -> String {
     match error {
         YamlError::SerdeUnknownField { field, expected, .. } => {
             format!(

@@ -4,7 +4,7 @@
 const ALIKE: f64 = 0.8;
 
 /// How a message about an unknown name goes on: with the name that was probably meant, else with those there are.
-pub(super) fn instead_of(typed: &str, known: &[&str]) -> String {
+pub(crate) fn instead_of(typed: &str, known: &[&str]) -> String {
     let alike = known
         .iter()
         .map(|name| (strsim::jaro_winkler(typed, name), *name))

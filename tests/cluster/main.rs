@@ -23,6 +23,7 @@ mod published;
 mod pulled;
 mod release;
 mod room;
+mod selftest;
 mod simulator;
 mod strangers;
 #[expect(dead_code, reason = "offline tests use all of it")]

@@ -21,7 +21,7 @@ const FLOORS: &[&[&str]] = &[
     &["probe", "plan", "cluster"],
     &["check", "deploy", "lint", "images"],
     &["scenario", "evidence"],
-    &["run"],
+    &["run", "selftest"],
     &["cli"],
 ];
 

@@ -68,7 +68,7 @@ fn samples(reader: &str) -> Vec<Vec<u8>> {
         "inventory" => (&["tests/data/inventories"], &[".json"]),
         "journal" => (&["tests/data/runs"], &[".jsonl"]),
         "yaml" | "tree" => (&["tests/data/trees", "manifests"], &[".yaml"]),
-        _ => (&["tests/data/trees", "tests/data/answers"], &[".md", ".txt", ".yaml"]),
+        _ => (&["tests/data/trees", "manifests/answers"], &[".md", ".txt", ".yaml"]),
     };
     let mut found = Vec::new();
     for directory in directories {

@@ -3,7 +3,6 @@
 // Lints then know that all of it is tests, helpers too.
 #![cfg(test)]
 
-mod answers;
 #[expect(dead_code, reason = "the unit tests use the rest of it")]
 #[path = "api/server.rs"]
 mod api_server;
@@ -27,6 +26,7 @@ mod report;
 mod scenario;
 mod schemas;
 mod secrets;
+mod selftest;
 mod served;
 mod served_api;
 mod sources;

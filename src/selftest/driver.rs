@@ -1,0 +1,306 @@
+//! Carries seeds out on a cluster: a child of this program for each, in a namespace of its own.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, api::DeleteParams};
+use serde_json::Value;
+use tokio::{sync::mpsc, time::Instant};
+
+use super::{Base, Class, Expected, Grace, Row, Seed, changed, interfering::interfere, judge, signs::Watching};
+use crate::{
+    cluster::{Cluster, resources::Resources},
+    host::{Call, Ended, Host, HostError, files, in_words},
+    record::{Event, Journal, milliseconds},
+    release::{DirectoryTree, EmbeddedTree},
+    verdict::Outcome,
+};
+
+/// The row of the quickstart itself, which comes before all others.
+pub(crate) const HEALTHY: &str = "healthy";
+
+/// The longest that one run may take; what is waited for in vain takes ten minutes of it.
+const RUN_LIMIT: Duration = Duration::from_mins(20);
+
+/// The longest report that is read.
+const MOST_BYTES: u64 = 64 << 20;
+
+/// Who carries seeds out.
+pub(crate) struct Driver {
+    host: Host,
+    /// This program.
+    executable: String,
+    /// The cluster, by the name that `verify --cluster` takes.
+    name: String,
+    kubeconfig: Option<PathBuf>,
+    client: kube::Client,
+    resources: Resources,
+    /// The files of a release, where there are some.
+    release: Option<DirectoryTree>,
+    /// Where each run leaves its reports.
+    directory: PathBuf,
+}
+
+/// Why nothing can be said of any seed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum DriverError {
+    /// The quickstart without a fault does not pass there.
+    #[error(
+        "the quickstart without any fault does not pass on this cluster ({got}), so that a red run of a fault would show nothing; see {reports}"
+    )]
+    Unhealthy {
+        /// What came of it.
+        got: String,
+        /// Where its reports are.
+        reports: String,
+    },
+    /// The namespace of the first run cannot be taken away.
+    #[error("cannot delete the namespace `{name}` of the first run")]
+    Namespace {
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        source: Box<kube::Error>,
+    },
+}
+
+/// A run as it went.
+struct Went {
+    ended: Result<Ended, HostError>,
+    /// When each check was decided.
+    decided: BTreeMap<String, Instant>,
+    /// What should have happened meanwhile and did not.
+    misses: Vec<String>,
+}
+
+impl Driver {
+    /// One for a cluster, whose runs leave their reports below `directory`.
+    pub(crate) fn new(
+        host: Host,
+        executable: String,
+        cluster: &Cluster,
+        kubeconfig: Option<PathBuf>,
+        release: Option<DirectoryTree>,
+        directory: PathBuf,
+    ) -> Self {
+        Self {
+            host,
+            executable,
+            name: cluster.name.clone(),
+            kubeconfig,
+            client: cluster.client.clone(),
+            resources: Resources::new(cluster.client.clone()),
+            release,
+            directory,
+        }
+    }
+
+    /// Carries out the quickstart without a fault, and leaves the gateway's provider and the CRDs where they are, so that what
+    /// comes after takes seconds.
+    ///
+    /// # Errors
+    /// It does not pass.
+    pub(crate) async fn healthy(&self) -> Result<Row, DriverError> {
+        let seed = Seed {
+            name: HEALTHY.to_owned(),
+            class: Class::Oddity,
+            stands_for: "The embedded quickstart as it is.".to_owned(),
+            shipped: None,
+            base: Base::Quickstart,
+            change: Vec::new(),
+            meanwhile: Vec::new(),
+            lint: None,
+            run: Some(Expected {
+                outcome: Outcome::Passed,
+                cause: None,
+                blame: None,
+                names: Vec::new(),
+                grace: Grace::None,
+            }),
+            sign: None,
+            arguments: vec!["--keep".to_owned()],
+            file: String::new(),
+        };
+        let row = self.row(&seed).await;
+        if !row.misses.is_empty() {
+            return Err(DriverError::Unhealthy {
+                got: row.misses.join("; "),
+                reports: row.reports.unwrap_or_default(),
+            });
+        }
+        let name = namespace_of(&seed);
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        let deleted = namespaces.delete(&name, &DeleteParams::foreground()).await;
+        deleted.map(|_| row).map_err(|source| DriverError::Namespace {
+            name,
+            source: Box::new(source),
+        })
+    }
+
+    /// Carries one seed out.
+    pub(crate) async fn row(&self, seed: &Seed) -> Row {
+        let mut row = Row::of(seed);
+        let Some(expected) = &seed.run else {
+            row.not_run = Some("it needs no run".to_owned());
+            return row;
+        };
+        row.expected = expected.to_string();
+        row.grace = seed.sign.is_some().then_some(expected.grace);
+        if seed.base == Base::Release && self.release.is_none() {
+            row.not_run = Some("it changes the files of a release, and no `--tree` names one".to_owned());
+            return row;
+        }
+        let began = Instant::now();
+        let directory = self.directory.join(&seed.name);
+        row.reports = Some(directory.display().to_string());
+        if let Err(error) = self.prepare(seed, &directory) {
+            row.misses.push(error);
+            return row;
+        }
+        let watching = self.watch(seed).await;
+        let went = self.run(seed, &directory).await;
+        row.took_ms = milliseconds(began.elapsed());
+        let report = files::read(&directory.join("record.json"), MOST_BYTES).ok();
+        let report: Value = report
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default();
+        row.got = judge::got(&report);
+        row.misses = went.misses;
+        row.misses.extend(judge::misses(expected, &report));
+        match (&went.ended, report["exit_code"].as_i64()) {
+            (Ok(ended), Some(code)) if ended.status.code().map(i64::from) == Some(code) => {}
+            (Ok(ended), code) => row.misses.push(format!(
+                "it ends with {} and its report says {code:?}: {}",
+                ended.status,
+                ended.last_words()
+            )),
+            (Err(error), _) => row.misses.push(in_words(error)),
+        }
+        match watching {
+            Ok(watching) => {
+                let called = report["root_cause"]["check"]
+                    .as_str()
+                    .and_then(|check| went.decided.get(check));
+                let first = watching.as_ref().and_then(Watching::first);
+                if let (Some(first), Some(called)) = (first, called) {
+                    row.sign_to_call_ms = Some(milliseconds(called.saturating_duration_since(first)));
+                } else if watching.is_some() {
+                    row.misses.push("its sign was not seen before it ended".to_owned());
+                }
+            }
+            Err(why) => row.misses.push(why),
+        }
+        row
+    }
+
+    /// The changed files, in an empty directory.
+    fn prepare(&self, seed: &Seed, directory: &Path) -> Result<(), String> {
+        match std::fs::remove_dir_all(directory) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(in_words(&error)),
+            _ => {}
+        }
+        let tree = directory.join("tree");
+        let copied = match (seed.base, &self.release) {
+            (Base::Release, Some(release)) => changed::copy(release, &tree),
+            _ => changed::copy(&EmbeddedTree, &tree),
+        };
+        let changed = copied.and_then(|()| changed::change(&seed.change, &tree));
+        changed.map_err(|error| in_words(&error))
+    }
+
+    async fn watch(&self, seed: &Seed) -> Result<Option<Watching>, String> {
+        let Some(sign) = &seed.sign else { return Ok(None) };
+        let resource = self.resources.of_kind(&sign.api_version, &sign.kind).await;
+        let resource = resource.map_err(|error| in_words(&error))?;
+        let resource = resource.ok_or_else(|| format!("the cluster has no {} to show a sign", sign.kind))?;
+        Ok(Some(Watching::start(
+            &self.client,
+            &resource,
+            &namespace_of(seed),
+            sign,
+        )))
+    }
+
+    async fn run(&self, seed: &Seed, directory: &Path) -> Went {
+        let path = |name: &str| directory.join(name).to_string_lossy().into_owned();
+        let mut call = Call::new(&self.executable)
+            .args(["verify", "--cluster", &self.name, "--namespace", &namespace_of(seed)])
+            .args(["--tree", &path("tree"), "--output-dir", &path("runs")])
+            .args(["--json-file", &path("record.json")])
+            .args(seed.arguments.clone())
+            .time_limit(RUN_LIMIT);
+        if let Some(kubeconfig) = &self.kubeconfig {
+            call = call.args(["--kubeconfig".into(), kubeconfig.to_string_lossy()]);
+        }
+        let mut went = Went {
+            ended: Err(HostError::ProgramMissing {
+                program: self.executable.clone(),
+            }),
+            decided: BTreeMap::new(),
+            misses: Vec::new(),
+        };
+        let mut open: Vec<_> = seed.meanwhile.iter().collect();
+        // A run says something once it has decided something, and has written it down before.
+        let (heard, mut lines) = mpsc::unbounded_channel();
+        let mut hear = move |_: &str| {
+            let _ = heard.send(());
+        };
+        let running = self.host.run_with(&call, &mut hear);
+        let following = async {
+            while lines.recv().await.is_some() {
+                note_decided(&directory.join("runs"), &mut went.decided);
+                while let Some(at) = open.iter().position(|one| {
+                    let check = one.after.replace("NAMESPACE", &namespace_of(seed));
+                    went.decided.contains_key(&check)
+                }) {
+                    let due = open.remove(at);
+                    let done = interfere(&self.client, &self.resources, &namespace_of(seed), &due.what).await;
+                    if let Err(why) = done {
+                        went.misses
+                            .push(format!("what should happen after `{}` did not: {why}", due.after));
+                    }
+                }
+            }
+            std::future::pending::<()>().await;
+        };
+        let ended = tokio::select! {
+            ended = running => Some(ended),
+            () = following => None,
+        };
+        if let Some(ended) = ended {
+            went.ended = ended;
+        }
+        let never = open
+            .iter()
+            .map(|one| format!("it ended before `{}` was decided", one.after));
+        went.misses.extend(never);
+        went
+    }
+}
+
+fn namespace_of(seed: &Seed) -> String {
+    format!("selftest-{}", seed.name)
+}
+
+/// Notes when checks were decided that the journal of the one run in a directory tells of, and which were not known yet.
+fn note_decided(runs: &Path, decided: &mut BTreeMap<String, Instant>) {
+    let journals = std::fs::read_dir(runs).into_iter().flatten().filter_map(Result::ok);
+    for journal in journals.map(|run| run.path().join("journal.jsonl")) {
+        // Before the run has begun there is none.
+        let Ok(journaled) = Journal::read(&journal) else {
+            continue;
+        };
+        for event in journaled.events {
+            if let Event::Decided { decision } = event {
+                decided.entry(decision.check).or_insert_with(Instant::now);
+            }
+        }
+    }
+}
