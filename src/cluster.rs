@@ -13,6 +13,7 @@ mod calls;
 pub mod capacity;
 pub(crate) mod configuration;
 mod credentials;
+mod engine;
 mod error;
 mod existing;
 pub mod forward;

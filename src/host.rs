@@ -23,6 +23,7 @@ pub(crate) mod json;
 mod poll;
 mod retry;
 mod signals;
+pub(crate) mod web;
 
 pub(crate) use docker::docker;
 pub use files::FileError;

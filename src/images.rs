@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::{host::Host, record::Events};
 
 mod decide;
+mod download;
 mod engine;
 mod error;
 mod layer;
@@ -33,7 +34,8 @@ mod upstream;
 pub use crate::manifest::{BadImageRef, ImageRef};
 pub(crate) use error::ImagesError;
 pub(crate) use load::load;
-pub use program::{NotAtHand, found, program};
+pub(crate) use program::ProgramOrigin;
+pub use program::{NotAtHand, Program, found, program};
 pub(crate) use published::may_be_published;
 pub(crate) use recipe::{MadeWhen, Makes, Recipe, RecipeSource};
 pub(crate) use registry::{REGISTRY_CONTAINER, Registry};
@@ -184,6 +186,15 @@ pub(crate) async fn pull(host: &Host, wanted: &[ImageRef], events: &Events) -> R
 pub(crate) async fn asks_our_registry(host: &Host, node: &str) -> Result<bool, ImagesError> {
     let looked = ["exec", node, "grep", "-qs", REGISTRY_CONTAINER, node::WHOM_IT_ASKS];
     Ok(Engine::of(host).try_docker(looked).await?.status.success())
+}
+
+/// The kind of this machine, as Go and container images name it; `None` of one that nothing is published for.
+fn machine() -> Option<&'static str> {
+    match std::env::consts::ARCH {
+        "x86_64" => Some("amd64"),
+        "aarch64" => Some("arm64"),
+        _ => None,
+    }
 }
 
 fn without_repeats(images: &[ImageRef]) -> Vec<ImageRef> {

@@ -110,8 +110,11 @@ pub enum DeviationKind {
     Overridden,
     /// A command of the guide was left out, for a stated reason.
     LeftOut,
-    /// An image was built from packages and is not the published image.
+    /// An image or a program was built from packages and is not the published one.
     Built,
+    /// Of what the guide leaves open something was chosen, such as which helm runs. It deviates from nothing, so that it is
+    /// no reason why a strict run cannot pass.
+    Chosen,
 }
 
 impl DeviationKind {
@@ -123,6 +126,7 @@ impl DeviationKind {
             Self::Overridden => "overridden",
             Self::LeftOut => "left out",
             Self::Built => "built",
+            Self::Chosen => "chosen",
         }
     }
 }
@@ -449,11 +453,13 @@ impl Events {
 
     /// Adds a deviation to the ledger.
     pub(crate) fn deviate(&self, deviation: Deviation) {
-        self.deviations.fetch_add(1, Ordering::Relaxed);
+        if deviation.kind != DeviationKind::Chosen {
+            self.deviations.fetch_add(1, Ordering::Relaxed);
+        }
         self.send(Event::Deviated { deviation });
     }
 
-    /// How many deviations were added so far, by any clone.
+    /// How many deviations were added so far, by any clone. What was chosen is none.
     pub(crate) fn deviations(&self) -> usize {
         self.deviations.load(Ordering::Relaxed)
     }

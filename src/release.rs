@@ -26,7 +26,6 @@ pub mod schemas;
 mod source;
 mod tag;
 mod tree;
-mod web;
 
 pub(crate) use artifacts::artifacts;
 pub(crate) use crds::BundleError;

@@ -42,6 +42,7 @@ mod picker;
 mod pool;
 mod proof;
 mod published;
+mod pulling;
 mod reach;
 mod request;
 mod scenarios;

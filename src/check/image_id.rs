@@ -35,7 +35,7 @@ pub(super) const RUNS_THE_IMAGE_MEANT: Check = Check {
             .map(compare)
             .filter(|one| *one != Compared::Unknown);
         format!(
-            "{} containers of endpoint picker and pool run the images that were meant, by digest",
+            "{} containers of endpoint picker, pool and gateway run the images that were meant, by digest",
             known.count()
         )
     },

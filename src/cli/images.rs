@@ -126,11 +126,12 @@ async fn build(context: &CliContext, wanted: Vec<ImageRef>, out: &mut Output) ->
             .filter(|recipe| recipe.makes == Makes::Program)
         {
             let name = recipe.name;
-            let path = telling_progress(context, BETWEEN, async |events| {
+            let program = telling_progress(context, BETWEEN, async |events| {
                 images::program(&context.host, &name, events).await
             })
             .await?;
-            out.say(format_args!("{name}  {}", path.display()));
+            out.say(format_args!("{name}  {}", program.path.display()));
+            out.say(format_args!("  {}", program.sentence()));
         }
     }
     if let Some(name) = provided.missing.first() {

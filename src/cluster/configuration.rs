@@ -4,22 +4,12 @@
 
 use serde_json::{Map, Value};
 
-use super::ClusterError;
-use crate::host::{Host, docker};
+use super::{ClusterError, engine::Cgroup};
 
 // Not rust-embed: three files known by name, and with `include_str!` a missing one does not compile.
 const BASE: &str = include_str!("../../manifests/cluster/kind.yaml");
 const CGROUP_V1: &str = include_str!("../../manifests/cluster/kind-cgroup-v1.yaml");
 const OWN_NODE: &str = include_str!("../../manifests/cluster/kind-own-node.yaml");
-
-/// The control-group hierarchy that containers run in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cgroup {
-    /// Version 1, or hybrid.
-    V1,
-    /// Version 2, unified.
-    V2,
-}
 
 /// Where the node's image comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,25 +18,6 @@ pub(crate) enum NodeImage {
     Default,
     /// One we made; its network and proxy mode are ours.
     Own(String),
-}
-
-impl Cgroup {
-    /// What the container engine says about the machine it runs on, which need not be this one.
-    ///
-    /// # Errors
-    /// No container engine answers.
-    pub(crate) async fn of_engine(host: &Host) -> Result<Self, ClusterError> {
-        let call = docker(["info", "--format", "{{.CgroupVersion}}"]);
-        let ended = host.run(&call.time_limit(super::SHORT)).await?;
-        // With no engine, `docker info` prints an empty version, and in some releases exits with 0.
-        match (ended.status.success(), ended.text().as_str()) {
-            (true, "1") => Ok(Self::V1),
-            (true, "2") => Ok(Self::V2),
-            _ => Err(ClusterError::EngineAway {
-                said: ended.last_words(),
-            }),
-        }
-    }
 }
 
 /// The configuration of a cluster, as JSON, which kind reads as the YAML it is.

@@ -10,7 +10,8 @@ use std::{
 
 use super::{
     Cluster, ClusterError, Origin, SHORT,
-    configuration::{Cgroup, NodeImage, render},
+    configuration::{NodeImage, render},
+    engine::Engine,
     freezer::thawing,
     inventory::{Inventories, Inventory, Listing, Made},
     kubeconfig, ready,
@@ -74,7 +75,9 @@ pub async fn create(
 ) -> Result<Cluster, ClusterError> {
     let name = cluster_name(id)?;
     let image = node_image.map_or(NodeImage::Default, |image| NodeImage::Own(image.to_owned()));
-    let configuration = render(&name, Cgroup::of_engine(host).await?, &image)?;
+    let engine = Engine::ask(host).await?;
+    events.note(Stage::Cluster, engine.sentence());
+    let configuration = render(&name, engine.cgroup(), &image)?;
     let kubeconfig = kubeconfig::path_of(host, &name);
     if let Some(directory) = kubeconfig.parent() {
         fs::create_dir_all(directory).map_err(|source| ClusterError::File {

@@ -259,6 +259,8 @@ pub(crate) struct Watches {
     /// What the kubelet says of probes that fail, in events. It only says more of what is known: where it may not be watched,
     /// nothing is known of it, and no question waits for it.
     pub(crate) failed_probes: Watched<Told>,
+    /// What the kubelet says of images that it begins to pull, in events; they too only say more of what is known.
+    pub(crate) pulls: Watched<Told>,
     /// The first signs of what keeps pods from being ready, from when the watches began.
     signs: Arc<Mutex<PodHistory>>,
     others: Mutex<Others>,
@@ -298,7 +300,10 @@ impl Watches {
     /// Starts the watches.
     pub(crate) fn start(client: &Client, namespaces: Namespaces) -> Self {
         let bell = watch::Sender::new(0);
-        let of_failed_probes = watcher::Config::default().fields("reason=Unhealthy");
+        let told = |reason: &str| {
+            let of_reason = watcher::Config::default().fields(&format!("reason={reason}"));
+            Watched::start_with(scoped(client, &namespaces), of_reason, bell.clone(), |_| ())
+        };
         let signs = Arc::new(Mutex::new(PodHistory::default()));
         let noted = Arc::clone(&signs);
         let note = move |pod: &Pod| {
@@ -316,7 +321,8 @@ impl Watches {
             services: Watched::start(scoped(client, &namespaces), bell.clone()),
             others: Mutex::default(),
             asides: Mutex::default(),
-            failed_probes: Watched::start_with(scoped(client, &namespaces), of_failed_probes, bell.clone(), |_| ()),
+            failed_probes: told("Unhealthy"),
+            pulls: told("Pulling"),
             signs,
             client: client.clone(),
             namespaces,

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use super::{BadImageRef, Recipe};
-use crate::{host::HostError, verdict::CauseCode};
+use crate::{
+    host::{HostError, web::WebError},
+    verdict::CauseCode,
+};
 
 /// Why images could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +48,17 @@ pub enum ImagesError {
         #[source]
         source: HostError,
     },
+    /// A program's own people do not give what they publish.
+    #[error("`{url}` {what}; try again later, or put the program on PATH")]
+    Download {
+        /// The address.
+        url: String,
+        /// What was seen there, as the rest of a sentence that begins with it.
+        what: String,
+    },
+    /// A server of the web cannot answer now.
+    #[error(transparent)]
+    Web(#[from] WebError),
     /// A tool of the host failed.
     #[error("a tool that images are had with does not work")]
     Tool(#[source] HostError),

@@ -6,7 +6,9 @@ use super::{
     ImageOrigin, ImageRef, ImageSource, ImagesError, Provided, ProvidedImage,
     decide::{Load, counted, sentence},
     engine::{Engine, EngineImage},
+    machine,
     progress::Progress,
+    store::at,
 };
 use crate::{
     host::{Call, Host},
@@ -69,10 +71,17 @@ async fn pull(
     Ok((name, found))
 }
 
+/// Since this version of the engine's interface (Docker 28) an image is saved for one platform. An engine with containerd's
+/// image store has no more of an image than it has pulled, and else saves an archive that names what is not in it.
+const SAVES_A_PLATFORM: (u32, u32) = (1, 48);
+
 /// Puts images of the engine into the nodes of a kind cluster.
 ///
+/// Not by `kind load docker-image`, which fails with "content digest not found" where an index names more platforms than the
+/// engine has.
+///
 /// # Errors
-/// The tool that does it fails.
+/// The engine or the tool that does it fails.
 pub(crate) async fn load(host: &Host, images: &[ImageRef], cluster: &str, events: &Events) -> Result<(), ImagesError> {
     if images.is_empty() {
         return Ok(());
@@ -82,19 +91,50 @@ pub(crate) async fn load(host: &Host, images: &[ImageRef], cluster: &str, events
         format!("putting {} into the cluster's node", counted(images.len())),
         None,
     );
-    let call = Call::new("kind")
-        .args(["load", "docker-image", "--name", cluster])
-        .args(images.iter().map(ToString::to_string));
-    progress
-        .during(host.run_ok(&call))
-        .await
-        .map(drop)
-        .map_err(ImagesError::Tool)
+    progress.during(saved_and_loaded(host, images, cluster)).await
+}
+
+async fn saved_and_loaded(host: &Host, images: &[ImageRef], cluster: &str) -> Result<(), ImagesError> {
+    let engine = Engine::answering(host).await?;
+    let scratch = tempfile::tempdir().map_err(at(&std::env::temp_dir()))?;
+    let archive = scratch.path().join("images.tar").to_string_lossy().into_owned();
+    let interface = engine.docker(["version", "--format", "{{.Server.APIVersion}}"]).await?;
+    let platform = machine()
+        .filter(|_| saves_a_platform(&interface.text()))
+        .map(|machine| format!("--platform=linux/{machine}"));
+    let options = ["save".to_owned(), format!("--output={archive}")]
+        .into_iter()
+        .chain(platform);
+    engine
+        .docker(options.chain(images.iter().map(ToString::to_string)))
+        .await?;
+    let call = Call::new("kind").args(["load", "image-archive", &archive, "--name", cluster]);
+    host.run_ok(&call).await.map(drop).map_err(ImagesError::Tool)
+}
+
+/// Whether an engine with this version of its interface, such as `1.51`, saves an image for one platform.
+fn saves_a_platform(interface: &str) -> bool {
+    let mut parts = interface.trim().splitn(2, '.').map(str::parse);
+    matches!((parts.next(), parts.next()), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= SAVES_A_PLATFORM)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_engine_saves_a_platform_since_its_28th_version() {
+        for (interface, saves) in [
+            ("1.48", true),
+            ("1.51\n", true),
+            ("2.0", true),
+            ("1.47", false),
+            ("", false),
+            ("x.y", false),
+        ] {
+            assert_eq!(saves_a_platform(interface), saves, "{interface}");
+        }
+    }
 
     #[tokio::test]
     async fn nothing_to_load_asks_nothing_of_anyone() {

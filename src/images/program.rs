@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     ImagesError,
+    download::{self, Download},
     progress::Progress,
     recipe::{self, FoundOnPath, Makes, Recipe},
     source::Workshop,
@@ -20,29 +21,113 @@ use crate::{
     redact::cut,
 };
 
-/// The path of a program: the one on PATH where its version will do, else one that is compiled now or was before.
+/// A program that steps call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it is called.
+    pub(crate) name: String,
+    /// Its version.
+    pub(crate) version: String,
+    /// How it was had.
+    pub(crate) origin: ProgramOrigin,
+}
+
+/// How a program was had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ProgramOrigin {
+    /// It is on PATH.
+    OnPath,
+    /// From the host where its own people publish it.
+    Published {
+        /// The host.
+        host: String,
+    },
+    /// Compiled from its Go modules, since nobody who publishes it answers.
+    Compiled,
+}
+
+impl Program {
+    /// Which one it is, as a sentence without a full stop.
+    pub(crate) fn sentence(&self) -> String {
+        let (name, version) = (&self.name, self.version.trim_start_matches('v'));
+        match &self.origin {
+            ProgramOrigin::OnPath => format!("`{name}` {version} of PATH runs, `{}`", self.path.display()),
+            ProgramOrigin::Published { host } => format!("`{name}` {version} runs as {host} has it"),
+            ProgramOrigin::Compiled => {
+                format!("`{name}` compiled from its Go modules, labelled {version}, runs: it is not the published one")
+            }
+        }
+    }
+}
+
+/// A program: the one on PATH where its version will do, else the one that its people publish, else, where nobody of those
+/// answers, one that is compiled now or was before.
 ///
 /// # Errors
-/// No recipe makes it, or making it fails.
-pub async fn program(host: &Host, name: &str, events: &Events) -> Result<PathBuf, ImagesError> {
+/// No recipe makes it, what is published is not what its checksum says, or making it fails.
+pub async fn program(host: &Host, name: &str, events: &Events) -> Result<Program, ImagesError> {
     let recipes = recipe::read_all()?;
     let recipe = recipes.get(name).filter(|recipe| recipe.makes == Makes::Program);
     let recipe = recipe.ok_or_else(|| ImagesError::NoRecipe { name: name.to_owned() })?;
-    if let (Some(path), Some(found)) = (host.find_program(name), &recipe.found_on_path)
-        && will_do(host, &path, found).await.is_ok()
-    {
-        return Ok(path);
+    let had = |path, version: &str, origin| Program {
+        path,
+        name: name.to_owned(),
+        version: version.to_owned(),
+        origin,
+    };
+    let (store, progress) = (Store::of(host), Progress::new(events));
+    match on_path(host, recipe).await {
+        Some(Ok((path, version))) => return Ok(had(path, &version, ProgramOrigin::OnPath)),
+        Some(Err(will_not_do)) => progress.note(will_not_do.to_string()),
+        None => {}
     }
-    let store = Store::of(host);
-    let progress = Progress::new(events);
+    if let Some((path, origin)) = progress.during(published(&store, recipe, &progress)).await? {
+        return Ok(had(path, &recipe.version, origin));
+    }
+    let had_compiled = |path| had(path, &recipe.version, ProgramOrigin::Compiled);
     let workshop = Workshop::open(host, &store, &progress).await?;
     if let Some(path) = built(&workshop, recipe)? {
-        return Ok(path);
+        return Ok(had_compiled(path));
     }
     let _lock = store.lock().await?;
     let material = progress.during(workshop.material(recipe)).await?;
     let material = material.ok_or_else(|| ImagesError::NoRecipe { name: name.to_owned() })?;
-    install(&workshop, recipe, &material)
+    install(&workshop, recipe, &material).map(had_compiled)
+}
+
+/// The program as its people publish it, downloaded now or before; `None` where nobody publishes it, or nobody answers.
+async fn published(
+    store: &Store,
+    recipe: &Recipe,
+    progress: &Progress,
+) -> Result<Option<(PathBuf, ProgramOrigin)>, ImagesError> {
+    let Some(from) = recipe.published.as_ref().and_then(Download::here) else {
+        return Ok(None);
+    };
+    let origin = ProgramOrigin::Published {
+        host: from.host().to_owned(),
+    };
+    let place = download::place(store, recipe);
+    if place.exists() {
+        return Ok(Some((place, origin)));
+    }
+    let path = download::download(store, recipe, &from, progress).await?;
+    Ok(path.map(|path| (path, origin)))
+}
+
+/// The program on PATH with its version, or why it will not do; `None` where there is none.
+async fn on_path(host: &Host, recipe: &Recipe) -> Option<Result<(PathBuf, String), NotAtHand>> {
+    let (path, found) = (host.find_program(&recipe.name)?, recipe.found_on_path.as_ref()?);
+    Some(match will_do(host, &path, found).await {
+        Ok(version) => Ok((path, version.to_string())),
+        Err(says) => Err(NotAtHand::WillNotDo {
+            name: recipe.name.clone(),
+            says,
+            accepted: found.accept.0.to_string(),
+        }),
+    })
 }
 
 /// Why a program is not at hand.
@@ -66,7 +151,8 @@ pub enum NotAtHand {
     },
 }
 
-/// The path of a program where it is at hand: on PATH in a version that will do, or compiled before. Nothing is made.
+/// The path of a program where it is at hand: on PATH in a version that will do, or downloaded or compiled before. Nothing is
+/// fetched or made.
 ///
 /// # Errors
 /// It is not, and why.
@@ -75,22 +161,15 @@ pub async fn found(host: &Host, name: &str) -> Result<PathBuf, NotAtHand> {
     let recipes = recipe::read_all().map_err(|_| absent())?;
     let recipe = recipes.get(name).filter(|recipe| recipe.makes == Makes::Program);
     let recipe = recipe.ok_or_else(absent)?;
-    let mut why = absent();
-    if let (Some(path), Some(found)) = (host.find_program(name), &recipe.found_on_path) {
-        match will_do(host, &path, found).await {
-            Ok(()) => return Ok(path),
-            Err(says) => {
-                why = NotAtHand::WillNotDo {
-                    name: name.to_owned(),
-                    says,
-                    accepted: found.accept.0.to_string(),
-                };
-            }
-        }
-    }
-    let path = Store::of(host).programs().join(name);
-    // One that was made from other sources prints the same objects.
-    if path.exists() { Ok(path) } else { Err(why) }
+    let why = match on_path(host, recipe).await {
+        Some(Ok((path, _))) => return Ok(path),
+        Some(Err(will_not_do)) => will_not_do,
+        None => absent(),
+    };
+    let store = Store::of(host);
+    // One that was compiled from other sources prints the same objects.
+    let before = [download::place(&store, recipe), store.programs().join(name)];
+    before.into_iter().find(|path| path.exists()).ok_or(why)
 }
 
 /// The most bytes of a key.
@@ -122,17 +201,17 @@ fn install(workshop: &Workshop<'_>, recipe: &Recipe, material: &Path) -> Result<
     Ok(path)
 }
 
-/// Whether a program's version will do.
+/// A program's version, where it will do.
 ///
 /// # Errors
 /// What it says of itself, where that is another one or none.
-async fn will_do(host: &Host, path: &Path, found: &FoundOnPath) -> Result<(), String> {
+async fn will_do(host: &Host, path: &Path, found: &FoundOnPath) -> Result<semver::Version, String> {
     let call = Call::new(path.to_string_lossy())
         .args(&found.arguments)
         .time_limit(Duration::from_secs(20));
     let said = host.run_ok(&call).await.map_err(|error| in_words(&error))?.text();
     match version_in(&said) {
-        Some(version) if found.accept.0.matches(&version) => Ok(()),
+        Some(version) if found.accept.0.matches(&version) => Ok(version),
         _ => Err(cut(said.lines().next().unwrap_or_default().trim(), 80)),
     }
 }
@@ -156,6 +235,7 @@ mod tests {
 
     #[rstest]
     #[case("v3.19.0+g3d8990f", Some("3.19.0+g3d8990f"))]
+    #[case("v4.0.1+g12500dd", Some("4.0.1+g12500dd"))]
     #[case("client version: 1.28.0\n", Some("1.28.0"))]
     #[case::two_numbers("v3.19", Some("3.19.0"))]
     #[case("no version", None)]
@@ -174,7 +254,8 @@ mod tests {
             accept: Accepted(accept.parse().unwrap()),
         };
         let host = Host::real();
-        assert_eq!(will_do(&host, &path, &found(">=3.8.0, <4.0.0")).await, Ok(()));
+        let version = will_do(&host, &path, &found(">=3.8.0, <5.0.0")).await;
+        assert_eq!(version.map(|version| version.to_string()).as_deref(), Ok("3.15.1+g1"));
         assert_eq!(will_do(&host, &path, &found("=3.19.0")).await, Err("v3.15.1+g1".into()));
     }
 

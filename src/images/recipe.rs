@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ImageRef, ImagesError};
+use super::{ImageRef, ImagesError, download::Download};
 
 mod line;
 
@@ -64,6 +64,9 @@ pub(crate) struct Recipe {
     /// What a container of the image runs.
     #[serde(default)]
     pub(crate) run: RunConfig,
+    /// Where its own people publish the program (only where it makes a program).
+    #[serde(default, skip_serializing)] // It changes nothing that is made.
+    pub(crate) published: Option<Download>,
     /// When a program that is already on PATH will do (only where it makes a program).
     #[serde(default)]
     pub(crate) found_on_path: Option<FoundOnPath>,

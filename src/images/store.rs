@@ -5,6 +5,7 @@
 
 use std::{
     fs, io,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -125,10 +126,23 @@ impl Store {
 
 /// Writes a file whole or not at all.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ImagesError> {
+    write(path, bytes, None)
+}
+
+/// Writes a program that everybody may run, whole or not at all.
+pub(super) fn write_whole_program(path: &Path, bytes: &[u8]) -> Result<(), ImagesError> {
+    write(path, bytes, Some(0o755))
+}
+
+fn write(path: &Path, bytes: &[u8], mode: Option<u32>) -> Result<(), ImagesError> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(directory).map_err(at(directory))?;
     let mut file = tempfile::NamedTempFile::new_in(directory).map_err(at(path))?;
     io::Write::write_all(&mut file, bytes).map_err(at(path))?;
+    if let Some(mode) = mode {
+        let permissions = fs::Permissions::from_mode(mode);
+        file.as_file().set_permissions(permissions).map_err(at(path))?;
+    }
     file.persist(path).map_err(|error| at(path)(error.error))?;
     Ok(())
 }

@@ -53,6 +53,8 @@ pub(crate) struct Upstream {
     http: Client,
     /// What opened a repository, by the machine that was asked and the repository's path.
     authorizations: Mutex<Authorizations>,
+    /// The sizes of images in bytes, as far as they were asked for and are known.
+    sizes: Mutex<BTreeMap<ImageRef, Option<u64>>>,
 }
 
 type Authorizations = BTreeMap<(String, String), (HeaderValue, Who)>;
@@ -123,6 +125,7 @@ impl Upstream {
             host: host.clone(),
             http,
             authorizations: Mutex::default(),
+            sizes: Mutex::default(),
         })
     }
 

@@ -12,10 +12,14 @@ use super::{
     git::Reference,
     remote::Access,
     tree::MOST_BYTES,
-    web::{self, Credential, Web, WebError, WebRequest},
 };
-use crate::host::Host;
-use crate::redact::cut;
+use crate::{
+    host::{
+        Host,
+        web::{self, Credential, Web, WebError, WebRequest},
+    },
+    redact::cut,
+};
 
 mod open;
 mod pkt_line;

@@ -6,10 +6,11 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
-use super::web::{self, Web, WebError, WebRequest};
-
 use crate::{
-    host::{Call, Host, HostError, files},
+    host::{
+        Call, Host, HostError, files,
+        web::{self, Web, WebError, WebRequest},
+    },
     manifest::{self, ManifestError, Object},
 };
 

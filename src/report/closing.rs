@@ -220,12 +220,13 @@ fn never_decided(record: &RunRecord, word: &str) -> Option<Line> {
 }
 
 fn ledger(record: &RunRecord) -> Vec<Line> {
-    const KINDS: [DeviationKind; 5] = [
+    const KINDS: [DeviationKind; 6] = [
         DeviationKind::Built,
         DeviationKind::Substituted,
         DeviationKind::Overridden,
         DeviationKind::Added,
         DeviationKind::LeftOut,
+        DeviationKind::Chosen,
     ];
     let count = |kind| record.ledger.iter().filter(|entry| entry.kind == kind).count();
     let kinds: Vec<String> = KINDS
@@ -236,18 +237,21 @@ fn ledger(record: &RunRecord) -> Vec<Line> {
     if kinds.is_empty() {
         return Vec::new();
     }
-    let total = record.ledger.len();
-    let word = if total == 1 { "deviation" } else { "deviations" };
+    let deviations = match record.ledger.len() - count(DeviationKind::Chosen) {
+        0 => "no deviation".to_owned(),
+        1 => "1 deviation".to_owned(),
+        many => format!("{many} deviations"),
+    };
     let mut lines = vec![said(
         "ledger",
         Tone::Plain,
-        &format!("{total} {word} from the guide: {}", kinds.join(", ")),
+        &format!("{deviations} from the guide: {}", kinds.join(", ")),
     )];
     if count(DeviationKind::Built) > 0 {
         lines.push(said(
             "",
             Tone::Plain,
-            "built images stand in for the published ones: this run is no proof of those",
+            "what was built stands in for what is published: this run is no proof of that",
         ));
     }
     lines

@@ -90,7 +90,7 @@ fn what_was_done(deviation: &Deviation) -> String {
     format!("{}: {what}", deviation.subject)
 }
 
-/// Several images built in a row, as one line.
+/// Several images and programs built in a row, as one line.
 pub(super) fn built(first: usize, subjects: &[String]) -> Line {
     let last = first + subjects.len() - 1;
     Line::indented(2)
@@ -99,7 +99,7 @@ pub(super) fn built(first: usize, subjects: &[String]) -> Line {
         .with(
             Tone::Plain,
             format!(
-                " · {} images are built from packages, not the published ones: {}",
+                " · {} are built from packages, not the published ones: {}",
                 subjects.len(),
                 subjects.join(", ")
             ),

@@ -46,7 +46,7 @@ pub struct Terminal {
     stage: Option<Stage>,
     stage_since: Duration,
     heading: Option<Stage>,
-    /// Images built in a row, not yet printed, and the ledger's number of the first.
+    /// What was built in a row, not yet printed, and the ledger's number of the first.
     built: Option<(usize, Vec<String>)>,
     waiting: Option<Waiting>,
     waiting_since: BTreeMap<String, Duration>,
@@ -467,7 +467,7 @@ mod tests {
     }
 
     #[test]
-    fn images_built_in_a_row_are_one_line_with_their_numbers() {
+    fn what_is_built_in_a_row_is_one_line_with_their_numbers() {
         let (mut terminal, paper, _) = terminal(Medium::Log, Verbosity::Normal);
         for subject in ["a:1", "b:1"] {
             let deviation = Deviation {
@@ -481,7 +481,10 @@ mod tests {
         }
         terminal.on_event(&decided(Finding::Holds)).unwrap();
         let text = paper.text();
-        assert!(text.contains("ledger 1-2 · built · 2 images"), "{text}");
+        assert!(
+            text.contains("ledger 1-2 · built · 2 are built from packages"),
+            "{text}"
+        );
         assert!(text.contains("a:1, b:1"), "{text}");
     }
 

@@ -8,14 +8,30 @@ use crate::{
     host::Host,
     images,
     record::{Events, Stage},
+    redact::cut,
     verdict::{CauseCode, Finding},
 };
 
 /// How long is looked what the nodes offer, which decides nothing: a large cluster tells it page by page.
 const CAPACITY_LIMIT: Duration = Duration::from_secs(10);
 
+/// The variable by which kind is told to make nodes with another engine.
+const PROVIDER: &str = "KIND_EXPERIMENTAL_PROVIDER";
+
 /// Looks whether a cluster of our own can be made at all.
 pub(super) async fn look_for_engine(host: &Host) -> Result<(), OrderError> {
+    if let Some(other) = host
+        .variable(PROVIDER)
+        .filter(|engine| !matches!(*engine, "" | "docker"))
+    {
+        return Err(OrderError::Host {
+            what: format!(
+                "`{PROVIDER}={}` has kind make nodes where Docker's client does not see them, and quickproof looks into its \
+                 nodes with that client alone: unset it, or make the cluster yourself and name it with `--cluster`",
+                cut(other, 40)
+            ),
+        });
+    }
     if host.find_program("kind").is_none() {
         return Err(OrderError::Host {
             what: "`kind` is not on PATH and a cluster of our own needs it (or name one with `--cluster`)".into(),

@@ -195,6 +195,13 @@ pub(super) async fn await_settled(quickstart: &Quickstart<'_>) -> Result<Objects
     Ok(seen)
 }
 
+/// The pods that the provider made for the Gateways of the steps, where they can be seen.
+pub(super) fn proxies(quickstart: &Quickstart<'_>) -> Vec<Arc<Pod>> {
+    let deployer = &quickstart.deployer;
+    let gateways: Vec<Object> = deployer.deployed(|deployed| deployed.of_kind("Gateway").cloned().collect());
+    pods_of_gateways(&deployer.site.watches, &quickstart.plan.gateway_label, &gateways)
+}
+
 /// The pods that the provider made for these Gateways, where they can be seen. `label` bears the name of its Gateway on each.
 fn pods_of_gateways(watches: &Watches, label: &str, gateways: &[Object]) -> Vec<Arc<Pod>> {
     let mut pods = watches.pods.all();

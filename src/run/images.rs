@@ -13,7 +13,9 @@ use super::{Context, checks, stopped::Stopped};
 use crate::{
     check::{MeantImage, PublishedImage, RunningId, RunningImage},
     cluster::Cluster,
-    images::{self, ImageOrigin, ImageRef, ImageSource, ImagesError, Provided, Said, Unanswered},
+    images::{
+        self, ImageOrigin, ImageRef, ImageSource, ImagesError, Program, ProgramOrigin, Provided, Said, Unanswered,
+    },
     plan::{Phase, Plan, Step},
     record::{Deviation, DeviationKind, Stage},
     verdict::{Cause, CauseCode},
@@ -51,6 +53,12 @@ impl Images {
         self.provided
             .as_ref()
             .is_some_and(|provided| provided.upstream.is_some())
+    }
+
+    /// How many bytes nodes fetch for an image, where they pull it and its registry has said so.
+    pub(super) fn size(&self, image: &str) -> Option<u64> {
+        let upstream = self.provided.as_ref()?.upstream.as_ref()?;
+        upstream.size(&image.parse().ok()?)
     }
 
     /// The images of pods' containers as they run, beside what was provided under their names. Registries that nodes pull
@@ -160,9 +168,15 @@ fn pulled_in_vain(image: &ImageRef, said: &Result<Said, Unanswered>, of_the_node
 }
 
 fn running_in(pod: &Pod) -> Vec<RunningImage> {
-    let asked = pod.spec.iter().flat_map(|spec| &spec.containers);
-    let statuses = pod.status.iter().flat_map(|status| &status.container_statuses);
-    let statuses: Vec<_> = statuses.flatten().collect();
+    let asked = pod.spec.iter().flat_map(|spec| {
+        let before = spec.init_containers.iter().flatten();
+        before.chain(&spec.containers)
+    });
+    let statuses = pod.status.iter().flat_map(|status| {
+        let before = status.init_container_statuses.iter().flatten();
+        before.chain(status.container_statuses.iter().flatten())
+    });
+    let statuses: Vec<_> = statuses.collect();
     let running = asked.filter_map(|container| {
         let image = container.image.clone()?;
         let status = statuses.iter().find(|status| status.name == container.name)?;
@@ -214,7 +228,8 @@ pub(super) async fn provide(context: &Context, plan: &Plan, existing: Option<&Cl
                 &error,
             )
         })?;
-        programs.insert(name, program);
+        context.events.deviate(ran(&program));
+        programs.insert(name, program.path);
     }
     context.spent(Stage::Images, began);
     Ok(Images { provided, programs })
@@ -283,6 +298,25 @@ fn source(asked: ImageSource, phase: Phase, nodes: Nodes<'_>) -> Result<ImageSou
         }),
         (ImageSource::Auto, Nodes::Ours(_)) => Ok(ImageSource::Build),
         _ => Ok(source),
+    }
+}
+
+/// The entry of the ledger that says which program runs.
+fn ran(program: &Program) -> Deviation {
+    let (kind, why) = match program.origin {
+        ProgramOrigin::OnPath => (
+            DeviationKind::Chosen,
+            "its version is one that the guide's commands work with",
+        ),
+        ProgramOrigin::Published { .. } => (DeviationKind::Chosen, "there is none on PATH that will do"),
+        ProgramOrigin::Compiled => (DeviationKind::Built, "nobody who publishes it answers here"),
+    };
+    Deviation {
+        kind,
+        subject: program.name.clone(),
+        what: program.sentence(),
+        why: why.to_owned(),
+        from: None,
     }
 }
 

@@ -6,6 +6,7 @@ use futures::StreamExt as _;
 use serde_json::Value;
 
 use super::{
+    conditions,
     deployment::Quickstart,
     judging::judge,
     observation,
@@ -96,7 +97,11 @@ async fn proof(
     if quickstart.images.are_pulled() {
         events.waiting(Stage::Proof, "registries", "asking what images' names lead to now");
     }
-    let images = quickstart.images.running(pickers.iter().chain(&pool)).await;
+    let proxies = conditions::proxies(quickstart);
+    let images = quickstart
+        .images
+        .running(pickers.iter().chain(&pool).chain(&proxies))
+        .await;
     let proof = Proof {
         images,
         endpoint_picker: EndpointPickerSeen {

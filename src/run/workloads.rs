@@ -15,6 +15,8 @@ use super::{
     checks,
     deployment::Quickstart,
     explaining::{Around, explain, explain_delay, explain_refusal, explain_unheard, explain_unready},
+    images::Images,
+    pulling::Pulls,
     stopped::Stopped,
 };
 use crate::{
@@ -82,10 +84,11 @@ struct Seen {
     listened: Option<Instant>,
     /// The pods of which it was asked already why they do not start.
     asked: BTreeSet<String>,
+    pulls: Pulls,
 }
 
 /// How a Deployment stands: how many of how many are ready, once they are stable.
-fn standing(watches: &Watches, deployment: &Arc<Deployment>, seen: &mut Seen) -> Progress<i32, Halt> {
+fn standing(watches: &Watches, deployment: &Arc<Deployment>, seen: &mut Seen, images: &Images) -> Progress<i32, Halt> {
     let now = Instant::now();
     let pods = pods_of(watches, deployment);
     if let Some(pod) = watches.first_unrecoverable(pods.iter().map(AsRef::as_ref)) {
@@ -120,7 +123,11 @@ fn standing(watches: &Watches, deployment: &Arc<Deployment>, seen: &mut Seen) ->
     let current = is_observed(deployment, deployment.metadata.generation.unwrap_or_default());
     if !current || ready < wanted {
         seen.ready = None;
-        return Progress::NotYet(format!("{ready} of {wanted} pods ready"));
+        let pulling = seen
+            .pulls
+            .seen(&pods, &watches.pulls.all(), |image| images.size(image), now);
+        let pulling = pulling.map_or_else(String::new, |pulling| format!("; {pulling}"));
+        return Progress::NotYet(format!("{ready} of {wanted} pods ready{pulling}"));
     }
     if wanted > 0 && lasts(&mut seen.ready, true, now) < steady_for(deployment) {
         return Progress::NotYet(format!("{ready} of {wanted} pods ready; seeing whether they stay so"));
@@ -327,7 +334,7 @@ async fn ready_or_why(quickstart: &Quickstart<'_>, object: &Object, began: Insta
     loop {
         let question = |watches: &Watches| match watches.deployments.get(namespace, name) {
             None => Progress::NotYet("not there".into()),
-            Some(deployment) => standing(watches, &deployment, &mut so_far),
+            Some(deployment) => standing(watches, &deployment, &mut so_far, &quickstart.images),
         };
         let remaining = context.order.limit.saturating_sub(began.elapsed());
         let waited = watches

@@ -74,7 +74,7 @@ async fn packaged(tree: &Path) -> Vec<u8> {
         chart.to_str().unwrap(),
     ];
     let arguments = [&["package", "--dependency-update"][..], &version, &to].concat();
-    output(helm.to_str().unwrap(), &arguments);
+    output(helm.path.to_str().unwrap(), &arguments);
     fs::read(packages.path().join(format!("inferencepool-{TAG}.tgz"))).unwrap()
 }
 

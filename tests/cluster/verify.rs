@@ -42,7 +42,7 @@ fn the_embedded_quickstart_passes_and_leaves_nothing() {
     let ledger = ran.report["ledger"].as_array().unwrap();
     let built = ledger.iter().filter(|entry| entry["kind"] == "built").count();
     assert!(
-        built == 0 || ran.stderr.contains("no proof of those"),
+        built == 0 || ran.stderr.contains("no proof of that"),
         "built images never count as proof"
     );
     nothing_is_left(&before);

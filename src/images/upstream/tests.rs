@@ -281,6 +281,24 @@ async fn the_parts_of_an_index_are_its_manifests_and_their_configurations_and_a_
     assert!(wrong.what.contains(&format!("for {DIGEST}")), "{wrong}");
 }
 
+#[tokio::test]
+async fn the_size_of_an_image_is_that_of_what_a_node_of_this_kind_fetches() {
+    let here = json!({"config": {"digest": DIGEST, "size": 7}, "layers": [{"digest": DIGEST, "size": 1000}, {"digest": DIGEST, "size": 200}]}).to_string();
+    let of = |architecture: &str, digest: &str| json!({"digest": digest, "platform": {"os": "linux", "architecture": architecture}});
+    let index =
+        json!({"manifests": [of("s390x", DIGEST), of(crate::images::machine().unwrap(), &sha256(here.as_bytes()))]});
+    let bodies = [here, index.to_string()];
+    let digest = sha256(bodies[1].as_bytes());
+    let (upstream, name) = registry(move |asked, _| {
+        let wanted = asked.uri.path().rsplit('/').next().unwrap();
+        let body = bodies.iter().find(|body| sha256(body.as_bytes()) == wanted);
+        let answer = status(200).header("docker-content-digest", &digest);
+        (answer, body.map_or(Vec::new(), |body| body.clone().into_bytes()))
+    })
+    .await;
+    assert_eq!(upstream.size_of(&image(&name)).await, Ok(Some(1207)));
+}
+
 fn unanswered(kind: Why) -> Unanswered {
     Unanswered {
         host: "r.example".to_owned(),

@@ -6,13 +6,15 @@ use url::Url;
 
 use super::{Address, Found, Published};
 use crate::{
-    host::Host,
+    host::{
+        Host,
+        web::{self, Web, WebError, WebRequest},
+    },
     release::{
         Tag,
         cache::CachedResponse,
         github::{Addresses, GitHub, RemoteError},
         remote::Access,
-        web::{self, Web, WebError, WebRequest},
     },
 };
 

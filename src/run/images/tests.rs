@@ -51,6 +51,22 @@ fn pod(containers: &[(&str, &str)]) -> Arc<Pod> {
     Arc::new(serde_json::from_value(pod).unwrap())
 }
 
+#[tokio::test]
+async fn what_ran_before_the_others_counts_too() {
+    let images = images(provided(&["r.example/fetch:1"], &[], &[]));
+    let status =
+        json!({"name": "fetch", "image": "x", "imageID": "r.example/fetch@sha256:8", "ready": true, "restartCount": 0});
+    let pod = json!({"metadata": {"name": "p"}, "spec": {"initContainers": [{"name": "fetch", "image": "r.example/fetch:1"}], "containers": []},
+        "status": {"initContainerStatuses": [status]}});
+    let running = images.running([&Arc::new(serde_json::from_value(pod).unwrap())]).await;
+    let told: Vec<_> = running
+        .iter()
+        .map(|one| (&one.image[..], &one.running, &one.meant))
+        .collect();
+    let (runs, meant) = (Some(of_registry("sha256:8")), MeantImage::Served("sha256:9".into()));
+    assert_eq!(told, [("r.example/fetch:1", &runs, &meant)]);
+}
+
 fn of_registry(digest: &str) -> RunningId {
     RunningId::OfRegistry(digest.to_owned())
 }

@@ -1,4 +1,4 @@
-//! The web as a release needs it: one request, whole answers of bounded size, and failures told apart.
+//! The web: one request, whole answers of bounded size, and failures told apart.
 //!
 //! What a server says (404, a page in place of an archive) is an answer. What keeps it from answering is infrastructure,
 //! and only that is asked for again. Proxies are those of the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
@@ -17,7 +17,7 @@ use reqwest::{
 };
 use url::Url;
 
-use crate::host::{Host, Pauses, in_words, retry};
+use super::{Host, Pauses, in_words, retry};
 use crate::redact::cut;
 
 /// How long a connection may take to be made.
@@ -40,19 +40,19 @@ const MOST_REDIRECTS: usize = 5;
 
 /// Something asked of a server.
 #[derive(Debug, Clone)]
-pub(super) struct WebRequest {
-    pub(super) url: Url,
+pub(crate) struct WebRequest {
+    pub(crate) url: Url,
     /// The body; a request with one is a POST.
-    pub(super) body: Option<Vec<u8>>,
-    pub(super) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Option<Vec<u8>>,
+    pub(crate) headers: Vec<(&'static str, String)>,
     /// How to show who asks. It does not follow a redirect to another host.
-    pub(super) credential: Credential,
+    pub(crate) credential: Credential,
     /// The most bytes of the answer.
-    pub(super) most_bytes: usize,
+    pub(crate) most_bytes: usize,
 }
 
 impl WebRequest {
-    pub(super) fn get(url: Url, most_bytes: usize) -> Self {
+    pub(crate) fn get(url: Url, most_bytes: usize) -> Self {
         Self {
             url,
             body: None,
@@ -62,7 +62,7 @@ impl WebRequest {
         }
     }
 
-    pub(super) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
@@ -70,7 +70,7 @@ impl WebRequest {
 
 /// How to show who asks.
 #[derive(Clone, Default)]
-pub(super) enum Credential {
+pub(crate) enum Credential {
     #[default]
     None,
     /// A token, as the API takes it.
@@ -91,13 +91,13 @@ impl fmt::Debug for Credential {
 
 /// What a server answered.
 #[derive(Debug)]
-pub(super) struct WebResponse {
-    pub(super) status: StatusCode,
+pub(crate) struct WebResponse {
+    pub(crate) status: StatusCode,
     /// Where it came from in the end, redirects followed.
-    pub(super) url: Url,
+    pub(crate) url: Url,
     /// The kind of content, as the server names it; may be empty.
-    pub(super) content_type: String,
-    pub(super) body: Vec<u8>,
+    pub(crate) content_type: String,
+    pub(crate) body: Vec<u8>,
 }
 
 /// Why there is no answer.
@@ -133,7 +133,7 @@ pub enum WebError {
         way_out: &'static str,
     },
     /// The answer is larger than anything that is asked for.
-    #[error("`{url}` gave more than {limit} bytes, which nothing of a release has")]
+    #[error("`{url}` gave more than {limit} bytes, which nothing that is asked for has")]
     TooLarge {
         /// The address asked.
         url: String,
@@ -151,7 +151,7 @@ pub enum WebError {
 }
 
 /// Reads the address of a server. `from` says where it comes from, as ` (VARIABLE)`; it may be empty.
-pub(super) fn address(text: &str, from: String) -> Result<Url, WebError> {
+pub(crate) fn address(text: &str, from: String) -> Result<Url, WebError> {
     let parsed = Url::parse(text).ok();
     let url = parsed.filter(|url| matches!(url.scheme(), "http" | "https"));
     url.ok_or_else(|| WebError::NoAddress {
@@ -161,7 +161,7 @@ pub(super) fn address(text: &str, from: String) -> Result<Url, WebError> {
 }
 
 /// An address without what only its owner may know, its userinfo: under this name what was fetched is kept.
-pub(super) fn without_userinfo(url: &Url) -> Url {
+pub(crate) fn without_userinfo(url: &Url) -> Url {
     let mut url = url.clone();
     // Only an address that can have none refuses, and such a one has none.
     let _ = url.set_username("");
@@ -169,16 +169,27 @@ pub(super) fn without_userinfo(url: &Url) -> Url {
     url
 }
 
-/// A client for all requests of one release.
+/// A client for all requests that belong together, such as those of one release.
 #[derive(Debug)]
-pub(super) struct Web {
+pub(crate) struct Web {
     http: Client,
-    has_token: bool,
+    /// What to do where a server takes no more requests.
+    way_out: &'static str,
     notes: Mutex<Vec<String>>,
 }
 
 impl Web {
-    pub(super) fn new(host: &Host) -> Result<Self, WebError> {
+    /// A client for a release's requests, all of which may be in the cache already.
+    pub(crate) fn new(host: &Host) -> Result<Self, WebError> {
+        Self::with_way_out(if host.variable("GITHUB_TOKEN").is_some() {
+            "wait until then, or use what is in the cache with `--offline`"
+        } else {
+            "set `GITHUB_TOKEN`, which has a limit of its own, or use what is in the cache with `--offline`"
+        })
+    }
+
+    /// A client. `way_out` says what to do where a server takes no more requests.
+    pub(crate) fn with_way_out(way_out: &'static str) -> Result<Self, WebError> {
         // What began encrypted stays so: a redirect to plain HTTP would let anybody on the way answer.
         let redirects = redirect::Policy::custom(|attempt| {
             let downgraded = attempt.url().scheme() == "http"
@@ -206,13 +217,13 @@ impl Web {
             })?;
         Ok(Self {
             http,
-            has_token: host.variable("GITHUB_TOKEN").is_some(),
+            way_out,
             notes: Mutex::default(),
         })
     }
 
     /// Sends a request, and sends it again where infrastructure fails it; each failure that was got over is noted.
-    pub(super) async fn send(&self, request: &WebRequest) -> Result<WebResponse, WebError> {
+    pub(crate) async fn send(&self, request: &WebRequest) -> Result<WebResponse, WebError> {
         let answered = tokio::time::timeout(ANSWER_LIMIT, self.send_patiently(request)).await;
         answered.unwrap_or_else(|_| {
             Err(WebError::Unreachable {
@@ -233,7 +244,7 @@ impl Web {
     }
 
     /// What should be known of the requests so far.
-    pub(super) fn take_notes(&self) -> Vec<String> {
+    pub(crate) fn take_notes(&self) -> Vec<String> {
         std::mem::take(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -272,11 +283,7 @@ impl Web {
                 host: answer.url().host_str().unwrap_or_default().to_owned(),
                 status: status.as_u16(),
                 until,
-                way_out: if self.has_token {
-                    "wait until then, or use what is in the cache with `--offline`"
-                } else {
-                    "set `GITHUB_TOKEN`, which has a limit of its own, or use what is in the cache with `--offline`"
-                },
+                way_out: self.way_out,
             });
         }
         let url = answer.url().clone();
