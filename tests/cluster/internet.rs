@@ -1,32 +1,31 @@
 //! The stand-in internet: one server that plays, under their real names and with TLS of an authority of its own, everything
-//! that an ordinary machine's run asks: GitHub, image registries and chart registries.
+//! that an ordinary machine's run asks: GitHub, image registries, chart registries, and the hosts that publish helm and istioctl.
 //!
 //! Its images are those that quickproof makes from packages, under their published names and in an index for two platforms. Nobody
 //! that uses quickproof can turn any of this on: the binary runs in a mount namespace of its own, whose `/etc/hosts` names
 //! this server, and the nodes get the same by a `kind` that stands before the real one on PATH.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
     fs,
     net::SocketAddr,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
-    sync::{Arc, Mutex},
+    sync::Arc,
 };
 
 use axum::{
     Router,
     body::Body,
     extract::{Request, State},
-    http::{HeaderMap, Method, Response, header},
+    http::{Response, header},
 };
 use rustls::{
     ServerConfig,
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc,
@@ -36,16 +35,25 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use crate::{
     bench::{Ran, output, repository, verify_as},
     github::Server,
-    published::{MANIFEST, digest, publish},
+    published::publish,
 };
+
+mod downloads;
+mod registries;
+
+use downloads::Downloads;
+use registries::Registries;
+pub(crate) use registries::Trouble;
 
 /// Names that lead to it; `tests/data/tls/internet.pem` is for these. The key of the authority that signed it
 /// (`internet-ca.pem`) was thrown away: another name needs both anew (`openssl req -x509`, `openssl x509 -req`).
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 11] = [
     "github.com",
     "api.github.com",
     "raw.githubusercontent.com",
     "codeload.github.com",
+    downloads::ASSETS,
+    downloads::HELM,
     "registry-1.docker.io",
     "auth.docker.io",
     "ghcr.io",
@@ -56,33 +64,11 @@ const NAMES: [&str; 9] = [
 const REGION: &str = "us-central1-docker.pkg.dev";
 const PRODUCTION: &str = "k8s-artifacts-prod/images/";
 
-/// The media type of an index (OCI image specification).
-const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-
-/// What happens to a registry or a repository of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Trouble {
-    /// Tags lead elsewhere.
-    Moved,
-    /// Tags lead elsewhere once quickproof has asked what they lead to.
-    MovesOnceAsked,
-    /// Every answer has this status, and these headers.
-    Status(u16, &'static [(&'static str, &'static str)]),
-    /// A tag's digest is said to be another than that of what comes.
-    WrongDigest,
-}
-
 struct Stage {
     http: reqwest::Client,
     github: String,
-    /// The registry that has the images that were made.
-    images: String,
-    /// By the name of a registry, or of a repository.
-    troubles: Mutex<BTreeMap<String, Trouble>>,
-    /// Manifests of its own, by digest.
-    own: Mutex<BTreeMap<String, (&'static str, Vec<u8>)>>,
-    /// Repositories whose layers were asked for.
-    pulled: Mutex<BTreeSet<String>>,
+    registries: Registries,
+    downloads: Downloads,
 }
 
 /// The internet, until it is dropped.
@@ -111,10 +97,8 @@ impl Internet {
         let stage = Arc::new(Stage {
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             github: github.url.clone(),
-            images: format!("http://{}", images.lines().next().unwrap()),
-            troubles: Mutex::default(),
-            own: Mutex::default(),
-            pulled: Mutex::default(),
+            registries: Registries::over(format!("http://{}", images.lines().next().unwrap())),
+            downloads: Downloads::of_this_machine().await,
         });
         let router = Router::new().fallback(answer).with_state(Arc::clone(&stage));
         let listener = Tls::listen(gateway).await;
@@ -149,12 +133,12 @@ impl Internet {
 
     /// Makes trouble for a registry or a repository, and takes every other away.
     pub(crate) fn only_trouble(&self, name: &str, trouble: Trouble) {
-        *self.stage.troubles.lock().unwrap() = BTreeMap::from([(name.to_owned(), trouble)]);
+        self.stage.registries.only_trouble(name, trouble);
     }
 
     /// Whether layers of this repository were asked for.
     pub(crate) fn gave(&self, repository: &str) -> bool {
-        self.stage.pulled.lock().unwrap().contains(repository)
+        self.stage.registries.gave(repository)
     }
 
     /// Runs `quickproof verify ARGS` in this internet.
@@ -171,6 +155,8 @@ impl Internet {
             within.current_dir(command.get_current_dir().unwrap());
             within.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
             within.env("SSL_CERT_FILE", certificate("internet-ca.pem"));
+            // What is downloaded here is for this internet alone.
+            within.env("XDG_CACHE_HOME", self.at("cache"));
             within
         })
     }
@@ -275,8 +261,13 @@ async fn answer(State(stage): State<Arc<Stage>>, request: Request) -> Answer {
         let wanted = format!(r#"Bearer realm="{realm}",service="{host}""#);
         said(401, &[("www-authenticate", &wanted)], "")
     };
-    if let Some(Trouble::Status(status, headers)) = stage.trouble(&host) {
-        return said(status, headers, "trouble");
+    match stage.registries.trouble(&host) {
+        Some(Trouble::Status(status, headers)) => return said(status, headers, "trouble"),
+        Some(Trouble::Silent) => std::future::pending().await,
+        _ => {}
+    }
+    if let Some(answer) = stage.downloads.answer(&host, &path) {
+        return answer;
     }
     match (host.as_str(), path.strip_prefix("/v2/")) {
         ("auth.docker.io", _) => token(),
@@ -289,14 +280,14 @@ async fn answer(State(stage): State<Arc<Stage>>, request: Request) -> Answer {
             said(307, &[("location", &location)], "")
         }
         ("registry-1.docker.io" | "ghcr.io", Some(rest)) => {
-            stage.of_registry(rest, &parts.headers, &parts.method).await
+            stage.registries.answer(rest, &parts.headers, &parts.method).await
         }
         (REGION, Some(rest)) => match rest.strip_prefix(PRODUCTION) {
             Some(chart) if chart.contains("/charts/") => {
                 let url = format!("{}/v2/registry.k8s.io/{chart}", stage.github);
                 passed_on(stage.http.request(parts.method.clone(), url)).await
             }
-            Some(rest) => stage.of_registry(rest, &parts.headers, &parts.method).await,
+            Some(rest) => stage.registries.answer(rest, &parts.headers, &parts.method).await,
             None => said(404, &[], ""),
         },
         _ => {
@@ -325,90 +316,4 @@ async fn passed_on(request: reqwest::RequestBuilder) -> Answer {
         }
     }
     response.body(Body::from_stream(answer.bytes_stream())).unwrap()
-}
-
-impl Stage {
-    fn trouble(&self, name: &str) -> Option<Trouble> {
-        self.troubles.lock().unwrap().get(name).copied()
-    }
-
-    /// What is below `/v2/` of a registry: `REPOSITORY/manifests/REFERENCE` or `REPOSITORY/blobs/DIGEST`.
-    async fn of_registry(&self, path: &str, headers: &HeaderMap, method: &Method) -> Answer {
-        let mut parts = path.rsplitn(3, '/');
-        let [reference, kind, repository] = [(); 3].map(|()| parts.next().unwrap_or_default());
-        if let Some(Trouble::Status(status, headers)) = self.trouble(repository) {
-            return said(status, headers, "trouble");
-        }
-        if kind == "blobs" && method == Method::GET {
-            self.pulled.lock().unwrap().insert(repository.to_owned());
-        }
-        let own = self.own.lock().unwrap().get(reference).cloned();
-        match own {
-            Some((media, bytes)) => manifest(media, reference, bytes),
-            None if kind == "manifests" && !reference.starts_with("sha256:") => {
-                let answer = self.tag(repository, reference).await;
-                let is_us = headers
-                    .get(header::USER_AGENT)
-                    .is_some_and(|agent| agent.to_str().unwrap().starts_with("quickproof/"));
-                if is_us && self.trouble(repository) == Some(Trouble::MovesOnceAsked) {
-                    self.only_moved(repository);
-                }
-                answer
-            }
-            None => {
-                let url = format!("{}/v2/{path}", self.images);
-                passed_on(self.http.request(method.clone(), url).header("accept", MANIFEST)).await
-            }
-        }
-    }
-
-    fn only_moved(&self, repository: &str) {
-        let moved = BTreeMap::from([(repository.to_owned(), Trouble::Moved)]);
-        *self.troubles.lock().unwrap() = moved;
-    }
-
-    /// The index of a tag: what was made for this platform, and something for another. A tag that ends in `-other` is one that
-    /// no node has yet, and means the same.
-    async fn tag(&self, repository: &str, tag: &str) -> Answer {
-        let tag = tag.trim_end_matches("-other");
-        let url = format!("{}/v2/{repository}/manifests/{tag}", self.images);
-        let made = self.http.get(url).header("accept", MANIFEST).send().await.unwrap();
-        if made.status() != 200 {
-            return said(404, &[], json!({"errors": [{"code": "MANIFEST_UNKNOWN"}]}).to_string());
-        }
-        let mut made: Value = serde_json::from_slice(&made.bytes().await.unwrap()).unwrap();
-        let trouble = self.trouble(repository);
-        match trouble {
-            Some(Trouble::Moved) => made["annotations"] = json!({"moved": "yes"}),
-            Some(Trouble::WrongDigest) => made["annotations"] = json!({"wrong": "yes"}),
-            _ => {}
-        }
-        let other = json!({"schemaVersion": 2, "mediaType": MANIFEST, "layers": [],
-            "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "size": 2, "digest": format!("sha256:{}", digest(b"{}"))}});
-        let platforms = [("amd64", made), ("arm64", other)].map(|(architecture, manifest)| {
-            let bytes = manifest.to_string().into_bytes();
-            json!({"mediaType": MANIFEST, "size": bytes.len(), "digest": self.keep(MANIFEST, bytes),
-                "platform": {"os": "linux", "architecture": architecture}})
-        });
-        let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": platforms})
-            .to_string()
-            .into_bytes();
-        let mut named = self.keep(INDEX, index.clone());
-        if trouble == Some(Trouble::WrongDigest) {
-            named = format!("sha256:{}", digest(b"another"));
-            self.own.lock().unwrap().insert(named.clone(), (INDEX, index.clone()));
-        }
-        manifest(INDEX, &named, index)
-    }
-
-    /// Keeps something under its digest, which it returns.
-    fn keep(&self, media: &'static str, bytes: Vec<u8>) -> String {
-        let named = format!("sha256:{}", digest(&bytes));
-        self.own.lock().unwrap().insert(named.clone(), (media, bytes));
-        named
-    }
-}
-
-fn manifest(media: &str, named: &str, bytes: Vec<u8>) -> Answer {
-    said(200, &[("content-type", media), ("docker-content-digest", named)], bytes)
 }

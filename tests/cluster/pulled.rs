@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::{
-    bench::{Ran, alone, cluster_down, copied, output, quickproof, replace},
+    bench::{Ran, alone, cluster_down, copied, ended, output, quickproof, replace},
     existing::cluster,
     internet::{Internet, Trouble},
     published::TAG,
@@ -55,6 +55,29 @@ fn substitutions(ran: &Ran) -> Vec<&Value> {
     let ledger = ran.report["ledger"].as_array().unwrap();
     let of = |entry: &&Value| ["substituted", "built"].contains(&entry["kind"].as_str().unwrap());
     ledger.iter().filter(of).collect()
+}
+
+/// What the ledger says of what the guide leaves open.
+fn chosen(ran: &Ran) -> Vec<&str> {
+    let ledger = ran.report["ledger"].as_array().unwrap();
+    let chosen = ledger.iter().filter(|entry| entry["kind"] == "chosen");
+    chosen.map(|entry| entry["what"].as_str().unwrap()).collect()
+}
+
+/// An image that the engine has under the name of another; the name is taken away when it is dropped.
+struct OtherImage(&'static str);
+
+impl OtherImage {
+    fn of_the_engine(image: &str, name: &'static str) -> Self {
+        output("docker", &["tag", image, name]);
+        Self(name)
+    }
+}
+
+impl Drop for OtherImage {
+    fn drop(&mut self) {
+        let _ = ended("docker", &["image", "rm", "--no-prune", self.0]);
+    }
 }
 
 /// Has the guide say what stock Envoy needs: of Istio's images only the proxy is not what it is called, since its extensions of
@@ -116,6 +139,8 @@ async fn a_published_release_is_pulled_by_the_nodes_and_each_registrys_fault_has
     let node_image = output("docker", &["inspect", "--format", "{{.Config.Image}}", &node]);
     let internet = Internet::with_published(mended.path(), node_image.trim()).await;
 
+    // The engine has another image under a name of the release, and is not even asked.
+    let _other = OtherImage::of_the_engine(node_image.trim(), "ghcr.io/llm-d/llm-d-inference-sim:v0.8.2");
     let engine = EngineWatch::begin();
     let published = [
         "--release",
@@ -131,6 +156,13 @@ async fn a_published_release_is_pulled_by_the_nodes_and_each_registrys_fault_has
     passes_but_for_the_removed_flag(&ran);
     ran.holds(&[DIGESTS]);
     assert_eq!(substitutions(&ran), Vec::<&Value>::new());
+    assert_eq!(
+        chosen(&ran),
+        [
+            "`helm` 3.19.0 runs as get.helm.sh has it",
+            "`istioctl` 1.28.0 runs as github.com has it"
+        ]
+    );
     for repository in [PICKER, SIMULATOR, "istio/pilot", "istio/proxyv2"] {
         assert!(internet.gave(repository), "{repository} was pulled");
     }
@@ -149,6 +181,15 @@ async fn a_published_release_is_pulled_by_the_nodes_and_each_registrys_fault_has
         ];
         internet.verify(&[&["--release", TAG, "--profile", "small"], &place[..]].concat())
     };
+    // Before it is published a release's files stand in for its addresses, and its images are pulled all the same.
+    let engine = EngineWatch::begin();
+    let ran = pulled("before", mended.path());
+    engine.saw_no_pull_and_no_load();
+    passes_but_for_the_removed_flag(&ran);
+    ran.holds(&[DIGESTS]);
+    let built: Vec<&Value> = substitutions(&ran);
+    assert!(built.iter().all(|entry| entry["kind"] != "built"), "{built:?}");
+
     internet.only_trouble(PICKER, Trouble::MovesOnceAsked);
     let ran = pulled("moves", mended.path());
     ran.expect(1, "failed", Some("image-other"));
@@ -165,6 +206,22 @@ async fn a_published_release_is_pulled_by_the_nodes_and_each_registrys_fault_has
     assert!(!of_digests(&ran).contains("moved"), "{}", of_digests(&ran));
 
     each_fault_has_its_own_blame(&internet, mended.path(), &pulled);
+
+    // Where one registry of several is silent nothing decides whether published images are to be tested.
+    internet.only_trouble("registry.k8s.io", Trouble::Silent);
+    let ran = internet.verify(&[
+        "--release",
+        TAG,
+        "--images",
+        "auto",
+        "--tree",
+        mended.path().to_str().unwrap(),
+    ]);
+    ran.expect(3, "errored", Some("registry-not-answering"));
+    assert!(
+        ran.stderr.contains("registry.k8s.io does not answer within 10 s") && ran.stderr.contains("ghcr.io answers"),
+        "it is named with those that answer"
+    );
 }
 
 fn each_fault_has_its_own_blame(internet: &Internet, tree: &Path, pulled: &dyn Fn(&str, &Path) -> Ran) {
@@ -183,7 +240,13 @@ fn each_fault_has_its_own_blame(internet: &Internet, tree: &Path, pulled: &dyn F
             "registry-not-answering",
             "a pause of 600 s",
         ),
+        (
+            Trouble::Status(503, &[]),
+            "registry-not-answering",
+            "answers 503 Service Unavailable",
+        ),
         (Trouble::WrongDigest, "pod-image-pull", "not the image's fault"),
+        (Trouble::CutOff, "pod-image-pull", "not the image's fault"),
     ] {
         internet.only_trouble(SIMULATOR, trouble);
         let ran = pulled("faulty", other.path());
