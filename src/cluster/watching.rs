@@ -125,6 +125,7 @@ where
         let health = Arc::new(Health::new());
         let (filled, noted) = (Arc::clone(&seen), Arc::clone(&health));
         let task = tokio::spawn(async move {
+            let _end = End(Arc::clone(&noted));
             let config = wanted.timeout(60).page_size(PAGE);
             let mut stream = std::pin::pin!(watcher(api, config).default_backoff());
             let mut rebuilt = BTreeMap::new();
@@ -207,6 +208,16 @@ fn trouble_of(error: &watcher::Error) -> Trouble {
         | watcher::Error::WatchStartFailed(error)
         | watcher::Error::WatchFailed(error) => trouble(error),
         other => Trouble::away(CauseCode::ApiServerAway, in_words(other)),
+    }
+}
+
+/// Says that a watch tells nothing any more, once it is dropped: such as by a panic in its task, which nobody else would notice.
+struct End(Arc<Health>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let what = "a watch has ended by itself, so that nothing more is seen of what it watched";
+        self.0.bad(Trouble::away(CauseCode::HarnessError, what));
     }
 }
 
@@ -443,5 +454,24 @@ where
     match namespaces {
         Namespaces::All => Api::all(client.clone()),
         Namespaces::Only(namespace) => Api::namespaced(client.clone(), namespace),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_whose_task_panics_is_in_trouble_that_is_ours() {
+        let health = Arc::new(Health::new());
+        let end = End(Arc::clone(&health));
+        let task = tokio::spawn(async move {
+            let _end = end;
+            panic!("a fault of ours");
+        });
+        assert!(task.await.is_err());
+        tokio::time::advance(HEALTH_LIMIT).await;
+        let trouble = health.lasting().map(|trouble| trouble.code());
+        assert_eq!(trouble, Some(CauseCode::HarnessError));
     }
 }
