@@ -31,9 +31,12 @@ pub(crate) mod explain;
 pub(crate) mod guide;
 pub(crate) mod images;
 pub(crate) mod lint;
+pub(crate) mod merge;
 mod output;
+mod pages;
 pub mod plan;
 pub(crate) mod probe;
+mod prow;
 pub(crate) mod reap;
 pub(crate) mod report;
 pub(crate) mod reports;
@@ -78,8 +81,11 @@ enum Command {
     /// Remove what killed runs left behind
     Reap(reap::ReapArguments),
     Report(report::ReportArguments),
+    Merge(Box<merge::MergeArguments>),
     Explain(explain::ExplainArguments),
     Version(version::VersionArguments),
+    Completions(pages::CompletionsArguments),
+    Man(pages::ManArguments),
 }
 
 /// How output looks, whatever the subcommand.
@@ -195,7 +201,7 @@ impl Command {
     /// Whether it is a run, which has a directory.
     fn keeps_log(&self) -> Kept {
         match self {
-            Self::Verify(_) | Self::Probe(_) => Kept::InFile,
+            Self::Verify(_) | Self::Probe(_) | Self::Merge(_) => Kept::InFile,
             _ => Kept::Nowhere,
         }
     }
@@ -224,8 +230,11 @@ impl Command {
             Self::Scenario(command) => scenario::run(&command, context, out),
             Self::Selftest(arguments) => selftest::run(&arguments, context, out),
             Self::Report(arguments) => report::run(&arguments, context, out),
+            Self::Merge(arguments) => merge::run(&arguments, context),
             Self::Explain(arguments) => explain::run(&arguments, out),
             Self::Version(arguments) => version::run(&arguments, out),
+            Self::Completions(arguments) => Ok(pages::completions(&arguments, command_line(), out)),
+            Self::Man(arguments) => pages::man(&arguments, command_line(), context),
         }
     }
 }
@@ -339,16 +348,20 @@ fn tell_panics_on(console: Console) {
     }));
 }
 
-/// The command line as clap sees it; the exit codes in its help come from [`ExitCode`].
-fn parse(typed: &[OsString]) -> Result<Arguments, clap::Error> {
+/// The definition of the command line; the exit codes in its help come from [`ExitCode`].
+fn command_line() -> clap::Command {
     let codes = exit_codes();
-    let command = Arguments::command()
+    Arguments::command()
         .mut_subcommand("verify", |verify| {
             let examples_and_codes = format!("{}\n\n{codes}", verify::EXAMPLES);
             verify.after_help(codes.clone()).after_long_help(examples_and_codes)
         })
-        .after_help(codes);
-    Arguments::from_arg_matches(&command.try_get_matches_from(typed)?)
+        .after_help(codes)
+}
+
+/// What was typed, as clap sees it.
+fn parse(typed: &[OsString]) -> Result<Arguments, clap::Error> {
+    Arguments::from_arg_matches(&command_line().try_get_matches_from(typed)?)
 }
 
 /// Tells an error in one line, and returns its exit code.

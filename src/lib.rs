@@ -14,6 +14,7 @@ pub mod images;
 pub mod lint;
 pub mod log;
 pub mod manifest;
+pub mod merge;
 pub mod plan;
 pub mod probe;
 pub mod record;

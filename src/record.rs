@@ -55,6 +55,8 @@ pub enum Stage {
     Proof,
     /// Scenarios: what is proven beyond the guide's own request.
     Scenarios,
+    /// What runs came to that are added up, each a lane.
+    Lanes,
     /// Everything made is taken away.
     Cleanup,
 }
@@ -71,6 +73,7 @@ impl Stage {
             Self::Request => "request",
             Self::Proof => "proof",
             Self::Scenarios => "scenarios",
+            Self::Lanes => "lanes",
             Self::Cleanup => "cleanup",
         }
     }

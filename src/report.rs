@@ -12,6 +12,7 @@ mod console;
 mod json;
 mod junit;
 mod load;
+mod metadata;
 mod outputs;
 mod page;
 mod paint;
@@ -24,7 +25,8 @@ pub use console::Console;
 pub(crate) use console::tests::Paper;
 pub use json::Json;
 pub use junit::Junit;
-pub use outputs::{Outputs, OutputsError};
+pub use metadata::Metadata;
+pub use outputs::{Copies, Outputs, OutputsError};
 pub use paint::{Colours, Glyphs, Line, Look, Tone};
 pub use terminal::{Live, Terminal};
 pub use text::Text;
@@ -79,6 +81,7 @@ formats! {
     "text" "report.txt" Text;
     "junit" "junit_quickproof.xml" Junit;
     "json" "record.json" Json;
+    "metadata" "metadata.json" Metadata;
 }
 
 /// The journal's file in the run's directory.

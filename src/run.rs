@@ -13,8 +13,9 @@ use futures::FutureExt as _;
 
 use crate::{
     cluster::ExistingCluster,
-    host::{Host, Signals, docker},
+    host::{Host, Signals},
     images::ImageSource,
+    merge::Lanes,
     plan::{self, Plan},
     probe::ProbeError,
     record::{Event, Events, Reporter, RunRecord, Stage},
@@ -36,6 +37,7 @@ mod explaining;
 mod guide;
 mod images;
 mod judging;
+mod lanes;
 mod models;
 mod observation;
 mod picker;
@@ -111,8 +113,8 @@ pub(crate) enum Strictness {
 
 /// A run that is ready to begin: everything that can be wrong with the order has been looked at.
 ///
-/// One carries a guide out on a cluster, or asks an endpoint that somebody else runs. Both begin, are reported and end in
-/// the same way.
+/// One carries a guide out on a cluster, asks an endpoint that somebody else runs, or adds up runs that are over. All begin,
+/// are reported and end in the same way.
 ///
 /// ```
 /// use std::time::Duration;
@@ -120,7 +122,7 @@ pub(crate) enum Strictness {
 /// use quickproof::{
 ///     host::Host,
 ///     probe::Trust,
-///     report::Outputs,
+///     report::{Copies, Outputs},
 ///     run::{Run, endpoint::EndpointOrder},
 ///     scenario::Selection,
 ///     verdict::Outcome,
@@ -147,7 +149,7 @@ pub(crate) enum Strictness {
 /// };
 /// let run = Run::of_endpoint(Host::real(), order)?;
 /// let directory = tempfile::tempdir()?;
-/// let outputs = Outputs::open(directory.path(), run.id(), None, None)?;
+/// let outputs = Outputs::open(directory.path(), run.id(), Copies::default())?;
 /// let record = run.carry_out(outputs, Box::new(Silent)).await?;
 /// // What is not there cannot be tested, so nothing is proven against it.
 /// assert_eq!(record.outcome(), Outcome::Errored);
@@ -169,6 +171,8 @@ enum Kind {
     Guide(Box<(Order, Release, Plan)>),
     /// An endpoint that somebody else runs.
     Endpoint(Box<EndpointRun>),
+    /// Runs that are over, a lane each.
+    Lanes(Box<Lanes>),
 }
 
 impl std::fmt::Debug for Run {
@@ -249,6 +253,17 @@ impl Run {
         })
     }
 
+    /// A run that adds up runs; must be called within a runtime.
+    pub(crate) fn of_lanes(host: Host, lanes: Lanes, command: String) -> Self {
+        Self {
+            id: run_id(),
+            command,
+            host,
+            kind: Kind::Lanes(Box::new(lanes)),
+            signals: Signals::listen(),
+        }
+    }
+
     /// The run's id, which names its directory.
     pub fn id(&self) -> &str {
         &self.id
@@ -317,6 +332,11 @@ impl Run {
                     }
                 }
             }
+            Kind::Lanes(lanes) => {
+                let header = begin((lanes.subject(), lanes::expected(&lanes)));
+                let middle = async move |events: Events, _: Signals| lanes::tell(&lanes, &events);
+                Box::pin(telling::told(&machine, header, listeners, signals, middle)).await
+            }
             Kind::Guide(parts) => {
                 let (order, release, plan) = *parts;
                 let header = begin((plan.subject.clone(), guide::expected(&plan)));
@@ -381,14 +401,4 @@ fn run_id() -> String {
     // Keys of hash maps are what the standard library has of the operating system's randomness.
     let random = RandomState::new().hash_one(std::process::id());
     format!("{:08x}", random >> 32)
-}
-
-/// Whether a container engine answers, asked in the cheapest way.
-async fn engine_answers(host: &Host) -> Result<(), String> {
-    let call = docker(["version", "--format", "{{.Server.Version}}"]).time_limit(Duration::from_secs(5));
-    match host.run(&call).await {
-        Ok(ended) if ended.status.success() => Ok(()),
-        Ok(ended) => Err(format!("no container engine answers: {}", ended.last_words())),
-        Err(error) => Err(error.to_string()),
-    }
 }

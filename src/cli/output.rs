@@ -73,6 +73,14 @@ impl Output {
         Ok(())
     }
 
+    /// What a shell needs to complete a command line, as it is: nobody else has a word in it.
+    pub(crate) fn completions(&mut self, shell: clap_complete::Shell, mut command: clap::Command) {
+        let mut script = Vec::new();
+        let name = command.get_name().to_owned();
+        clap_complete::generate(shell, &mut command, name, &mut script);
+        self.keep_failure_of(|stream| stream.write_all(&script));
+    }
+
     /// Writes out what is left, and says why not everything was written. A reader that went away had enough: that is none.
     pub(crate) fn end(mut self) -> Option<io::Error> {
         self.keep_failure_of(|stream| stream.flush());

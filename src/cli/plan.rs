@@ -8,8 +8,11 @@ use std::{
 use clap::{Args, ValueEnum};
 
 mod json;
+mod lanes;
 
 pub(crate) use json::PlanView;
+pub(crate) use lanes::LANES_VERSION;
+use lanes::LanesView;
 
 use crate::{
     cli::{CliContext, Output, Usage, block_on, cannot_begin, source::SourceArguments},
@@ -50,9 +53,26 @@ pub(crate) struct PlanArguments {
     /// Plan for images that are built from packages, with stock Envoy in place of the provider's own proxy
     #[arg(long)]
     built: bool,
-    /// How to say it
+    /// Show every variant on every provider that the guide offers, or those that `--variant` and `--provider` choose among them,
+    /// and no steps: a job can be started for each
+    #[arg(long)]
+    lanes: bool,
+    /// How to say it; `github` and `prow` are for `--lanes`
     #[arg(short, long, value_name = "FORM", default_value = "text")]
-    output: Form,
+    output: PlanForm,
+}
+
+/// How to say a plan, or the lanes of a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PlanForm {
+    /// For people
+    Text,
+    /// For scripts: one object
+    Json,
+    /// The lanes as one line of JSON for `strategy.matrix` of a GitHub workflow
+    Github,
+    /// The lanes as periodic jobs of Prow
+    Prow,
 }
 
 /// Which of the guide's tabs are meant.
@@ -122,6 +142,9 @@ impl ChoiceArguments {
 pub(crate) fn run(arguments: PlanArguments, context: &CliContext, out: &mut Output) -> anyhow::Result<ExitCode> {
     let release = arguments.source.open(context)?;
     let layout = release.layout(arguments.choice.layout.as_deref()).map_err(Usage::new)?;
+    if arguments.lanes {
+        return lanes(arguments, &release, &layout, out);
+    }
     let offer = arguments.choice.choose(&release, &layout)?;
     let artifacts = arguments.artifacts.as_deref().map(release::artifacts).transpose();
     let mut options = Options {
@@ -141,8 +164,51 @@ pub(crate) fn run(arguments: PlanArguments, context: &CliContext, out: &mut Outp
         Phase::AfterPublish => fetch_and_draw(&arguments.source, context, &release, &mut options)?,
     };
     match arguments.output {
-        Form::Text => out.say(fmt::from_fn(|words| print(&plan, words))),
-        Form::Json => out.json(&PlanView::of(&plan))?,
+        PlanForm::Text => out.say(fmt::from_fn(|words| print(&plan, words))),
+        PlanForm::Json => out.json(&PlanView::of(&plan))?,
+        PlanForm::Github | PlanForm::Prow => {
+            return Err(Usage::new(anyhow::anyhow!(
+                "`-o github` and `-o prow` say which lanes there are; add `--lanes`"
+            ))
+            .into());
+        }
+    }
+    Ok(ExitCode::Passed)
+}
+
+/// Prints the lanes of a release.
+fn lanes(arguments: PlanArguments, release: &Release, layout: &Layout, out: &mut Output) -> anyhow::Result<ExitCode> {
+    let ChoiceArguments {
+        variant,
+        provider,
+        layout: named,
+    } = arguments.choice;
+    let artifacts = arguments.artifacts.as_deref().map(release::artifacts).transpose();
+    let options = Options {
+        phase: arguments.phase,
+        profile: arguments.profile,
+        helm_set: arguments.set,
+        built: arguments.built,
+        namespace: arguments.namespace,
+        layout: named,
+        artifacts: artifacts.map_err(Usage::new)?.unwrap_or_default(),
+        ..Options::default()
+    };
+    let is_chosen = |offer: &Offer| {
+        variant.as_ref().is_none_or(|variant| *variant == offer.variant)
+            && provider.as_ref().is_none_or(|provider| *provider == offer.provider)
+    };
+    let view = LanesView::of(release, layout, &options, is_chosen).map_err(Usage::new)?;
+    if view.is_empty() {
+        let sentence =
+            "the guide offers no such lane that can be planned; `quickproof plan --lanes` without more shows all";
+        return Err(Usage::new(anyhow::anyhow!(sentence)).into());
+    }
+    match arguments.output {
+        PlanForm::Text => out.say(fmt::from_fn(|words| view.print(words))),
+        PlanForm::Json => out.json(&view)?,
+        PlanForm::Github => out.say(view.github()),
+        PlanForm::Prow => out.say(fmt::from_fn(|words| view.prow(words))),
     }
     Ok(ExitCode::Passed)
 }
@@ -202,12 +268,7 @@ pub fn print(plan: &Plan, out: &mut dyn Write) -> fmt::Result {
             .iter()
             .try_for_each(|address| writeln!(out, "     {address}"))?;
     }
-    let mut sum = Resources::default();
-    plan.steps
-        .iter()
-        .filter_map(|step| step.resources)
-        .for_each(|resources| sum += resources);
-    let unknown = plan.steps.iter().filter(|step| step.resources.is_none()).count();
+    let (sum, unknown) = plan.asks_for();
     writeln!(out, "asks for")?;
     write!(out, "     {}", amounts(&sum))?;
     match unknown {

@@ -1,13 +1,17 @@
 //! Where a run's reports go: the arguments that `verify` and `probe` share.
 
-use std::{path::PathBuf, time::Instant};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use clap::Args;
 
-use super::{CliContext, OutputArguments, Usage};
+use super::{CliContext, OutputArguments, Usage, prow::ProwJob};
 use crate::{
     log,
-    report::{Live, Outputs, OutputsError, Terminal},
+    report::{Copies, Live, Outputs, OutputsError, Terminal},
     run::Run,
 };
 
@@ -17,14 +21,10 @@ const MOST_IDS: u32 = 8;
 /// Where a run's reports go.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ReportArguments {
-    /// Where each run gets a directory of its own: log, journal, text, JUnit and JSON reports
-    #[arg(
-        long,
-        value_name = "DIR",
-        default_value = "quickproof-runs",
-        help_heading = "Reports"
-    )]
-    pub(crate) output_dir: PathBuf,
+    /// Where each run gets a directory of its own: log, journal, text, JUnit and JSON reports. Without it `quickproof-runs`, and
+    /// in a Prow job `$ARTIFACTS`
+    #[arg(long, value_name = "DIR", help_heading = "Reports")]
+    pub(crate) output_dir: Option<PathBuf>,
     /// Write the JUnit report there too; `-` is standard output
     #[arg(long, value_name = "FILE", help_heading = "Reports")]
     pub(crate) junit_file: Option<PathBuf>,
@@ -40,16 +40,29 @@ impl ReportArguments {
     /// # Errors
     /// A path is not writable: a usage error that names its flag.
     pub(crate) fn open(&self, mut run: Run, context: &CliContext) -> Result<(Run, Outputs, Terminal), Usage> {
-        let (junit, json) = (self.junit_file.as_deref(), self.json_file.as_deref());
-        let mut opened = Outputs::open(&self.output_dir, run.id(), junit, json);
+        let job = ProwJob::of(&context.host);
+        let metadata = job.as_ref().map(ProwJob::metadata);
+        let copies = Copies {
+            junit: self.junit_file.as_deref(),
+            json: self.json_file.as_deref(),
+            metadata: metadata.as_deref(),
+        };
+        let base = self.base(job.as_ref());
+        let mut opened = Outputs::open(base, run.id(), copies);
         for _ in 1..MOST_IDS {
             if !matches!(opened, Err(OutputsError::Taken { .. })) {
                 break;
             }
             run = run.renamed();
-            opened = Outputs::open(&self.output_dir, run.id(), junit, json);
+            opened = Outputs::open(base, run.id(), copies);
         }
         let outputs = opened.map_err(Usage::new)?;
+        if let Some((path, address)) = job.and_then(|job| job.link_to(outputs.directory())) {
+            // A page without the link is as good as one with it: the report is among the artifacts.
+            if let Err(error) = fs::write(&path, address) {
+                context.tell(&[format!("there is no link to the report: `{}`: {error}", path.display())]);
+            }
+        }
         context.log.write_to(&outputs.directory().join(log::FILE_NAME));
         let live = Live {
             look: context.output.look(&context.host),
@@ -61,6 +74,14 @@ impl ReportArguments {
         let clock = Box::new(move || started.elapsed());
         let terminal = Terminal::new(context.console.clone(), live, clock);
         Ok((run, outputs, terminal))
+    }
+
+    /// Where the run's directory is made.
+    fn base<'a>(&'a self, job: Option<&'a ProwJob>) -> &'a Path {
+        let given = self.output_dir.as_deref();
+        given
+            .or_else(|| job.map(|job| job.artifacts.as_path()))
+            .unwrap_or(Path::new("quickproof-runs"))
     }
 }
 
@@ -89,7 +110,7 @@ mod tests {
         let run = Run::of_endpoint(host, order).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let arguments = ReportArguments {
-            output_dir: directory.path().to_owned(),
+            output_dir: Some(directory.path().to_owned()),
             junit_file: None,
             json_file: None,
         };

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{PodSpec, ResourceRequirements};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Action, Makes};
+use super::{Action, Makes, Plan};
 use crate::manifest::{Object, is_gpu, requested};
 
 /// What pods ask for, all replicas together. A pod must fit on one node, which these sums do not say.
@@ -22,6 +22,18 @@ pub(crate) struct Resources {
     pub(crate) ephemeral_storage_bytes: u64,
     /// GPUs of every kind.
     pub(crate) gpus: u64,
+}
+
+impl Plan {
+    /// What its steps ask for in all, and of how many steps that is not known.
+    pub(crate) fn asks_for(&self) -> (Resources, usize) {
+        let mut sum = Resources::default();
+        self.steps
+            .iter()
+            .filter_map(|step| step.resources)
+            .for_each(|resources| sum += resources);
+        (sum, self.steps.iter().filter(|step| step.resources.is_none()).count())
+    }
 }
 
 impl AddAssign for Resources {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{Decision, Deviation, Event, LoadFigures, RECORD_VERSION, Stage, Subject};
+use crate::verdict::Finding;
 
 /// A run, as far as it got. Every report is a pure function of it.
 ///
@@ -49,6 +50,9 @@ pub struct RunRecord {
     pub(crate) notes: Vec<(Stage, String)>,
     /// Decisions, in order; a later decision of the same check replaces the earlier one in place.
     pub decisions: Vec<Decision>,
+    /// What was wrong with checks that hold by now, in order: they were tried again, and that they needed it is no secret.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) retried: Vec<Decision>,
     /// What loads came to, in order; a later one of the same scenario and step replaces the earlier one in place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub loads: Vec<LoadFigures>,
@@ -77,6 +81,7 @@ impl Default for RunRecord {
             ledger: Vec::new(),
             notes: Vec::new(),
             decisions: Vec::new(),
+            retried: Vec::new(),
             loads: Vec::new(),
             spent: Vec::new(),
             interrupted: None,
@@ -144,7 +149,12 @@ impl RunRecord {
                     .iter_mut()
                     .find(|earlier| earlier.check == decision.check)
                 {
-                    Some(earlier) => *earlier = decision.clone(),
+                    Some(earlier) => {
+                        let earlier = std::mem::replace(earlier, decision.clone());
+                        if earlier.finding.is_wrong() && decision.finding == Finding::Holds {
+                            self.retried.push(earlier);
+                        }
+                    }
                     None => self.decisions.push(decision.clone()),
                 }
             }
@@ -172,7 +182,7 @@ impl RunRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verdict::{CauseCode, Finding, Outcome};
+    use crate::verdict::{CauseCode, Outcome};
 
     fn decided(check: &str, finding: Finding) -> Event {
         Event::Decided {
@@ -219,6 +229,16 @@ mod tests {
         };
         let record = RunRecord::from_events([&expected, &decided("a", Finding::Holds), &ended()]);
         assert_eq!(record.outcome(), Outcome::Inconclusive);
+    }
+
+    #[test]
+    fn what_was_wrong_before_a_check_held_is_kept_and_decides_nothing() {
+        let broken = || decided("a", Finding::broken("", "", CauseCode::ModelNotServed));
+        let holds = decided("a", Finding::Holds);
+        let record = RunRecord::from_events([&broken(), &holds, &ended()]);
+        assert_eq!((record.outcome(), record.retried.len()), (Outcome::Passed, 1));
+        let record = RunRecord::from_events([&holds, &broken(), &ended()]);
+        assert_eq!((record.outcome(), record.retried.len()), (Outcome::Failed, 0));
     }
 
     #[test]

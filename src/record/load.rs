@@ -63,6 +63,14 @@ pub struct LoadFigures {
     pub(crate) configured: Option<ConfiguredLatencies>,
 }
 
+impl LoadFigures {
+    /// Whether this is a check of the answers to the load.
+    pub(crate) fn is_judged_by(&self, check: &str) -> bool {
+        let rest = check.strip_prefix(&self.of).and_then(|rest| rest.strip_prefix('/'));
+        rest.is_some_and(|name| !name.contains('/'))
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_none(count: &u64) -> bool {
     *count == 0

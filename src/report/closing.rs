@@ -10,7 +10,7 @@ use crate::{
         page::{self, one_line, seconds},
         paint::{Line, Tone},
     },
-    verdict::{Fault, Finding, Outcome, Weight},
+    verdict::{ExitCode, Fault, Finding, Outcome, Weight},
 };
 
 /// Broken or undecided checks named in the block; the rest is counted.
@@ -72,6 +72,19 @@ pub(super) fn closing(record: &RunRecord, reports: &[PathBuf]) -> Vec<Line> {
         lines.push(said("again", Tone::Plain, &record.command).unbroken());
     }
     lines
+}
+
+/// The last line of a log of what is no pass, with a word that viewers of logs look for; nothing for a pass, in whose log they shall
+/// find none. Source: the regular expressions of the build log lens in Prow's configuration.
+pub(super) fn for_log_readers(record: &RunRecord) -> String {
+    let code = match record.ended {
+        Some(_) => record.exit_code(),
+        None => return "error: the run did not end\n".to_owned(),
+    };
+    match code {
+        ExitCode::Passed => String::new(),
+        code => format!("error: exit code {}: {}\n", code.number(), code.sentence()),
+    }
 }
 
 /// What the run came to, and why.

@@ -3,13 +3,18 @@
 //! A `failure` is the product's, an `error` everything else: infrastructure, a run that did not end, a check that was
 //! never decided. JUnit knows no warnings: an advisory finding is `skipped` with its message, so that it is seen and
 //! decides nothing. Whatever is not a pass has at least one `failure` or `error`.
+//!
+//! `TestGrid` and Prow's lens read it by rules of their own. A row is named by suite and case, so both are the same in every
+//! run; a cell shows the two ends of message and body; properties that are numbers become graphs; a case that is there twice,
+//! once red and once green, is flaky. Sources: `TestGrid`, `pkg/updater/gcs.go`, `metadata/junit/junit.go`; Prow,
+//! `pkg/spyglass/lenses/junit/lens.go`.
 
 use std::{fmt::Write as _, io::Write, time::Duration};
 
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 
 use crate::{
-    record::{Decision, Render, RootCause, RunRecord, Stage},
+    record::{Decision, LoadFigures, Quantiles, Render, RootCause, RunRecord, Stage},
     redact::{printable, printable_lines},
     report::page,
     verdict::{ExitCode, Fault, Finding, Outcome, Weight},
@@ -116,17 +121,59 @@ fn stage_suite(record: &RunRecord, stage: Stage) -> TestSuite {
         suite.set_time(Duration::from_millis(*ms));
     }
     for decision in record.decisions.iter().filter(|decision| decision.stage == stage) {
-        let mut case = case(stage.word(), &decision.check, status(decision, root.as_ref()));
-        if let Some(ms) = decision.took_ms {
-            case.set_time(Duration::from_millis(ms));
+        // Each try under the same name: what was wrong first, and then the one that counts.
+        let earlier = record.retried.iter().filter(|one| one.check == decision.check);
+        for tried in earlier.chain([decision]) {
+            suite.add_test_case(decided(record, tried, root.as_ref()));
         }
-        case.add_property(Property::new("sentence", printable(&decision.sentence)));
-        if let Some(from) = &decision.from {
-            case.add_property(Property::new("from", printable(&from.to_string())));
-        }
-        suite.add_test_case(case);
     }
     suite
+}
+
+/// The case of a decision.
+fn decided(record: &RunRecord, decision: &Decision, root: Option<&RootCause<'_>>) -> TestCase {
+    let mut case = case(decision.stage.word(), &decision.check, status(decision, root));
+    case.add_property(Property::new("sentence", printable(&decision.sentence)));
+    if let Some(from) = &decision.from {
+        case.add_property(Property::new("from", printable(&from.to_string())));
+    }
+    if let Some(ms) = decision.took_ms {
+        case.set_time(Duration::from_millis(ms));
+        case.add_property(Property::new("seconds", decimal(ms, 3)));
+    }
+    // Beside the first of its checks: whatever a load is asked, that one there is.
+    let first = |load: &&LoadFigures| {
+        let mut checks = record.decisions.iter().map(|one| one.check.as_str());
+        checks.find(|check| load.is_judged_by(check)) == Some(&decision.check)
+    };
+    let load = record.loads.iter().find(first);
+    for (name, value) in load.map(figures).unwrap_or_default() {
+        case.add_property(Property::new(name, value));
+    }
+    case
+}
+
+/// The figures of a load by which one run is compared with the next, as numbers.
+fn figures(load: &LoadFigures) -> Vec<(&'static str, String)> {
+    let p99 = |quantiles: Option<Quantiles>| Some(decimal(quantiles?.p99_us, 3));
+    let times = [
+        ("ttft_p99_ms", p99(load.time_to_first_token)),
+        ("itl_p99_ms", p99(load.inter_token_latency)),
+        ("e2e_p99_ms", p99(load.end_to_end)),
+    ];
+    let rates = [
+        ("sent_per_second", decimal(load.sent_per_1000_s, 3)),
+        ("good_per_second", decimal(load.good_per_1000_s, 3)),
+    ];
+    let times = times.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    times.chain(rates).collect()
+}
+
+/// A whole number with its last `places` digits behind the point.
+fn decimal(number: u64, places: u32) -> String {
+    let unit = 10_u64.pow(places);
+    let width = places as usize;
+    format!("{}.{:0width$}", number / unit, number % unit)
 }
 
 /// How a decision stands; its message is the root cause, where it is that, and names it where it follows from it.

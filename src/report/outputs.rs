@@ -1,8 +1,8 @@
 //! Where reports go: opened, and written once, before anything else is made.
 //!
 //! A run's directory appears whole: it is filled under another name beside its place, and then renamed. The reports in it
-//! are all of one state at every moment (`outputs/shown.rs`). A further copy (`--junit-file`, `--json-file`) is replaced as
-//! a whole (temporary file beside it, fsync, rename), and always after them: it may be a state behind, never ahead. The
+//! are all of one state at every moment (`outputs/shown.rs`). A further copy (`--junit-file`, `--json-file`, and what a CI
+//! system looks for in a place of its own) is replaced as a whole (temporary file beside it, fsync, rename), and always after them: it may be a state behind, never ahead. The
 //! first one is written at opening: an older report of the same name, which may say passed, does not outlive the beginning
 //! of the run.
 
@@ -15,7 +15,7 @@ use std::{
 
 use crate::{
     record::{Journal, Render, RunRecord},
-    report::{FORMATS, JOURNAL_FILE, Json, Junit, ReportPaths},
+    report::{FORMATS, JOURNAL_FILE, Json, Junit, Metadata, ReportPaths},
 };
 
 mod pipe;
@@ -32,6 +32,19 @@ pub struct Outputs {
     shown: Shown,
     further: Vec<Target>,
     pipes: Vec<(Pipe, Format)>,
+}
+
+/// Further copies of a run's reports, and where. `-` is standard output.
+///
+/// Of one place there is one copy: the same path twice is refused.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Copies<'a> {
+    /// The JUnit report, by `--junit-file`.
+    pub junit: Option<&'a Path>,
+    /// The JSON report, by `--json-file`.
+    pub json: Option<&'a Path>,
+    /// What the run came to in a few words, where the CI system looks for it.
+    pub metadata: Option<&'a Path>,
 }
 
 /// Why a report could not be opened.
@@ -114,17 +127,18 @@ enum Way {
 
 impl Outputs {
     /// Makes the run's directory `base/run`, the journal in it, and a first report of every format there and at the
-    /// further paths asked for. Directories that are missing are made. `-` is standard output.
+    /// further paths asked for. Directories that are missing are made.
     ///
     /// Where one of the paths is a named pipe, it must be called within a runtime.
     ///
     /// # Errors
     /// Something is not writable; the flag that names it is in the error, and nothing of the run's directory stays.
-    pub fn open(base: &Path, run: &str, junit: Option<&Path>, json: Option<&Path>) -> Result<Self, OutputsError> {
+    pub fn open(base: &Path, run: &str, copies: Copies<'_>) -> Result<Self, OutputsError> {
         let (mut further, mut pipes): (Vec<Target>, _) = (Vec::new(), Vec::new());
         for (flag, path, format) in [
-            ("--junit-file", junit, Format(&Junit)),
-            ("--json-file", json, Format(&Json)),
+            ("--junit-file", copies.junit, Format(&Junit)),
+            ("--json-file", copies.json, Format(&Json)),
+            ("ARTIFACTS", copies.metadata, Format(&Metadata)),
         ] {
             let Some(path) = path else { continue };
             let not_writable = |source| OutputsError::NotWritable {
@@ -399,13 +413,21 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    fn copies<'a>(junit: Option<&'a Path>, json: Option<&'a Path>) -> Copies<'a> {
+        Copies {
+            junit,
+            json,
+            metadata: None,
+        }
+    }
+
     #[test]
     fn an_older_report_that_said_passed_is_gone_when_the_run_begins() {
         let directory = tempfile::tempdir().unwrap();
         let junit = directory.path().join("out/junit.xml");
         fs::create_dir(directory.path().join("out")).unwrap();
         fs::write(&junit, "<testsuites>passed</testsuites>").unwrap();
-        let outputs = Outputs::open(directory.path(), "7f3a", Some(&junit), None).unwrap();
+        let outputs = Outputs::open(directory.path(), "7f3a", copies(Some(&junit), None)).unwrap();
         assert!(fs::read_to_string(&junit).unwrap().contains("the run did not end"));
         assert_eq!(outputs.paths().len(), FORMATS.len() + 1);
         assert_eq!(
@@ -421,7 +443,7 @@ mod tests {
         let base = directory.path().join("runs");
         let file = directory.path().join("file");
         fs::write(&file, "").unwrap();
-        let error = Outputs::open(&base, "7f3a", None, Some(&file.join("below"))).unwrap_err();
+        let error = Outputs::open(&base, "7f3a", copies(None, Some(&file.join("below")))).unwrap_err();
         assert!(matches!(
             error,
             OutputsError::NotWritable {
@@ -429,7 +451,7 @@ mod tests {
                 ..
             }
         ));
-        let error = Outputs::open(&base, "7f3a", Some(directory.path()), None).unwrap_err();
+        let error = Outputs::open(&base, "7f3a", copies(Some(directory.path()), None)).unwrap_err();
         assert!(matches!(
             error,
             OutputsError::NotWritable {
@@ -437,7 +459,7 @@ mod tests {
                 ..
             }
         ));
-        let error = Outputs::open(&file, "7f3a", None, None).unwrap_err();
+        let error = Outputs::open(&file, "7f3a", Copies::default()).unwrap_err();
         assert!(matches!(
             error,
             OutputsError::NotWritable {
@@ -452,7 +474,7 @@ mod tests {
     fn one_file_for_two_formats_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("report");
-        let error = Outputs::open(directory.path(), "7f3a", Some(&file), Some(&file)).unwrap_err();
+        let error = Outputs::open(directory.path(), "7f3a", copies(Some(&file), Some(&file))).unwrap_err();
         assert!(matches!(error, OutputsError::NamedTwice { .. }));
     }
 
@@ -462,7 +484,7 @@ mod tests {
         let (file, link) = (directory.path().join("file"), directory.path().join("link"));
         fs::write(&file, "").unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        Outputs::open(directory.path(), "7f3a", None, Some(&link)).unwrap();
+        Outputs::open(directory.path(), "7f3a", copies(None, Some(&link))).unwrap();
         assert!(link.is_symlink());
         assert!(fs::read_to_string(&file).unwrap().contains("record_version"));
     }
@@ -470,8 +492,8 @@ mod tests {
     #[test]
     fn an_earlier_run_is_never_overwritten() {
         let directory = tempfile::tempdir().unwrap();
-        Outputs::open(directory.path(), "7f3a", None, None).unwrap();
-        let second = Outputs::open(directory.path(), "7f3a", None, None);
+        Outputs::open(directory.path(), "7f3a", Copies::default()).unwrap();
+        let second = Outputs::open(directory.path(), "7f3a", Copies::default());
         assert!(matches!(second, Err(OutputsError::Taken { .. })));
         assert!(directory.path().join("7f3a").join(JOURNAL_FILE).exists());
     }

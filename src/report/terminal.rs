@@ -10,7 +10,7 @@ use crate::{
     record::{Change, Decision, DeviationKind, Event, Reporter, RunRecord, Stage},
     report::{
         Console, Look, Medium, ReportPaths, Verbosity,
-        closing::closing,
+        closing::{self, closing},
         load, page,
         paint::{Line, Tone},
     },
@@ -291,6 +291,9 @@ impl Reporter for Terminal {
             text.push_str(&self.live.look.paint(&line));
             text.push('\n');
         }
+        if self.live.medium == Medium::Log {
+            text.push_str(&closing::for_log_readers(&self.record));
+        }
         self.console.print(&text)
     }
 }
@@ -396,7 +399,7 @@ mod tests {
         for (check, code, actual) in [
             ("chat/content-type", CauseCode::AnswerMalformed, "text/html"),
             (
-                "errors/unknown-model/content-type",
+                "refusals/unknown-model/content-type",
                 CauseCode::AnswerMalformed,
                 "text/plain",
             ),
@@ -430,7 +433,7 @@ mod tests {
             "{closing}"
         );
         assert!(
-            !closing.contains("errors/unknown-model") && closing.contains("models/content-type"),
+            !closing.contains("refusals/unknown-model") && closing.contains("models/content-type"),
             "{closing}"
         );
     }

@@ -17,7 +17,7 @@ use crate::{
 pub struct Text;
 
 /// The stages in the order of a run.
-const STAGES: [Stage; 9] = [
+const STAGES: [Stage; 10] = [
     Stage::Release,
     Stage::Images,
     Stage::Cluster,
@@ -26,6 +26,7 @@ const STAGES: [Stage; 9] = [
     Stage::Request,
     Stage::Proof,
     Stage::Scenarios,
+    Stage::Lanes,
     Stage::Cleanup,
 ];
 

@@ -235,7 +235,7 @@ mod tests {
     use super::*;
     use crate::{
         record::{Events, Journal},
-        report::JOURNAL_FILE,
+        report::{Copies, JOURNAL_FILE},
         verdict::{ExitCode, Outcome},
     };
 
@@ -279,7 +279,7 @@ mod tests {
     }
 
     async fn written(base: &Path, events: Vec<Event>, mut ear: Ear, redactor: Redactor) -> RunRecord {
-        let outputs = Outputs::open(base, "7f3a", None, None).unwrap();
+        let outputs = Outputs::open(base, "7f3a", Copies::default()).unwrap();
         ear.journal = base.join("7f3a").join(JOURNAL_FILE);
         let (sender, receiver) = Events::channel();
         for event in events {
@@ -346,7 +346,12 @@ mod tests {
     async fn a_report_that_can_no_longer_be_written_makes_the_run_errored() {
         let base = tempfile::tempdir().unwrap();
         let further = base.path().join("further");
-        let outputs = Outputs::open(base.path(), "7f3a", Some(&further.join("junit.xml")), None).unwrap();
+        let junit = further.join("junit.xml");
+        let copies = Copies {
+            junit: Some(&junit),
+            ..Copies::default()
+        };
+        let outputs = Outputs::open(base.path(), "7f3a", copies).unwrap();
         // A directory in its place: no rename can replace it, not even as root.
         fs::remove_file(further.join("junit.xml")).unwrap();
         fs::create_dir_all(further.join("junit.xml/in-the-way")).unwrap();

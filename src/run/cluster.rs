@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Context, OrderError, checks, engine_answers, images::Images, stopped::Stopped};
+use super::{Context, OrderError, checks, images::Images, stopped::Stopped};
 use crate::{
     cluster::{self, Cluster, Origin},
-    host::Host,
+    host::{Host, docker},
     images,
     record::{Events, Stage},
     redact::cut,
@@ -40,6 +40,16 @@ pub(super) async fn look_for_engine(host: &Host) -> Result<(), OrderError> {
     engine_answers(host).await.map_err(|what| OrderError::Host {
         what: format!("{what} (a cluster of our own needs one; `.ci/setup engine-up` starts it, or name a cluster with `--cluster`)"),
     })
+}
+
+/// Whether a container engine answers, asked in the cheapest way.
+async fn engine_answers(host: &Host) -> Result<(), String> {
+    let call = docker(["version", "--format", "{{.Server.Version}}"]).time_limit(Duration::from_secs(5));
+    match host.run(&call).await {
+        Ok(ended) if ended.status.success() => Ok(()),
+        Ok(ended) => Err(format!("no container engine answers: {}", ended.last_words())),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// Opens the cluster that was named; `None` where none was.

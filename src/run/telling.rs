@@ -167,7 +167,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let host = Host::real();
         let listeners = Listeners {
-            outputs: Outputs::open(directory.path(), "7f3a", None, None).unwrap(),
+            outputs: Outputs::open(directory.path(), "7f3a", report::Copies::default()).unwrap(),
             reporter: Box::new(Silent),
             redactor: Redactor::new(),
         };

@@ -201,7 +201,7 @@ mod tests {
             "chat-stream",
             "completions",
             "completions-stream",
-            "errors",
+            "refusals",
             "lora-adapter",
             "models",
         ] {

@@ -153,8 +153,8 @@ async fn a_probe_of_the_simulator_alone_passes_and_says_what_it_did_not_prove() 
         "chat-stream/stream-done",
         "models/models-name",
         "lora-adapter/answer-model",
-        "errors/unknown-model/error-body",
-        "errors/malformed-json/answered-by",
+        "refusals/unknown-model/error-body",
+        "refusals/malformed-json/answered-by",
     ] {
         assert_eq!(check(name)["finding"], "holds", "{name}: {}", check(name));
     }

@@ -16,7 +16,7 @@ const FLOORS: &[&[&str]] = &[
     &["verdict", "redact"],
     &["host"],
     &["record", "log"],
-    &["release", "manifest"],
+    &["release", "manifest", "merge"],
     &["guide"],
     &["probe", "plan", "cluster"],
     &["check", "deploy", "lint", "images"],

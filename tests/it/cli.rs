@@ -44,6 +44,41 @@ fn version_can_be_read_by_scripts() {
     let json: serde_json::Value = serde_json::from_str(&stdout(&mut quickproof(&["version", "-o", "json"]))).unwrap();
     assert_eq!(json["quickproof"], env!("CARGO_PKG_VERSION"));
     assert_eq!(json["record_version"], 1);
+    assert!(json["target"].as_str().unwrap().contains("-linux-"), "{json}");
+    assert_eq!(json["data"].as_str().unwrap().len(), "sha256:".len() + 64, "{json}");
+    // Whoever builds it by hand may have changed the files, so that no commit is told.
+    for told in ["commit", "date"] {
+        assert!(json[told].is_null() || json[told].is_string(), "{told}: {json}");
+    }
+}
+
+#[test]
+fn every_shell_completes_subcommands_and_flags() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = stdout(&mut quickproof(&["completions", shell]));
+        for word in ["verify", "reap", "output-dir"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+        assert!(script.ends_with('\n'), "{shell}");
+    }
+    quickproof(&["completions", "sh"]).assert().code(2);
+}
+
+#[test]
+fn manual_pages_are_there_for_each_subcommand_and_tell_the_exit_codes() {
+    let directory = tempfile::tempdir().unwrap();
+    let pages = directory.path().join("man1");
+    quickproof(&["man", pages.to_str().unwrap()]).assert().code(0);
+    let page = |name: &str| std::fs::read_to_string(pages.join(name)).unwrap();
+    assert!(page("quickproof.1").contains("130"));
+    for word in ["output\\-dir", "junit\\-file", "Exit codes"] {
+        assert!(page("quickproof-verify.1").contains(word), "{word}");
+    }
+    assert!(page("quickproof-cluster-up.1").contains("quickproof"));
+    // A file where the directory should be.
+    quickproof(&["man", pages.join("quickproof.1").to_str().unwrap()])
+        .assert()
+        .code(2);
 }
 
 #[test]

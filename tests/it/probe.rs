@@ -17,7 +17,7 @@ use quickproof::{
     host::Host,
     probe::Trust,
     record::{Decision, Event, Reporter, RunRecord},
-    report::Outputs,
+    report::{Copies, Outputs},
     run::{Run, endpoint::EndpointOrder},
     scenario::{self, Scenario},
     verdict::{Finding, Outcome},
@@ -153,8 +153,8 @@ fn a_good_model_server_passes_and_the_verdict_says_what_was_not_tested() {
         "chat-stream/stream-done",
         "completions-stream/stream-usage",
         "models/models-name",
-        "errors/unknown-model/error-body",
-        "errors/malformed-json/answered-by",
+        "refusals/unknown-model/error-body",
+        "refusals/malformed-json/answered-by",
     ] {
         assert_eq!(
             findings.get(check).map(String::as_str),
@@ -272,7 +272,7 @@ async fn performed(ask: Ask, server: &Served, limit: Duration) -> RunRecord {
         command: String::new(),
     };
     let run = Run::of_endpoint(Host::real(), order).unwrap();
-    let outputs = Outputs::open(directory.path(), run.id(), None, None).unwrap();
+    let outputs = Outputs::open(directory.path(), run.id(), Copies::default()).unwrap();
     run.carry_out(outputs, Box::new(Silent)).await.unwrap()
 }
 

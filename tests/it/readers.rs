@@ -128,7 +128,7 @@ fn plan_guide_and_diff_have_one_code_in_both_forms(#[case] form: &str) {
 #[case::a_report_on_standard_output(&["--json-file", "-"])]
 fn a_probe_has_one_code(#[case] form: &[&str]) {
     let directory = tempfile::tempdir().unwrap();
-    let chosen = ["--scenario", "errors", "--model", MODEL];
+    let chosen = ["--scenario", "refusals", "--model", MODEL];
     let probe = |address: &str| [&["probe", address], &chosen[..], form].concat().join("\n");
     let has_code = |arguments: String, code| {
         let arguments: Vec<&str> = arguments.lines().collect();
@@ -188,7 +188,7 @@ fn signals_end_a_probe_whose_output_nobody_reads() {
         "--model",
         MODEL,
         "--scenario",
-        "errors",
+        "refusals",
         "-o",
         "json",
     ];
@@ -215,7 +215,7 @@ fn a_file_that_may_not_grow_is_an_error_and_no_sudden_end() {
     let program = quickproof(directory.path(), &[]);
     #[expect(clippy::disallowed_methods, reason = "only a shell sets limits")]
     let mut limited = Command::new("sh");
-    let script = "ulimit -f 8; exec \"$0\" probe \"$1\" --model m --scenario errors";
+    let script = "ulimit -f 8; exec \"$0\" probe \"$1\" --model m --scenario refusals";
     limited
         .args(["-c", script])
         .arg(program.get_program())

@@ -10,9 +10,10 @@ use std::{
     time::Duration,
 };
 
+use crate::prow::highlighted;
 use quickproof::{
     record::{Event, Journal, Render, Reporter, RunRecord},
-    report::{Colours, Console, FORMATS, Glyphs, Json, Junit, Live, Look, Medium, Terminal, Text, Verbosity},
+    report::{Colours, Console, FORMATS, Glyphs, Json, Junit, Live, Look, Medium, Metadata, Terminal, Text, Verbosity},
     verdict::{Finding, Outcome, Weight},
 };
 
@@ -23,12 +24,17 @@ fn recorded(run: &str) -> Vec<Event> {
         .events
 }
 
-fn failed() -> Vec<Event> {
+pub(crate) fn failed() -> Vec<Event> {
     recorded("failed")
 }
 
-fn interrupted() -> Vec<Event> {
+pub(crate) fn interrupted() -> Vec<Event> {
     recorded("interrupted")
+}
+
+/// What the runs of three machines came to, added up.
+fn merged() -> Vec<Event> {
+    recorded("merged")
 }
 
 fn both() -> [Vec<Event>; 2] {
@@ -42,7 +48,7 @@ fn rendered(render: &dyn Render, events: &[Event]) -> String {
 }
 
 /// The failed run with a gate that holds in place of every other finding, and nothing kept: it passes.
-fn mended() -> Vec<Event> {
+pub(crate) fn mended() -> Vec<Event> {
     failed()
         .into_iter()
         .filter(|event| !matches!(event, Event::Kept { .. }))
@@ -112,6 +118,7 @@ fn wide() -> Look {
 fn the_text_report() {
     insta::assert_snapshot!("text_of_the_failed_run", rendered(&Text, &failed()));
     insta::assert_snapshot!("text_of_the_interrupted_run", rendered(&Text, &interrupted()));
+    insta::assert_snapshot!("text_of_the_merged_runs", rendered(&Text, &merged()));
 }
 
 #[test]
@@ -124,6 +131,7 @@ fn the_json_report() {
 fn the_junit_report() {
     insta::assert_snapshot!("junit_of_the_failed_run", rendered(&Junit, &failed()));
     insta::assert_snapshot!("junit_of_the_interrupted_run", rendered(&Junit, &interrupted()));
+    insta::assert_snapshot!("junit_of_the_merged_runs", rendered(&Junit, &merged()));
 }
 
 #[test]
@@ -154,7 +162,7 @@ fn the_live_report_of_a_run_that_passes() {
 
 #[test]
 fn the_recorded_runs_hold_every_stage_and_every_kind_of_event_finding_and_deviation() {
-    let text = serde_json::to_value(both().concat()).unwrap();
+    let text = serde_json::to_value([both().concat(), merged()].concat()).unwrap();
     let mut words = BTreeSet::new();
     for event in text.as_array().unwrap() {
         words.insert(event["event"].as_str().unwrap());
@@ -165,7 +173,7 @@ fn the_recorded_runs_hold_every_stage_and_every_kind_of_event_finding_and_deviat
     }
     let all = "began expected deviated entered noted waiting decided loaded spent interrupted left-behind kept ended \
                substituted added overridden left-out built holds broken undecided skipped gate advisory \
-               release images cluster deployment conditions request proof scenarios cleanup";
+               release images cluster deployment conditions request proof scenarios lanes cleanup";
     assert_eq!(words, all.split_whitespace().collect());
 }
 
@@ -270,6 +278,113 @@ fn no_report_holds_a_control_character() {
         let text = rendered(format.render, &run);
         let control = text.chars().find(|c| c.is_control() && *c != '\n');
         assert_eq!(control, None, "{}", format.name);
+    }
+}
+
+/// The properties of the case of a check that are numbers, which `TestGrid` draws as graphs.
+fn metrics(document: &roxmltree::Document<'_>, check: &str) -> Vec<(String, f64)> {
+    let mut cases = document.descendants().filter(|node| node.has_tag_name("testcase"));
+    let case = cases.find(|case| case.attribute("name") == Some(check)).unwrap();
+    let properties = case.descendants().filter(|node| node.has_tag_name("property"));
+    properties
+        .filter_map(|node| {
+            let number = node.attribute("value")?.parse().ok()?;
+            Some((node.attribute("name")?.to_owned(), number))
+        })
+        .collect()
+}
+
+#[test]
+fn times_and_the_figures_of_a_load_are_numbers_in_junit() {
+    let junit = rendered(&Junit, &interrupted());
+    let document = roxmltree::Document::parse(&junit).unwrap();
+    let of_load = metrics(&document, "smoke-load/answer-came");
+    let names: Vec<&str> = of_load.iter().map(|(name, _)| name.as_str()).collect();
+    let expected = [
+        "seconds",
+        "ttft_p99_ms",
+        "itl_p99_ms",
+        "e2e_p99_ms",
+        "sent_per_second",
+        "good_per_second",
+    ];
+    assert_eq!(names, expected);
+    assert!(of_load.iter().all(|(_, value)| *value > 0.0), "{of_load:?}");
+    let of_step = metrics(&document, "smoke-load/answer-ended");
+    assert!(matches!(&of_step[..], [(name, _)] if name == "seconds"), "{of_step:?}");
+}
+
+#[test]
+fn a_check_that_was_tried_again_and_holds_is_there_red_and_green_under_one_name() {
+    let mut events = mended();
+    let holds = |event: &Event| matches!(event, Event::Decided { decision } if decision.check == "request-status" && decision.finding == Finding::Holds);
+    let at = events.iter().position(holds).unwrap();
+    let wrong = failed()
+        .into_iter()
+        .find(|event| matches!(event, Event::Decided { decision } if decision.check == "request-status"));
+    events.insert(at, wrong.unwrap());
+    assert_eq!(RunRecord::from_events(&events).outcome(), Outcome::Passed);
+    let junit = rendered(&Junit, &events);
+    let document = roxmltree::Document::parse(&junit).unwrap();
+    let key = |case: &roxmltree::Node<'_, '_>| {
+        let suite = case.parent().and_then(|suite| suite.attribute("name"));
+        (suite.map(str::to_owned), case.attribute("classname").map(str::to_owned))
+    };
+    let cases: Vec<_> = document
+        .descendants()
+        .filter(|node| node.attribute("name") == Some("request-status"))
+        .collect();
+    let red = |case: &roxmltree::Node<'_, '_>| case.children().any(|child| child.has_tag_name("failure"));
+    assert_eq!(cases.iter().map(red).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(key(&cases[0]), key(&cases[1]));
+}
+
+#[test]
+fn every_row_of_a_table_over_many_runs_has_a_name_of_its_own() {
+    for run in both() {
+        let junit = rendered(&Junit, &run);
+        let document = roxmltree::Document::parse(&junit).unwrap();
+        let mut rows = BTreeSet::new();
+        for case in document.descendants().filter(|node| node.has_tag_name("testcase")) {
+            let suite = case.parent().unwrap().attribute("name").unwrap();
+            let name = case.attribute("name").unwrap();
+            assert_eq!(
+                case.attribute("classname"),
+                Some(format!("quickproof.{suite}").as_str())
+            );
+            assert!(rows.insert((suite, name)), "{suite}.{name} is there twice");
+            let place = case.descendants().find(|node| node.attribute("name") == Some("from"));
+            let place = place.and_then(|node| node.attribute("value")).unwrap_or("no place");
+            assert!(!name.contains(place), "{name} changes with the lines above it");
+        }
+    }
+}
+
+#[test]
+fn what_a_run_came_to_is_strings_and_nothing_else() {
+    for (events, outcome, code, category) in [
+        (mended(), "passed", "0", ""),
+        (failed(), "failed", "1", "release"),
+        (interrupted(), "inconclusive", "130", "interrupted"),
+        (Vec::new(), "inconclusive", "", "undecided"),
+    ] {
+        let metadata = rendered(&Metadata, &events);
+        let metadata: std::collections::BTreeMap<String, String> = serde_json::from_str(&metadata).unwrap();
+        let said = ["outcome", "exit-code", "failure-category"].map(|field| metadata[field].as_str());
+        assert_eq!(said, [outcome, code, category]);
+    }
+}
+
+#[test]
+fn a_log_has_what_viewers_of_logs_look_for_where_it_is_no_pass() {
+    let look = Look {
+        columns: || None,
+        ..wide()
+    };
+    assert_eq!(highlighted(&live(&mended(), look, Medium::Log)), [""; 0]);
+    assert_eq!(highlighted(&rendered(&Text, &mended())), [""; 0]);
+    for run in [failed(), interrupted(), failed()[..20].to_vec()] {
+        assert!(!highlighted(&live(&run, look, Medium::Log)).is_empty());
     }
 }
 

@@ -93,7 +93,7 @@ fn scenarios_are_listed_for_people_and_for_scripts() {
         .map(|scenario| scenario["name"].as_str().unwrap())
         .collect();
     assert_eq!(names.len(), listed.lines().count());
-    assert!(names.contains(&"errors"), "{names:?}");
+    assert!(names.contains(&"refusals"), "{names:?}");
     assert_eq!(json[0]["weight"], "gate");
 }
 

@@ -158,9 +158,9 @@ impl Probed {
 
 /// It serves its one model to whoever asks for any other.
 const ANSWERS_FOR_UNKNOWN_MODELS: [&str; 3] = [
-    "errors/unknown-model/answer-status",
-    "errors/unknown-model-chat/answer-status",
-    "errors/unknown-model-stream/answer-status",
+    "refusals/unknown-model/answer-status",
+    "refusals/unknown-model-chat/answer-status",
+    "refusals/unknown-model-stream/answer-status",
 ];
 
 #[test]
@@ -186,7 +186,7 @@ fn of_llama_server_nothing_is_wrong_but_that_it_answers_for_models_that_it_does_
         "chat/answer-choices",
         "chat-stream/stream-usage",
         "completions-stream/stream-done",
-        "errors/malformed-json/error-body",
+        "refusals/malformed-json/error-body",
     ] {
         assert!(probed.holds(check), "{check}: {}", probed.report);
     }
@@ -197,7 +197,7 @@ fn of_llama_server_nothing_is_wrong_but_that_it_answers_for_models_that_it_does_
 fn llama_server_answers_as_well_the_tenth_time() {
     let server = llama_server();
     for _ in 0..10 {
-        let probed = probe(&server, &["--skip", "errors"]);
+        let probed = probe(&server, &["--skip", "refusals"]);
         assert_eq!(
             (probed.code, probed.wrong()),
             (Some(0), BTreeSet::new()),
@@ -232,7 +232,7 @@ fn of_a_router_before_it_its_own_refusals_are_told_too() {
     let router = Server::start(&MODEL_SERVERS, "router.py", &server.address);
     let probed = probe(&router, &[]);
     let mut wrong = BTreeSet::from(ANSWERS_FOR_UNKNOWN_MODELS);
-    wrong.insert("errors/malformed-json/content-type");
+    wrong.insert("refusals/malformed-json/content-type");
     assert_eq!(probed.wrong(), wrong, "{}", probed.report);
     assert_eq!(probed.code, Some(1));
 }
@@ -256,7 +256,7 @@ fn of_vllm_nothing_is_wrong_whatever_a_scenario_asks_for() {
         let says = "asked as `small` the model answers as `tiny`";
         assert_eq!(probed.report.contains(says), model == "small", "{}", probed.report);
         for check in [
-            "errors/unknown-model-stream/error-body",
+            "refusals/unknown-model-stream/error-body",
             "parameters/choices/answer-choices",
             "stop-sequences/chat-stream/stop-sequences",
             "stream-pace/stream/comes-as-it-is-made",

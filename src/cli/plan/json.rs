@@ -114,10 +114,7 @@ struct SchemaView {
 impl PlanView {
     /// The view of a plan.
     pub(crate) fn of(plan: &Plan) -> Self {
-        let mut sum = Resources::default();
-        for resources in plan.steps.iter().filter_map(|step| step.resources) {
-            sum += resources;
-        }
+        let (sum, _) = plan.asks_for();
         let numbered = (1..).zip(&plan.steps);
         Self {
             plan_version: PLAN_VERSION,

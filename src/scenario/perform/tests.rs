@@ -118,7 +118,7 @@ fn scenario(steps: &str) -> Scenario {
 #[rstest]
 #[case::completions("completions")]
 #[case::models("models")]
-#[case::errors("errors")]
+#[case::refusals("refusals")]
 #[tokio::test]
 async fn a_shipped_scenario_holds_against_a_good_model_server(#[case] name: &str) {
     let server = model_server().await;
@@ -191,7 +191,7 @@ async fn one_wrong_answer_among_good_ones_is_told_with_its_exchange() {
 #[tokio::test]
 async fn the_first_request_of_each_step_is_shown_where_all_is_well() {
     let server = model_server().await;
-    let record = performed(&shipped("errors"), &target(&server)).await;
+    let record = performed(&shipped("refusals"), &target(&server)).await;
     let shown: Vec<(&str, &str, u32)> = record
         .decisions
         .iter()
@@ -204,10 +204,10 @@ async fn the_first_request_of_each_step_is_shown_where_all_is_well() {
     assert_eq!(
         checks,
         [
-            "errors/unknown-model/answer-came",
-            "errors/unknown-model-chat/answer-came",
-            "errors/unknown-model-stream/answer-came",
-            "errors/malformed-json/answer-came"
+            "refusals/unknown-model/answer-came",
+            "refusals/unknown-model-chat/answer-came",
+            "refusals/unknown-model-stream/answer-came",
+            "refusals/malformed-json/answer-came"
         ]
     );
     for (check, curl, attempt) in shown {

@@ -48,15 +48,15 @@ async fn a_success_where_an_error_is_expected_is_refused() {
         .respond_with(ResponseTemplate::new(200).set_body_json(completion(&json!({"model": "m", "prompt": "x"}))))
         .mount(&server)
         .await;
-    let record = performed(&shipped("errors"), &target(&server)).await;
+    let record = performed(&shipped("refusals"), &target(&server)).await;
     let broken = broken(&record);
     assert_eq!(
         broken,
         [
-            "errors/malformed-json/answer-status",
-            "errors/unknown-model-chat/answer-status",
-            "errors/unknown-model-stream/answer-status",
-            "errors/unknown-model/answer-status"
+            "refusals/malformed-json/answer-status",
+            "refusals/unknown-model-chat/answer-status",
+            "refusals/unknown-model-stream/answer-status",
+            "refusals/unknown-model/answer-status"
         ]
     );
     assert_eq!(record.never_decided(), Vec::<&str>::new());
