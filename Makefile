@@ -29,6 +29,7 @@ test:
 	echo 'The first time it is an hour, since dependencies are compiled, and images too where no image registry answers.'
 	echo 'What needs neither network nor container engine takes minutes: make test-offline'
 	.ci/setup
+	.ci/setup node
 	trap '.ci/setup engine-down --for make-$$$$' EXIT
 	.ci/setup engine-up --for make-$$$$
 	$(MAKE) --no-print-directory lint test-offline test-servers images test-cluster

@@ -3,6 +3,7 @@
 // Lints then know that all of it is tests, helpers too.
 #![cfg(test)]
 
+mod action;
 #[expect(dead_code, reason = "the unit tests use the rest of it")]
 #[path = "api/server.rs"]
 mod api_server;

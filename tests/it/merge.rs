@@ -93,7 +93,7 @@ fn a_lane_that_was_planned_and_not_run_does_not_pass() {
     let tree = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/trees/mini");
     let plan = |form: &str| quickproof(directory.path(), &["plan", "--lanes", "--tree", tree, "-o", form]);
     let lanes: Value = serde_json::from_slice(&plan("json").stdout).unwrap();
-    fs::write(&directory.path().join("lanes.json"), lanes.to_string()).unwrap();
+    fs::write(directory.path().join("lanes.json"), lanes.to_string()).unwrap();
     write(&directory.path().join("runs/9a78"), &mended());
     let (code, record, said) = merged(directory.path(), &["--lanes", "lanes.json", "runs"]);
     assert_eq!((code, &record["outcome"]), (4, &"inconclusive".into()), "{said}");
@@ -105,7 +105,7 @@ fn a_lane_that_was_planned_and_not_run_does_not_pass() {
         r#"{"lanes_version": 1, "tag": null, "lanes": []}"#,
         r#"{"lanes_version": 9, "tag": null, "lanes": []}"#,
     ] {
-        fs::write(&directory.path().join("lanes.json"), text).unwrap();
+        fs::write(directory.path().join("lanes.json"), text).unwrap();
         let output = quickproof(directory.path(), &["merge", "--lanes", "lanes.json", "runs"]);
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{said}");
