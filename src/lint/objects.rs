@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{
     Diagnostic, Examined, Family, Findings, Place, Rule,
     planned_objects::{Lookup, Placed, PlannedObjects},
-    pods::PodSpec,
+    pods::{PodSpec, items},
 };
 
 mod access;
@@ -81,13 +81,18 @@ fn listed(names: impl IntoIterator<Item = impl Into<String>>) -> String {
     names.join(", ")
 }
 
-/// The pods of a plan that are `wanted` and that its pools select. Where these select none of them, all that are wanted:
-/// that a pool selects nobody is told elsewhere.
+/// The pods of a plan that are `wanted` and that its pools select: those that a route leads to, where one leads to any of them.
+/// Where these select none of them, all that are wanted: that a pool selects nobody is told elsewhere.
 pub(super) fn pool_pods<'a>(
     planned: &PlannedObjects<'a>,
     wanted: impl Fn(&PodSpec<'_>) -> bool,
 ) -> Vec<(Placed<'a>, PodSpec<'a>)> {
-    let pools: Vec<Placed<'_>> = planned.of_kind("InferencePool").collect();
+    let mut pools: Vec<Placed<'_>> = planned.of_kind("InferencePool").collect();
+    // One that stands beside serves whoever asks for it, and that is not the reader.
+    let is_routed = |pool: &Placed<'_>| planned.of_kind("HTTPRoute").any(|route| leads_to(&route, pool));
+    if pools.iter().any(is_routed) {
+        pools.retain(is_routed);
+    }
     let is_selected = |pods: &pool::Pods<'_>| pools.iter().any(|pool| pool::selects(pool, pods));
     let mut pods = pool::all_pods(planned);
     pods.retain(|pods| wanted(&pods.spec));
@@ -95,4 +100,11 @@ pub(super) fn pool_pods<'a>(
         pods.retain(is_selected);
     }
     pods.into_iter().map(|pods| (pods.placed, pods.spec)).collect()
+}
+
+/// Whether a route has a pool among its backends.
+fn leads_to(route: &Placed<'_>, pool: &Placed<'_>) -> bool {
+    let rules = items(&route.object.value["spec"]["rules"]);
+    let mut backends = rules.flat_map(|(_, rule)| items(&rule["backendRefs"]));
+    backends.any(|(_, backend)| backend["kind"] == "InferencePool" && backend["name"] == pool.object.name())
 }
