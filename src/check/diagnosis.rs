@@ -169,6 +169,10 @@ pub(crate) fn diagnose(answer: &Answer, seen: &Observation) -> Cause {
             }
         }
         (Answerer::ModelServerAround, Some(200)) => CauseCode::EndpointPickerBypassed,
+        // Envoy's words where a server took the request and the route's time was up before it answered.
+        (Answerer::ModelServer, Some(504)) if answer.text().starts_with("upstream request timeout") => {
+            CauseCode::AnswerCutOff
+        }
         (Answerer::ModelServer | Answerer::ModelServerAround, _) => CauseCode::ModelServerError,
         (Answerer::EndpointPicker, Some(503)) if seen.pool_pods.is_empty() => CauseCode::PoolSelectsNoPod,
         (Answerer::EndpointPicker, Some(503)) => CauseCode::PodNotReady,
@@ -274,6 +278,7 @@ pub(crate) mod tests {
     )]
     #[case::bypassed(answer(200, false, "{}"), CauseCode::EndpointPickerBypassed, true)]
     #[case::server_error(answer(500, true, "{\"error\":{}}"), CauseCode::ModelServerError, false)]
+    #[case::too_slow_for_the_route(answer(504, true, "upstream request timeout"), CauseCode::AnswerCutOff, false)]
     #[case::bad_request(
         answer(400, false, "inference error: BadRequest - x"),
         CauseCode::GuideCommandFailed,

@@ -18,7 +18,8 @@ pub(super) fn refused(trouble: Trouble, expected: impl Into<String>, at: &str) -
                 409 => CauseCode::ObjectConflict,
                 _ => CauseCode::ObjectRefused,
             };
-            Fault::new(expected, trouble.to_string(), Cause::new(cause).because(at))
+            // What it says is what shows it; the place alone would be told as the root cause.
+            Fault::shown(expected, Cause::new(cause).because(format!("{trouble} ({at})")))
         }
         Trouble::Away { cause, what, .. } => Fault {
             expected,
@@ -94,6 +95,9 @@ mod tests {
             code,
             message: "m".into(),
         };
-        assert_eq!(refused(trouble, String::new(), "f.yaml:1").cause.code, cause);
+        let fault = refused(trouble, String::new(), "f.yaml:1");
+        assert_eq!(fault.cause.code, cause);
+        let said = format!("the API server answers {code}: m (f.yaml:1)");
+        assert_eq!(fault.cause.evidence, [said], "what is wrong, and not only where");
     }
 }
