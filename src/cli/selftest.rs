@@ -1,6 +1,11 @@
 //! `quickproof selftest`: faults that are known must turn the verdict red, each with the right cause; what is healthy must not.
 
-use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{
+    num::NonZeroUsize,
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use clap::{Args, ValueEnum};
 use futures::StreamExt as _;
@@ -132,6 +137,7 @@ pub(crate) fn run(arguments: &SelftestArguments, context: &CliContext, out: &mut
             context,
             library: &library,
             executable: &executable,
+            made: AtomicBool::new(false),
         };
         let ended = tokio::select! {
             biased;
@@ -247,6 +253,8 @@ struct Work<'a> {
     context: &'a CliContext,
     library: &'a Library,
     executable: &'a str,
+    /// Whether the cluster is ours: one of that name that was there before may be another selftest's.
+    made: AtomicBool,
 }
 
 impl Work<'_> {
@@ -282,7 +290,14 @@ impl Work<'_> {
         let own = format!("quickproof-{OWN}");
         if self.arguments.cluster.is_none() {
             self.context.console.say(format_args!("makes a cluster `{own}`"));
+            let known = cluster::list(self.host()).await?;
+            if known.iter().any(|listed| listed.name == own) {
+                anyhow::bail!(
+                    "cluster `{own}` is there already: end the selftest that made it, or take it down: quickproof cluster down {OWN}"
+                );
+            }
             let up = Call::new(self.executable).args(["cluster", "up", OWN]);
+            self.made.store(true, Ordering::Relaxed);
             self.host().run_ok(&up).await?;
         }
         let name = self.arguments.cluster.as_ref().unwrap_or(&own);
@@ -298,8 +313,7 @@ impl Work<'_> {
         if matches!(ended, Ended::Signal(_)) && !self.arguments.quick {
             calls.push(Call::new(self.executable).arg("reap"));
         }
-        let makes_one = !self.arguments.quick && self.library.seeds.iter().any(|seed| seed.run.is_some());
-        if self.arguments.cluster.is_none() && makes_one {
+        if self.made.load(Ordering::Relaxed) {
             calls.push(Call::new(self.executable).args(["cluster", "down", OWN]));
         }
         for call in calls {

@@ -14,7 +14,11 @@ use tokio::{sync::mpsc, time::Instant};
 
 use super::{Base, Class, Expected, Grace, Row, Seed, changed, interfering::interfere, judge, signs::Watching};
 use crate::{
-    cluster::{Cluster, resources::Resources},
+    cluster::{
+        Cluster,
+        resources::Resources,
+        watching::{Progress, until_object},
+    },
     host::{Call, Ended, Host, HostError, files, in_words},
     record::{Event, Journal, milliseconds},
     release::{DirectoryTree, EmbeddedTree},
@@ -26,6 +30,9 @@ pub(crate) const HEALTHY: &str = "healthy";
 
 /// The longest that one run may take; what is waited for in vain takes ten minutes of it.
 const RUN_LIMIT: Duration = Duration::from_mins(20);
+
+/// How long the namespace of the first run may take to go: its endpoint picker has 130 s to end.
+const GONE_LIMIT: Duration = Duration::from_mins(3);
 
 /// The longest report that is read.
 const MOST_BYTES: u64 = 64 << 20;
@@ -61,13 +68,12 @@ pub(crate) enum DriverError {
         reports: String,
     },
     /// The namespace of the first run cannot be taken away.
-    #[error("cannot delete the namespace `{name}` of the first run")]
+    #[error("cannot delete the namespace `{name}` of the first run: {what}")]
     Namespace {
         /// Its name.
         name: String,
         /// Why.
-        #[source]
-        source: Box<kube::Error>,
+        what: String,
     },
 }
 
@@ -137,11 +143,19 @@ impl Driver {
         }
         let name = namespace_of(&seed);
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        let still_there = |what: String| DriverError::Namespace {
+            name: name.clone(),
+            what,
+        };
         let deleted = namespaces.delete(&name, &DeleteParams::foreground()).await;
-        deleted.map(|_| row).map_err(|source| DriverError::Namespace {
-            name,
-            source: Box::new(source),
-        })
+        deleted.map_err(|error| still_there(in_words(&error)))?;
+        // The next selftest of this cluster begins with it again.
+        let is_gone = |namespace: Option<&Namespace>| match namespace {
+            None => Progress::Ready(()),
+            Some(_) => Progress::NotYet("it is there".to_owned()),
+        };
+        let gone = until_object(namespaces, &name, GONE_LIMIT, is_gone, |_| ()).await;
+        gone.map(|()| row).map_err(|error| still_there(in_words(&error)))
     }
 
     /// Carries one seed out.
