@@ -128,6 +128,43 @@ fn the_readme_names_every_exit_code() {
     }
 }
 
+/// The documents, by their places from the root.
+fn documents() -> Vec<(std::path::PathBuf, String)> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let below = std::fs::read_dir(root.join("docs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let all = below.chain(["README.md", "CONTRIBUTING.md"].map(|name| root.join(name)));
+    let pages = all.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    pages
+        .map(|path| (path.clone(), std::fs::read_to_string(path).unwrap()))
+        .collect()
+}
+
+#[test]
+fn every_link_of_the_documents_leads_to_a_file() {
+    let documents = documents();
+    assert!(documents.len() > 10);
+    for (path, text) in documents {
+        for link in text.split("](").skip(1) {
+            let link = link.split([')', '#']).next().unwrap();
+            let is_elsewhere = link.is_empty() || link.contains("://");
+            let file = path.parent().unwrap().join(link);
+            assert!(is_elsewhere || file.exists(), "{} links to {link}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_readme_is_read_in_one_go_and_leads_to_every_other_document() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    assert!(readme.lines().count() <= 150, "{}", readme.lines().count());
+    for (path, _) in documents() {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        assert!(name == "README.md" || readme.contains(&name), "nothing leads to {name}");
+    }
+}
+
 /// The small release that tests plan with.
 fn mini() -> String {
     format!("{}/tests/data/trees/mini", env!("CARGO_MANIFEST_DIR"))

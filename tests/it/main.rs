@@ -15,6 +15,7 @@ mod ended;
 mod endpoint;
 mod habits;
 mod hostile;
+mod lanes;
 mod lies;
 mod lint;
 mod load;
