@@ -6,6 +6,7 @@ use std::{path::PathBuf, time::Duration};
 
 use kube::Client;
 
+pub(crate) mod access;
 pub mod address;
 mod answerer;
 mod bounded;

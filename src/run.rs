@@ -3,27 +3,21 @@
 //! Release → Guide → Plan are drawn before anything is made; then images, cluster, deployment, observation, verdict.
 //! Whatever way the middle ends (a finding, an error, a panic, a signal), teardown runs and the reports are written.
 
-use std::{
-    hash::{BuildHasher as _, RandomState},
-    path::PathBuf,
-    time::Duration,
-};
+use std::hash::{BuildHasher as _, RandomState};
 
 use futures::FutureExt as _;
 
 use crate::{
-    cluster::ExistingCluster,
     host::{Host, Signals},
-    images::ImageSource,
     merge::Lanes,
     plan::{self, Plan},
     probe::ProbeError,
     record::{Event, Events, Reporter, RunRecord, Stage},
-    release::{Access, Release, RemoteError, Source},
+    release::{Release, RemoteError},
     report::Outputs,
-    scenario::Selection,
 };
 
+mod access;
 mod address;
 mod advancing;
 mod changing;
@@ -40,6 +34,7 @@ mod judging;
 mod lanes;
 mod models;
 mod observation;
+mod order;
 mod picker;
 mod pool;
 mod proof;
@@ -60,56 +55,10 @@ mod moods;
 
 use context::Context;
 use endpoint::{EndpointError, EndpointOrder, EndpointRun};
+pub(crate) use order::{Keep, Order, Strictness};
 pub(crate) use published::draw_whole;
 use stopped::Stopped;
 use telling::{Listeners, RunHeader};
-
-/// What is asked for, checked for form but not yet against the release.
-#[derive(Debug, Clone)]
-pub(crate) struct Order {
-    /// What is tested.
-    pub(crate) source: Source,
-    /// What the plan is drawn with, apart from how images are had.
-    pub(crate) options: plan::Options,
-    /// Whether what a published release has on the web may be fetched.
-    pub(crate) access: Access,
-    /// How images are had.
-    pub(crate) images: ImageSource,
-    /// An existing cluster, or `None` for one of our own.
-    pub(crate) cluster: Option<ExistingCluster>,
-    /// The kubeconfig file of an existing cluster.
-    pub(crate) kubeconfig: Option<PathBuf>,
-    /// Whether what was made stays.
-    pub(crate) keep: Keep,
-    /// Whether deviations are allowed.
-    pub(crate) strictness: Strictness,
-    /// How long one wait may take.
-    pub(crate) limit: Duration,
-    /// Requests of the proof.
-    pub(crate) requests: usize,
-    /// What is proven beyond the guide's own request.
-    pub(crate) scenarios: Selection,
-    /// The command line, to type again.
-    pub(crate) command: String,
-}
-
-/// Whether what was made stays after the run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Keep {
-    /// It goes.
-    No,
-    /// It stays, and the report says how to look around.
-    Yes,
-}
-
-/// Whether deviations from the guide are allowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Strictness {
-    /// They are, and stand in the ledger.
-    Ledger,
-    /// None is: the first makes the verdict inconclusive.
-    Strict,
-}
 
 /// A run that is ready to begin: everything that can be wrong with the order has been looked at.
 ///
@@ -362,6 +311,8 @@ async fn nouns_in_order(context: &Context, release: &Release, plan: Plan) -> Res
     guide::present(context, release, &plan);
     // Whether the nodes of somebody's cluster ask our registry decides how images are had, so it is opened first.
     let existing = Stage::Cluster.traced(cluster::open_existing(context)).await?;
+    let looked = access::look(context, &plan, existing.as_ref());
+    Stage::Cluster.traced(looked).await?;
     let images = images::provide(context, &plan, existing.as_ref());
     let images = Stage::Images.traced(images).await?;
     let plan = guide::complete(context, plan, &images).await?;

@@ -66,6 +66,12 @@ impl Context {
         })
     }
 
+    /// The namespace of the run, where the guide does not name its own.
+    pub(super) fn namespace(&self) -> String {
+        let namespace = self.order.options.namespace.clone();
+        namespace.unwrap_or_else(|| "default".into())
+    }
+
     /// Looks at, or changes, what teardown takes back.
     pub(super) fn pending_teardown<R>(&self, change: impl FnOnce(&mut PendingTeardown) -> R) -> R {
         change(&mut self.pending_teardown.lock().unwrap_or_else(PoisonError::into_inner))

@@ -144,8 +144,7 @@ pub(super) async fn deploy<'run>(
 }
 
 fn site(context: &Context, cluster: &Cluster, images: &Images) -> Site {
-    let namespace = context.order.options.namespace.clone();
-    let namespace = namespace.unwrap_or_else(|| "default".into());
+    let namespace = context.namespace();
     let (ownership, namespaces) = match cluster.origin {
         Origin::Made => (Ownership::Ours, Namespaces::All),
         Origin::Existing => (Ownership::Shared, Namespaces::Only(namespace.clone())),

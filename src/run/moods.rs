@@ -7,9 +7,15 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::{
-    api_server::{ApiServer, Body, EVERYTHING, Mood, On, Says, Verb, directory_in_memory, kubeconfig, write_release},
+    api_server::{
+        ApiServer, Asked, Body, EVERYTHING, Mood, On, Says, Verb, directory_in_memory, kubeconfig, write_release,
+    },
+    cluster::ExistingCluster,
+    images::ImageSource,
     plan::Options,
     record::RunRecord,
+    release::{Access, Source},
+    scenario::Selection,
     verdict::{CauseCode, ExitCode, Finding},
 };
 
@@ -251,6 +257,76 @@ fn a_run_in_a_good_cluster_ends_as_its_guide_does_and_leaves_nothing() {
         let left = &ended.record.left_behind;
         (!is_good || !left.is_empty() || !ended.unsaid.is_empty()).then(|| format!("{left:?} {:?}", ended.unsaid))
     });
+}
+
+#[tokio::test(start_paused = true)]
+async fn rights_that_the_account_lacks_are_named_together_before_anything_is_made() {
+    let server = ApiServer::new().denying("create", "things").denying("watch", "pods");
+    let ended = Box::pin(carried_out(server.clone())).await;
+    assert_eq!(
+        (ended.code, &ended.causes[..]),
+        (ExitCode::Errored, &[CauseCode::ObjectForbidden][..])
+    );
+    let told = serde_json::to_string(&ended.record.decisions).unwrap();
+    for right in [
+        "it may not create things.example.io in namespace quickstart",
+        "it may not watch pods in namespace quickstart",
+    ] {
+        assert!(told.contains(right), "{told}");
+    }
+    assert!(told.contains("2 rights are lacking; nothing was made"), "{told}");
+    let makes = |asked: &Asked| match asked.verb {
+        Verb::Apply | Verb::Patch | Verb::Delete => true,
+        Verb::Create => asked.resource != "selfsubjectaccessreviews",
+        _ => false,
+    };
+    let made: Vec<Asked> = server.asked().into_iter().filter(makes).collect();
+    assert!(made.is_empty(), "{made:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_has_the_crds_already_asks_for_no_right_to_make_them() {
+    let crd = serde_json::json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "things.example.io"}, "spec": {"group": "example.io", "scope": "Namespaced",
+            "names": {"kind": "Thing", "plural": "things", "singular": "thing"},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}}]}});
+    let server = ApiServer::new().denying("create", "customresourcedefinitions");
+    let ended = Box::pin(carried_out(server.clone())).await;
+    assert_eq!(ended.causes, [CauseCode::ObjectForbidden]);
+    server.put(crd);
+    let ended = Box::pin(carried_out(server)).await;
+    assert!(
+        !ended.causes.contains(&CauseCode::ObjectForbidden),
+        "{:?}",
+        ended.causes
+    );
+}
+
+/// What is read beside what a run needs: not to have it decides nothing, or the call itself says so.
+const BESIDE: &[&str] = &["namespaces", "nodes", "events", "gatewayclasses"];
+
+#[tokio::test(start_paused = true)]
+async fn a_run_asks_beforehand_for_every_right_that_it_uses_in_its_namespace() {
+    let server = ApiServer::new();
+    let ended = Box::pin(carried_out(server.clone())).await;
+    assert!(ended.causes.is_empty(), "{:?}", ended.causes);
+    let reviewed = server.reviewed();
+    let verbs = |verb| match verb {
+        Verb::Get => Some("get"),
+        Verb::List => Some("list"),
+        Verb::Watch => Some("watch"),
+        Verb::Apply | Verb::Patch => Some("patch"),
+        Verb::Delete => Some("delete"),
+        _ => None,
+    };
+    let used = server.asked().into_iter().filter_map(|asked| {
+        let in_question = !BESIDE.contains(&asked.resource.as_str()) && asked.namespace.is_some();
+        verbs(asked.verb)
+            .filter(|_| in_question)
+            .map(|verb| (verb.to_owned(), asked.resource))
+    });
+    let unasked: std::collections::BTreeSet<_> = used.filter(|used| !reviewed.contains(used)).collect();
+    assert!(unasked.is_empty(), "{unasked:?} of {reviewed:?}");
 }
 
 #[test]

@@ -58,7 +58,23 @@ fn kinds(store: &Store, asked: &Asked) -> Answer {
     }
 }
 
+/// What an account is told that asks for its rights.
+fn review(store: &mut Store, body: &[u8]) -> Answer {
+    let mut review: Value = serde_json::from_slice(body).unwrap_or_default();
+    let attributes = &review["spec"]["resourceAttributes"];
+    let is_asked = |(verb, resource): &(&str, &str)| attributes["verb"] == *verb && attributes["resource"] == *resource;
+    let text = |field: &str| attributes[field].as_str().unwrap_or_default().to_owned();
+    let reviewed = (text("verb"), text("resource"));
+    let allowed = !store.denied.iter().any(is_asked);
+    store.reviewed.push(reviewed);
+    review["status"] = json!({ "allowed": allowed });
+    Answer::Json(201, review)
+}
+
 fn objects(store: &mut Store, asked: &Asked, body: &[u8]) -> Answer {
+    if asked.resource == "selfsubjectaccessreviews" {
+        return review(store, body);
+    }
     let served = store.served();
     let is_it =
         |served: &&discovery::Served| served.api_version == asked.api_version && served.plural == asked.resource;

@@ -70,6 +70,13 @@ impl ApiServer {
         self
     }
 
+    /// The same server, in which nobody may do this; only who asks for his rights is told.
+    #[must_use]
+    pub(crate) fn denying(self, verb: &'static str, resource: &'static str) -> Self {
+        self.state().store.denied.push((verb, resource));
+        self
+    }
+
     /// Puts an object there, as somebody else would.
     pub(crate) fn put(&self, object: Value) {
         let revision = {
@@ -83,6 +90,11 @@ impl ApiServer {
     /// Every object that there is, as `KIND NAMESPACE/NAME` or `KIND NAME`, in order.
     pub(crate) fn objects(&self) -> Vec<String> {
         self.state().store.titles()
+    }
+
+    /// The rights that were asked about so far: verb and resource.
+    pub(crate) fn reviewed(&self) -> Vec<(String, String)> {
+        self.state().store.reviewed.clone()
     }
 
     /// What was asked so far, in order.

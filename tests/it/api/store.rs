@@ -14,6 +14,10 @@ pub(super) type Key = (String, String, String, String);
 
 /// What the server has.
 pub(crate) struct Store {
+    /// What nobody may do: verb and resource.
+    pub(super) denied: Vec<(&'static str, &'static str)>,
+    /// The rights that were asked about: verb and resource.
+    pub(super) reviewed: Vec<(String, String)>,
     objects: BTreeMap<Key, Value>,
     /// What happened, in order: revision, `ADDED`, `MODIFIED` or `DELETED`, which object, and how it then was.
     history: Vec<(u64, &'static str, Key, Value)>,
@@ -24,6 +28,8 @@ pub(crate) struct Store {
 impl Store {
     pub(super) fn new() -> Self {
         Self {
+            denied: Vec::new(),
+            reviewed: Vec::new(),
             objects: BTreeMap::new(),
             history: Vec::new(),
             revision: 1,
