@@ -350,7 +350,7 @@ fn the_action_has_an_output_for_everything_that_main_tells_and_an_input_for_all_
     let (definition, scripts) = (
         read("action.yml"),
         ["main.js", "quickproof.js"]
-            .map(|file| read(&format!("action/{file}")))
+            .map(|file| read(&format!(".github/action/{file}")))
             .concat(),
     );
     let section = |name: &str| {
@@ -365,8 +365,8 @@ fn the_action_has_an_output_for_everything_that_main_tells_and_an_input_for_all_
     }
     for word in [
         "using: node24",
-        "main: action/main.js",
-        "post: action/post.js",
+        "main: .github/action/main.js",
+        "post: .github/action/post.js",
         "post-if: always()",
     ] {
         assert!(definition.contains(word), "{word}");
