@@ -90,6 +90,7 @@ impl<'a> Looked<'a> {
             let now = objects.iter().map(|object| self.one_now(object));
             now.collect::<Vec<Value>>()
         });
+        let inference_pools = pool::in_question(inference_pools, &http_routes);
         let classes = self.classes.as_ref().filter(|classes| classes.synced());
         Objects {
             gateway_classes: classes.map(|classes| {
@@ -97,7 +98,7 @@ impl<'a> Looked<'a> {
                 let values = all.iter().filter_map(|class| serde_json::to_value(&**class).ok());
                 values.collect()
             }),
-            pool_pods: pool::pods(self.deployer, &inference_pools, &http_routes),
+            pool_pods: pool::pods(self.deployer, &inference_pools),
             gateways,
             http_routes,
             inference_pools,

@@ -21,13 +21,20 @@ pub(super) fn kinds_and_names(deployer: &Deployer) -> Vec<(String, String)> {
     })
 }
 
-/// The pods of the pools that the routes lead to; of all pools where no route leads to any.
-pub(super) fn pods(deployer: &Deployer, pools: &[Value], routes: &[Value]) -> Vec<PoolPod> {
+/// The pools that the routes lead to; all where no route leads to any. To another one beside them no request goes, and no
+/// parent takes it.
+pub(super) fn in_question(mut pools: Vec<Value>, routes: &[Value]) -> Vec<Value> {
+    if pools.iter().any(|pool| is_led_to(pool, routes)) {
+        pools.retain(|pool| is_led_to(pool, routes));
+    }
+    pools
+}
+
+/// The pods of these pools.
+pub(super) fn pods(deployer: &Deployer, pools: &[Value]) -> Vec<PoolPod> {
     let made = kinds_and_names(deployer);
-    let is_led_to = |pool: &&Value| is_led_to(pool, routes);
-    let any = pools.iter().any(|pool| is_led_to(&pool));
     let mut pods = Vec::new();
-    for pool in pools.iter().filter(|pool| !any || is_led_to(pool)) {
+    for pool in pools {
         let namespace = pool.pointer("/metadata/namespace").and_then(Value::as_str);
         // v1: `selector.matchLabels`; v1alpha1 and 2: the labels themselves.
         let selector = &pool["spec"]["selector"];
@@ -54,7 +61,7 @@ pub(super) fn pods(deployer: &Deployer, pools: &[Value], routes: &[Value]) -> Ve
 
 /// The pool's pods as they are now: they may have changed since they were last seen.
 pub(super) fn pods_now(deployer: &Deployer, seen: &Observation) -> Vec<PoolPod> {
-    pods(deployer, &seen.inference_pools, &seen.http_routes)
+    pods(deployer, &seen.inference_pools)
 }
 
 /// The pods that are known as those of a pool, as Kubernetes has them now.
@@ -176,5 +183,15 @@ mod tests {
         let pool = json!({"metadata": {"name": "a", "namespace": "n"}});
         let route = json!({"metadata": {"namespace": "n"}, "spec": {"rules": [{}, {"backendRefs": [backend]}]}});
         assert_eq!(is_led_to(&pool, &[route]), leads);
+    }
+
+    #[test]
+    fn a_pool_beside_that_no_route_leads_to_is_not_in_question() {
+        let [one, beside] = ["a", "b"].map(|name| json!({"metadata": {"name": name, "namespace": "n"}}));
+        let to = |name: &str| json!({"metadata": {"namespace": "n"}, "spec": {"rules": [{"backendRefs": [{"kind": "InferencePool", "name": name}]}]}});
+        let both = || vec![one.clone(), beside.clone()];
+        assert_eq!(in_question(both(), &[to("a")]), [one.clone()]);
+        // Where routes lead to none of them, whatever is wrong is about all.
+        assert_eq!(in_question(both(), &[to("c")]), both());
     }
 }
