@@ -60,6 +60,22 @@ pub(crate) struct RunningImage {
     pub(crate) meant: MeantImage,
 }
 
+impl RunningImage {
+    /// The same of an image that is the gateway provider's and not the release's: it must run what was meant, and what its
+    /// registry says later decides nothing.
+    pub(crate) fn of_provider(mut self) -> Self {
+        self.meant = match self.meant {
+            MeantImage::Published(published) => MeantImage::Published(PublishedImage {
+                now: published.before.clone(),
+                ..published
+            }),
+            MeantImage::Unanswered(_) => MeantImage::Unknown,
+            other => other,
+        };
+        self
+    }
+}
+
 /// What a node calls an image that it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RunningId {

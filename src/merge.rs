@@ -109,29 +109,41 @@ impl Lanes {
             let sentence = format!("{} has no verdict", lane.sentence());
             Decision::new(Stage::Lanes, name, sentence, Finding::Undecided { why })
         });
-        ran.chain(missing).collect()
+        ran.chain(missing).chain(self.of_several_commits()).collect()
     }
 
-    /// What is worth a line beside the verdicts.
-    pub(crate) fn notes(&self) -> Vec<String> {
-        let passed = self.lanes.iter().filter(|lane| lane.finding == Finding::Holds).count();
-        let all = self.lanes.len() + self.missing.len();
-        let mut notes = vec![format!("{passed} of {all} lanes passed")];
+    /// Of each tag whose lanes are of several commits, that nothing is decided: no one release has all of these verdicts.
+    fn of_several_commits(&self) -> Vec<Decision> {
         let mut commits: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for subject in self.lanes.iter().filter_map(|lane| lane.subject.as_ref()) {
             if let (Some(tag), Some(commit)) = (&subject.tag, &subject.commit) {
                 commits.entry(tag).or_default().insert(commit);
             }
         }
-        for (tag, commits) in commits.iter().filter(|(_, commits)| commits.len() > 1) {
-            let commits: Vec<&str> = commits.iter().copied().collect();
-            notes.push(format!(
-                "the lanes of {tag} are of {} commits, so no one release has all of these verdicts: {}",
+        let several = commits.into_iter().filter(|(_, commits)| commits.len() > 1);
+        let undecided = several.map(|(tag, commits)| {
+            let commits: Vec<&str> = commits.into_iter().collect();
+            let why = format!(
+                "they are of {} commits, so no one release has all of these verdicts: {}",
                 commits.len(),
                 commits.join(", ")
-            ));
-        }
-        notes
+            );
+            let sentence = format!("the lanes of {tag} are of one commit");
+            Decision::new(
+                Stage::Lanes,
+                format!("lanes-of-one-commit:{tag}"),
+                sentence,
+                Finding::Undecided { why },
+            )
+        });
+        undecided.collect()
+    }
+
+    /// What is worth a line beside the verdicts.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let passed = self.lanes.iter().filter(|lane| lane.finding == Finding::Holds).count();
+        let all = self.lanes.len() + self.missing.len();
+        vec![format!("{passed} of {all} lanes passed")]
     }
 
     /// Every deviation of any lane, each once.

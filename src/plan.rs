@@ -122,6 +122,8 @@ pub struct Plan {
     pub schemas: Vec<Schema>,
     /// The label that bears a Gateway's name on the Service of its proxies.
     pub gateway_label: String,
+    /// Whether its gateway provider comes with the clusters of a cloud, so that none of ours has it.
+    pub(crate) is_managed: bool,
     /// The value of the tag's `build_ref` that the endpoint picker must report, or `None` where no release is tested or
     /// its endpoint picker reports none.
     pub build_ref: Option<String>,

@@ -146,6 +146,15 @@ pub(crate) enum OrderError {
     /// The plan cannot be drawn.
     #[error(transparent)]
     Plan(#[from] plan::PlanError),
+    /// The gateway provider comes with the clusters of a cloud, and no such cluster was named.
+    #[error(
+        "the provider `{provider}` comes with the clusters of its cloud, and a cluster of our own never has it; name such a \
+         cluster with `--cluster`"
+    )]
+    Managed {
+        /// The provider.
+        provider: String,
+    },
     /// A program that the run needs is missing.
     #[error("{what}; `make setup` installs what is missing, `.ci/setup --check` lists it")]
     Host {
@@ -177,6 +186,10 @@ impl Run {
         let plan = draw_whole(&host, order.access, &release, &mut order.options, &mut notes).await?;
         release.notes.append(&mut notes);
         if order.cluster.is_none() {
+            if plan.is_managed {
+                let provider = plan.subject.provider.clone();
+                return Err(OrderError::Managed { provider });
+            }
             cluster::look_for_engine(&host).await?;
         }
         Ok(Self {

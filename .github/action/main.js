@@ -69,6 +69,11 @@ function commandLine(base) {
     if (what !== 'verify') throw new Error(`\`${flag}\` is for \`verify\`; write what \`${what}\` takes into \`args\``);
     line.push(`--${flag}`, value);
   }
+  const names = (word) => /^--(tree|release|branch|commit)(=|$)/.test(word);
+  if (what === 'verify' && !line.some(names)) {
+    // `verify` alone carries out the small quickstart that comes with it, which says nothing about a release.
+    throw new Error('nothing says what is to be tested, or it is empty; give `tree`, `release` or `branch`');
+  }
   // Re-run with debug logging.
   if (process.env.RUNNER_DEBUG === '1') line.push('-v');
   return [...line, '--output-dir', base];
@@ -98,12 +103,13 @@ async function main() {
   keep('before', JSON.stringify(before));
   const code = await run(binary, line);
   const directory = newest(base, before);
-  if (!directory || !report(directory, input('tree'))) {
+  const told = directory && report(directory, input('tree'));
+  if (!told) {
     output('exit-code', String(code));
     if (code !== 0) command('error', { title: 'quickproof' }, `quickproof ended with ${code} before it had a report; its log says why`);
   }
   // A pass that has no report is none.
-  process.exitCode = code === 0 && !directory ? 4 : code;
+  process.exitCode = code === 0 && !told ? 4 : code;
   keep('told', 'yes');
 }
 

@@ -71,7 +71,7 @@ async fn pull(
     Ok((name, found))
 }
 
-/// Since this version of the engine's interface (Docker 28) an image is saved for one platform. An engine with containerd's
+/// Since this version of the interface that client and engine speak to each other (Docker 28) an image is saved for one platform. An engine with containerd's
 /// image store has no more of an image than it has pulled, and else saves an archive that names what is not in it.
 const SAVES_A_PLATFORM: (u32, u32) = (1, 48);
 
@@ -98,7 +98,7 @@ async fn saved_and_loaded(host: &Host, images: &[ImageRef], cluster: &str) -> Re
     let engine = Engine::answering(host).await?;
     let scratch = tempfile::tempdir().map_err(at(&std::env::temp_dir()))?;
     let archive = scratch.path().join("images.tar").to_string_lossy().into_owned();
-    let interface = engine.docker(["version", "--format", "{{.Server.APIVersion}}"]).await?;
+    let interface = engine.docker(["version", "--format", "{{.Client.APIVersion}}"]).await?;
     let platform = machine()
         .filter(|_| saves_a_platform(&interface.text()))
         .map(|machine| format!("--platform=linux/{machine}"));
@@ -112,7 +112,7 @@ async fn saved_and_loaded(host: &Host, images: &[ImageRef], cluster: &str) -> Re
     host.run_ok(&call).await.map(drop).map_err(ImagesError::Tool)
 }
 
-/// Whether an engine with this version of its interface, such as `1.51`, saves an image for one platform.
+/// Whether an image is saved for one platform where client and engine speak this version, such as `1.51`.
 fn saves_a_platform(interface: &str) -> bool {
     let mut parts = interface.trim().splitn(2, '.').map(str::parse);
     matches!((parts.next(), parts.next()), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= SAVES_A_PLATFORM)

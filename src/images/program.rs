@@ -63,10 +63,10 @@ impl Program {
 }
 
 /// A program: the one on PATH where its version will do, else the one that its people publish, else, where nobody of those
-/// answers, one that is compiled now or was before.
+/// answers, one that is compiled now. One that was compiled before is taken too where what is published cannot be had.
 ///
 /// # Errors
-/// No recipe makes it, what is published is not what its checksum says, or making it fails.
+/// No recipe makes it, what is published is not what its checksum says and none was compiled before, or making it fails.
 pub async fn program(host: &Host, name: &str, events: &Events) -> Result<Program, ImagesError> {
     let recipes = recipe::read_all()?;
     let recipe = recipes.get(name).filter(|recipe| recipe.makes == Makes::Program);
@@ -83,7 +83,8 @@ pub async fn program(host: &Host, name: &str, events: &Events) -> Result<Program
         Some(Err(will_not_do)) => progress.note(will_not_do.to_string()),
         None => {}
     }
-    if let Some((path, origin)) = progress.during(published(&store, recipe, &progress)).await? {
+    let published = progress.during(published(&store, recipe, &progress)).await;
+    if let Ok(Some((path, origin))) = published {
         return Ok(had(path, &recipe.version, origin));
     }
     let had_compiled = |path| had(path, &recipe.version, ProgramOrigin::Compiled);
@@ -91,6 +92,8 @@ pub async fn program(host: &Host, name: &str, events: &Events) -> Result<Program
     if let Some(path) = built(&workshop, recipe)? {
         return Ok(had_compiled(path));
     }
+    // Somebody answers, so that this is no machine without a network: nothing is compiled in place of what is published.
+    published?;
     let _lock = store.lock().await?;
     let material = progress.during(workshop.material(recipe)).await?;
     let material = material.ok_or_else(|| ImagesError::NoRecipe { name: name.to_owned() })?;

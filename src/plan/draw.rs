@@ -112,6 +112,7 @@ fn draw_from(book: &GuideBook, release: &Release, layout: &Layout, options: &Opt
         build_ref: tag.map(ToString::to_string).filter(|_| has_build_info),
         picker: layout.picker.as_ref().zip(tag).map(|(picker, tag)| facts(picker, tag)),
         gateway_label: provider.gateway_label.clone(),
+        is_managed: provider.managed,
         when_built: planner.when_built,
     };
     Ok(if options.built { plan.with_built_images() } else { plan })

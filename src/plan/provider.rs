@@ -29,6 +29,9 @@ pub struct Provider {
     /// The label that bears the Gateway's name on the Service of its proxies.
     #[serde(default = "common_gateway_label")]
     pub(crate) gateway_label: String,
+    /// Whether it comes with the clusters of a cloud: nothing installs it, and a cluster of our own never has it.
+    #[serde(default)]
+    pub(crate) managed: bool,
     /// Its own program, where it has one.
     #[serde(default)]
     pub(crate) installer: Option<Installer>,

@@ -8,7 +8,7 @@ use std::io::Write;
 use serde_json::{Map, Value};
 
 use crate::{
-    record::{DeviationKind, Render, RootCause, RunRecord, Subject},
+    record::{Deviation, DeviationKind, Render, RootCause, RunRecord, Subject},
     redact::printable,
     report::page::one_line,
     verdict::ExitCode,
@@ -36,7 +36,10 @@ fn fields(record: &RunRecord) -> Vec<(&'static str, String)> {
     let blame = root.as_ref().and_then(|root| root.blame);
     let of_subject =
         |field: fn(&Subject) -> Option<String>| record.subject.as_ref().and_then(field).unwrap_or_default();
-    let built = record.ledger.iter().filter(|entry| entry.kind == DeviationKind::Built);
+    let deviates = record.ledger.iter().filter(|entry| entry.kind != DeviationKind::Chosen);
+    // A program is built too, and has no registry in its name.
+    let built = |entry: &&Deviation| entry.kind == DeviationKind::Built && entry.subject.contains('/');
+    let built = record.ledger.iter().filter(built);
     vec![
         ("outcome", record.outcome().word().to_lowercase()),
         (
@@ -53,7 +56,7 @@ fn fields(record: &RunRecord) -> Vec<(&'static str, String)> {
         ("provider", of_subject(|subject| Some(subject.provider.clone()))),
         ("variant", of_subject(|subject| Some(subject.variant.clone()))),
         ("phase", of_subject(|subject| Some(subject.phase.clone()))),
-        ("deviations", record.ledger.len().to_string()),
+        ("deviations", deviates.count().to_string()),
         ("built-images", built.count().to_string()),
         ("run", record.run.clone()),
         ("quickproof", record.quickproof.clone()),

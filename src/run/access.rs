@@ -30,7 +30,6 @@ const OF_OBJECTS: [&str; 4] = ["get", "create", "patch", "delete"];
 const OF_EVERY_RUN: &[(&str, &str, &[&str])] = &[
     ("", "pods", &["get", "list", "watch"]),
     ("", "services", &["list", "watch"]),
-    ("", "events", &["list"]),
     ("apps", "deployments", &["get", "list", "watch"]),
 ];
 

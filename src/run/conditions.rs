@@ -186,6 +186,11 @@ pub(super) async fn await_settled(quickstart: &Quickstart<'_>) -> Result<Objects
         Err(_) => watches.healthy().await?,
     }
     seen.places = looked.places();
+    let in_question = |name: &str| seen.inference_pools.iter().any(|pool| pool["metadata"]["name"] == name);
+    for beside in looked.made[2].iter().filter(|pool| !in_question(pool.name())) {
+        let note = format!("{}: no route leads to it, so it is not judged", beside.title());
+        context.events.note(Stage::Conditions, note);
+    }
     if let Some(stuck) = stuck {
         seen.gateway_pods = Some(explain(&quickstart.around(), stuck).await);
     } else if !unready.is_empty() {

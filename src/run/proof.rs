@@ -16,7 +16,7 @@ use super::{
     stopped::{Stopped, probe},
 };
 use crate::{
-    check::{EndpointPickerSeen, Observation, PoolPod, Proof, READY_PODS, ready_pods_agree},
+    check::{EndpointPickerSeen, Observation, PoolPod, Proof, READY_PODS, RunningImage, ready_pods_agree},
     host::poll,
     plan::{PickerFacts, Plan},
     probe::{Answer, Outgoing, Probe, resent, resent_note},
@@ -98,10 +98,9 @@ async fn proof(
         events.waiting(Stage::Proof, "registries", "asking what images' names lead to now");
     }
     let proxies = conditions::proxies(quickstart);
-    let images = quickstart
-        .images
-        .running(pickers.iter().chain(&pool).chain(&proxies))
-        .await;
+    let mut images = quickstart.images.running(pickers.iter().chain(&pool)).await;
+    let of_provider = quickstart.images.running(&proxies).await;
+    images.extend(of_provider.into_iter().map(RunningImage::of_provider));
     let proof = Proof {
         images,
         endpoint_picker: EndpointPickerSeen {

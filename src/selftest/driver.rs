@@ -135,27 +135,31 @@ impl Driver {
             file: String::new(),
         };
         let row = self.row(&seed).await;
-        if !row.misses.is_empty() {
-            return Err(DriverError::Unhealthy {
-                got: row.misses.join("; "),
-                reports: row.reports.unwrap_or_default(),
-            });
-        }
         let name = namespace_of(&seed);
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         let still_there = |what: String| DriverError::Namespace {
             name: name.clone(),
             what,
         };
-        let deleted = namespaces.delete(&name, &DeleteParams::foreground()).await;
-        deleted.map_err(|error| still_there(in_words(&error)))?;
-        // The next selftest of this cluster begins with it again.
+        // The next selftest of this cluster begins with it again, also where this one was not healthy.
         let is_gone = |namespace: Option<&Namespace>| match namespace {
             None => Progress::Ready(()),
             Some(_) => Progress::NotYet("it is there".to_owned()),
         };
-        let gone = until_object(namespaces, &name, GONE_LIMIT, is_gone, |_| ()).await;
-        gone.map(|()| row).map_err(|error| still_there(in_words(&error)))
+        let gone = async {
+            let deleted = namespaces.delete(&name, &DeleteParams::foreground()).await;
+            deleted.map_err(|error| still_there(in_words(&error)))?;
+            let gone = until_object(namespaces, &name, GONE_LIMIT, is_gone, |_| ()).await;
+            gone.map_err(|error| still_there(in_words(&error)))
+        };
+        let gone = gone.await;
+        if !row.misses.is_empty() {
+            return Err(DriverError::Unhealthy {
+                got: row.misses.join("; "),
+                reports: row.reports.unwrap_or_default(),
+            });
+        }
+        gone.map(|()| row)
     }
 
     /// Carries one seed out.

@@ -93,7 +93,11 @@ impl Job {
     fn command(&self, script: &str) -> Command {
         let mut command = Command::new("node");
         command
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/action").join(script))
+            .arg(
+                Path::new(env!("CARGO_MANIFEST_DIR"))
+                    .join(".github/action")
+                    .join(script),
+            )
             .current_dir(self.directory.path())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())

@@ -5,6 +5,8 @@ use std::{fs, path::Path};
 use assert_cmd::Command;
 use rstest::rstest;
 
+use crate::upstream::{GIE, tree};
+
 /// The binary in a directory of its own, with nothing of this machine's engine.
 fn quickproof(directory: &Path) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("quickproof"));
@@ -108,6 +110,22 @@ fn without_an_engine_it_is_said_how_to_get_one() {
     assert_eq!(output.status.code(), Some(3), "{said}");
     assert!(said.contains("engine-up") && said.contains("--cluster"), "{said}");
     assert_eq!(entries(directory.path()), ["bin"], "nothing is made");
+}
+
+#[test]
+fn a_provider_of_a_cloud_needs_a_cluster_of_its_cloud() {
+    let Some(tree) = tree(GIE, "v1.5.0") else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let arguments = [
+        "verify",
+        "--release",
+        "v1.5.0",
+        "--provider",
+        "gke",
+        "--tree",
+        tree.to_str().unwrap(),
+    ];
+    refused(directory.path(), &arguments, 2, &["`gke`", "--cluster"]);
 }
 
 #[test]

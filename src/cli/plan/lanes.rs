@@ -71,6 +71,11 @@ impl LanesView {
             };
             let name = name(&offer);
             match plan::draw(release, &options) {
+                Ok(plan) if plan.is_managed => view.left_out.push(LeftOut {
+                    name,
+                    why: "a job makes a cluster of its own, and the provider comes with those of its cloud only"
+                        .to_owned(),
+                }),
                 Ok(plan) => view.lanes.push(LaneView {
                     name,
                     asks: plan.asks_for().0,
@@ -175,7 +180,7 @@ impl LanesView {
         curl -fsSLo /tmp/quickproof.tar.gz URL
         && echo 'SHA256  /tmp/quickproof.tar.gz' | sha256sum -c
         && tar xzf /tmp/quickproof.tar.gz --strip-components=1 -C /usr/local/bin
-        && quickproof verify --tree . --variant {variant} --provider {provider} --images pull
+        && quickproof verify --branch main --variant {variant} --provider {provider} --images pull
       securityContext: {{privileged: true}}
       resources:
         limits: {{cpu: "{cpus}", memory: {memory}Gi}}
