@@ -154,7 +154,7 @@ fn lanes_are_told_to_github_in_one_line_and_to_prow_as_jobs() {
             container["args"][2]
                 .as_str()
                 .unwrap()
-                .contains("quickproof verify --tree ."),
+                .contains("quickproof verify --branch main"),
             "{job:#}"
         );
     }
