@@ -33,7 +33,7 @@ pub(crate) use expression::{Expression, NoValue, Scope};
 pub(crate) use library::{Library, read_file};
 pub(crate) use load::{LoadStep, ServiceLevel};
 pub use perform::{expected, leave_out, perform, skip};
-pub(crate) use read::yaml_words;
+pub(crate) use read::strictly;
 pub use read::{ScenarioError, read};
 pub use select::{Pattern, SelectError, Selection, select, unknown};
 pub(crate) use suggest::instead_of;

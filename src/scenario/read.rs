@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::de::DeserializeOwned;
 use serde_saphyr::Error as YamlError;
 
 use super::{
@@ -78,11 +79,6 @@ pub fn read(file: &str, bytes: &[u8]) -> Result<Scenario, ScenarioError> {
         at: error.valid_up_to(),
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let options = serde_saphyr::options! {
-        duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::Error,
-        strict_booleans: true,
-        with_snippet: false,
-    };
     let wrong = |at: Position, why: String| ScenarioError::Wrong {
         file: file.to_owned(),
         line: at.line,
@@ -90,16 +86,29 @@ pub fn read(file: &str, bytes: &[u8]) -> Result<Scenario, ScenarioError> {
         why,
         excerpt: excerpt(text, at),
     };
-    let written: ScenarioFile = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+    let written: ScenarioFile = strictly(text).map_err(|(at, why)| wrong(at, why))?;
+    meant(written, file, text).map_err(|mistake| wrong(place(text, &mistake), mistake.why))
+}
+
+/// Reads YAML that people write for us: no key twice, and only `true` and `false` are booleans.
+///
+/// # Errors
+/// It is no YAML or not of this shape: where, and in words.
+pub(crate) fn strictly<T: DeserializeOwned>(text: &str) -> Result<T, (Position, String)> {
+    let options = serde_saphyr::options! {
+        duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::Error,
+        strict_booleans: true,
+        with_snippet: false,
+    };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let place = error.location().filter(|place| place.line() > 0);
         let number = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
         let at = place.map_or(Position { line: 1, column: 1 }, |place| Position {
             line: number(place.line()),
             column: number(place.column()).max(1),
         });
-        wrong(at, yaml_words(&error))
-    })?;
-    meant(written, file, text).map_err(|mistake| wrong(place(text, &mistake), mistake.why))
+        (at, yaml_words(&error))
+    })
 }
 
 /// Where a mistake stands: at its word where that stands in the line, else where the pointer leads.
@@ -119,7 +128,7 @@ fn place(text: &str, mistake: &Mistake) -> Position {
 }
 
 /// What the reader of YAML found, in words with the way out.
-pub(crate) fn yaml_words(error: &YamlError) -> String {
+fn yaml_words(error: &YamlError) -> String {
     match error {
         YamlError::SerdeUnknownField { field, expected, .. } => {
             format!(

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{Base, Class, Edit, Expected, How, Interference, Seed, Sign, Target, What};
 use crate::{
     manifest::{Position, excerpt, locate},
-    scenario::yaml_words,
+    scenario::strictly,
     verdict::Outcome,
 };
 
@@ -117,11 +117,6 @@ const LONGEST_NAME: usize = 50;
 /// The bytes are no text, no YAML, not of a seed's shape, or contradict each other.
 pub(super) fn read(file: &str, bytes: &[u8]) -> Result<Seed, SeedError> {
     let text = std::str::from_utf8(bytes).map_err(|_| SeedError::NotText { file: file.to_owned() })?;
-    let options = serde_saphyr::options! {
-        duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::Error,
-        strict_booleans: true,
-        with_snippet: false,
-    };
     let wrong = |at: Position, why: String| SeedError::Wrong {
         file: file.to_owned(),
         line: at.line,
@@ -130,15 +125,7 @@ pub(super) fn read(file: &str, bytes: &[u8]) -> Result<Seed, SeedError> {
         excerpt: excerpt(text, at),
     };
     let start = Position { line: 1, column: 1 };
-    let written: SeedFile = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let place = error.location().filter(|place| place.line() > 0);
-        let number = |number: u64| u32::try_from(number).unwrap_or(u32::MAX).max(1);
-        let at = place.map_or(start, |place| Position {
-            line: number(place.line()),
-            column: number(place.column()),
-        });
-        wrong(at, yaml_words(&error))
-    })?;
+    let written: SeedFile = strictly(text).map_err(|(at, why)| wrong(at, why))?;
     meant(written, file).map_err(|mistake| wrong(locate(text, &mistake.pointer).unwrap_or(start), mistake.why))
 }
 
