@@ -4,9 +4,11 @@
 
 use serde::{Deserialize, Serialize};
 
+mod blame;
 mod cause;
 
-pub use cause::{Blame, Cause, CauseCode};
+pub use blame::Blame;
+pub use cause::{Cause, CauseCode};
 
 /// What is wrong: what should have been, what was, and why.
 ///

@@ -17,6 +17,8 @@ use kube::{
 };
 use tokio::{io::AsyncReadExt as _, net::TcpStream};
 
+mod last_words;
+
 use super::{advancing::getting_on, images::Images};
 use crate::{
     cluster::{
@@ -83,11 +85,7 @@ pub(super) async fn explain(around: &Around<'_>, failed: Unrecoverable) -> Cause
         cause = and_then(killed, cause);
     }
     if let Some(line) = last_line(&site.client, &failed.namespace, &failed.pod, &container).await {
-        // Cobra's and Go's flag package's words; an unknown flag is the manifest's fault, not the image's. A log is text
-        // and nothing else, so it is its text that tells.
-        if line.contains("unknown flag") || line.contains("flag provided but not defined") {
-            cause.code = CauseCode::PodArgumentUnknown;
-        }
+        cause.code = last_words::told(&line).unwrap_or(cause.code);
         cause = cause.because(format!("its last words: {line}"));
         if let Some(unknown) = around.deployer.unmatched_kind(&line).await {
             return and_then(unknown, cause);
@@ -314,7 +312,7 @@ async fn last_line(client: &Client, namespace: &str, pod: &str, container: &str)
             ..LogParams::default()
         };
         let log = pods.logs(pod, &parameters).await.unwrap_or_default();
-        if let Some(line) = last_words(&log) {
+        if let Some(line) = last_words::of(&log) {
             return Some(line);
         }
     }
@@ -336,32 +334,11 @@ fn image_of(pod: &Pod, container: Option<&str>) -> Option<ImageRef> {
     found.image.as_deref()?.parse().ok()
 }
 
-/// The line of a log that says why it ended: the last that speaks of an error, else the last.
-fn last_words(log: &str) -> Option<String> {
-    let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    // A kind without its CRD is what others are lost for.
-    let unmatched = lines.iter().rev().find(|line| line.contains("no matches for kind"));
-    let telling = lines.iter().rev().find(|line| {
-        ["unknown flag", "not defined", "error", "fatal", "panic"]
-            .iter()
-            .any(|word| line.to_lowercase().contains(word))
-    });
-    unmatched.or(telling).or(lines.last()).map(|line| cut(line, 400))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn the_telling_line_of_a_log_is_found_before_usage_text() {
-        let log = "Usage of epp:\n  --v int\nError: unknown flag: --no-such-flag\nsee help\n";
-        assert_eq!(last_words(log).as_deref(), Some("Error: unknown flag: --no-such-flag"));
-        assert_eq!(last_words("a\nb\n").as_deref(), Some("b"));
-        assert_eq!(last_words("\n"), None);
-    }
 
     #[test]
     fn the_image_of_a_container_is_found_among_all_of_the_pods() {

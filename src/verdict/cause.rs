@@ -6,48 +6,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// Who is to blame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Blame {
-    /// The quickstart guide's text or commands.
-    Guide,
-    /// A manifest of the release.
-    Manifest,
-    /// A helm chart of the release.
-    Chart,
-    /// A container image that the release names.
-    Image,
-    /// The model server.
-    ModelServer,
-    /// The endpoint picker (EPP).
-    EndpointPicker,
-    /// The gateway implementation.
-    Gateway,
-    /// The cluster the run used.
-    Cluster,
-    /// The machine quickproof ran on.
-    Host,
-    /// What was typed: the address, the key, the model.
-    CommandLine,
-    /// quickproof itself.
-    Harness,
-}
-
-impl Blame {
-    /// Whether the thing to blame is what the run tests. The gateway counts: the guide chooses and installs it.
-    pub fn is_product(self) -> bool {
-        match self {
-            Self::Guide
-            | Self::Manifest
-            | Self::Chart
-            | Self::Image
-            | Self::ModelServer
-            | Self::EndpointPicker
-            | Self::Gateway => true,
-            Self::Cluster | Self::Host | Self::CommandLine | Self::Harness => false,
-        }
-    }
-}
+use super::Blame;
 
 /// Why a check is broken: a code of the table, and what shows it in this run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -203,6 +162,9 @@ causes! {
     PodArgumentUnknown "pod-argument-unknown" Manifest
         "A container ends because it does not know one of its command-line flags."
         "Correct the flag in the container's arguments, or use an image that has it.";
+    PodConfigurationRefused "pod-configuration-refused" Manifest
+        "A container ends because it cannot use the configuration that it is given: a file that is not there, or what stands in it."
+        "Correct what its last words name, in the ConfigMap or in the argument that names the file; or use an image that knows it.";
     PodOutOfMemory "pod-out-of-memory" Manifest
         "A container is killed for using more memory than its limit."
         "Raise the memory limit.";
