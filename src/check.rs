@@ -154,6 +154,8 @@ pub(crate) struct Observation {
     pub(crate) inference_pools: Vec<Value>,
     /// Pods that the pools select.
     pub(crate) pool_pods: Vec<PoolPod>,
+    /// Whether more of them may come: what was deployed was not waited for.
+    pub(crate) pods_may_come: bool,
     /// Ports of the nodes that lead to a Gateway.
     pub(crate) node_ports: Vec<u16>,
     /// The answer to the guide's own request, and to how many tries of it that was the last.

@@ -32,6 +32,7 @@ mod guide;
 mod images;
 mod judging;
 mod lanes;
+mod lost;
 mod models;
 mod observation;
 mod order;

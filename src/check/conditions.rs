@@ -26,7 +26,34 @@ pub(crate) struct Unmet {
     pub(crate) reason: String,
 }
 
+/// Reasons with which a controller says no for what references, names and values are, so that no pod that comes up changes it.
+/// Source: the comments of Gateway API v1.6's condition reasons. Some controllers have others, such as for a backend without
+/// ready endpoints.
+const OF_NO_POD: &[&str] = &[
+    "BackendNotFound",
+    "HostnameConflict",
+    "InvalidCACertificateKind",
+    "InvalidCACertificateRef",
+    "InvalidCertificateRef",
+    "InvalidKind",
+    "InvalidParameters",
+    "InvalidRouteKinds",
+    "NoMatchingListenerHostname",
+    "NoMatchingParent",
+    "NotAllowedByListeners",
+    "ProtocolConflict",
+    "RefNotPermitted",
+    "UnsupportedAddress",
+    "UnsupportedProtocol",
+    "UnsupportedValue",
+];
+
 impl Unmet {
+    /// Whether a controller has said no, and none of the pods that are still coming up will change it.
+    pub(crate) fn is_for_good(&self) -> bool {
+        self.said_no && OF_NO_POD.contains(&self.reason.as_str())
+    }
+
     /// Nothing has been said yet.
     fn yet(what: impl Into<String>, cause: CauseCode) -> Self {
         Self {
@@ -130,7 +157,8 @@ fn gateway(object: &Value) -> Result<(), Unmet> {
     if object.pointer("/status/addresses/0/value").is_none() {
         return Err(Unmet::yet("no address", CauseCode::GatewayWithoutAddress));
     }
-    Ok(())
+    // It works with those of its listeners that are valid; the release has asked for all of them.
+    listeners::first_refused(object).map_or(Ok(()), Err)
 }
 
 /// The same in a cluster that has these classes, which say more than a Gateway that nobody looks at.
@@ -249,19 +277,51 @@ fn pool_parent(pool: &Value, parent: &Value) -> Result<(), Unmet> {
     })
 }
 
-fn judge(kind: &str, objects: &[Value], expected: &str, met: impl Fn(&Value) -> Result<(), Unmet>) -> Finding {
+/// What is judged of the objects of one kind. Of one that nobody has said anything of yet nothing is decided where another is
+/// refused: that was called first, and this may follow from it, or still come.
+fn judge(
+    seen: &Observation,
+    kind: &str,
+    objects: &[Value],
+    expected: &str,
+    met: impl Fn(&Value) -> Result<(), Unmet>,
+) -> Finding {
     if objects.is_empty() {
         return Finding::Skipped {
             why: format!("the plan makes no {kind}"),
         };
     }
-    for object in objects {
-        if let Err(unmet) = met(object) {
-            let cause = Cause::new(unmet.cause).because(format!("{kind} {}: {}", name(object), unmet.what));
-            return Finding::broken(expected, unmet.what, cause);
-        }
+    let unmet = objects.iter().filter_map(|object| Some((object, met(object).err()?)));
+    let unmet: Vec<(&Value, Unmet)> = unmet.collect();
+    let refused = unmet.iter().find(|(_, unmet)| unmet.said_no);
+    let Some((object, unmet)) = refused.or(unmet.first()) else {
+        return Finding::Holds;
+    };
+    let what = format!("{kind} {}: {}", name(object), unmet.what);
+    if !unmet.said_no
+        && let Some(before) = in_the_way(seen, kind)
+    {
+        return Finding::Undecided {
+            why: format!("{what}; {before}"),
+        };
     }
-    Finding::Holds
+    Finding::broken(expected, unmet.what.clone(), Cause::new(unmet.cause).because(what))
+}
+
+/// What is in the way of objects of a kind of which nobody has said anything: a Gateway that is not in order, or an object of
+/// another kind that is refused.
+fn in_the_way(seen: &Observation, kind: &str) -> Option<String> {
+    let in_order = |object: &Value| seen.gateway_pods.is_none() && gateway(object).is_ok();
+    if kind != "Gateway" && !seen.gateways.iter().all(in_order) {
+        return Some("the Gateway is not in order".to_owned());
+    }
+    let refused = |of: &str, objects: &[Value], met: fn(&Value) -> Result<(), Unmet>| {
+        let is_refused = |object: &&Value| of != kind && met(object).is_err_and(|unmet| unmet.said_no);
+        let found = objects.iter().find(is_refused)?;
+        Some(format!("it was not waited for, since {of} {} is refused", name(found)))
+    };
+    refused("HTTPRoute", &seen.http_routes, http_route)
+        .or_else(|| refused("InferencePool", &seen.inference_pools, inference_pool))
 }
 
 /// The objects by kind and name, or all of a kind where there is none.
@@ -272,36 +332,12 @@ fn subject(kind: &str, objects: &[Value]) -> String {
     format!("{kind} {}", objects.iter().map(name).collect::<Vec<_>>().join(", "))
 }
 
-/// The same of objects that a Gateway is needed for. Where it is not in order, and nobody has said anything of one of them, that
-/// follows from the Gateway, and is nobody else's fault.
-fn judge_behind(
-    seen: &Observation,
-    kind: &str,
-    objects: &[Value],
-    expected: &str,
-    met: impl Fn(&Value) -> Result<(), Unmet>,
-) -> Finding {
-    let silent = objects.iter().find_map(|object| {
-        let unmet = met(object).err().filter(|unmet| !unmet.said_no)?;
-        Some(format!("{kind} {}: {}", name(object), unmet.what))
-    });
-    let some_say_no = objects
-        .iter()
-        .any(|object| met(object).is_err_and(|unmet| unmet.said_no));
-    let gateways = seen.gateways.iter();
-    let is_in_order = seen.gateway_pods.is_none() && gateways.map(gateway).all(|gateway| gateway.is_ok());
-    match silent {
-        Some(what) if !some_say_no && !is_in_order => Finding::Undecided {
-            why: format!("{what}; the Gateway is not in order"),
-        },
-        _ => judge(kind, objects, expected, met),
-    }
-}
-
 /// The object that is not as a check of conditions wants it, by kind and name.
 pub(crate) fn not_so<'a>(check: &str, seen: &'a Observation) -> Option<(&'static str, &'a str)> {
     let first = |objects: &'a [Value], met: &dyn Fn(&Value) -> Result<(), Unmet>| {
-        objects.iter().find(|object| met(object).is_err()).or(objects.first())
+        let is_refused = |object: &&Value| met(object).is_err_and(|unmet| unmet.said_no);
+        let unmet = objects.iter().find(|object| met(object).is_err());
+        objects.iter().find(is_refused).or(unmet).or(objects.first())
     };
     let (kind, object) = if check == GATEWAY_PROGRAMMED.name {
         ("Gateway", first(&seen.gateways, &gateway))
@@ -329,6 +365,7 @@ pub(super) const GATEWAY_PROGRAMMED: Check = Check {
             return Fault::shown("the Gateway's pods are ready", cause.clone()).into();
         }
         judge(
+            seen,
             "Gateway",
             &seen.gateways,
             "Accepted and Programmed are True, with an address",
@@ -348,7 +385,7 @@ pub(super) const HTTP_ROUTE_RESOLVED: Check = Check {
         )
     },
     judge: JudgeFn::Deployment(|seen| {
-        judge_behind(
+        judge(
             seen,
             "HTTPRoute",
             &seen.http_routes,
@@ -382,7 +419,7 @@ pub(super) const INFERENCE_POOL_ACCEPTED: Check = Check {
                 why: "without a Gateway nobody writes an InferencePool's status".into(),
             };
         }
-        judge_behind(
+        judge(
             seen,
             "InferencePool",
             &seen.inference_pools,
@@ -548,6 +585,65 @@ mod tests {
         assert!(broken(&seen));
         seen.gateway_pods = Some(Cause::new(CauseCode::PodUnschedulable));
         assert_eq!(broken(&seen), is_broken);
+    }
+
+    /// The proxy of a Gateway takes a while to start, and a refusal of its route is called before.
+    #[test]
+    fn a_gateway_that_is_not_in_order_yet_is_undecided_where_its_route_is_refused() {
+        let mut seen = Observation {
+            gateways: vec![gateway_that("Programmed", "False", "Pending")],
+            http_routes: vec![route("g", "g", &both("False", 6))],
+            ..Observation::default()
+        };
+        let Finding::Undecided { why } = GATEWAY_PROGRAMMED.judge(&seen) else {
+            panic!("{:?}", GATEWAY_PROGRAMMED.judge(&seen));
+        };
+        assert!(why.contains("since HTTPRoute r is refused"), "{why}");
+        assert!(matches!(HTTP_ROUTE_RESOLVED.judge(&seen), Finding::Broken(_)));
+        seen.http_routes = vec![route("g", "g", &both("True", 6))];
+        assert!(matches!(GATEWAY_PROGRAMMED.judge(&seen), Finding::Broken(_)));
+    }
+
+    #[test]
+    fn the_route_that_is_refused_is_told_before_one_that_nobody_has_answered() {
+        let mut refused = route("g", "g", &both("False", 6));
+        refused["metadata"]["name"] = "refused".into();
+        let seen = Observation {
+            http_routes: vec![route("other", "g", &both("True", 6)), refused],
+            ..Observation::default()
+        };
+        let Finding::Broken(fault) = HTTP_ROUTE_RESOLVED.judge(&seen) else {
+            panic!("it is broken");
+        };
+        assert_eq!(fault.cause.code, CauseCode::RouteBackendUnresolved);
+        assert_eq!(not_so("http-route-resolved", &seen), Some(("HTTPRoute", "refused")));
+    }
+
+    #[rstest]
+    #[case::a_name("BackendNotFound", true)]
+    #[case::no_endpoint_is_ready("EndpointsNotFound", false)]
+    #[case::nothing_yet("Pending", false)]
+    fn only_what_no_pod_changes_is_for_good(#[case] reason: &str, #[case] is_for_good: bool) {
+        let mut conditions = both("False", 6);
+        conditions[1]["reason"] = reason.into();
+        let unmet = http_route(&route("g", "g", &conditions)).unwrap_err();
+        assert_eq!(unmet.is_for_good(), is_for_good);
+    }
+
+    /// A Gateway works with the listeners that are valid, and the release has asked for all of them.
+    #[test]
+    fn a_listener_that_is_refused_beside_a_valid_one_is_told() {
+        let mut refused = condition_of("Accepted", "False", 1);
+        refused["reason"] = "UnsupportedProtocol".into();
+        let accepted = condition_of("Accepted", "True", 1);
+        let conditions = json!([accepted, condition_of("Programmed", "True", 1)]);
+        let object = json!({"metadata": {"name": "g", "generation": 1},
+            "spec": {"listeners": [{"name": "http", "protocol": "HTTP", "port": 80}, {"name": "udp", "protocol": "UDP", "port": 81}]},
+            "status": {"conditions": conditions, "addresses": [{"value": "10.0.0.1"}], "listeners": [
+                {"name": "http", "conditions": [accepted]}, {"name": "udp", "conditions": [refused]}]}});
+        let unmet = gateway(&object).unwrap_err();
+        assert_eq!((unmet.cause, unmet.said_no), (CauseCode::GatewayListenerInvalid, true));
+        assert!(unmet.what.contains("listener udp (UDP, port 81)"), "{}", unmet.what);
     }
 
     /// Istio calls a Gateway programmed that has an address, whatever becomes of its proxy.

@@ -46,8 +46,7 @@ const SAYING_NO: [(&str, &str); 4] = [
     ("Programmed", "False"),
 ];
 
-/// Why a Gateway serves nothing: each of its listeners is refused. `None` where one is not, since a Gateway works with those
-/// that are valid, and while it is not yet said.
+/// Why a Gateway serves nothing: each of its listeners is refused. `None` where one is not, and while it is not yet said.
 pub(super) fn all_refused(gateway: &Value) -> Option<Unmet> {
     let mut refused = listeners(gateway).map(|listener| refused(gateway, listener));
     let first = refused.next()?;

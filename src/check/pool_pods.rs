@@ -27,6 +27,11 @@ pub(super) const POOL_SELECTS_PODS: Check = Check {
         if !seen.ready_pods().is_empty() {
             return Finding::Holds;
         }
+        if seen.pods_may_come {
+            return Finding::Undecided {
+                why: "its pods were not waited for".into(),
+            };
+        }
         let selector = pool["spec"]["selector"].to_string();
         let cause = if seen.pool_pods.is_empty() {
             Cause::new(CauseCode::PoolSelectsNoPod).because(format!("no pod has the labels of the selector {selector}"))
@@ -183,6 +188,11 @@ mod tests {
         let finding = POOL_SELECTS_PODS.judge(&seen(&[]));
         assert!(matches!(finding, Finding::Broken(fault) if fault.cause.code == CauseCode::PoolSelectsNoPod));
         assert_eq!(POOL_SELECTS_PODS.judge(&seen(&[("pod-a", true)])), Finding::Holds);
+        let early = Observation {
+            pods_may_come: true,
+            ..seen(&[("pod-a", false)])
+        };
+        assert!(matches!(POOL_SELECTS_PODS.judge(&early), Finding::Undecided { .. }));
     }
 
     #[test]

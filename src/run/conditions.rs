@@ -1,6 +1,6 @@
 //! Waiting until the conditions of Gateway, HTTPRoute and InferencePool settle.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::DynamicObject;
@@ -35,7 +35,7 @@ const CONDITIONS_LIMIT: Duration = Duration::from_mins(1);
 /// How long a controller's "no" at the current generation is borne: routes are applied before what they refer to.
 const NO_IS_BORNE: Duration = Duration::from_secs(5);
 /// The same for a certificate that is missing: it may be issued by a controller of its own, after the Gateway was made.
-const NO_CERTIFICATE_IS_BORNE: Duration = Duration::from_secs(20);
+const NO_CERTIFICATE_IS_BORNE: Duration = Duration::from_secs(10);
 
 /// The same for a class that no controller has said anything of while other controllers are at work: its own may be new.
 const UNCLAIMED_IS_BORNE: Duration = Duration::from_secs(15);
@@ -102,8 +102,7 @@ impl<'a> Looked<'a> {
             gateways,
             http_routes,
             inference_pools,
-            gateway_pods: None,
-            places: BTreeMap::new(),
+            ..Objects::default()
         }
     }
 
@@ -129,6 +128,58 @@ fn kind_of(object: &Object) -> (String, String) {
     (object.api_version().to_owned(), object.kind().to_owned())
 }
 
+/// A no of a controller, and since when it has been said.
+#[derive(Default)]
+struct No(Option<(String, Instant)>);
+
+impl No {
+    /// Whether what is unmet is a no that was said for as long as it is borne. It counts from the first time that it was said.
+    fn counts(&mut self, unmet: Option<&Unmet>) -> bool {
+        let Some(unmet) = unmet.filter(|unmet| unmet.said_no) else {
+            self.0 = None;
+            return false;
+        };
+        let borne = match unmet.cause {
+            CauseCode::GatewayCertificateMissing => NO_CERTIFICATE_IS_BORNE,
+            CauseCode::GatewayClassMissing if unmet.reason == UNCLAIMED => UNCLAIMED_IS_BORNE,
+            _ => NO_IS_BORNE,
+        };
+        let before = self.0.take().filter(|(what, _)| *what == unmet.what);
+        let (_, since) = self
+            .0
+            .insert(before.unwrap_or_else(|| (unmet.what.clone(), Instant::now())));
+        since.elapsed() >= borne
+    }
+}
+
+/// Waits until a controller has refused something for good, and returns what was seen then. Pods may come up meanwhile, of which
+/// it waits for none. It never ends where nothing is refused, and judges nothing.
+pub(super) async fn refused(quickstart: &Quickstart<'_>) -> Objects {
+    let looked = Looked::at(&quickstart.deployer).await;
+    let controllers = controllers(quickstart.plan);
+    let (mut seen, mut no) = (Objects::default(), No::default());
+    let question = |_: &Watches| {
+        seen = looked.now();
+        let unmet = unmet(&seen, controllers).into_iter().find(Unmet::is_for_good);
+        if no.counts(unmet.as_ref()) {
+            Progress::<(), Infallible>::Ready(())
+        } else {
+            Progress::NotYet(String::new())
+        }
+    };
+    let watches = &quickstart.deployer.site.watches;
+    let waited = watches.until(Duration::MAX, question, |_| {}).await;
+    // Of an API server that tells nothing any more it is not known whether it still says so. Whoever waits for the pods says that.
+    if waited.is_err() || watches.healthy().await.is_err() {
+        return std::future::pending().await;
+    }
+    Objects {
+        pods_may_come: true,
+        places: looked.places(),
+        ..seen
+    }
+}
+
 /// Waits until the conditions hold or will not, and returns what was last seen. It judges nothing: the checks do.
 ///
 /// # Errors
@@ -138,7 +189,7 @@ pub(super) async fn await_settled(quickstart: &Quickstart<'_>) -> Result<Objects
     let looked = Looked::at(deployer).await;
     let mut seen = Objects::default();
     let controllers = controllers(quickstart.plan);
-    let mut no_since: Option<(String, Instant)> = None;
+    let mut no = No::default();
     let (mut stuck, mut unready, began) = (None, Vec::new(), Instant::now());
     let question = |watches: &Watches| {
         seen = looked.now();
@@ -157,20 +208,10 @@ pub(super) async fn await_settled(quickstart: &Quickstart<'_>) -> Result<Objects
         let Some(unmet) = first_unmet(&seen, controllers).or_else(|| none_is_ready.then(no_proxy)) else {
             return Progress::<(), ()>::Ready(());
         };
-        // A no counts from the first time that it was said.
-        no_since = unmet.said_no.then(|| {
-            let before = no_since.take().filter(|(what, _)| *what == unmet.what);
-            before.unwrap_or_else(|| (unmet.what.clone(), Instant::now()))
-        });
-        let borne = match unmet.cause {
-            CauseCode::GatewayCertificateMissing => NO_CERTIFICATE_IS_BORNE,
-            CauseCode::GatewayClassMissing if unmet.reason == UNCLAIMED => UNCLAIMED_IS_BORNE,
-            _ => NO_IS_BORNE,
-        };
-        match &no_since {
-            Some((_, since)) if since.elapsed() >= borne => Progress::Never(()),
-            _ if began.elapsed() >= CONDITIONS_LIMIT && !is_coming => Progress::Never(()),
-            _ => Progress::NotYet(unmet.what),
+        if no.counts(Some(&unmet)) || began.elapsed() >= CONDITIONS_LIMIT && !is_coming {
+            Progress::Never(())
+        } else {
+            Progress::NotYet(unmet.what)
         }
     };
     let watches = &deployer.site.watches;
@@ -244,8 +285,9 @@ fn controllers(plan: &Plan) -> Controllers {
     }
 }
 
-/// What does not hold yet, the worst of it. Without a Gateway nobody accepts pools.
-fn first_unmet(seen: &Objects, controllers: Controllers) -> Option<Unmet> {
+/// What does not hold yet of what controllers say, a refusal first: a route that was refused will not get better by waiting for
+/// the pool that it hides. Without a Gateway nobody accepts pools.
+fn unmet(seen: &Objects, controllers: Controllers) -> Vec<Unmet> {
     let gateways = seen
         .gateways
         .iter()
@@ -257,15 +299,19 @@ fn first_unmet(seen: &Objects, controllers: Controllers) -> Option<Unmet> {
         .filter(|_| !seen.gateways.is_empty())
         .map(conditions::inference_pool);
     // What routes and pools say while their Gateway is refused follows from that, and they come after it.
-    // A route that was refused will not get better by waiting for the pool that it hides: the refusal goes first.
     let mut unmet: Vec<Unmet> = gateways.chain(routes).chain(pools).filter_map(Result::err).collect();
     unmet.sort_by_key(|unmet| !unmet.said_no);
+    unmet
+}
+
+/// What does not hold yet once every workload is ready, the worst of it.
+fn first_unmet(seen: &Objects, controllers: Controllers) -> Option<Unmet> {
     let no_pod = seen.pool_pods.iter().all(|pod| !pod.ready).then(|| Unmet {
         what: "the pool selects no Ready pod".into(),
         cause: CauseCode::PoolSelectsNoPod,
-        // Every workload is ready by now; what selects nothing will go on to.
+        // What selects nothing will go on to.
         said_no: true,
         reason: String::new(),
     });
-    unmet.into_iter().next().or(no_pod)
+    unmet(seen, controllers).into_iter().next().or(no_pod)
 }

@@ -9,6 +9,7 @@ use super::{
     Context, address, checks,
     explaining::{Around, and_then},
     images::Images,
+    lost::unless_lost,
     stopped::Stopped,
     workloads::why_not_ready,
 };
@@ -231,8 +232,9 @@ async fn await_dns(
 }
 
 async fn carry_out_all(context: &Context, around: &Around<'_>, steps: &[Step]) -> Result<(), Stopped> {
-    for step in steps {
-        carry_out(context, around, step).await?;
+    for (position, step) in steps.iter().enumerate() {
+        let carried = Box::pin(carry_out(context, around, step));
+        unless_lost(context, around, &steps[position..], carried).await?;
     }
     Ok(())
 }

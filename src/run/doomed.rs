@@ -12,7 +12,9 @@ use crate::{
     verdict::{CauseCode, ExitCode, Finding},
 };
 
+mod early;
 mod gateways;
+mod patience;
 
 /// A Deployment of one pod, which has this status and, beside its container, this in its spec.
 fn deployment(annotations: &Value, spec: &Value, status: &Value) -> String {

@@ -54,10 +54,16 @@ pub(super) fn judge(
 /// A workload will never be ready, or a condition does not hold.
 pub(super) async fn await_ready(quickstart: &Quickstart<'_>) -> Result<Observation, Stopped> {
     let context = quickstart.context;
-    let ready = workloads::await_ready(quickstart).await;
+    let ready = tokio::select! {
+        biased;
+        ready = workloads::await_ready(quickstart) => ready.map(|()| None),
+        // A model may be loaded for minutes, while what is refused stays so.
+        refused = conditions::refused(quickstart) => Ok(Some(refused)),
+    };
     let began = context.enter(Stage::Conditions);
     let settled = match ready {
-        Ok(()) => await_settled(quickstart).await,
+        Ok(None) => await_settled(quickstart).await,
+        Ok(Some(refused)) => Ok(refused),
         Err(never) => Err(never),
     };
     match settled {

@@ -26,6 +26,8 @@ pub(super) struct Objects {
     pub(super) http_routes: Vec<Value>,
     pub(super) inference_pools: Vec<Value>,
     pub(super) pool_pods: Vec<PoolPod>,
+    /// Whether more of them may come: what was deployed was not waited for.
+    pub(super) pods_may_come: bool,
     /// Why the Gateways' own pods will never be ready.
     pub(super) gateway_pods: Option<Cause>,
 }
@@ -39,6 +41,7 @@ pub(super) fn of_objects(plan: &Plan, objects: Objects) -> Observation {
         http_routes: objects.http_routes,
         inference_pools: objects.inference_pools,
         pool_pods: objects.pool_pods,
+        pods_may_come: objects.pods_may_come,
         gateway_pods: objects.gateway_pods,
         build_ref: plan.build_ref.clone(),
         picker_metrics: plan.picker.as_ref().map(|picker| picker.metrics.clone()),

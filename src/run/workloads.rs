@@ -28,7 +28,7 @@ use crate::{
     },
     deploy::Deployer,
     manifest::Object,
-    record::{Provenance, Stage},
+    record::{Decision, Provenance, Stage},
     verdict::{Cause, Fault, Finding},
 };
 
@@ -91,10 +91,7 @@ struct Seen {
 fn standing(watches: &Watches, deployment: &Arc<Deployment>, seen: &mut Seen, images: &Images) -> Progress<i32, Halt> {
     let now = Instant::now();
     let pods = pods_of(watches, deployment);
-    if let Some(pod) = watches.first_unrecoverable(pods.iter().map(AsRef::as_ref)) {
-        return Progress::Never(Halt::Pod(pod));
-    }
-    if let Some(pod) = refused(watches, &pods) {
+    if let Some(pod) = lost(watches, &pods) {
         return Progress::Never(Halt::Pod(pod));
     }
     let told = watches.failed_probes.all();
@@ -133,6 +130,30 @@ fn standing(watches: &Watches, deployment: &Arc<Deployment>, seen: &mut Seen, im
         return Progress::NotYet(format!("{ready} of {wanted} pods ready; seeing whether they stay so"));
     }
     Progress::Ready(wanted)
+}
+
+/// The first of these pods that will never be ready.
+fn lost(watches: &Watches, pods: &[Arc<Pod>]) -> Option<Unrecoverable> {
+    let lost = watches.first_unrecoverable(pods.iter().map(AsRef::as_ref));
+    lost.or_else(|| refused(watches, pods))
+}
+
+/// The Deployments that steps have made so far, as they are now, each with the first of its pods that will never be ready.
+pub(super) fn all_lost(deployer: &Deployer) -> Vec<(Object, Arc<Deployment>, Unrecoverable)> {
+    let watches = &deployer.site.watches;
+    let lost = made(deployer).into_iter().filter_map(|object| {
+        let deployment = seen_of(watches, &object)?;
+        let failed = lost(watches, &pods_of(watches, &deployment))?;
+        Some((object, deployment, failed))
+    });
+    lost.collect()
+}
+
+/// The Deployment as last seen.
+fn seen_of(watches: &Watches, object: &Object) -> Option<Arc<Deployment>> {
+    watches
+        .deployments
+        .get(object.namespace().unwrap_or_default(), object.name())
 }
 
 /// The first of these pods whose probe is refused for good, where the kubelet's events may be watched.
@@ -184,10 +205,7 @@ fn steady_for(deployment: &Deployment) -> Duration {
 /// The Deployments that have fewer ready pods than they want, right now.
 fn fallen(watches: &Watches, wanted: &[Object]) -> Vec<Object> {
     let stands = |object: &&Object| {
-        let found = watches
-            .deployments
-            .get(object.namespace().unwrap_or_default(), object.name());
-        found.is_some_and(|deployment| {
+        seen_of(watches, object).is_some_and(|deployment| {
             let pods = pods_of(watches, &deployment);
             let (ready, wanted) = ready_of(&deployment, pods.iter().map(AsRef::as_ref));
             ready >= wanted
@@ -250,10 +268,9 @@ fn made(deployer: &Deployer) -> Vec<Object> {
 pub(super) async fn why_not_ready(around: &Around<'_>) -> Option<Cause> {
     let watches = &around.deployer.site.watches;
     for object in made(around.deployer) {
-        let found = watches
-            .deployments
-            .get(object.namespace().unwrap_or_default(), object.name());
-        let Some(deployment) = found else { continue };
+        let Some(deployment) = seen_of(watches, &object) else {
+            continue;
+        };
         let pods = pods_of(watches, &deployment);
         let stuck = stuck(pods.iter().map(AsRef::as_ref)).or_else(|| refused(watches, &pods));
         let cause = if let Some(stuck) = stuck {
@@ -297,32 +314,29 @@ pub(super) fn place_of(object: &Object) -> Provenance {
 async fn await_one(quickstart: &Quickstart<'_>, object: &Object) -> Result<(), NeverReady> {
     let events = &quickstart.context.events;
     let began = Instant::now();
-    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name());
-    let title = object.title();
-    let waited = ready_or_why(quickstart, object, began).await;
-    let decision = |sentence, finding| {
-        checks::workload(namespace, name)
-            .decision(sentence, finding)
-            .took(began.elapsed())
-    };
-    let cause = match waited {
+    match ready_or_why(quickstart, object, began).await {
         Ok(ready) => {
-            let sentence = format!("{title} has {ready} of {ready} pods ready");
-            events.decide(decision(sentence, Finding::Holds));
-            return Ok(());
+            let sentence = format!("{} has {ready} of {ready} pods ready", object.title());
+            events.decide(decision(object, sentence, Finding::Holds).took(began.elapsed()));
+            Ok(())
         }
-        Err(cause) => cause,
-    };
-    let is_infrastructure = !cause.blame().is_product();
+        Err(cause) => Err(NeverReady {
+            first: object.name().to_owned(),
+            is_infrastructure: !cause.blame().is_product(),
+            said: Stopped::at(events, never_ready(object, cause).took(began.elapsed())),
+        }),
+    }
+}
+
+fn decision(object: &Object, sentence: String, finding: Finding) -> Decision {
+    checks::workload(object.namespace().unwrap_or_default(), object.name()).decision(sentence, finding)
+}
+
+/// That a Deployment will never be ready, and why.
+pub(super) fn never_ready(object: &Object, cause: Cause) -> Decision {
+    let title = object.title();
     let fault = Fault::shown(format!("{title} becomes ready and stays so"), cause);
-    Err(NeverReady {
-        first: name.to_owned(),
-        is_infrastructure,
-        said: Stopped::at(
-            events,
-            decision(format!("{title} will never be ready"), fault.into()).at_line(place_of(object)),
-        ),
-    })
+    decision(object, format!("{title} will never be ready"), fault.into()).at_line(place_of(object))
 }
 
 /// Waits until a Deployment is ready and stays so, and returns how many pods it has; else why it will never be.
