@@ -94,9 +94,12 @@ impl Target {
     }
 
     /// What an answer says of the endpoint as a whole; `None` where it is an answer to its request. Of what the run has deployed
-    /// nothing is said so, and neither of an endpoint that has served before.
+    /// that is only that the guide's model is not served, and of an endpoint that has served before nothing.
     pub(super) fn trouble(&self, answer: &Answer) -> Option<CauseCode> {
-        if self.deployed == Deployed::ByTheRun || self.has_served.load(Ordering::Relaxed) {
+        if self.deployed == Deployed::ByTheRun {
+            return self.is_denied(answer).then_some(CauseCode::ModelNotServed);
+        }
+        if self.has_served.load(Ordering::Relaxed) {
             return None;
         }
         let is_listed =
@@ -109,6 +112,18 @@ impl Target {
             return Some(CauseCode::ModelNotServed);
         }
         diagnosis::of_the_whole(answer)
+    }
+
+    /// Whether a model server says that it does not know the model: one of several may serve another than the rest.
+    fn is_denied(&self, answer: &Answer) -> bool {
+        let is_a_model_servers = matches!(
+            diagnosis::answerer(answer),
+            Answerer::ModelServer | Answerer::ModelServerAround
+        );
+        answer.status() == Some(404)
+            && is_a_model_servers
+            && answer.request.model().as_ref() == Some(&self.model)
+            && answer.text().contains(&self.model)
     }
 
     /// Why a scenario cannot be performed here; `None` where it can.
@@ -163,6 +178,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::check::diagnosis::tests::answer as answered;
 
     fn scenario(needs: &str) -> Scenario {
         let text = format!(
@@ -203,5 +219,26 @@ mod tests {
             None => assert_eq!(lacks, None),
             Some(said) => assert!(lacks.as_ref().is_some_and(|lacks| lacks.contains(said)), "{lacks:?}"),
         }
+    }
+
+    /// An answer with a 404 to a request for this model.
+    fn not_found(model: &str, body: &str) -> Answer {
+        let mut answer = answered(404, true, body);
+        answer.request.body = Some(serde_json::json!({ "model": model }).to_string());
+        answer
+    }
+
+    /// Of what a run has deployed one server may serve another model than the rest, whichever request shows it.
+    #[rstest]
+    #[case::the_model_is_denied("m/one", "{\"error\": {\"message\": \"The model `m/one` does not exist.\"}}", true)]
+    #[case::another_was_asked_for("m/two", "{\"error\": {\"message\": \"The model `m/two` does not exist.\"}}", false)]
+    #[case::it_is_the_path_that_is_not_there("m/one", "{\"detail\": \"Not Found\"}", false)]
+    fn a_model_that_is_denied_is_not_served(#[case] asked: &str, #[case] body: &str, #[case] is_denied: bool) {
+        let target = Target {
+            model: "m/one".into(),
+            ..Target::default()
+        };
+        let wanted = is_denied.then_some(CauseCode::ModelNotServed);
+        assert_eq!(target.trouble(&not_found(asked, body)), wanted);
     }
 }
