@@ -18,6 +18,7 @@ mod file;
 mod interfering;
 mod judge;
 mod library;
+mod proxy;
 mod quick;
 mod results;
 mod signs;
@@ -46,6 +47,8 @@ pub(crate) struct Seed {
     pub(crate) change: Vec<Edit>,
     /// What happens to the cluster while it is carried out.
     pub(crate) meanwhile: Vec<Interference>,
+    /// What its API server does while it is carried out.
+    pub(crate) api_server: Vec<Mood>,
     /// Rules of `lint` that must find it, no more and no fewer at the severity `break`; `None` where `lint` is not asked.
     pub(crate) lint: Option<Vec<String>>,
     /// What a run must come to; `None` where none is made.
@@ -154,6 +157,36 @@ pub(crate) enum What {
     Create(serde_json::Value),
 }
 
+/// What an API server does for a while, through a proxy before it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Mood {
+    /// It begins once the run has decided this check; from the beginning where none is named. `NAMESPACE` is the run's.
+    #[serde(default)]
+    pub(crate) after: Option<String>,
+    /// How many seconds it lasts.
+    #[serde(rename = "for")]
+    pub(crate) seconds: u32,
+    /// What it says meanwhile.
+    pub(crate) says: Says,
+}
+
+/// What an API server says of everything it is asked. All but silence also cuts the answers that are under way, such as watches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Says {
+    /// 500.
+    Error,
+    /// 429.
+    Busy,
+    /// 410.
+    Expired,
+    /// It closes the connection without a word.
+    Closed,
+    /// Nothing; once it is over, what was asked is answered.
+    Silence,
+}
+
 /// An object of the run's namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -176,6 +209,9 @@ pub(crate) struct Target {
 pub(crate) struct Expected {
     /// Its outcome.
     pub(crate) outcome: Outcome,
+    /// Whether it may pass as well: what is in its way may be waited out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) or_passes: bool,
     /// The code of its root cause; `None` where the root cause has none, or there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cause: Option<CauseCode>,
@@ -236,6 +272,6 @@ impl Seed {
 
     /// Whether nothing is changed at all.
     pub(crate) fn changes_nothing(&self) -> bool {
-        self.change.is_empty() && self.meanwhile.is_empty() && self.arguments.is_empty()
+        self.change.is_empty() && self.meanwhile.is_empty() && self.api_server.is_empty() && self.arguments.is_empty()
     }
 }

@@ -12,7 +12,10 @@ use kube::{Api, api::DeleteParams};
 use serde_json::Value;
 use tokio::{sync::mpsc, time::Instant};
 
-use super::{Base, Class, Expected, Grace, Row, Seed, changed, interfering::interfere, judge, signs::Watching};
+use super::{
+    Base, Class, Expected, Grace, Mood, Row, Seed, changed, interfering::interfere, judge, proxy::Proxy,
+    signs::Watching,
+};
 use crate::{
     cluster::{
         Cluster,
@@ -122,9 +125,11 @@ impl Driver {
             base: Base::Quickstart,
             change: Vec::new(),
             meanwhile: Vec::new(),
+            api_server: Vec::new(),
             lint: None,
             run: Some(Expected {
                 outcome: Outcome::Passed,
+                or_passes: false,
                 cause: None,
                 blame: None,
                 names: Vec::new(),
@@ -183,7 +188,16 @@ impl Driver {
             return row;
         }
         let watching = self.watch(seed).await;
-        let went = self.run(seed, &directory).await;
+        let proxy = match self.proxy(seed, &directory).await {
+            Ok(proxy) => proxy,
+            Err(error) => {
+                row.misses
+                    .push(format!("there is no proxy before the API server: {}", in_words(&error)));
+                return row;
+            }
+        };
+        let went = self.run(seed, &directory, proxy.as_ref()).await;
+        row.requests = proxy.as_ref().map(Proxy::asked);
         row.took_ms = milliseconds(began.elapsed());
         let report = files::read(&directory.join("record.json"), MOST_BYTES).ok();
         let report: Value = report
@@ -191,6 +205,10 @@ impl Driver {
             .unwrap_or_default();
         row.got = judge::got(&report);
         row.misses = went.misses;
+        if !seed.api_server.is_empty() && proxy.is_some_and(|proxy| proxy.refused() == 0) {
+            row.misses
+                .push("nothing was asked of the API server while it was away".to_owned());
+        }
         row.misses.extend(judge::misses(expected, &report));
         match (&went.ended, report["exit_code"].as_i64()) {
             (Ok(ended), Some(code)) if ended.status.code().map(i64::from) == Some(code) => {}
@@ -246,7 +264,17 @@ impl Driver {
         )))
     }
 
-    async fn run(&self, seed: &Seed, directory: &Path) -> Went {
+    /// A proxy before the API server, for a run that meets its moods or whose requests are counted: the first, which others follow.
+    async fn proxy(&self, seed: &Seed, directory: &Path) -> io::Result<Option<Proxy>> {
+        if seed.name != HEALTHY && seed.api_server.is_empty() {
+            return Ok(None);
+        }
+        let proxy = Proxy::start(self.client.clone()).await?;
+        proxy.write_kubeconfig(&directory.join("kubeconfig"), &self.name)?;
+        Ok(Some(proxy))
+    }
+
+    async fn run(&self, seed: &Seed, directory: &Path, proxy: Option<&Proxy>) -> Went {
         let path = |name: &str| directory.join(name).to_string_lossy().into_owned();
         let mut call = Call::new(&self.executable)
             .args(["verify", "--cluster", &self.name, "--namespace", &namespace_of(seed)])
@@ -254,7 +282,8 @@ impl Driver {
             .args(["--json-file", &path("record.json")])
             .args(seed.arguments.clone())
             .time_limit(RUN_LIMIT);
-        if let Some(kubeconfig) = &self.kubeconfig {
+        let through = proxy.map(|_| directory.join("kubeconfig"));
+        if let Some(kubeconfig) = through.as_ref().or(self.kubeconfig.as_ref()) {
             call = call.args(["--kubeconfig".into(), kubeconfig.to_string_lossy()]);
         }
         let mut went = Went {
@@ -265,6 +294,8 @@ impl Driver {
             misses: Vec::new(),
         };
         let mut open: Vec<_> = seed.meanwhile.iter().collect();
+        let mut moods: Vec<&Mood> = seed.api_server.iter().collect();
+        begin_due(&mut moods, proxy, &|_| false);
         // A run says something once it has decided something, and has written it down before.
         let (heard, mut lines) = mpsc::unbounded_channel();
         let mut hear = move |_: &str| {
@@ -274,10 +305,12 @@ impl Driver {
         let following = async {
             while lines.recv().await.is_some() {
                 note_decided(&directory.join("runs"), &mut went.decided);
-                while let Some(at) = open.iter().position(|one| {
-                    let check = one.after.replace("NAMESPACE", &namespace_of(seed));
+                let is_decided = |check: &str| {
+                    let check = check.replace("NAMESPACE", &namespace_of(seed));
                     went.decided.contains_key(&check)
-                }) {
+                };
+                begin_due(&mut moods, proxy, &is_decided);
+                while let Some(at) = open.iter().position(|one| is_decided(&one.after)) {
                     let due = open.remove(at);
                     let done = interfere(&self.client, &self.resources, &namespace_of(seed), &due.what).await;
                     if let Err(why) = done {
@@ -295,12 +328,23 @@ impl Driver {
         if let Some(ended) = ended {
             went.ended = ended;
         }
-        let never = open
-            .iter()
-            .map(|one| format!("it ended before `{}` was decided", one.after));
+        let never = open.iter().map(|one| one.after.as_str());
+        let never = never.chain(moods.iter().filter_map(|mood| mood.after.as_deref()));
+        let never = never.map(|after| format!("it ended before `{after}` was decided"));
         went.misses.extend(never);
         went
     }
+}
+
+/// Begins the moods of which the check that they come after is decided, and takes them out.
+fn begin_due(moods: &mut Vec<&Mood>, proxy: Option<&Proxy>, is_decided: &dyn Fn(&str) -> bool) {
+    moods.retain(|mood| {
+        let is_due = mood.after.as_deref().is_none_or(is_decided);
+        if is_due && let Some(proxy) = proxy {
+            proxy.begin(mood.says, Duration::from_secs(mood.seconds.into()));
+        }
+        !is_due
+    });
 }
 
 fn namespace_of(seed: &Seed) -> String {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Base, Class, Edit, Expected, How, Interference, Seed, Sign, Target, What};
+use super::{Base, Class, Edit, Expected, How, Interference, Mood, Seed, Sign, Target, What};
 use crate::{
     manifest::{Position, excerpt, locate},
     scenario::strictly,
@@ -51,6 +51,8 @@ struct SeedFile {
     change: Vec<EditFile>,
     #[serde(default)]
     meanwhile: Vec<InterferenceFile>,
+    #[serde(default)]
+    api_server: Vec<Mood>,
     #[serde(default)]
     lint: Option<Vec<String>>,
     #[serde(default)]
@@ -156,6 +158,7 @@ fn meant(written: SeedFile, file: &str) -> Result<Seed, Mistake> {
         base: written.base,
         change,
         meanwhile,
+        api_server: written.api_server,
         lint: written.lint,
         run: written.run,
         sign: written.sign,
@@ -174,10 +177,10 @@ fn coherent(seed: &Seed) -> Result<(), Mistake> {
                 "nothing is expected of it: say what `lint` finds, or what a `run` comes to",
             ));
         }
-        (None, _) if seed.sign.is_some() || !seed.meanwhile.is_empty() => {
+        (None, _) if seed.sign.is_some() || !seed.meanwhile.is_empty() || !seed.api_server.is_empty() => {
             return Err(mistake(
                 "/lint",
-                "`sign` and `meanwhile` are for a `run`, and none is expected",
+                "`sign`, `meanwhile` and `api-server` are for a `run`, and none is expected",
             ));
         }
         _ => {}
@@ -201,6 +204,12 @@ fn coherent(seed: &Seed) -> Result<(), Mistake> {
     }
     let Some(run) = &seed.run else { return Ok(()) };
     let tells = run.cause.is_some() || run.blame.is_some();
+    if run.or_passes && run.outcome != Outcome::Errored {
+        return Err(mistake(
+            "/run/or-passes",
+            "only a run that is `errored` may pass as well: a fault of the release is there or not",
+        ));
+    }
     match run.outcome {
         Outcome::Passed if tells || !run.names.is_empty() => {
             Err(mistake("/run/outcome", "a run that passes has no root cause"))
@@ -317,6 +326,11 @@ run: {outcome: failed, cause: pool-selects-no-pod, blame: Manifest}
     #[case::a_failure_without_a_cause(", cause: pool-selects-no-pod", "", "say the `cause`")]
     #[case::nothing_changed("  by: two", "  by: one", "it changes nothing")]
     #[case::two_changes_in_one("  by: two", "  by: two\n  append: more", "expected one of `replace`")]
+    #[case::a_release_that_fails_now_and_then(
+        "blame: Manifest}",
+        "blame: Manifest, or-passes: true}",
+        "only a run that is `errored`"
+    )]
     #[case::a_file_outside("pool.yaml", "../pool.yaml", "below the tree")]
     #[case::nothing_seeded("change:\n- file: pool.yaml\n  replace: one\n  by: two\n", "", "nothing is changed")]
     fn what_is_wrong_with_a_file_is_said(#[case] from: &str, #[case] to: &str, #[case] said: &str) {

@@ -5,9 +5,13 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::{Expected, results::word};
+use crate::verdict::Outcome;
 
 /// What of a run's report is not as it must be, each in a sentence; empty where all is.
 pub(super) fn misses(expected: &Expected, report: &Value) -> Vec<String> {
+    if expected.or_passes && report["outcome"] == word(&Outcome::Passed) {
+        return left_behind(report).into_iter().collect();
+    }
     let root = &report["root_cause"];
     let mut misses = Vec::new();
     let mut compare = |what: &str, wanted: String, got: &Value| {
@@ -27,10 +31,14 @@ pub(super) fn misses(expected: &Expected, report: &Value) -> Vec<String> {
     let shown = shown(report);
     let unnamed = expected.names.iter().filter(|name| !shown.contains(*name));
     misses.extend(unnamed.map(|name| format!("nothing that shows the root cause names `{name}`")));
-    if let Some(left @ [_, ..]) = report["left_behind"].as_array().map(Vec::as_slice) {
-        misses.push(format!("left behind: {}", Value::from(left)));
-    }
+    misses.extend(left_behind(report));
     misses
+}
+
+/// What a run says that it left behind.
+fn left_behind(report: &Value) -> Option<String> {
+    let left = report["left_behind"].as_array().filter(|left| !left.is_empty())?;
+    Some(format!("left behind: {}", Value::from(left.clone())))
 }
 
 /// What a run came to, in a few words.
@@ -62,7 +70,7 @@ mod tests {
     use super::*;
     use crate::{
         selftest::Grace,
-        verdict::{Blame, CauseCode, Outcome},
+        verdict::{Blame, CauseCode},
     };
 
     fn red() -> Value {
@@ -83,6 +91,7 @@ mod tests {
             cause: Some(CauseCode::PoolSelectsNoPod),
             blame: Some(Blame::Manifest),
             names: vec!["quickstart".into(), "app=nothing".into()],
+            or_passes: false,
             grace: Grace::None,
         }
     }
@@ -91,6 +100,23 @@ mod tests {
     fn what_is_as_it_must_be_is_no_miss() {
         assert_eq!(misses(&expected(), &red()), [""; 0]);
         assert_eq!(got(&red()), "failed pool-selects-no-pod (Manifest): No pod: quickstart");
+    }
+
+    #[test]
+    fn what_may_be_waited_out_may_pass_and_leaves_nothing_all_the_same() {
+        let expected = Expected {
+            outcome: Outcome::Errored,
+            or_passes: true,
+            ..expected()
+        };
+        let passed = |left: &[&str]| json!({"outcome": "passed", "root_cause": null, "left_behind": left});
+        assert_eq!(misses(&expected, &passed(&[])), [""; 0]);
+        assert_eq!(misses(&expected, &passed(&["Pod a"])), ["left behind: [\"Pod a\"]"]);
+        assert_eq!(
+            misses(&expected, &red())[0],
+            "the outcome is failed and not errored",
+            "a release that is blamed is a miss"
+        );
     }
 
     #[rstest]
@@ -127,6 +153,7 @@ mod tests {
     #[test]
     fn a_pass_has_no_root_cause() {
         let passes = Expected {
+            or_passes: false,
             outcome: Outcome::Passed,
             cause: None,
             blame: None,

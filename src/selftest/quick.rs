@@ -70,6 +70,7 @@ fn row_of(answer: &AnswerSeed, judged: &answers::AnswerJudged) -> Row {
         not_run: None,
         grace: None,
         sign_to_call_ms: None,
+        requests: None,
         took_ms: 0,
         reports: None,
     }

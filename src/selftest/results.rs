@@ -4,8 +4,8 @@ use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
-use super::{Expected, Grace, Seed};
-use crate::record::milliseconds;
+use super::{Expected, Grace, Seed, driver::HEALTHY};
+use crate::{record::milliseconds, verdict::Outcome};
 
 /// What came of one seed.
 #[derive(Debug, Clone, Serialize)]
@@ -34,6 +34,9 @@ pub(crate) struct Row {
     /// Milliseconds from the first sign in the API to the run's decision, where the seed names a sign.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sign_to_call_ms: Option<u64>,
+    /// How many requests the API server got, where they were counted: of the run and of the programs that it calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) requests: Option<u64>,
     /// Milliseconds it took in all.
     pub(crate) took_ms: u64,
     /// Where its run's reports are.
@@ -77,6 +80,7 @@ impl Row {
             not_run: None,
             grace: None,
             sign_to_call_ms: None,
+            requests: None,
             took_ms: 0,
             reports: None,
         }
@@ -135,6 +139,10 @@ impl Results {
                 let _ = write!(sentence, "; {words} p95 {} from sign to call", seconds(*p95));
             }
         }
+        let healthy = self.rows.iter().find(|row| row.name == HEALTHY);
+        if let Some(requests) = healthy.and_then(|row| row.requests) {
+            let _ = write!(sentence, "; a healthy run asks the API server {requests} times");
+        }
         sentence
     }
 
@@ -168,6 +176,9 @@ impl Results {
 
 impl fmt::Display for Expected {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.or_passes {
+            write!(formatter, "{} or ", word(&Outcome::Passed))?;
+        }
         formatter.write_str(&word(&self.outcome))?;
         if let Some(cause) = self.cause {
             write!(formatter, " {}", word(&cause))?;
