@@ -3,13 +3,17 @@
 //!
 //! Every command knows its file and line. Nothing here knows Kubernetes, or what any command does.
 
+use std::collections::BTreeSet;
+
 use crate::{
+    manifest::ManifestError,
     record::Provenance,
     release::{Placeholder, RepoPath, TabPattern, TreeError},
 };
 
 mod arguments;
 mod book;
+mod declared;
 mod duration;
 mod include;
 mod pages;
@@ -20,12 +24,18 @@ mod template;
 
 pub use arguments::{Argument, Arguments};
 pub use book::GuideBook;
+pub(crate) use declared::{Declared, DeclaredStep, DeclaredVariable, declared};
 pub use duration::duration;
 pub(crate) use include::Include;
 pub use session::{Assignment, Named, Program, Reading, Session};
 pub use shell::Slip;
 pub(crate) use shell::{Body, Pipeline, ShellPiece, ShellWord, Simple, SlipKind};
 pub use template::{Piece, Template, Variables};
+
+/// The commands of a text that a shell reads, whose first line is `line` of a file.
+pub(crate) fn script(file: &str, text: &str, line: u32) -> Vec<Command> {
+    shell::script(file, text, line)
+}
 
 #[cfg(test)]
 pub(crate) use shell::tests::read as read_commands;
@@ -84,6 +94,8 @@ pub struct Block {
     pub(crate) left_out: Option<String>,
     /// Placeholders that were replaced in it, and where.
     pub(crate) filled: Vec<(Provenance, Placeholder)>,
+    /// The numbers of those of its commands that the reader of another choice follows.
+    pub(crate) not_chosen: BTreeSet<usize>,
     /// Its commands. Expected output that a prompt block shows is not among them.
     pub commands: Vec<Command>,
 }
@@ -102,7 +114,7 @@ pub(crate) enum Role {
 }
 
 /// One command of a block.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     /// The line it begins at.
     pub at: Provenance,
@@ -152,6 +164,18 @@ pub(crate) enum ProblemKind {
     NestedTooDeep,
     /// A fence is opened and never closed, so that the rest of the page is code.
     FenceNeverClosed,
+    /// The steps that count for what the reader chose hold comments alone.
+    ChoiceEmpty {
+        /// The variables by which the reader chose, each `NAME=VALUE`.
+        chosen: Vec<String>,
+        /// The group of steps.
+        group: String,
+    },
+    /// A guide in YAML says something that its own reader refuses.
+    DeclaredWrong {
+        /// What.
+        why: String,
+    },
     /// None of the tabs offered here is of the variant, the provider, or a tab that the layout knows.
     NoTabChosen {
         /// The titles offered.
@@ -166,6 +190,9 @@ pub enum GuideError {
     /// The file is missing or unreadable.
     #[error(transparent)]
     Tree(#[from] TreeError),
+    /// A guide in YAML is none.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
     /// A page is not UTF-8 text.
     #[error("`{file}` is not UTF-8 text; save it as UTF-8")]
     NotText {

@@ -24,6 +24,7 @@ mod caret;
 mod charts;
 mod containers;
 mod crds;
+mod declared;
 mod examine;
 mod files;
 mod finding;
@@ -32,9 +33,12 @@ mod github;
 mod guide;
 mod images;
 mod json;
+mod kustomizations;
 mod models;
+mod named_paths;
 mod objects;
 mod order;
+mod pages;
 mod pattern;
 mod planned_objects;
 mod pods;
@@ -48,6 +52,7 @@ mod templates;
 
 pub(crate) use charts::rendered;
 pub use examine::{draw, examine};
+pub(crate) use examine::{draw_built, unbuilt};
 pub(crate) use files::{ChartFiles, Files};
 pub use finding::Diagnostic;
 pub(crate) use finding::{Findings, Place, Undecided};
@@ -71,6 +76,8 @@ pub static FAMILIES: &[Family] = &[
     images::FAMILY,
     crds::FAMILY,
     git::FAMILY,
+    kustomizations::FAMILY,
+    declared::FAMILY,
 ];
 
 /// Objects of charts that were rendered beforehand, by [`ChartUse`], or why one could not be; a chart that is not here
@@ -97,6 +104,8 @@ pub struct ChartUse {
     pub(crate) release: String,
     /// Its version.
     pub(crate) version: Option<String>,
+    /// Files of values, in order.
+    pub(crate) values: Vec<RepoPath>,
     /// Values of `--set`, in order.
     pub(crate) set: Vec<String>,
     /// The namespace, where one is named.
@@ -119,6 +128,7 @@ impl ChartUse {
             release,
             chart: Chart::Tree { directory },
             version,
+            values,
             set,
             namespace,
             ..
@@ -130,6 +140,7 @@ impl ChartUse {
             directory: directory.parse().ok()?,
             release: release.clone(),
             version: version.clone(),
+            values: values.clone(),
             set: set.clone(),
             namespace: namespace.clone(),
         })
@@ -159,6 +170,8 @@ pub(crate) struct Examined<'a> {
     pub(crate) files: Files,
     /// What a reader of each combination types.
     readers: Vec<reader::Reader>,
+    /// The pages of other guides, with all their commands.
+    pages: Vec<pages::Page>,
     /// The release's own guide with all its tabs; `None` where it has none that can be read.
     book: Option<GuideBook>,
     /// The kinds that each chart may make, by its directory; see [`Examined::kinds_of_chart`].

@@ -9,12 +9,14 @@ use serde_json::Value;
 mod excerpt;
 mod image;
 mod locate;
+mod outline;
 mod read;
 mod requests;
 
 pub(crate) use excerpt::excerpt;
 pub use image::{BadImageRef, ImageRef};
 pub use locate::{Position, locate};
+pub(crate) use outline::{Node, NodeValue, Style, outline};
 pub use read::{ManifestError, document, read};
 pub(crate) use requests::{amounts, is_gpu, requested, thousandths};
 

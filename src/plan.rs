@@ -12,14 +12,16 @@ use crate::{
     guide::{GuideError, Program},
     manifest::{ManifestError, Object},
     record::{Deviation, Provenance, Subject},
-    release::{Address, ErrorBody, FlagDialect, Published, ReleaseError, schemas::Schema},
+    release::{Address, ErrorBody, FlagDialect, Published, ReleaseError, RepoPath, schemas::Schema},
     verdict::{Finding, Weight},
 };
 
 mod action;
 mod borrowed_tab;
 mod budget;
+mod built;
 mod change;
+mod checkout;
 mod curl;
 mod draw;
 mod helm;
@@ -28,6 +30,7 @@ mod kubectl;
 mod latencies;
 mod offers;
 mod planner;
+mod pod;
 mod programs;
 mod provider;
 mod published;
@@ -38,6 +41,7 @@ mod tools;
 mod variables;
 
 pub use action::{Absent, Action, CarriedOutBy, Chart, Facts, Makes, PatchStrategy, Request, Target, Until};
+pub(crate) use change::labels;
 pub use draw::{draw, draw_all};
 pub use offers::{Offer, offers, preferred};
 pub use provider::{BorrowedTab, Installer, Manifests, Profile, Provider, Witness};
@@ -115,6 +119,9 @@ pub struct Plan {
     /// What must be fetched before the plan is whole: after publication, a plan is drawn again with
     /// [`Options::published`] until nothing is wanted.
     pub wanted: Vec<Address>,
+    /// Kustomizations of the tree whose objects it needs and that [`Options::built_kustomizations`] has not: a plan is drawn
+    /// again with them.
+    pub(crate) unbuilt: Vec<RepoPath>,
     /// Objects that no command of the guide makes but that it requires (Gateway API CRDs); applied first, in the ledger.
     /// Empty until [`Plan::supply`].
     pub(crate) requirements: Vec<Object>,
@@ -265,6 +272,19 @@ pub struct Options {
     pub artifacts: BTreeMap<String, Arc<[u8]>>,
     /// What was found on the web so far; only looked at after publication.
     pub published: Published,
+    /// What `kubectl kustomize` makes of directories of the tree, or why it makes nothing of one.
+    pub built_kustomizations: BTreeMap<RepoPath, Result<Arc<[Object]>, NotBuilt>>,
+}
+
+/// Why a kustomization could not be built.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotBuilt {
+    /// It is the release's fault: kubectl says what is wrong with it.
+    #[error("{0}")]
+    Fails(String),
+    /// Something else stood in the way, such as no kubectl.
+    #[error("{0}")]
+    NotTried(String),
 }
 
 /// Why no plan can be drawn. Each is an error of use, found before anything is made.

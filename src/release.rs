@@ -16,6 +16,7 @@ mod git;
 mod github;
 mod guides;
 mod identity;
+pub(crate) mod kustomization;
 mod layout;
 mod other;
 mod path;
@@ -31,12 +32,12 @@ pub(crate) use artifacts::artifacts;
 pub(crate) use crds::BundleError;
 pub use git::{CompanionTag, GitFacts, GitTag, OnBranch, Signature, TagKind, TagObject};
 pub use github::{PacketError, RemoteError};
-pub(crate) use layout::VariantsAre;
 pub use layout::{ErrorBody, FlagDialect, Layout, Picker, Placeholder, Since, TabPattern};
+pub(crate) use layout::{FurtherPage, Skip, VariantsAre};
 pub(crate) use path::{PathError, RepoPath};
 pub use published::{Address, Fetcher, Found, Published};
 pub use remote::{Access, Remote, Revision};
-pub(crate) use repository::Repository;
+pub(crate) use repository::{Repository, Untagged};
 pub use source::Source;
 pub use tag::{Tag, TagError};
 pub use tree::{DirectoryTree, EmbeddedTree, MemoryTree, Tree, TreeError};
@@ -129,6 +130,18 @@ pub enum ReleaseError {
         guide: String,
         /// The tag.
         tag: Tag,
+    },
+    /// What bears no tag lacks the guide of the newest releases.
+    #[error(
+        "`{directory}` bears no tag and holds no `{guide}`, where the newest releases of `{repository}` keep their guide; say with `--release TAG` which it is"
+    )]
+    NoGuideOfBranch {
+        /// The directory.
+        directory: String,
+        /// The guide.
+        guide: String,
+        /// The repository.
+        repository: String,
     },
     /// Nothing says which release the tree is of.
     #[error(
@@ -301,6 +314,34 @@ impl Release {
         Self::new("embedded quickstart", None, None, Box::new(EmbeddedTree))
     }
 
+    /// What bears no tag: a branch of a repository, read as the newest release is laid out.
+    fn of_branch(
+        repository: String,
+        commit: Option<String>,
+        named: &str,
+        tree: Box<dyn Tree>,
+    ) -> Result<Self, ReleaseError> {
+        let Some(layout) = Layout::newest(&repository)? else {
+            return Err(ReleaseError::TagUnknown {
+                directory: named.to_owned(),
+                quickstart: Layout::named("embedded")?.guide.to_string(),
+            });
+        };
+        if !tree.exists(&layout.guide) {
+            return Err(ReleaseError::NoGuideOfBranch {
+                directory: named.to_owned(),
+                guide: layout.guide.to_string(),
+                repository,
+            });
+        }
+        let mut release = Self::new(repository, None, commit, tree);
+        let name = &layout.name;
+        release.notes.push(format!(
+            "nothing says which release the tree is of, so it is read as a branch, laid out as the newest release (`{name}`)"
+        ));
+        Ok(release)
+    }
+
     /// A release whose files are known to be the wanted ones; `named` is how the tree is called in errors.
     fn with_guide(
         repository: String,
@@ -328,6 +369,7 @@ impl Release {
         match (name, &self.tag) {
             (Some(name), _) => Layout::named(name),
             (None, Some(tag)) => Layout::of_tag(&self.repository, tag),
+            (None, None) if let Some(newest) = Layout::newest(&self.repository)? => Ok(newest),
             (None, None) => Layout::named("embedded"),
         }
     }

@@ -20,6 +20,7 @@ use crate::{
 mod access;
 mod address;
 mod advancing;
+mod built;
 mod changing;
 mod checks;
 mod cluster;
@@ -54,6 +55,7 @@ mod doomed;
 #[cfg(test)]
 mod moods;
 
+pub(crate) use built::built;
 use context::Context;
 use endpoint::{EndpointError, EndpointOrder, EndpointRun};
 pub(crate) use order::{Keep, Order, Strictness};

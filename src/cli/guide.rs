@@ -8,11 +8,11 @@ use serde::Serialize;
 use crate::{
     cli::{
         CliContext, Output, Usage,
-        plan::{ChoiceArguments, Form},
+        plan::{ChoiceArguments, Form, drawn},
         source::SourceArguments,
     },
     guide::{Block, Body, GuideBook, Role},
-    plan::{self, Action, Options, Origin, Plan},
+    plan::{Action, Options, Origin, Plan},
     verdict::ExitCode,
 };
 
@@ -126,13 +126,13 @@ pub(crate) fn run(arguments: &GuideArguments, context: &CliContext, out: &mut Ou
     let release = arguments.source.open(context)?;
     let layout = release.layout(arguments.choice.layout.as_deref()).map_err(Usage::new)?;
     let offer = arguments.choice.choose(&release, &layout)?;
-    let options = Options {
+    let mut options = Options {
         variant: offer.variant,
         provider: offer.provider,
         layout: arguments.choice.layout.clone(),
         ..Options::default()
     };
-    let plan = plan::draw(&release, &options).map_err(Usage::new)?;
+    let plan = drawn(context, &release, &mut options)?;
     let book = GuideBook::open(release.tree.as_ref(), &layout, release.tag.as_ref()).map_err(Usage::new)?;
     let view = GuideView::of(&book, &plan);
     match arguments.output {
@@ -217,6 +217,7 @@ fn commands(block: &Block, plan: &Plan, is_chosen: bool) -> Vec<CommandView> {
                 });
                 match (of_block, &command.body) {
                     (Some(why), _) => (Became::LeftOut, Some(why)),
+                    (None, Body::Branches(_)) => (Became::NotChosen, None),
                     (None, Body::NotUnderstood(why)) => (Became::NotUnderstood, Some(why.clone())),
                     (None, Body::Pipeline(_) | Body::Fails(_)) => {
                         (Became::NotUnderstood, Some("no step covers it".to_owned()))

@@ -11,6 +11,7 @@ use crate::{
     cli::{CliContext, Output, Usage, block_on, source::SourceArguments},
     host::files,
     lint::{self, Rendered, Severity, Suppressions},
+    run,
     verdict::ExitCode,
 };
 
@@ -111,7 +112,12 @@ pub(crate) fn run(arguments: &LintArguments, context: &CliContext, out: &mut Out
     let suppressions = arguments.suppressions.as_deref().map(read_suppressions).transpose()?;
     let release = arguments.source.open(context)?;
     let layout = release.layout(arguments.layout.as_deref()).map_err(Usage::new)?;
-    let combinations = lint::draw(&release, &layout).map_err(Usage::new)?;
+    let mut combinations = lint::draw(&release, &layout).map_err(Usage::new)?;
+    let unbuilt = lint::unbuilt(&combinations);
+    if !unbuilt.is_empty() {
+        let built = block_on(run::built(&context.host, &release, unbuilt))?;
+        combinations = lint::draw_built(&release, &layout, built).map_err(Usage::new)?;
+    }
     let rendered = if arguments.no_helm {
         Rendered::new()
     } else {

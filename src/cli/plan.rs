@@ -143,7 +143,7 @@ pub(crate) fn run(arguments: PlanArguments, context: &CliContext, out: &mut Outp
     let release = arguments.source.open(context)?;
     let layout = release.layout(arguments.choice.layout.as_deref()).map_err(Usage::new)?;
     if arguments.lanes {
-        return lanes(arguments, &release, &layout, out);
+        return lanes(arguments, context, &release, &layout, out);
     }
     let offer = arguments.choice.choose(&release, &layout)?;
     let artifacts = arguments.artifacts.as_deref().map(release::artifacts).transpose();
@@ -160,7 +160,7 @@ pub(crate) fn run(arguments: PlanArguments, context: &CliContext, out: &mut Outp
         ..Options::default()
     };
     let plan = match options.phase {
-        Phase::BeforePublish => plan::draw(&release, &options).map_err(Usage::new)?,
+        Phase::BeforePublish => drawn(context, &release, &mut options)?,
         Phase::AfterPublish => fetch_and_draw(&arguments.source, context, &release, &mut options)?,
     };
     match arguments.output {
@@ -177,14 +177,20 @@ pub(crate) fn run(arguments: PlanArguments, context: &CliContext, out: &mut Outp
 }
 
 /// Prints the lanes of a release.
-fn lanes(arguments: PlanArguments, release: &Release, layout: &Layout, out: &mut Output) -> anyhow::Result<ExitCode> {
+fn lanes(
+    arguments: PlanArguments,
+    context: &CliContext,
+    release: &Release,
+    layout: &Layout,
+    out: &mut Output,
+) -> anyhow::Result<ExitCode> {
     let ChoiceArguments {
         variant,
         provider,
         layout: named,
     } = arguments.choice;
     let artifacts = arguments.artifacts.as_deref().map(release::artifacts).transpose();
-    let options = Options {
+    let mut options = Options {
         phase: arguments.phase,
         profile: arguments.profile,
         helm_set: arguments.set,
@@ -198,6 +204,12 @@ fn lanes(arguments: PlanArguments, release: &Release, layout: &Layout, out: &mut
         variant.as_ref().is_none_or(|variant| *variant == offer.variant)
             && provider.as_ref().is_none_or(|provider| *provider == offer.provider)
     };
+    let combinations = plan::draw_all(release, layout, &options).map_err(Usage::new)?;
+    let plans = combinations.iter().filter_map(|(_, plan)| plan.as_ref().ok());
+    let unbuilt: std::collections::BTreeSet<_> = plans.flat_map(|plan| plan.unbuilt.iter().cloned()).collect();
+    if !unbuilt.is_empty() {
+        options.built_kustomizations = block_on(run::built(&context.host, release, unbuilt))?;
+    }
     let view = LanesView::of(release, layout, &options, is_chosen).map_err(Usage::new)?;
     if view.is_empty() {
         let sentence =
@@ -211,6 +223,20 @@ fn lanes(arguments: PlanArguments, release: &Release, layout: &Layout, out: &mut
         PlanForm::Prow => out.say(fmt::from_fn(|words| view.prow(words))),
     }
     Ok(ExitCode::Passed)
+}
+
+/// Draws a plan before publication, and once more with the kustomizations that it needs, built by kubectl.
+///
+/// # Errors
+/// What is asked for does not exist.
+pub(crate) fn drawn(context: &CliContext, release: &Release, options: &mut Options) -> anyhow::Result<Plan> {
+    let plan = plan::draw(release, options).map_err(Usage::new)?;
+    if plan.unbuilt.is_empty() {
+        return Ok(plan);
+    }
+    let built = block_on(run::built(&context.host, release, plan.unbuilt))?;
+    options.built_kustomizations.extend(built);
+    Ok(plan::draw(release, options).map_err(Usage::new)?)
 }
 
 /// Draws the plan of a release that is published, with what it has on the web.

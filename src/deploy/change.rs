@@ -28,6 +28,10 @@ use crate::{
     verdict::{Cause, CauseCode, Fault},
 };
 
+mod selected;
+
+use selected::{all_reached, selected};
+
 /// How long a program may take to uninstall.
 const UNINSTALL_LIMIT: Duration = Duration::from_mins(2);
 
@@ -125,7 +129,11 @@ impl Deployer {
             if !watched.synced() {
                 return Progress::<(), String>::NotYet("looking".into());
             }
-            match reached(watched.get(&namespace, &target.name).as_deref(), until) {
+            let found = match &target.selector {
+                Some(selector) => all_reached(&selected(&watched.all(), &namespace, selector), until),
+                None => reached(watched.get(&namespace, &target.name).as_deref(), until),
+            };
+            match found {
                 Ok(()) => Progress::Ready(()),
                 Err(seen) => Progress::NotYet(seen),
             }
@@ -482,6 +490,7 @@ mod tests {
             api_version: None,
             resource: "deployment".into(),
             name: "d".into(),
+            selector: None,
             namespace: Some("n".into()),
         }
     }

@@ -34,6 +34,7 @@ impl Deployer {
             release,
             chart,
             version,
+            values,
             set,
             namespace,
             makes_namespace,
@@ -52,6 +53,10 @@ impl Deployer {
         let mut call = self
             .helm()?
             .args(["install", release, "--namespace", namespace, "--output", "json"]);
+        for file in values {
+            let file = self.site.scratch.join("tree").join(file.as_str());
+            call = call.arg("--values").arg(file.display().to_string());
+        }
         for value in set {
             call = call.args(["--set", value]);
         }

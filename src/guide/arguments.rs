@@ -77,6 +77,11 @@ impl Argument {
         self.text.push(text);
     }
 
+    /// Adds what is known of a text at its end.
+    pub(super) fn append(&mut self, text: &Template) {
+        self.text.append(text);
+    }
+
     pub(super) fn push_variable(&mut self, name: &str) {
         self.text.0.push(Piece::Variable(name.to_owned()));
     }

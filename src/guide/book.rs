@@ -1,11 +1,18 @@
 //! A whole guide, all its tabs, and the choice among them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Block, Choice, Guide, GuideError, LeftOut, Problem, ProblemKind, Role, list, pages, scan, shell};
+use super::{
+    Block, Choice, Guide, GuideError, LeftOut, Problem, ProblemKind, Role, declared::Declared, list, pages, scan, shell,
+};
 use crate::record::Provenance;
 use crate::redact::cut;
-use crate::release::{Layout, Placeholder, RepoPath, TabPattern, Tag, Tree, VariantsAre};
+use crate::release::{FurtherPage, Layout, Placeholder, RepoPath, Skip, TabPattern, Tag, Tree, VariantsAre};
+
+mod alternatives;
+mod steps;
+
+use alternatives::Conditions;
 
 /// The most commands of a guide, those of all tabs together; the longest upstream has a twentieth of that.
 const MOST_COMMANDS: usize = 2000;
@@ -22,6 +29,10 @@ pub struct GuideBook {
     sets: Vec<scan::TabSet>,
     /// For each block, the set of each of its tabs.
     places: Vec<Vec<usize>>,
+    /// For each block, which readers follow it.
+    conditions: Vec<Conditions>,
+    /// The guide, where its commands stand in YAML.
+    declared: Option<Box<Declared>>,
 }
 
 impl GuideBook {
@@ -30,37 +41,86 @@ impl GuideBook {
     /// # Errors
     /// It cannot be read. What is merely wrong with it is no error and stands in [`GuideBook::problems`].
     pub fn open(tree: &dyn Tree, layout: &Layout, tag: Option<&Tag>) -> Result<Self, GuideError> {
+        if layout.guide.ending() == Some("yaml") {
+            return steps::open(tree, layout, tag);
+        }
         let mut problems = Vec::new();
         let lines = pages::expand(layout.guide_tree(tree), &layout.guide, &mut problems)?;
-        let page = match layout.variants_are {
+        let mut page = match layout.variants_are {
             VariantsAre::Tabs => scan::scan(&lines),
             VariantsAre::Sections => scan::scan_with_choices(&lines, &layout.variants.values().collect::<Vec<_>>()),
         };
+        let of_all = |_: &scan::Block| Vec::new();
+        let mut providers: Vec<Vec<String>> = page.blocks.iter().map(of_all).collect();
+        for further in &layout.further_pages {
+            let leads = |block: &scan::Block| block.headings.iter().any(|heading| heading.contains(&further.before));
+            let Some(at) = page.blocks.iter().position(leads) else {
+                continue;
+            };
+            let blocks = further_blocks(tree, further, &mut page.sets, &mut problems)?;
+            providers.splice(at..at, vec![further.providers.clone(); blocks.len()]);
+            page.blocks.splice(at..at, blocks);
+        }
         problems.extend(page.problems);
         let mut budget = shell::Budget::default();
-        let (mut blocks, mut commands) = (Vec::new(), 0);
-        for (number, block) in page.blocks.iter().enumerate() {
-            let block = read_block(layout, tag, number, block, &mut budget);
-            commands += block.commands.len();
-            if commands > MOST_COMMANDS {
-                return Err(GuideError::TooManyCommands {
-                    file: layout.guide.clone(),
-                    most: MOST_COMMANDS,
-                });
-            }
-            blocks.push(block);
-        }
-        Ok(Self {
+        let mut book = Self {
             file: layout.guide.clone(),
-            blocks,
+            blocks: Vec::new(),
             problems,
             sets: page.sets,
-            places: page
-                .blocks
-                .iter()
-                .map(|block| block.tabs.iter().map(|(set, _)| *set).collect())
-                .collect(),
-        })
+            places: Vec::new(),
+            conditions: Vec::new(),
+            declared: None,
+        };
+        for (block, providers) in page.blocks.iter().zip(providers) {
+            let conditions = Conditions::of(layout, block, providers);
+            book.add(layout, tag, block, conditions, &mut budget)?;
+        }
+        Ok(book)
+    }
+
+    /// Adds a block.
+    fn add(
+        &mut self,
+        layout: &Layout,
+        tag: Option<&Tag>,
+        block: &scan::Block,
+        mut conditions: Conditions,
+        budget: &mut shell::Budget,
+    ) -> Result<(), GuideError> {
+        let read = read_block(layout, tag, self.blocks.len(), block, budget);
+        let lines: Vec<u32> = read.commands.iter().map(|command| command.at.line).collect();
+        conditions.note_comments(layout, block, &lines);
+        self.blocks.push(read);
+        self.places.push(block.tabs.iter().map(|(set, _)| *set).collect());
+        self.conditions.push(conditions);
+        if self.blocks.iter().map(|block| block.commands.len()).sum::<usize>() > MOST_COMMANDS {
+            return Err(GuideError::TooManyCommands {
+                file: layout.guide.clone(),
+                most: MOST_COMMANDS,
+            });
+        }
+        Ok(())
+    }
+
+    /// The blocks that a reader follows who changes nothing: of a page all of them.
+    pub(crate) fn by_default(&self) -> impl Iterator<Item = &Block> {
+        let counts = |conditions: &Conditions| {
+            let step = conditions.step().zip(self.declared()).and_then(|(step, declared)| {
+                let step = declared.steps.get(step)?;
+                Some(step.counts(&declared.values(&BTreeMap::new())))
+            });
+            step.unwrap_or(true)
+        };
+        let blocks = self.blocks.iter().zip(&self.conditions);
+        blocks
+            .filter(move |(_, conditions)| counts(conditions))
+            .map(|(block, _)| block)
+    }
+
+    /// The guide in YAML that it was read from; `None` for a page.
+    pub(crate) fn declared(&self) -> Option<&Declared> {
+        self.declared.as_deref()
     }
 
     /// The titles of all tabs, in order.
@@ -79,18 +139,26 @@ impl GuideBook {
     /// It offers no tab of the wanted variant or provider.
     pub fn choose(&self, layout: &Layout, choice: Choice<'_>) -> Result<Guide, GuideError> {
         let nothing = TabPattern::default();
+        let has_tabs = layout.choices.is_none();
         let variant = match &layout.only_variant {
             Some(only) if only == choice.variant => &nothing,
+            _ if layout
+                .choices
+                .as_ref()
+                .is_some_and(|choices| choices.variants.contains_key(choice.variant)) =>
+            {
+                &nothing
+            }
             only => layout
                 .variants
                 .get(choice.variant)
                 .ok_or_else(|| GuideError::UnknownVariant {
                     variant: cut(choice.variant, 80),
-                    known: list(layout.variants.keys().chain(only)),
+                    known: list(layout.variants.keys().chain(only).chain(choices(layout))),
                 })?,
         };
         let sets = Sets::choose(&self.sets, layout, variant, choice.provider_tab);
-        if layout.only_variant.is_none() && !sets.has_variant {
+        if layout.only_variant.is_none() && has_tabs && !sets.has_variant {
             return Err(GuideError::NoVariantTab {
                 guide: self.file.clone(),
                 variant: choice.variant.into(),
@@ -107,7 +175,11 @@ impl GuideBook {
         let mut problems = self.problems.clone();
         let mut reported = Vec::new();
         let mut blocks = Vec::new();
-        for (block, places) in self.blocks.iter().zip(&self.places) {
+        problems.extend(self.empty_choices(layout, choice));
+        for ((block, places), conditions) in self.blocks.iter().zip(&self.places).zip(&self.conditions) {
+            if !conditions.are_met(layout, choice, self.declared()) {
+                continue;
+            }
             if let Some(set) = places.iter().find(|set| sets.chosen[**set].is_none()) {
                 if !reported.contains(set) && block.role != Role::Cleanup {
                     reported.push(*set);
@@ -124,7 +196,10 @@ impl GuideBook {
             }
             let mut tabs = places.iter().zip(&block.tabs);
             if tabs.all(|(set, title)| sets.chosen[*set].as_ref() == Some(title)) {
-                blocks.push(block.clone());
+                blocks.push(Block {
+                    not_chosen: conditions.not_chosen(layout, choice),
+                    ..block.clone()
+                });
             }
         }
         Ok(Guide {
@@ -133,6 +208,35 @@ impl GuideBook {
             problems,
         })
     }
+}
+
+/// The variants that a reader chooses from where there are no tabs.
+fn choices(layout: &Layout) -> impl Iterator<Item = &String> {
+    layout.choices.iter().flat_map(|choices| choices.variants.keys())
+}
+
+/// The blocks of a page that a guide sends its readers to. Its sets of tabs are numbered after those of the guide.
+fn further_blocks(
+    tree: &dyn Tree,
+    further: &FurtherPage,
+    sets: &mut Vec<scan::TabSet>,
+    problems: &mut Vec<Problem>,
+) -> Result<Vec<scan::Block>, GuideError> {
+    if !tree.exists(&further.page) {
+        return Ok(Vec::new());
+    }
+    let mut page = scan::scan(&pages::expand(tree, &further.page, problems)?);
+    let is_followed = |block: &scan::Block| {
+        let named = |section: &String| block.headings.iter().any(|heading| heading.contains(section));
+        further.sections.is_empty() || further.sections.iter().any(named)
+    };
+    page.blocks.retain(is_followed);
+    for (set, _) in page.blocks.iter_mut().flat_map(|block| &mut block.tabs) {
+        *set += sets.len();
+    }
+    sets.extend(page.sets);
+    problems.extend(page.problems);
+    Ok(page.blocks)
 }
 
 /// Which tab of each tab set is taken.
@@ -206,7 +310,9 @@ fn read_block(
     block: &scan::Block,
     budget: &mut shell::Budget,
 ) -> Block {
-    let skip = layout.skip_after.iter().find(|skip| block.lead.contains(&skip.text));
+    let after = layout.skip_after.iter().find(|skip| block.lead.contains(&skip.text));
+    let below = |skip: &&Skip| block.headings.iter().any(|heading| heading.contains(&skip.text));
+    let skip = after.or_else(|| layout.skip_sections.iter().find(below));
     let tag = tag.map(ToString::to_string).unwrap_or_default();
     let mut filled = Vec::new();
     let mut typed = block.clone();
@@ -237,6 +343,7 @@ fn read_block(
         role: role(layout, &block.headings),
         left_out: skip.map(|skip| skip.why.clone()),
         filled,
+        not_chosen: BTreeSet::new(),
         commands,
     }
 }

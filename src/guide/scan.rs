@@ -46,6 +46,33 @@ pub(super) struct Block {
 }
 
 impl Block {
+    /// The lines of a script as one block.
+    pub(super) fn of_script(file: &str, text: &str, first_line: u32) -> Self {
+        let name: std::sync::Arc<str> = file.into();
+        let lines = text.lines().zip(first_line..).map(|(text, number)| Line {
+            text: text.to_owned(),
+            file: name.clone(),
+            number,
+        });
+        Self::of_lines(lines.collect(), file, first_line, "")
+    }
+
+    /// Lines that stand in no page, as one block of a section.
+    pub(super) fn of_lines(lines: Vec<Line>, file: &str, first_line: u32, section: &str) -> Self {
+        let headings = (!section.is_empty()).then(|| section.to_owned());
+        Self {
+            lines,
+            headings: headings.into_iter().collect(),
+            tabs: Vec::new(),
+            lead: String::new(),
+            fence: Provenance {
+                file: file.to_owned(),
+                line: first_line,
+                section: section.to_owned(),
+            },
+        }
+    }
+
     /// Where a line of the block stands; lines past its end count as its last.
     pub(super) fn at(&self, index: usize) -> Provenance {
         match self.lines.get(index).or_else(|| self.lines.last()) {
@@ -87,9 +114,10 @@ pub(super) fn scan(lines: &[Line]) -> Page {
 }
 
 /// The sections that the page is in right now, outermost first.
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Sections(Vec<Section>);
 
+#[derive(Clone)]
 struct Section {
     level: usize,
     heading: String,
@@ -147,6 +175,8 @@ fn scan_for(lines: &[Line], is_choice: &dyn Fn(&str) -> bool) -> Page {
     let mut page = Page::default();
     let mut containers: Vec<Container> = Vec::new();
     let mut sections = Sections::default();
+    // The sections around each `<details>` that is open.
+    let mut around: Vec<Sections> = Vec::new();
     let mut fence: Option<Fence> = None;
     let mut lead = String::new();
     let mut in_comment = false;
@@ -166,11 +196,9 @@ fn scan_for(lines: &[Line], is_choice: &dyn Fn(&str) -> bool) -> Page {
             }
             continue;
         }
-        if in_comment || text.starts_with("<!--") {
-            in_comment = !text.contains("-->");
-            continue;
-        }
-        if text.is_empty() {
+        let is_hidden = in_comment || text.starts_with("<!--");
+        in_comment = is_hidden && !text.contains("-->");
+        if is_hidden || text.is_empty() {
             continue;
         }
         let left = containers.iter().position(|container| margin < container.margin + 4);
@@ -201,6 +229,7 @@ fn scan_for(lines: &[Line], is_choice: &dyn Fn(&str) -> bool) -> Page {
             });
             continue;
         }
+        folds(text, &mut sections, &mut around);
         let is_admonition = ["!!!", "???"].iter().any(|sign| text.starts_with(sign));
         let tab = tab(text);
         if containers.len() == MOST_NESTING && (is_admonition || tab.is_some()) {
@@ -244,6 +273,51 @@ fn scan_for(lines: &[Line], is_choice: &dyn Fn(&str) -> bool) -> Page {
         }
     }
     page
+}
+
+/// Follows what HTML folds away (`<details>`): its summary is the heading of what stands in it, and no longer than that.
+fn folds(text: &str, sections: &mut Sections, around: &mut Vec<Sections>) {
+    let is_open = around.len() < MOST_NESTING;
+    if text.contains("<details") && is_open {
+        around.push(sections.clone());
+    }
+    if let Some((_, rest)) = text.split_once("<summary") {
+        // One without its `<details>` is closed by the next `</details>` all the same.
+        if around.is_empty() {
+            around.push(sections.clone());
+        }
+        let inner = rest.split_once('>').map_or("", |(_, inner)| inner);
+        let inner = inner.split("</summary").next().unwrap_or_default();
+        let level = inner
+            .split_once("<h")
+            .and_then(|(_, rest)| rest.chars().next()?.to_digit(10));
+        let level = level.and_then(|level| usize::try_from(level).ok()).unwrap_or(FOLDED);
+        sections.begin(level, named(&without_tags(inner)));
+    }
+    if text.contains("</details")
+        && let Some(outer) = around.pop()
+    {
+        *sections = outer;
+    }
+}
+
+/// The level of a summary that is no heading: below every one.
+const FOLDED: usize = 7;
+
+/// A text without the tags of HTML and the signs of emphasis.
+fn without_tags(text: &str) -> String {
+    let mut plain = String::new();
+    let mut depth = 0_usize;
+    for sign in text.chars() {
+        match sign {
+            '<' => depth += 1,
+            '>' => depth = depth.saturating_sub(1),
+            '*' | '`' => {}
+            sign if depth == 0 => plain.push(sign),
+            _ => {}
+        }
+    }
+    plain.trim().to_owned()
 }
 
 /// The columns of a line's margin; a tab goes to the next multiple of four, as Python-Markdown counts.
@@ -439,6 +513,52 @@ e
         );
         assert_eq!(page.sets[0].titles, ["GPU-Based", "CPU-Based"]);
         assert_eq!(page.sets[0].at.line, 5);
+    }
+
+    #[test]
+    fn a_summary_is_the_heading_of_what_is_folded_away() {
+        let text = "\
+### 1. Router
+#### Standalone Mode
+```
+a
+```
+<details>
+<summary><h4>Gateway Mode</h4></summary>
+
+```
+b
+```
+</details>
+
+<details>
+<summary> <b>Click here for *more*</b> </summary>
+```
+c
+```
+</details>
+```
+d
+```
+<summary><h4>Without details</h4></summary>
+```
+e
+```
+</details>
+```
+f
+```
+";
+        let headings: Vec<Vec<String>> = page(text).blocks.into_iter().map(|block| block.headings).collect();
+        let wanted: [&[&str]; 6] = [
+            &["1. Router", "Standalone Mode"],
+            &["1. Router", "Gateway Mode"],
+            &["1. Router", "Standalone Mode", "Click here for more"],
+            &["1. Router", "Standalone Mode"],
+            &["1. Router", "Without details"],
+            &["1. Router", "Standalone Mode"],
+        ];
+        assert_eq!(headings, wanted);
     }
 
     #[rstest]

@@ -5,15 +5,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Argument, Body, Command, Piece, Pipeline, ShellPiece, ShellWord, Simple, Slip, Template, arguments::not_known,
 };
-use crate::record::Provenance;
+use crate::{
+    record::Provenance,
+    release::{RepoPath, Tree},
+};
 
+mod exports;
+mod place;
 mod program;
+mod sequence;
 
+use exports::{Exported, exported, set_by_a_loop};
+use place::Place;
 pub use program::{Named, Program};
 
 /// The most bytes that variables put in place of their names in one guide. A variable that doubles itself line by line
 /// would fill any memory; every upstream guide together has less than a hundredth.
 const MOST_REPLACED: usize = 1 << 20;
+
+/// The most scripts that one guide sources, those that a script sources again counted.
+const MOST_SCRIPTS: usize = 64;
 
 /// What bash splits a value at.
 const BLANKS: [char; 3] = [' ', '\t', '\n'];
@@ -53,7 +64,11 @@ const OF_THE_SHELL: &[&str] = &[
 /// assert!(verbs.contains(&"apply".to_owned()));
 /// ```
 #[derive(Debug, Clone)]
-pub struct Session {
+pub struct Session<'a> {
+    /// The reader's checkout of the release; `None` where commands are typed anywhere.
+    place: Option<Place<'a>>,
+    /// How many scripts may still be sourced.
+    scripts_left: usize,
     /// How many bytes may still be put in place of names.
     left: usize,
     variables: BTreeMap<String, Argument>,
@@ -70,6 +85,8 @@ pub enum Reading {
     Assignments(Vec<Assignment>),
     /// It runs programs joined by pipes; one without a pipe.
     Programs(Vec<Program>),
+    /// It runs other commands in their order: those of a script that it sources, or of the branch of an `if` that is taken.
+    Sequence(Vec<(Command, Reading)>),
     /// It is known that something else comes of it than what is meant.
     Fails(Box<Slip>),
     /// It is not understood, with the reason.
@@ -98,6 +115,7 @@ impl Reading {
         match self {
             Self::Assignments(assignments) => assignments.iter().for_each(|one| collect(&one.inside, &mut all)),
             Self::Programs(programs) => collect(programs, &mut all),
+            Self::Sequence(commands) => all.extend(commands.iter().flat_map(|(_, reading)| reading.programs())),
             Self::Fails(_) | Self::NotUnderstood(_) => {}
         }
         all
@@ -107,6 +125,7 @@ impl Reading {
     pub(crate) fn unset(&self) -> Vec<&Named> {
         let assignments = match self {
             Self::Assignments(assignments) => assignments.as_slice(),
+            Self::Sequence(commands) => return commands.iter().flat_map(|(_, reading)| reading.unset()).collect(),
             _ => &[],
         };
         let of_values = assignments.iter().flat_map(|one| &one.unset);
@@ -123,15 +142,46 @@ fn collect<'a>(programs: &'a [Program], all: &mut Vec<&'a Program>) {
     }
 }
 
-impl Session {
+impl<'a> Session<'a> {
     /// A terminal in which the variables of the reader are set, such as a token. Their values are read at run time.
     pub fn new(readers: &[String]) -> Self {
         Self {
+            place: None,
+            scripts_left: MOST_SCRIPTS,
             left: MOST_REPLACED,
             variables: BTreeMap::new(),
             pinned: BTreeMap::new(),
             readers: readers.iter().cloned().collect(),
         }
+    }
+
+    /// The same in a checkout of the release, at its root.
+    #[must_use]
+    pub(crate) fn in_checkout(mut self, tree: &'a dyn Tree, repository: &'a str) -> Self {
+        self.place = Some(Place::new(tree, repository));
+        self
+    }
+
+    /// The file or directory of the release that a command names here. Where no checkout is known, paths begin at the
+    /// release's root.
+    ///
+    /// # Errors
+    /// It names none of the release.
+    pub(crate) fn path(&self, text: &str) -> Result<RepoPath, String> {
+        match &self.place {
+            Some(place) => place.path(text),
+            None => text
+                .parse()
+                .map_err(|_| format!("`{text}` leads out of the release's files")),
+        }
+    }
+
+    /// Where the reader stands, as a file of the release or its root is named.
+    ///
+    /// # Errors
+    /// It is no directory of the release.
+    pub(crate) fn here(&self) -> Result<String, String> {
+        self.place.as_ref().map_or_else(|| Ok(".".to_owned()), Place::here)
     }
 
     /// Sets a variable to what is known of it beside the guide.
@@ -159,8 +209,15 @@ impl Session {
     pub fn read(&mut self, command: &Command) -> Reading {
         let pipeline = match &command.body {
             Body::Pipeline(pipeline) => pipeline,
+            Body::Branches(branches) => return self.branch(&command.at, branches),
             Body::Fails(slip) => return Reading::Fails(slip.clone()),
-            Body::NotUnderstood(why) => return Reading::NotUnderstood(why.clone()),
+            Body::NotUnderstood(why) => {
+                for name in set_by_a_loop(&command.raw) {
+                    let open = Argument::of(Template(vec![Piece::Variable(name.to_owned())]));
+                    self.variables.insert(name.to_owned(), open);
+                }
+                return Reading::NotUnderstood(why.clone());
+            }
         };
         match pipeline.0.as_slice() {
             [only] if only.words.is_empty() => {
@@ -174,7 +231,16 @@ impl Session {
             [only] if only.assignments.is_empty() && only.words[0].raw == "export" => {
                 self.export(&command.at, &only.words[1..])
             }
-            _ => Reading::Programs(self.programs(&command.at, pipeline)),
+            [only] if only.assignments.is_empty() && matches!(only.words[0].raw.as_str(), "source" | ".") => {
+                self.source(&command.at, only)
+            }
+            _ => {
+                let programs = self.programs(&command.at, pipeline);
+                if let ([only], Some(place)) = (programs.as_slice(), &mut self.place) {
+                    place.follow(only);
+                }
+                Reading::Programs(programs)
+            }
         }
     }
 
@@ -197,7 +263,7 @@ impl Session {
         let mut found = Found::default();
         let value = self.value(at, word, &mut found);
         let output_of = match significant(word).as_slice() {
-            [ShellPiece::Substitution { raw, .. }] => Some(raw.clone()),
+            [ShellPiece::Substitution { raw, .. }] if value.passed().is_err() => Some(raw.clone()),
             _ => None,
         };
         let set = match (value.passed(), self.pinned.get(name)) {
@@ -328,9 +394,18 @@ impl Session {
                     }
                 }
                 ShellPiece::Substitution { raw, pipeline } => {
-                    let programs = pipeline.iter().flat_map(|pipeline| self.programs(at, pipeline));
+                    let programs: Vec<Program> = pipeline
+                        .iter()
+                        .flat_map(|pipeline| self.programs(at, pipeline))
+                        .collect();
+                    match (programs.as_slice(), &self.place) {
+                        ([only], Some(place)) if let Some(output) = place.output_of(only) => {
+                            field.exists = true;
+                            field.argument.append(&output);
+                        }
+                        _ => field.argument.blur(format!("`$({raw})` stands inside a word")),
+                    }
                     found.inside.extend(programs);
-                    field.argument.blur(format!("`$({raw})` stands inside a word"));
                 }
                 ShellPiece::NotUnderstood(text) => {
                     field.argument.push(text);
@@ -428,38 +503,7 @@ fn significant(word: &ShellWord) -> Vec<&ShellPiece> {
     word.pieces.iter().filter(|piece| **piece != empty).collect()
 }
 
-/// What an argument of `export` is.
-enum Exported {
-    Assignment(String, ShellWord),
-    /// A bare name, which sets nothing.
-    Name,
-    NotUnderstood,
-}
-
-fn exported(word: &ShellWord) -> Exported {
-    let Some(ShellPiece::Plain(text)) = word.pieces.first() else {
-        return Exported::NotUnderstood;
-    };
-    let Some((name, value)) = text.split_once('=') else {
-        let is_bare = is_name(text) && word.pieces.len() == 1;
-        return if is_bare {
-            Exported::Name
-        } else {
-            Exported::NotUnderstood
-        };
-    };
-    if !is_name(name) {
-        return Exported::NotUnderstood;
-    }
-    let first = (!value.is_empty()).then(|| ShellPiece::Plain(value.to_owned()));
-    let value = ShellWord {
-        pieces: first.into_iter().chain(word.pieces[1..].iter().cloned()).collect(),
-        ..word.clone()
-    };
-    Exported::Assignment(name.to_owned(), value)
-}
-
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     text.starts_with(|sign: char| sign.is_ascii_alphabetic() || sign == '_')
         && text.chars().all(|sign| sign.is_ascii_alphanumeric() || sign == '_')
 }

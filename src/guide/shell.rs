@@ -12,11 +12,13 @@ use brush_parser::{
 use super::{Command, scan::Block};
 use crate::record::Provenance;
 
+mod compound;
 mod here;
 mod size;
 mod slips;
 mod words;
 
+pub(crate) use compound::{Branch, Test};
 use size::{cases, groups, has_huge_number, openings};
 pub use slips::Slip;
 pub(crate) use slips::SlipKind;
@@ -74,6 +76,8 @@ impl Budget {
 pub(crate) enum Body {
     /// Programs joined by pipes; one without a pipe.
     Pipeline(Pipeline),
+    /// `if` over texts; which branch is taken their values say.
+    Branches(Vec<Branch>),
     /// A slip of the pen, by which something else comes of it than what is meant.
     Fails(Box<Slip>),
     /// A syntax error, or grammar that no guide needs (loops, functions, `||`), with the reason.
@@ -196,6 +200,11 @@ pub(super) fn commands(block: &Block, budget: &mut Budget) -> Vec<Command> {
     }
     chunk.read_into(&mut commands, budget);
     commands
+}
+
+/// The commands of a script of the release, such as one that guides source.
+pub(super) fn script(file: &str, text: &str, first_line: u32) -> Vec<Command> {
+    commands(&Block::of_script(file, text, first_line), &mut Budget::default())
 }
 
 /// Lines that are read together.
@@ -344,7 +353,7 @@ impl<'a> Chunk<'a> {
                 } else if is_alternative {
                     Body::NotUnderstood("it runs only when the command before it fails (`||`)".into())
                 } else {
-                    self.pipeline(pipeline).map_or_else(Body::NotUnderstood, Body::Pipeline)
+                    self.body(pipeline)
                 };
                 let begin = pipeline
                     .location()
@@ -428,6 +437,7 @@ impl<'a> Chunk<'a> {
                     word
                 });
             }
+            ast::CommandPrefixOrSuffixItem::IoRedirect(redirect) if compound::only_hides(redirect) => {}
             ast::CommandPrefixOrSuffixItem::IoRedirect(_) => return Err("it reads or writes a file (`<`, `>`)".into()),
             ast::CommandPrefixOrSuffixItem::ProcessSubstitution(..) => {
                 return Err("it uses a process substitution".into());

@@ -55,6 +55,22 @@ pub(super) fn value<'a>(flags: &[Flag<'a>], name: &str) -> Option<&'a str> {
         .copied()
 }
 
+/// The argument right behind a verb that a program is given before any flag, such as the model of `vllm serve MODEL`.
+pub(super) fn behind<'a>(container: &'a Value, verb: &str) -> Option<&'a str> {
+    let list = |field: &str| {
+        container[field]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+    };
+    let mut words = list("command")
+        .chain(list("args"))
+        .take_while(|word| !word.starts_with('-'));
+    words.find(|word| *word == verb)?;
+    words.next()
+}
+
 /// `poolName` as `pool-name`.
 pub(super) fn flag_name(written: &str) -> String {
     let mut name = String::new();
@@ -84,6 +100,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn the_model_of_a_verb_is_its_first_argument() {
+        let container = json!({"command": ["vllm", "serve"], "args": ["org/model", "--port=8000"]});
+        assert_eq!(behind(&container, "serve"), Some("org/model"));
+        assert_eq!(
+            behind(&json!({"command": ["vllm", "serve"], "args": ["--port", "x"]}), "serve"),
+            None
+        );
+        assert_eq!(behind(&json!({"args": ["--verb", "serve", "x"]}), "serve"), None);
+    }
 
     #[test]
     fn flags_of_every_form_are_read_with_their_values() {

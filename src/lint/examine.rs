@@ -1,14 +1,18 @@
 //! All rules over one release.
 
-use std::sync::Mutex;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+};
 
 use rayon::prelude::*;
 
-use super::{Combination, Examined, FAMILIES, Family, Files, Findings, Rendered, files, reader::Reader};
+use super::{Combination, Examined, FAMILIES, Family, Files, Findings, Rendered, files, pages::Page, reader::Reader};
 use crate::{
     guide::GuideBook,
-    plan::{self, Options, PlanError},
-    release::{Layout, Release},
+    manifest::Object,
+    plan::{self, NotBuilt, Options, PlanError},
+    release::{Layout, Release, RepoPath},
 };
 
 /// Draws the plan of every combination of variant and provider that the guide of a layout offers.
@@ -18,12 +22,36 @@ use crate::{
 /// # Errors
 /// The guide cannot be read, so that not even the combinations are known.
 pub fn draw(release: &Release, layout: &Layout) -> Result<Vec<Combination>, PlanError> {
-    let draw = || plan::draw_all(release, layout, &Options::default());
+    draw_built(release, layout, BTreeMap::new())
+}
+
+/// The same with kustomizations that were built beforehand.
+///
+/// # Errors
+/// As [`draw`].
+pub(crate) fn draw_built(
+    release: &Release,
+    layout: &Layout,
+    built_kustomizations: BTreeMap<RepoPath, Result<Arc<[Object]>, NotBuilt>>,
+) -> Result<Vec<Combination>, PlanError> {
+    let options = Options {
+        built_kustomizations,
+        ..Options::default()
+    };
+    let draw = || plan::draw_all(release, layout, &options);
     let plans = files::reading_ahead(release, draw)?;
     Ok(plans
         .into_iter()
         .map(|(offer, plan)| Combination { offer, plan })
         .collect())
+}
+
+/// Kustomizations whose objects the plans need and have not.
+pub(crate) fn unbuilt(combinations: &[Combination]) -> BTreeSet<RepoPath> {
+    let plans = combinations
+        .iter()
+        .filter_map(|combination| combination.plan.as_ref().ok());
+    plans.flat_map(|plan| plan.unbuilt.iter().cloned()).collect()
 }
 
 /// Looks for everything that a rule knows, in the files of a release and in the plans of `combinations`.
@@ -35,12 +63,14 @@ pub fn examine(release: &Release, layout: &Layout, combinations: &[Combination],
     let is_theirs = layout.our_guide.is_none();
     let open = || GuideBook::open(release.tree.as_ref(), layout, release.tag.as_ref()).ok();
     let book = is_theirs.then(open).flatten();
+    let files = Files::of(release, combinations, rendered);
     let examined = Examined {
         release,
         layout,
         combinations,
         rendered,
-        files: Files::of(release, combinations, rendered),
+        pages: Page::all(release, layout, &files.all),
+        files,
         readers: Reader::all(release, layout, book.as_ref(), combinations),
         book,
         kinds_of_charts: Mutex::default(),

@@ -114,7 +114,8 @@ impl Files {
 
     /// Leaves out what is no manifest until something else has made one of it, and what no command applies as it is.
     fn leave_parts_out(&mut self, release: &Release) {
-        let patches = parts::patches(release, &self.all);
+        let mut patches = parts::patches(release, &self.all);
+        patches.extend(parts::changed(release, &self.all));
         let Self { manifests, applied, .. } = self;
         manifests.retain(|objects| {
             let file = objects.first().map(|object| object.file.as_str()).unwrap_or_default();

@@ -64,7 +64,17 @@ fn look(examined: &Examined<'_>, findings: &mut Findings) {
         _ => false,
     };
     let has_plans = examined.combinations.iter().any(|one| one.plan.is_ok());
-    if has_plans && !steps().any(may_ask) {
+    let elsewhere = examined.layout.request_page.as_ref().filter(|request| {
+        let tag = examined.release.tag.as_ref();
+        tag.is_some_and(|tag| tag.numbers() < request.before.numbers())
+    });
+    if let (Some(request), false) = (elsewhere, steps().any(may_ask)) {
+        let why = format!(
+            "the guide sends its readers to `{}` for a request, and that page was not followed",
+            request.page
+        );
+        findings.undecided(&REQUEST_MISSING, guide(), why);
+    } else if has_plans && !steps().any(may_ask) {
         findings
             .add(&REQUEST_MISSING, guide(), "the guide asks nothing of a model")
             .way_out("end the guide with a request, and see that the files exist that it includes");

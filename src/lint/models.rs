@@ -102,13 +102,18 @@ fn request(examined: &Examined<'_>, findings: &mut Findings, planned: &PlannedOb
                 .because(its_arguments)
                 .way_out("ask for a model that every variant serves, or give each variant its own request")
                 .only_for(planned.offer);
+            if let Some(told) = &examined.layout.model_is_the_readers {
+                found
+                    .because(format!("the page says beside the request: {told}"))
+                    .at_most(Severity::Degraded);
+            }
         }
     }
 }
 
 /// Whether a container is told of a model.
 fn serves(container: &Container<'_>) -> bool {
-    model(&flags(container.value)).is_some()
+    model(container.value, &flags(container.value)).is_some()
 }
 
 /// Where the arguments of a server stand.
@@ -133,9 +138,10 @@ fn targets<'a>(planned: &PlannedObjects<'a>, asked: &'a str) -> Vec<&'a str> {
     if targets.is_empty() { vec![asked] } else { targets }
 }
 
-/// The model that a server is told to load.
-fn model<'a>(flags: &[Flag<'a>]) -> Option<&'a str> {
-    containers::value(flags, "model").or_else(|| containers::value(flags, "model-path"))
+/// The model that a server is told to load: by a flag, or as the argument of `vllm serve` and of `trtllm-serve`.
+fn model<'a>(container: &'a Value, flags: &[Flag<'a>]) -> Option<&'a str> {
+    let of_flag = containers::value(flags, "model").or_else(|| containers::value(flags, "model-path"));
+    of_flag.or_else(|| containers::behind(container, "serve"))
 }
 
 /// What pods serve.
@@ -156,7 +162,7 @@ fn served(planned: &PlannedObjects<'_>, placed: Placed<'_>, spec: &PodSpec<'_>) 
         };
         let mut own: Vec<&str> = values(&["served-model-name"]).collect();
         if own.is_empty() {
-            own.extend(model(&flags));
+            own.extend(model(container.value, &flags));
         }
         served.names.extend(own.into_iter().map(str::to_owned));
         let adapters = values(&["lora-modules", "lora", "modules", "lora-paths"]);
@@ -227,7 +233,7 @@ fn memory(
         let image = image.rsplit('/').next().and_then(|last| last.split(':').next());
         let is_simulator = image.is_some_and(|name| name.ends_with("-sim") || name.contains("simulator"));
         let (Some(name), Some(limit)) = (
-            model(&flags(container.value)),
+            model(container.value, &flags(container.value)),
             limits["memory"].as_str().and_then(size::bytes),
         ) else {
             continue;

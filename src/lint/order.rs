@@ -346,6 +346,7 @@ mod tests {
         let command = ReaderCommand {
             role: Role::Step,
             block: 0,
+            named: Vec::new(),
             program: programs.remove(0),
         };
         let found = needed(&command);

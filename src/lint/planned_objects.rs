@@ -250,7 +250,9 @@ fn only_crds(step: &Step) -> bool {
 fn may_make_objects(step: &Step) -> bool {
     // Where bash reads no command, its text is all there is.
     if step.programs.is_empty() {
-        return ["kubectl", "helm"].iter().any(|program| step.command.contains(program));
+        return ["kubectl", "helm", "helmfile"]
+            .iter()
+            .any(|program| step.command.contains(program));
     }
     step.programs.iter().any(|program| {
         // What was meant by a word that it does not know is anybody's guess.
@@ -260,8 +262,9 @@ fn may_make_objects(step: &Step) -> bool {
         let making: &[&str] = match program.name.as_str() {
             "kubectl" => &["apply", "create", "replace", "run", "expose"],
             "helm" => &["install", "upgrade"],
+            "helmfile" => &["apply", "sync"],
             // Another program may run them.
-            _ => &["kubectl", "helm"],
+            _ => &["kubectl", "helm", "helmfile"],
         };
         program.words[1..]
             .iter()

@@ -6,7 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use super::Combination;
+use super::{
+    Combination,
+    named_paths::{NamedPath, named_paths},
+};
 use crate::{
     guide::{
         Argument, Assignment, Choice, Command, Guide, GuideBook, Named, Program, Reading, Role, Session, Template,
@@ -47,6 +50,8 @@ pub(super) struct ReaderCommand {
     pub(super) block: usize,
     /// The program and its arguments.
     pub(super) program: Program,
+    /// The paths of the release that it names.
+    pub(super) named: Vec<NamedPath>,
 }
 
 /// A variable where a command names it.
@@ -98,7 +103,10 @@ impl Reader {
         let choice = Choice {
             variant: &offer.variant,
             provider: &provider.name,
-            provider_tab: provider.tab.as_ref().filter(|_| layout.only_provider.is_none()),
+            provider_tab: provider
+                .tab
+                .as_ref()
+                .filter(|_| layout.only_provider.is_none() && layout.choices.is_none()),
         };
         let guide = book.choose(layout, choice).ok()?;
         let mut reader = Self {
@@ -113,10 +121,15 @@ impl Reader {
             computed: Vec::new(),
             set: BTreeMap::new(),
         };
-        let mut session = Session::new(&layout.environment);
+        let session = Session::new(&layout.environment);
+        let mut session = session.in_checkout(release.tree.as_ref(), &release.repository);
+        for (variable, value) in layout.set_for(&offer.variant, &offer.provider) {
+            session.pin(&variable, Template::text(value));
+        }
         let commands = guide.blocks.iter().enumerate().flat_map(|(number, block)| {
-            let commands = block.commands.iter();
-            commands.map(move |command| (number, block.role, command))
+            let commands = block.commands.iter().enumerate();
+            let chosen = commands.filter(|(command, _)| !block.not_chosen.contains(command));
+            chosen.map(move |(_, command)| (number, block.role, command))
         });
         for (number, (block, role, command)) in (1..).zip(commands) {
             reader.follow(
@@ -137,7 +150,7 @@ impl Reader {
         Some(reader)
     }
 
-    fn follow(&mut self, session: &mut Session, release: &Release, followed: Followed<'_>) {
+    fn follow(&mut self, session: &mut Session<'_>, release: &Release, followed: Followed<'_>) {
         let reading = session.read(followed.command);
         let unset = reading.unset().into_iter();
         self.unset.extend(unset.map(|named| followed.names(named)));
@@ -146,13 +159,14 @@ impl Reader {
             .into_iter()
             .filter(|program| !program.words.is_empty())
         {
-            if !WITH_A_LANGUAGE.contains(&program.name.as_str()) {
+            if !has_a_language(program) {
                 let quoted = program.single_quoted.iter();
                 self.protected.extend(quoted.map(|named| followed.names(named)));
             }
             self.commands.push(ReaderCommand {
                 role: followed.role,
                 block: followed.block,
+                named: named_paths(session, program),
                 program: program.clone(),
             });
         }
@@ -175,6 +189,16 @@ impl Reader {
     pub(super) fn is_set_later(&self, used: &Use) -> bool {
         self.set.get(&used.name).is_some_and(|first| *first > used.command)
     }
+}
+
+/// Whether what stands in single quotes is read by something else than bash: a program's own language, or the shell of a pod.
+fn has_a_language(program: &Program) -> bool {
+    let behind = program.words.iter().skip_while(|word| !word.is("--")).skip(1);
+    let is_shell = |word: &Argument| {
+        let word = word.shown();
+        matches!(word.rsplit('/').next(), Some("sh" | "bash" | "ash"))
+    };
+    WITH_A_LANGUAGE.contains(&program.name.as_str()) || program.name == "kubectl" && behind.take(1).any(is_shell)
 }
 
 /// A command that is followed.

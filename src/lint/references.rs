@@ -109,6 +109,10 @@ fn at_most(role: Role) -> Severity {
 /// What an address of this repository leads to.
 fn named(checker: &mut ReaderChecker<'_, '_>, command: &ReaderCommand, address: &str) {
     let release = checker.examined.release;
+    // What bears no tag is a branch, and names itself.
+    if release.tag.is_none() {
+        return;
+    }
     let is_own = |repository: &str| repository.eq_ignore_ascii_case(&release.repository);
     let (tag, last) = (tag_of(checker.examined), address.rsplit('/').next().unwrap_or_default());
     let (at, path) = match classify(address) {

@@ -118,7 +118,8 @@ pub struct Examples {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Change {
     /// The file. A path `-PATH` removes a file, `rendered/DIRECTORY` is what `helm template` makes of the chart in that
-    /// directory, and `git` is what git says of the tag.
+    /// directory, `built/DIRECTORY` what `kubectl kustomize` makes of it, `git` is what git says of the tag, and `base` names the
+    /// release that is changed, where that is not the first (`tests/data/trees`).
     pub path: String,
     /// Its text. One that begins with `@@` and a line feed is a patch of the example release's own file: lines that
     /// begin with `-` are replaced by those that begin with `+`, those that begin with a space are there to say where.

@@ -237,12 +237,16 @@ fn fault<'f>(findings: &'f mut Findings, rule: &Rule, place: Place, fault: &Faul
         .way_out(fault.cause.code.next_step())
 }
 
+/// What kubectl prints where there is nothing to print: output that stands among commands, and nothing to replace.
+const PRINTED: [&str; 4] = ["none", "unknown", "pending", "invalid"];
+
 /// A text such as `<YOUR_NAME>` in a command.
 fn placeholder(raw: &str) -> Option<&str> {
     raw.match_indices('<').find_map(|(at, _)| {
         let rest = &raw[at + 1..];
         let name = &rest[..rest.find('>')?];
         let is_name = name.len() > 1
+            && !PRINTED.contains(&name)
             && name.starts_with(|sign: char| sign.is_ascii_alphabetic())
             && name.ends_with(|sign: char| sign.is_ascii_alphanumeric())
             && name

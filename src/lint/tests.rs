@@ -2,17 +2,33 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use super::{ChartUse, Combination, Findings, NotRendered, Rendered, Rule, charts, draw, examine, rules};
+use super::{ChartUse, Combination, Findings, NotRendered, Rendered, Rule, charts, draw, draw_built, examine, rules};
 use crate::release::{
     CompanionTag, GitFacts, GitTag, Layout, MemoryTree, OnBranch, Release, Signature, TagKind, TagObject,
 };
 
-/// The release that examples change.
-const BASE: &str = "tests/data/trees/lint";
+/// The releases that examples change: the name by which a change `base` asks for another than the first, the repository and
+/// the tag that each is of.
+const BASES: [(&str, &str, &str); 2] = [
+    ("lint", crate::release::REPOSITORY, "v1.5.0"),
+    ("guides", "llm-d/llm-d", "v0.9.0"),
+];
 
-/// Its files by path.
-fn base() -> BTreeMap<String, String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(BASE);
+/// The release that some changes are of.
+fn base_of(changes: &[Change<'_>]) -> (&'static str, &'static str, &'static str) {
+    let asked = changes
+        .iter()
+        .find(|(path, _)| *path == "base")
+        .map(|(_, name)| name.trim());
+    let found = BASES.iter().find(|(name, ..)| Some(*name) == asked);
+    *found.unwrap_or(&BASES[0])
+}
+
+/// The files of a release by path.
+fn base(name: &str) -> BTreeMap<String, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data/trees")
+        .join(name);
     let mut files = BTreeMap::new();
     let mut directories = vec![root.clone()];
     while let Some(directory) = directories.pop() {
@@ -34,8 +50,8 @@ type Change<'a> = (&'a str, &'a str);
 
 /// The base with some changes.
 fn changed(changes: &[Change<'_>]) -> BTreeMap<String, String> {
-    let mut files = base();
-    for (path, text) in changes {
+    let mut files = base(base_of(changes).0);
+    for (path, text) in changes.iter().filter(|(path, _)| *path != "base") {
         if let Some(path) = path.strip_prefix('-') {
             files.remove(path).unwrap_or_else(|| panic!("the base has no {path}"));
         } else if let Some(patch) = text.strip_prefix("@@\n") {
@@ -106,10 +122,16 @@ pub(super) fn found(changes: &[Change<'_>]) -> Findings {
 pub(super) fn example(changes: &[Change<'_>]) -> (Release, Layout, Vec<Combination>, Rendered) {
     let mut tree = MemoryTree::default();
     let mut charts_of: BTreeMap<String, String> = BTreeMap::new();
+    let mut built = BTreeMap::new();
     let mut git = None;
     for (path, text) in changed(changes) {
         if path == "git" {
             git = Some(git_facts(&text));
+            continue;
+        }
+        if let Some(directory) = path.strip_prefix("built/") {
+            let objects = crate::manifest::read(&format!("{directory}/kustomization.yaml"), text.as_bytes()).unwrap();
+            built.insert(directory.parse().unwrap(), Ok(objects.into()));
             continue;
         }
         match path.strip_prefix("rendered/") {
@@ -119,11 +141,12 @@ pub(super) fn example(changes: &[Change<'_>]) -> (Release, Layout, Vec<Combinati
             None => tree.insert(path.parse().unwrap(), text),
         }
     }
-    let tag = Some("v1.5.0".parse().unwrap());
-    let mut release = Release::new(crate::release::REPOSITORY, tag, None, Box::new(tree));
+    let (_, repository, tag) = base_of(changes);
+    let tag = Some(tag.parse().unwrap());
+    let mut release = Release::new(repository, tag, None, Box::new(tree));
     release.git = git;
     let layout = release.layout(None).unwrap();
-    let combinations = draw(&release, &layout).unwrap();
+    let combinations = draw_built(&release, &layout, built).unwrap();
     let uses = combinations.iter().flat_map(Combination::charts);
     let render = |chart: ChartUse| {
         let text = charts_of.get(chart.directory.as_str())?;
@@ -152,9 +175,18 @@ fn the_base_release_is_free_of_findings() {
 }
 
 #[test]
+fn the_base_of_guides_is_free_of_findings() {
+    let found = found(&[("base", "guides")]);
+    assert!(found.diagnostics.is_empty(), "\n{}", said(&found));
+    // Nothing is told of git there.
+    let undecided: Vec<_> = found.undecided.iter().filter(|one| one.code != "tag-absent").collect();
+    assert!(undecided.is_empty(), "{undecided:?}");
+}
+
+#[test]
 fn the_base_release_offers_more_than_one_combination_and_every_plan_can_be_drawn() {
     let mut tree = MemoryTree::default();
-    for (path, text) in base().into_iter().filter(|(path, _)| path != "git") {
+    for (path, text) in base("lint").into_iter().filter(|(path, _)| path != "git") {
         tree.insert(path.parse().unwrap(), text);
     }
     let tag = Some("v1.5.0".parse().unwrap());

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use serde_json::{Value, json};
 
 use super::Witness;
-use crate::{guide::Template, manifest::Object};
+use crate::{guide::Template, manifest::Object, release::RepoPath};
 
 /// Where a chart comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +101,8 @@ pub enum Action {
         chart: Chart,
         /// The version asked for; the tag for a chart of the tree.
         version: Option<String>,
+        /// Files of values of the tree (`-f`), in order; they come before the values of `set`.
+        values: Vec<RepoPath>,
         /// Values of `--set`, in order; overrides last.
         set: Vec<String>,
         /// `-n`, where given.
@@ -356,16 +358,23 @@ impl Action {
                 release,
                 chart,
                 version,
+                values,
                 set,
                 namespace,
                 ..
-            } => vec![
-                ("release", release.clone().into()),
-                ("chart", chart.to_string().into()),
-                ("version", version.clone().into()),
-                ("set", set.clone().into()),
-                ("namespace", namespace.clone().into()),
-            ],
+            } => {
+                let files: Value = values.iter().map(ToString::to_string).collect();
+                let files = (!values.is_empty()).then_some(("values", files));
+                let mut pairs = vec![
+                    ("release", release.clone().into()),
+                    ("chart", chart.to_string().into()),
+                    ("version", version.clone().into()),
+                    ("set", set.clone().into()),
+                    ("namespace", namespace.clone().into()),
+                ];
+                pairs.extend(files);
+                pairs
+            }
             Self::HelmUninstall { release, .. } => vec![("release", release.clone().into())],
             Self::InstallProvider { program, arguments, .. }
             | Self::UninstallProvider { program, arguments }
@@ -440,15 +449,17 @@ impl fmt::Display for Chart {
     }
 }
 
-/// One object that a command names.
+/// One object that a command names, or several by their labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// `apiVersion`, where a manifest says it; `None` where the command names the object by a resource's word.
     pub(crate) api_version: Option<String>,
     /// The kind, or the resource's word as written, such as `gateway`.
     pub(crate) resource: String,
-    /// Its name.
+    /// Its name; empty where labels say which objects are meant.
     pub(crate) name: String,
+    /// Labels by which several are meant, as `-l` takes them.
+    pub(crate) selector: Option<String>,
     /// Its namespace, where one is named.
     pub(crate) namespace: Option<String>,
 }
@@ -456,13 +467,16 @@ pub struct Target {
 impl Target {
     /// As kubectl takes it in one word.
     fn path(&self) -> String {
-        format!("{}/{}", self.resource, self.name)
+        format!("{}/{}", self.resource, self.selector.as_ref().unwrap_or(&self.name))
     }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} {}", self.resource, self.name)
+        match &self.selector {
+            None => write!(formatter, "{} {}", self.resource, self.name),
+            Some(selector) => write!(formatter, "each {} with {selector}", self.resource),
+        }
     }
 }
 

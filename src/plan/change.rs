@@ -13,6 +13,9 @@ use crate::{
     manifest::Object,
 };
 
+/// Flags of `kubectl wait` that are carried out.
+pub(super) const OF_A_WAIT: &[&str] = &["-n", "-l", "--for", "--timeout"];
+
 impl Planner<'_> {
     /// `kubectl delete`.
     pub(super) fn delete(
@@ -122,7 +125,10 @@ pub(super) fn rollout(arguments: &Arguments, words: &[&str]) -> Result<Planned, 
 
 /// `kubectl wait`.
 pub(super) fn wait(arguments: &Arguments, words: &[&str]) -> Result<Planned, NotPlanned> {
-    let target = one(words, arguments)?;
+    let target = match arguments.text("-l")? {
+        Some(selector) => selected(words, selector, arguments)?,
+        None => one(words, arguments)?,
+    };
     let wanted = arguments.text("--for")?.unwrap_or_default();
     let until = match wanted.strip_prefix("condition=") {
         Some(condition) => {
@@ -160,6 +166,7 @@ fn target_of(object: &Object) -> Target {
         api_version: Some(object.api_version().to_owned()),
         resource: object.kind().to_owned(),
         name: object.name().to_owned(),
+        selector: None,
         namespace: object.namespace().map(str::to_owned),
     }
 }
@@ -170,6 +177,7 @@ fn named(words: &[&str]) -> Result<Vec<Target>, NotPlanned> {
         api_version: None,
         resource: resource.to_owned(),
         name: name.to_owned(),
+        selector: None,
         namespace: None,
     };
     if words.iter().all(|word| word.contains('/')) {
@@ -185,6 +193,35 @@ fn named(words: &[&str]) -> Result<Vec<Target>, NotPlanned> {
         }
         _ => Err(NotPlanned::Unsupported("it names no object".into())),
     }
+}
+
+/// Every object of a resource that bears some labels.
+fn selected(words: &[&str], selector: String, arguments: &Arguments) -> Result<Target, NotPlanned> {
+    let [resource] = words else {
+        return Err(NotPlanned::Unsupported("it names objects beside labels".into()));
+    };
+    if labels(&selector).is_none() {
+        return Err(NotPlanned::Unsupported(format!(
+            "`{selector}` asks for more than labels that are equal"
+        )));
+    }
+    Ok(Target {
+        api_version: None,
+        resource: (*resource).to_owned(),
+        name: String::new(),
+        selector: Some(selector),
+        namespace: arguments.text("-n")?,
+    })
+}
+
+/// The labels of a selector that only asks for equal ones (`a=b,c==d`).
+pub(crate) fn labels(selector: &str) -> Option<Vec<(&str, &str)>> {
+    let parts = selector.split(',').map(|part| {
+        let (key, value) = part.split_once('=')?;
+        let is_equal = !key.is_empty() && !key.contains(['!', ' ', '(']);
+        is_equal.then(|| (key, value.trim_start_matches('=')))
+    });
+    parts.collect()
 }
 
 fn one(words: &[&str], arguments: &Arguments) -> Result<Target, NotPlanned> {

@@ -6,7 +6,7 @@ use super::{
     planner::{NotPlanned, Planned, Planner},
 };
 use crate::{
-    guide::{Block, Body, Choice, Command, GuideBook, Problem, ProblemKind, Program, Reading, Role, Slip},
+    guide::{Block, Body, Choice, Command, GuideBook, Problem, ProblemKind, Program, Reading, Role, Slip, Template},
     record::{DeviationKind, Subject},
     release::{Layout, Picker, Release, Since, Tag, schemas::Schema},
     verdict::{CauseCode, Fault},
@@ -55,18 +55,24 @@ fn draw_from(book: &GuideBook, release: &Release, layout: &Layout, options: &Opt
     }
     let provider = match &layout.only_provider {
         Some(only) => Provider::named(only)?,
+        None if layout.choices.is_some() => Provider::named(&options.provider)?,
         None => Provider::with_tab(&options.provider)?,
     };
     let profile = options.profile.as_deref().map(Profile::named).transpose()?;
     let choice = Choice {
         variant: layout.only_variant.as_ref().unwrap_or(&options.variant),
         provider: &provider.name,
-        provider_tab: provider.followed_tab().filter(|_| layout.only_provider.is_none()),
+        provider_tab: provider
+            .followed_tab()
+            .filter(|_| layout.only_provider.is_none() && layout.choices.is_none()),
     };
     borrowed_tab::possible(release, &provider)?;
     let guide = book.choose(layout, choice)?;
 
     let mut planner = Planner::new(release, layout, &provider, profile.as_ref(), options);
+    for (variable, value) in layout.set_for(choice.variant, &provider.name) {
+        planner.session.pin(&variable, Template::text(value));
+    }
     planner.say_borrowed_tab(&guide);
     if let Some(why) = &layout.our_guide {
         planner.deviate(
@@ -107,6 +113,7 @@ fn draw_from(book: &GuideBook, release: &Release, layout: &Layout, options: &Opt
         cleanup,
         ledger: planner.ledger,
         wanted: planner.wanted,
+        unbuilt: planner.unbuilt,
         requirements: Vec::new(),
         schemas: planner.schemas,
         build_ref: tag.map(ToString::to_string).filter(|_| has_build_info),
@@ -159,7 +166,15 @@ impl Planner<'_> {
                 CauseCode::GuideTabMissing,
             )
             .into(),
-            ProblemKind::IncludeNotFollowed { why } => NotPlanned::Unsupported(why.clone()),
+            ProblemKind::ChoiceEmpty { chosen, group } => Fault::new(
+                format!("`{group}` does something for {}", chosen.join(", ")),
+                "the steps that count for this choice hold comments alone, so it does nothing",
+                CauseCode::GuideTabMissing,
+            )
+            .into(),
+            ProblemKind::DeclaredWrong { why } | ProblemKind::IncludeNotFollowed { why } => {
+                NotPlanned::Unsupported(why.clone())
+            }
             ProblemKind::NestedTooDeep => NotPlanned::Unsupported("the tabs here are nested too deep".into()),
             ProblemKind::FenceNeverClosed => {
                 NotPlanned::Unsupported("the fence that begins here is never closed".into())
@@ -195,6 +210,9 @@ impl Planner<'_> {
 
     fn commands(&mut self, block: &Block) {
         for (number, command) in block.commands.iter().enumerate() {
+            if block.not_chosen.contains(&number) {
+                continue;
+            }
             let reading = command.left_out.is_none().then(|| self.session.read(command));
             let planned = match (&command.left_out, &reading) {
                 (Some(left_out), _) => {
@@ -276,6 +294,7 @@ impl Planner<'_> {
                 module: schema.module.clone(),
                 version: schema.version.clone(),
                 folder: schema.folder.clone(),
+                files: Vec::new(),
                 url: schema.url.clone(),
                 step: None,
             });
@@ -305,10 +324,43 @@ impl Planner<'_> {
         match reading {
             Reading::Assignments(assignments) => self.assign(&command.at, assignments),
             Reading::Programs(programs) => self.programs(programs),
+            Reading::Sequence(commands) => sequence(commands),
             Reading::Fails(slip) => Ok(slipped(slip)),
             Reading::NotUnderstood(why) => Err(NotPlanned::Unsupported(why.clone())),
         }
     }
+}
+
+/// The step of a script that is sourced, or of an `if`: all of it must be understood, and only set variables.
+fn sequence(commands: &[(Command, Reading)]) -> Result<Planned, NotPlanned> {
+    let mut names: Vec<&str> = Vec::new();
+    for (command, reading) in commands {
+        let at = |why: String| format!("`{}:{}`: {why}", command.at.file, command.at.line);
+        match reading {
+            Reading::Assignments(assignments) => {
+                if let Some(open) = assignments.iter().find(|one| one.value.passed().is_err()) {
+                    let why = at(format!("what `{}` is set to is not known", open.name));
+                    return Err(NotPlanned::Unsupported(why));
+                }
+                names.extend(assignments.iter().map(|one| one.name.as_str()));
+            }
+            Reading::Sequence(inner) => {
+                sequence(inner)?;
+            }
+            Reading::Fails(slip) => return Ok(slipped(slip)),
+            Reading::NotUnderstood(why) => return Err(NotPlanned::Unsupported(at(why.clone()))),
+            Reading::Programs(_) => {
+                let why = at(format!("a script that guides source runs `{}`", command.raw));
+                return Err(NotPlanned::Unsupported(why));
+            }
+        }
+    }
+    let sentence = match names.len() {
+        0 => "nothing is set".to_owned(),
+        1..=4 => format!("{} are set", names.join(", ")),
+        count => format!("{count} variables are set, {} first", names[0]),
+    };
+    Ok(Planned::new(sentence, Action::Variables))
 }
 
 /// The step of a command that is known to fail, at the line of its fault.

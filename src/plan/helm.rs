@@ -9,6 +9,7 @@ use crate::{guide::Arguments, record::DeviationKind, release::RepoPath};
 
 /// Flags that are carried out. Dependencies are always brought up to date, and readiness is waited for by watching.
 pub(super) const CARRIED_OUT: &[&str] = &[
+    "-f",
     "--set",
     "--version",
     "-n",
@@ -47,6 +48,10 @@ impl Planner<'_> {
         };
         let version = arguments.text("--version")?;
         let set = texts(arguments.values("--set"))?;
+        let values = texts(arguments.values("-f"))?;
+        // helm takes several files joined by commas.
+        let values = values.iter().flat_map(|files| files.split(','));
+        let values = values.map(|file| self.file(file)).collect::<Result<Vec<_>, _>>()?;
         let (chart, version) = self.chart(run, reference, version)?;
         let is_own = reference::own_chart(reference, &self.layout.charts).is_some();
         let set = match &chart {
@@ -60,6 +65,7 @@ impl Planner<'_> {
                 release: release.to_owned(),
                 chart,
                 version,
+                values,
                 set,
                 namespace: arguments.text("-n")?,
                 makes_namespace: arguments.has("--create-namespace"),
@@ -92,7 +98,12 @@ impl Planner<'_> {
             }
             None => reference.to_owned(),
         };
-        let directory: RepoPath = directory.parse().map_err(|_| source::missing(reference))?;
+        let directory = if reference.contains("://") {
+            directory.parse().map_err(|_| source::missing(reference))
+        } else {
+            self.session.path(&directory).map_err(NotPlanned::Unsupported)
+        };
+        let directory: RepoPath = directory?;
         let is_chart = directory
             .join("Chart.yaml")
             .is_ok_and(|file| self.release.tree.exists(&file));

@@ -69,16 +69,22 @@ fn images_of(planner: &Planner<'_>, action: &Action) -> BTreeSet<String> {
 /// A chart that is published is taken for what publication makes of the tree's. Were it another, its images would be
 /// others than those that are made ready here, and the cluster would say what comes of that.
 fn chart_of(planner: &Planner<'_>, action: &Action) -> Option<Vec<Running>> {
-    let Action::Helm { chart: source, set, .. } = action else {
+    let Action::Helm {
+        chart: source,
+        values,
+        set,
+        ..
+    } = action
+    else {
         return None;
     };
     match source {
-        Chart::Tree { directory } => chart(planner, directory, set),
+        Chart::Tree { directory } => chart(planner, directory, values, set),
         Chart::Published { reference } => {
             let name = own_chart(reference, &planner.layout.charts)?;
             let mut all = planner.at_publication();
             all.extend(set.iter().cloned());
-            chart(planner, &format!("config/charts/{name}"), &all)
+            chart(planner, &format!("config/charts/{name}"), values, &all)
         }
     }
 }
@@ -94,8 +100,11 @@ fn resources_of(chart: &[Running]) -> Resources {
     sum
 }
 
-fn chart(planner: &Planner<'_>, directory: &str, set: &[String]) -> Option<Vec<Running>> {
+fn chart(planner: &Planner<'_>, directory: &str, files: &[RepoPath], set: &[String]) -> Option<Vec<Running>> {
     let mut values = values(planner, directory)?;
+    for file in files {
+        merge(&mut values, Value::clone(&*planner.release.document(file).ok()?));
+    }
     for (path, value) in set.iter().filter_map(|value| value.split_once('=')) {
         // Paths with escapes or indexes name nothing that an image is made of.
         let parts = path.split('.').collect::<Vec<_>>();

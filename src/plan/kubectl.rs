@@ -36,7 +36,13 @@ pub(super) const CARRIED_OUT: &[&str] = &[
 
 impl Planner<'_> {
     pub(super) fn kubectl(&mut self, run: &Invocation<'_>, containing: Option<&str>) -> Result<Planned, NotPlanned> {
-        let arguments = arguments(run.words)?;
+        let arguments = Arguments::read("kubectl", run.words.get(1..).unwrap_or_default())?;
+        let is_run = arguments.positional.first().is_some_and(|verb| verb.is("run"));
+        if let (true, Some(inner)) = (is_run, &arguments.behind_dashes) {
+            return self.pod(run, &arguments, inner);
+        }
+        let is_wait = arguments.positional.first().is_some_and(|verb| verb.is("wait"));
+        arguments.only(if is_wait { change::OF_A_WAIT } else { CARRIED_OUT })?;
         let positional = texts(&arguments.positional)?;
         if let Some(inner) = &arguments.behind_dashes {
             return self.executed(run, &positional, inner);

@@ -30,6 +30,16 @@ pub fn offers(release: &Release, layout: &Layout) -> Result<Vec<Offer>, PlanErro
 
 /// The same of a guide that is open.
 pub(super) fn offers_of(book: &GuideBook, layout: &Layout) -> Result<Vec<Offer>, PlanError> {
+    if let Some(choices) = &layout.choices {
+        let offers = choices.variants.keys().flat_map(|variant| {
+            let is_offered = |provider: &&String| is_offered(book, layout, variant, provider);
+            choices.providers.keys().filter(is_offered).map(|provider| Offer {
+                variant: variant.clone(),
+                provider: provider.clone(),
+            })
+        });
+        return Ok(offers.collect());
+    }
     let has_tab = |pattern: &TabPattern| book.titles().any(|title| pattern.matches(title));
     let providers: Vec<String> = match &layout.only_provider {
         Some(only) => vec![only.clone()],
@@ -49,6 +59,21 @@ pub(super) fn offers_of(book: &GuideBook, layout: &Layout) -> Result<Vec<Offer>,
             })
         })
         .collect())
+}
+
+/// Whether a guide in YAML offers what the reader of a choice sets: a value that it declares none such for is none of it, nor
+/// is a mode that it does not have.
+fn is_offered(book: &GuideBook, layout: &Layout, variant: &str, provider: &str) -> bool {
+    let Some(declared) = book.declared() else { return true };
+    let set = layout.set_for(variant, provider);
+    let is_declared = |(name, value): (&String, &String)| {
+        let values = declared.variable(name).map(|variable| variable.values.as_ref());
+        values.is_some_and(|values| values.is_none_or(|values| values.contains(value)))
+    };
+    let has_mode = layout
+        .mode_for(provider)
+        .is_none_or(|mode| declared.modes.iter().any(|known| known == mode));
+    set.iter().all(is_declared) && has_mode
 }
 
 /// The combination to take where variant, provider or both are not asked for: the cheapest to run. `None` where the guide

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     guide::{self, Argument, Named, Reading, Role, Session, Template},
     record::{Deviation, DeviationKind, Provenance},
-    release::{Address, Layout, Release, schemas::Schema},
+    release::{Address, Layout, Release, RepoPath, schemas::Schema},
     verdict::{Cause, CauseCode, Fault, Finding, Weight},
 };
 
@@ -21,7 +21,7 @@ pub(super) struct Planner<'a> {
     pub(super) profile: Option<&'a Profile>,
     pub(super) options: &'a Options,
     /// Into which the guide's commands are typed.
-    pub(super) session: Session,
+    pub(super) session: Session<'a>,
     /// What objects may still take.
     pub(super) memory: MemoryBudget,
     pub(super) steps: Vec<Step>,
@@ -29,6 +29,8 @@ pub(super) struct Planner<'a> {
     pub(super) schemas: Vec<Schema>,
     /// What is added should images turn out to be built.
     pub(super) when_built: Vec<WhenBuilt>,
+    /// Kustomizations whose objects are not known yet.
+    pub(super) unbuilt: Vec<RepoPath>,
     /// What must be fetched before the plan is whole.
     pub(super) wanted: Vec<Address>,
     /// How often a check's name was wanted, to keep names unique.
@@ -98,7 +100,8 @@ impl<'a> Planner<'a> {
         profile: Option<&'a Profile>,
         options: &'a Options,
     ) -> Self {
-        let mut session = Session::new(&layout.environment);
+        let session = Session::new(&layout.environment);
+        let mut session = session.in_checkout(release.tree.as_ref(), &release.repository);
         if let (Some(variable), Some(namespace)) = (&layout.namespace_variable, &options.namespace) {
             session.pin(variable, Template::text(namespace.clone()));
         }
@@ -114,6 +117,7 @@ impl<'a> Planner<'a> {
             ledger: release.deviations.clone(),
             schemas: Vec::new(),
             when_built: Vec::new(),
+            unbuilt: Vec::new(),
             wanted: Vec::new(),
             names: BTreeMap::new(),
         }

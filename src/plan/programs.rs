@@ -34,6 +34,13 @@ impl Planner<'_> {
                 next.is_clear()?;
                 self.run(&run(next))
             }
+            [next] if let Some(words) = made_and_applied(first, next) => {
+                next.is_clear()?;
+                self.run(&Invocation {
+                    words: &words,
+                    ..run(first)
+                })
+            }
             [next] if let Some(words) = kustomized(first, next) => {
                 next.is_clear()?;
                 self.run(&Invocation {
@@ -80,6 +87,12 @@ impl Planner<'_> {
             "kubectl" => self.kubectl(run, None),
             "helm" => self.helm(run),
             "curl" => self.curl(run),
+            "cd" => self.changed_directory(run),
+            "git" => self.git(run),
+            "bash" | "sh" => self.script(run, run.words.get(1)),
+            _ if program.rsplit_once('.').is_some_and(|(_, ending)| ending == "sh") => {
+                self.script(run, run.words.first())
+            }
             _ if is_the_providers(program) => self.provider_program(run),
             _ => Err(NotPlanned::Unsupported(format!(
                 "`{program}` is a program that quickproof does not know"
@@ -108,6 +121,34 @@ fn kustomized(first: &Program, next: &Program) -> Option<Vec<Argument>> {
     let from = next.words.iter().position(|word| word.is("-"))?;
     let mut words = next.words.clone();
     words.splice(from - 1..=from, [Argument::new("-k"), directory.clone()]);
+    Some(words)
+}
+
+/// The words of the one command that does what `kubectl create … --dry-run=client -o yaml | kubectl apply -f -` does: guides
+/// write it so that it may be done again.
+fn made_and_applied(first: &Program, next: &Program) -> Option<Vec<Argument>> {
+    let made = first.arguments().ok().filter(|_| first.name == "kubectl")?;
+    let applied = next.arguments().ok().filter(|_| next.name == "kubectl")?;
+    let is_made = made.positional.first().is_some_and(|verb| verb.is("create"))
+        && made.last("--dry-run").is_some_and(|way| way.is("client"))
+        && made.last("-o").is_some_and(|form| form.is("yaml") || form.is("json"));
+    let is_applied = applied
+        .positional
+        .as_slice()
+        .first()
+        .is_some_and(|verb| verb.is("apply"))
+        && applied.positional.len() == 1
+        && applied.only(&["-f", "-n", "--server-side"]).is_ok()
+        && applied.values("-f").count() == 1
+        && applied.values("-f").all(|file| file.is("-"));
+    if !is_made || !is_applied {
+        return None;
+    }
+    let is_dry = |word: &Argument| word.shown().starts_with("--dry-run");
+    let mut words: Vec<Argument> = first.words.iter().filter(|word| !is_dry(word)).cloned().collect();
+    if let (Some(namespace), None) = (applied.last("-n"), made.last("-n")) {
+        words.extend([Argument::new("-n"), namespace.clone()]);
+    }
     Some(words)
 }
 

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     manifest::{self, Object},
     record::DeviationKind,
-    release::{BundleError, RepoPath, Tag, TreeError, schemas::Schema},
+    release::{BundleError, RepoPath, Tag, TreeError},
     verdict::{Cause, CauseCode, Fault},
 };
 
@@ -18,22 +18,8 @@ const BUNDLE: &str = "manifests.yaml";
 impl Planner<'_> {
     /// The objects of one `-f` of the step that comes next.
     pub(super) fn objects(&mut self, source: &str, run: &Invocation<'_>) -> Result<Vec<Object>, NotPlanned> {
-        if let Some(schema) = self.layout.schemas.iter().find(|schema| schema.url == source) {
-            let schema = Schema {
-                module: schema.module.clone(),
-                version: schema.version.clone(),
-                folder: schema.folder.clone(),
-                url: Some(schema.url.clone()),
-                step: Some(self.steps.len()),
-            };
-            let what = format!(
-                "the objects are those in `{}` of {} {}",
-                schema.folder, schema.module, schema.version
-            );
-            let why = "a Go module can be had where only package registries are reachable";
-            self.deviate(DeviationKind::Substituted, source, what, why, Some(run.at));
-            self.schemas.push(schema);
-            return Ok(Vec::new());
+        if let Some(objects) = self.of_schemas(source, run) {
+            return Ok(objects);
         }
         self.memory.for_reading()?;
         let reference = classify(source);
@@ -55,7 +41,7 @@ impl Planner<'_> {
                 Ok(objects)
             }
             Reference::Path(path) => {
-                let path: RepoPath = path.parse().map_err(|_| missing(source))?;
+                let path = self.located(&path, source)?;
                 self.of_tree(&path, source)
             }
             Reference::File { repository, at, path } => {
@@ -96,8 +82,17 @@ impl Planner<'_> {
         }
     }
 
-    /// The objects of one `-k`; only the directory of the CRDs is understood.
+    /// The path in the tree that a command names where the reader stands.
+    fn located(&self, path: &str, source: &str) -> Result<RepoPath, NotPlanned> {
+        self.session.here().map_err(NotPlanned::Unsupported)?;
+        self.session.path(path).map_err(|_| missing(source))
+    }
+
+    /// The objects of one `-k`.
     pub(super) fn kustomized(&mut self, source: &str, run: &Invocation<'_>) -> Result<Vec<Object>, NotPlanned> {
+        if let Some(objects) = self.of_schemas(source, run) {
+            return Ok(objects);
+        }
         self.memory.for_reading()?;
         let path = match classify(source) {
             Reference::Directory { .. } if self.options.phase == Phase::AfterPublish => {
@@ -108,21 +103,19 @@ impl Planner<'_> {
             Reference::Directory { repository, at, path } => {
                 self.belongs(&repository, &at, source)?;
                 self.serve(source, format!("`{path}` of the tree is used"), &at, run);
-                path
+                path.parse().map_err(|_| missing(source))?
             }
-            Reference::Path(path) => path,
+            Reference::Path(path) => self.located(&path, source)?,
             _ => {
                 return Err(NotPlanned::Unsupported(format!(
                     "`{source}` is not an address of the release"
                 )));
             }
         };
-        if path.trim_start_matches("./").trim_end_matches('/') != "config/crd" {
-            return Err(NotPlanned::Unsupported(format!(
-                "`{path}` is a kustomization other than that of the CRDs"
-            )));
+        if path.as_str() == "config/crd" {
+            return self.bundle();
         }
-        self.bundle()
+        self.built(&path)
     }
 
     /// Refuses an address of another repository, and one of this repository that is not of the tag under test: nothing

@@ -14,6 +14,13 @@ use crate::{
 impl Planner<'_> {
     /// The step of one or several assignments.
     pub(super) fn assign(&mut self, at: &Provenance, assignments: &[Assignment]) -> Result<Planned, NotPlanned> {
+        if assignments.iter().all(|assignment| assignment.name == "PATH") && !assignments.is_empty() {
+            let why = "where programs are found is for quickproof to know".to_owned();
+            return Ok(Planned::new(
+                "where programs are looked for is left out",
+                Action::LeftOut { why },
+            ));
+        }
         let mut action = Action::Variables;
         for assignment in assignments {
             if let Some(command) = &assignment.output_of {

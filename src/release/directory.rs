@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    DirectoryTree, GitFacts, Layout, REPOSITORY, Release, ReleaseError, Repository, Tag, Tree,
+    DirectoryTree, GitFacts, Layout, REPOSITORY, Release, ReleaseError, Repository, Tag, Tree, Untagged,
     git::{self, Checkout},
     identity::{Identity, Objection, TagEvidence},
     remote::{highest_tag, short},
@@ -53,6 +53,13 @@ pub(super) async fn open(
     } else {
         let at_head = checkout.as_ref().and_then(tag_at_head);
         let told = at_head.map_or_else(|| identity.tag(directory), |told| Ok(Some(told)))?;
+        if let (None, Some(known)) = (
+            &told,
+            known.as_ref().filter(|known| known.untagged == Untagged::NewestLayout),
+        ) {
+            let commit = git::commit(tree.root());
+            return Release::of_branch(known.repository.clone(), commit, &named, Box::new(tree));
+        }
         let TagEvidence { tag, by } = told.ok_or_else(|| ReleaseError::TagUnknown {
             directory: named.clone(),
             quickstart: quickstart.to_string(),

@@ -64,7 +64,7 @@ impl Identity {
         let read = |repository: &Repository| -> Vec<(String, RepoPath)> {
             let said = texts.iter().filter_map(|(kind, path, text)| {
                 let said = match kind {
-                    Kind::Crd => bundle_version(text, &repository.bundle_version),
+                    Kind::Crd => bundle_version(text, repository.bundle_version.as_ref()?),
                     Kind::Values => image_tag(text, &repository.images),
                 };
                 Some((said?, path.clone()))
@@ -85,6 +85,11 @@ impl Identity {
                     repository: Some(repository),
                 };
             }
+        }
+        if best.repository.is_none() {
+            let holds = |mark: &RepoPath| tree.list(mark).is_ok_and(|files| !files.is_empty());
+            let mut known = Repository::all()?.into_iter();
+            best.repository = known.find(|repository| repository.marks.iter().any(holds));
         }
         Ok(best)
     }

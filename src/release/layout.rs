@@ -7,7 +7,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{ReleaseError, RepoPath, Tag, Tree, guides::OurGuides};
+use super::{ReleaseError, RepoPath, Repository, Tag, Tree, Untagged, guides::OurGuides};
 use crate::manifest;
 use crate::redact::cut;
 
@@ -41,6 +41,30 @@ pub struct Layout {
     /// The provider to use where the layout leaves no choice, such as `none` for a guide without a gateway.
     #[serde(default)]
     pub only_provider: Option<String>,
+    /// What a reader chooses from, where the guide has no tabs for it.
+    #[serde(default)]
+    pub(crate) choices: Option<Choices>,
+    /// What only readers of some choices follow.
+    #[serde(default)]
+    pub(crate) alternatives: Vec<Alternative>,
+    /// Pages that the guide sends its readers to.
+    #[serde(default)]
+    pub(crate) further_pages: Vec<FurtherPage>,
+    /// The page that guides send their readers to for a request, where they have none of their own.
+    #[serde(default)]
+    pub(crate) request_page: Option<RequestPage>,
+    /// How the page tells its readers to put another model into its request, where it does.
+    #[serde(default)]
+    pub(crate) model_is_the_readers: Option<String>,
+    /// Groups of steps of a guide in YAML that are no part of the quickstart, named from the top (`deploy.monitoring`).
+    #[serde(default)]
+    pub(crate) groups_left_out: Vec<Skip>,
+    /// Scripts of the release that its guides run.
+    #[serde(default)]
+    pub(crate) scripts: Vec<LayoutScript>,
+    /// Directories whose pages are guides too: what their commands name must be there.
+    #[serde(default)]
+    pub(crate) pages: Vec<RepoPath>,
     /// Further tabs to take, for tab sets that are neither of variants nor of providers.
     #[serde(default)]
     pub(crate) tabs: Vec<TabPattern>,
@@ -50,6 +74,9 @@ pub struct Layout {
     /// Blocks that are left out.
     #[serde(default)]
     pub(crate) skip_after: Vec<Skip>,
+    /// Sections that are left out, each by a text of its heading or of a summary.
+    #[serde(default)]
+    pub(crate) skip_sections: Vec<Skip>,
     /// Commands that are left out: those between a comment in their block that contains `text` and the next comment or
     /// empty line.
     #[serde(default)]
@@ -244,14 +271,115 @@ pub struct Placeholder {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LayoutSchema {
-    /// The URL in the guide, which is also the second way to have it.
+    /// The URL in the guide, which is also the second way to have it. `{version}` in it stands for a version of the module.
     pub(crate) url: String,
     /// The module.
     pub(crate) module: String,
-    /// Its version.
-    pub(crate) version: String,
+    /// Its version; none where the URL says it.
+    #[serde(default)]
+    pub(crate) version: Option<String>,
     /// The folder of the module that holds the YAML files.
     pub(crate) folder: String,
+    /// Those of its files that the asset holds; all of them where none is named.
+    #[serde(default)]
+    pub(crate) files: Vec<String>,
+}
+
+impl LayoutSchema {
+    /// The version of the module that an address names; `None` where it names something else.
+    pub(crate) fn version_in(&self, address: &str) -> Option<String> {
+        let Some((before, after)) = self.url.split_once("{version}") else {
+            return (self.url == address).then(|| self.version.clone().unwrap_or_default());
+        };
+        let version = address.strip_prefix(before)?.strip_suffix(after)?;
+        // Only what a module proxy can have: a branch or `latest` is another one every day.
+        version.parse::<Tag>().ok().map(|tag| tag.to_string())
+    }
+}
+
+/// A script of the release that guides run, and the command that does the same.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LayoutScript {
+    /// Its file.
+    pub(crate) file: RepoPath,
+    /// The command and its first arguments; those of the script follow.
+    pub(crate) does: Vec<String>,
+    /// The reason, for the ledger.
+    pub(crate) why: String,
+}
+
+/// What a reader of a guide without tabs chooses from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Choices {
+    /// Model-server variants by name, and what their readers set the guide's own variables to.
+    pub(crate) variants: BTreeMap<String, BTreeMap<String, String>>,
+    /// Gateway providers by name, and the mode in which a guide deploys for each.
+    pub(crate) providers: BTreeMap<String, ProviderChoice>,
+}
+
+/// What a reader does who chose one gateway provider.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProviderChoice {
+    /// The mode of the guide, such as `standalone`.
+    pub(crate) mode: String,
+    /// What the reader sets the guide's own variables to.
+    #[serde(default)]
+    pub(crate) set: BTreeMap<String, String>,
+}
+
+/// What only readers of some choices follow.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Alternative {
+    /// Blocks below a heading or a summary of this text, or right behind a line of it.
+    #[serde(default)]
+    pub(crate) title: Option<TabPattern>,
+    /// Commands below a comment of this text, up to the next comment or empty line.
+    #[serde(default)]
+    pub(crate) comment: Option<TabPattern>,
+    /// The variants whose readers follow it; each where none is named.
+    #[serde(default)]
+    pub(crate) variants: Vec<String>,
+    /// The providers whose readers follow it; each where none is named.
+    #[serde(default)]
+    pub(crate) providers: Vec<String>,
+}
+
+impl Alternative {
+    /// Whether the reader of a choice follows it.
+    pub(crate) fn is_for(&self, variant: &str, provider: &str) -> bool {
+        let has = |names: &[String], name: &str| names.is_empty() || names.iter().any(|one| one == name);
+        has(&self.variants, variant) && has(&self.providers, provider)
+    }
+}
+
+/// A page on which the request of a guide stands.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RequestPage {
+    /// The page.
+    pub(crate) page: RepoPath,
+    /// The first tag whose guide has a request of its own.
+    pub(crate) before: Tag,
+}
+
+/// A page that a guide sends some of its readers to.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FurtherPage {
+    /// The page.
+    pub(crate) page: RepoPath,
+    /// It is followed before the first block below a heading or a summary of this text; in a guide in YAML before the first
+    /// step of the group of this name.
+    pub(crate) before: String,
+    /// The providers whose readers follow it.
+    pub(crate) providers: Vec<String>,
+    /// Sections of it that are followed; all of them where none is named.
+    #[serde(default)]
+    pub(crate) sections: Vec<String>,
 }
 
 impl TabPattern {
@@ -333,6 +461,37 @@ impl Layout {
         })
     }
 
+    /// The layout of the newest releases of a repository whose trees may bear no tag; `None` for any other.
+    ///
+    /// # Errors
+    /// A file of ours is broken, which a test rules out.
+    pub(crate) fn newest(repository: &str) -> Result<Option<Self>, ReleaseError> {
+        let known = Repository::known_as(repository)?;
+        let is_read = known.is_some_and(|known| {
+            known.untagged == Untagged::NewestLayout && known.repository.eq_ignore_ascii_case(repository)
+        });
+        let is_newest = |layout: &&Self| {
+            layout.repository.eq_ignore_ascii_case(repository) && layout.from.is_some() && layout.before.is_none()
+        };
+        Ok(Self::all()?.iter().find(is_newest).filter(|_| is_read).cloned())
+    }
+
+    /// What the reader of a choice sets the guide's own variables to, those that only one of both says together.
+    pub(crate) fn set_for(&self, variant: &str, provider: &str) -> BTreeMap<String, String> {
+        let Some(choices) = &self.choices else {
+            return BTreeMap::new();
+        };
+        let of_variant = choices.variants.get(variant).cloned().unwrap_or_default();
+        let of_provider = choices.providers.get(provider).map(|choice| choice.set.clone());
+        of_variant.into_iter().chain(of_provider.unwrap_or_default()).collect()
+    }
+
+    /// The mode in which a guide deploys for a provider; `None` where its layout knows none.
+    pub(crate) fn mode_for(&self, provider: &str) -> Option<&str> {
+        let choice = self.choices.as_ref()?.providers.get(provider)?;
+        Some(&choice.mode)
+    }
+
     /// The tree that the guide is read from: the release's own, or that of our guides.
     pub(crate) fn guide_tree<'a>(&self, release: &'a dyn Tree) -> &'a dyn Tree {
         if self.our_guide.is_some() { &OurGuides } else { release }
@@ -395,7 +554,19 @@ mod tests {
         ("v1.6.0", "e9", REPOSITORY),
         ("v0.9.0", "r", ROUTER),
         ("v0.10.0", "r", ROUTER),
+        ("v0.3.0", "h", LLM_D),
+        ("v0.3.1", "h", LLM_D),
+        ("v0.4.0", "h", LLM_D),
+        ("v0.5.0", "h", LLM_D),
+        ("v0.5.1", "h", LLM_D),
+        ("v0.6.0", "h", LLM_D),
+        ("v0.7.0", "k1", LLM_D),
+        ("v0.8.0", "k2", LLM_D),
+        ("v0.8.1", "k2", LLM_D),
+        ("v0.9.0", "y", LLM_D),
     ];
+
+    const LLM_D: &str = "llm-d/llm-d";
 
     const ROUTER: &str = "llm-d/llm-d-router";
 
@@ -425,7 +596,7 @@ mod tests {
         let elsewhere = Layout::of_tag("else/where", &"v1.5.0".parse().unwrap()).unwrap_err();
         assert!(
             elsewhere.to_string().contains(
-                "known are those of `kubernetes-sigs/gateway-api-inference-extension`, `llm-d/llm-d-router`;"
+                "known are those of `kubernetes-sigs/gateway-api-inference-extension`, `llm-d/llm-d-router`, `llm-d/llm-d`;"
             ),
             "{elsewhere}"
         );
@@ -445,7 +616,7 @@ mod tests {
         for layout in Layout::all().unwrap() {
             assert_eq!(layout.from.is_some(), layout.picker.is_some(), "{}", layout.name);
             assert!(
-                layout.only_variant.is_some() || !layout.variants.is_empty(),
+                layout.only_variant.is_some() || !layout.variants.is_empty() || layout.choices.is_some(),
                 "{}",
                 layout.name
             );

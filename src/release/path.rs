@@ -32,6 +32,12 @@ impl RepoPath {
         self.0.rsplit_once('/').map(|(directory, _)| Self(directory.to_owned()))
     }
 
+    /// What its last part ends with behind a dot, such as `yaml`.
+    pub(crate) fn ending(&self) -> Option<&str> {
+        let (_, ending) = self.0.rsplit('/').next()?.rsplit_once('.')?;
+        Some(ending)
+    }
+
     /// A path that is written relative to this directory; `..` may go up as far as the root.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 
 use serde::Deserialize;
 
-use super::{ReleaseError, Tag};
+use super::{ReleaseError, RepoPath, Tag};
 use crate::manifest;
 
 /// What is known of a repository.
@@ -14,14 +14,32 @@ use crate::manifest;
 pub(crate) struct Repository {
     /// Its name, `owner/name`.
     pub(crate) repository: String,
-    /// The annotation of its CRDs that should equal the tag.
-    pub(crate) bundle_version: String,
+    /// The annotation of its CRDs that should equal the tag; `None` where it has no CRDs.
+    #[serde(default)]
+    pub(crate) bundle_version: Option<String>,
     /// What the names of its own images hold, such as `gateway-api-inference-extension`.
     pub(crate) images: String,
     /// The branch that a tag is cut from, with `{major}` and `{minor}`.
     pub(crate) release_branch: String,
     /// Further tags at a release's commit.
     pub(crate) companions: Vec<Companion>,
+    /// Directories that only a tree of it holds, where its files do not say whose they are.
+    #[serde(default)]
+    pub(crate) marks: Vec<RepoPath>,
+    /// How a tree is read that bears no tag.
+    #[serde(default)]
+    pub(crate) untagged: Untagged,
+}
+
+/// How a tree is read that bears no tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Untagged {
+    /// Not at all: nothing says how it is laid out.
+    #[default]
+    Refused,
+    /// As the newest release is laid out.
+    NewestLayout,
 }
 
 /// A tag that stands beside a release's tag, at the same commit.

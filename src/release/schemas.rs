@@ -32,6 +32,8 @@ pub struct Schema {
     pub version: String,
     /// The folder of the module that holds the YAML files.
     pub folder: String,
+    /// Those of its files that are meant; all of them where none is named.
+    pub files: Vec<String>,
     /// The same objects as one file on the web, for machines without Go.
     pub url: Option<String>,
     /// The plan's step that applies them, counted from 0; `None` for what is required before the first step.
@@ -148,6 +150,11 @@ async fn from_module(host: &Host, schema: &Schema) -> Result<Vec<Object>, Schema
         .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect())
         .map_err(broken(&folder))?;
     files.retain(|path| path.extension().is_some_and(|ending| ending == "yaml") && path.is_file());
+    let is_meant = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        schema.files.is_empty() || schema.files.iter().any(|file| *file == *name)
+    };
+    files.retain(is_meant);
     files.sort();
     let mut objects = Vec::new();
     for path in files {

@@ -69,15 +69,33 @@ impl FromStr for Tag {
             };
             return Err(refuse(why, with_v));
         };
-        let version = Version::parse(numbers).map_err(|_| refuse("is not a version", None))?;
+        let version = Version::parse(numbers).map_err(|_| {
+            // `v0.6` and `v0` are moved from release to release.
+            let is_line = numbers
+                .split('.')
+                .all(|part| !part.is_empty() && part.bytes().all(|sign| sign.is_ascii_digit()));
+            let parts = numbers.split('.').count();
+            match (is_line, parts) {
+                (true, 1 | 2) => {
+                    let whole = format!("v{numbers}{}", ".0".repeat(3 - parts)).parse::<Self>();
+                    refuse(
+                        "names a line of releases and moves",
+                        whole.ok().map(|tag| tag.to_string()),
+                    )
+                }
+                _ => refuse("is not a version", None),
+            }
+        })?;
         if !version.build.is_empty() {
             return Err(refuse("carries build metadata, which no release's tag does", None));
         }
-        let is_candidate = version
-            .pre
-            .as_str()
-            .strip_prefix("rc.")
-            .is_some_and(|number| number.parse::<u32>().is_ok());
+        // A first candidate may bear no number.
+        let is_candidate = version.pre.as_str().strip_prefix("rc").is_some_and(|number| {
+            number.is_empty()
+                || number
+                    .strip_prefix('.')
+                    .is_some_and(|number| number.parse::<u32>().is_ok())
+        });
         if !version.pre.is_empty() && !is_candidate {
             return Err(refuse("is a pre-release other than a candidate", None));
         }
@@ -102,6 +120,7 @@ mod tests {
     #[rstest]
     #[case("v1.5.0", (1, 5, 0), false)]
     #[case("v1.5.0-rc.2", (1, 5, 0), true)]
+    #[case("v0.8.0-rc", (0, 8, 0), true)]
     #[case("v0.10.12", (0, 10, 12), false)]
     fn tags_are_read_and_printed_as_written(#[case] text: &str, #[case] numbers: (u64, u64, u64), #[case] rc: bool) {
         let tag: Tag = text.parse().unwrap();
@@ -116,9 +135,10 @@ mod tests {
     #[case("latest", None)]
     #[case("main", None)]
     #[case("release-1.5", None)]
-    #[case("v1.5", None)]
+    #[case("v1.5", Some("v1.5.0"))]
     #[case("v1.5.0-alpha.1", None)]
-    #[case("v1.5.0-rc", None)]
+    #[case("v1.5.0-rcx", None)]
+    #[case("v0", Some("v0.0.0"))]
     #[case("v1.5.0-rc.x", None)]
     #[case("v1.5.0+build", None)]
     #[case("v01.5.0", None)]

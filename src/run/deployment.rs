@@ -166,7 +166,7 @@ fn site(context: &Context, cluster: &Cluster, images: &Images) -> Site {
     }
 }
 
-/// Puts the charts of the tree on disk, where helm can read them.
+/// Puts the charts of the tree, and files of values, on disk, where helm can read them.
 fn write_charts(context: &Context, release: &Release, plan: &Plan) -> Result<(), Stopped> {
     let is_of_the_tree = |step: &Step| {
         matches!(
@@ -177,16 +177,29 @@ fn write_charts(context: &Context, release: &Release, plan: &Plan) -> Result<(),
             }
         )
     };
-    if !plan.steps.iter().any(is_of_the_tree) {
-        return Ok(());
-    }
+    let has_charts = plan.steps.iter().any(is_of_the_tree);
+    let tree = context.scratch.path().join("tree");
     let write = || -> anyhow::Result<()> {
-        let target = context.scratch.path().join("tree").join("config/charts");
-        release.tree.materialize(&"config/charts".parse()?, &target)?;
+        if has_charts {
+            let target = tree.join("config/charts");
+            release.tree.materialize(&"config/charts".parse()?, &target)?;
+        }
+        for step in &plan.steps {
+            let Action::Helm { values, .. } = &step.action else {
+                continue;
+            };
+            for file in values {
+                let target = tree.join(file.as_str());
+                if let Some(directory) = target.parent() {
+                    std::fs::create_dir_all(directory)?;
+                }
+                std::fs::write(&target, release.tree.read(file)?)?;
+            }
+        }
         Ok(())
     };
     write().map_err(|error| {
-        let expected = "the charts of the tree can be written to disk";
+        let expected = "the charts and values of the tree can be written to disk";
         Stopped::by_harness(&context.events, expected, &format!("{error:#}"))
     })
 }

@@ -1,6 +1,6 @@
 //! Plans of a release that is published: drawn again with what was fetched, until nothing is wanted.
 
-use super::OrderError;
+use super::{OrderError, built};
 use crate::{
     host::Host,
     plan::{self, Options, Plan},
@@ -10,6 +10,17 @@ use crate::{
 /// How often is fetched. What a guide names leads to something further (a version, then a file of it) once or twice; more
 /// than that leads nowhere.
 const MOST_ROUNDS: usize = 5;
+
+/// Draws a plan, and once more with the objects of the kustomizations that it lacks, where it lacks any.
+async fn draw_built(host: &Host, release: &Release, options: &mut Options) -> Result<Plan, OrderError> {
+    let plan = plan::draw(release, options)?;
+    if plan.unbuilt.is_empty() {
+        return Ok(plan);
+    }
+    let objects = built(host, release, plan.unbuilt).await;
+    options.built_kustomizations.extend(objects);
+    Ok(plan::draw(release, options)?)
+}
 
 /// Draws a plan, has fetched what it lacks, and draws it again until it lacks nothing. A plan before publication lacks
 /// nothing, and nobody is asked.
@@ -27,14 +38,14 @@ pub(crate) async fn draw_whole(
     options: &mut Options,
     notes: &mut Vec<String>,
 ) -> Result<Plan, OrderError> {
-    let mut plan = plan::draw(release, options)?;
+    let mut plan = draw_built(host, release, options).await?;
     if plan.wanted.is_empty() {
         return Ok(plan);
     }
     let fetcher = Fetcher::new(host, access)?;
     for _ in 0..MOST_ROUNDS {
         notes.extend(fetcher.fetch(&plan.wanted, &mut options.published).await?);
-        plan = plan::draw(release, options)?;
+        plan = draw_built(host, release, options).await?;
         if plan.wanted.is_empty() {
             return Ok(plan);
         }

@@ -116,6 +116,118 @@ fn objects_come_from_the_tree_or_from_the_guide(
 }
 
 #[rstest]
+#[case("kubectl create namespace here --dry-run=client -o yaml | kubectl apply -f -", &["here"], None)]
+#[case("kubectl apply -k a/overlay", &[], None)]
+#[case("cd a && kubectl apply -f ../a/one.yaml", &["one"], None)]
+fn guides_that_are_carried_out_again_and_from_elsewhere_are_read(
+    #[case] command: &str,
+    #[case] names: &[&str],
+    #[case] namespace: Option<&str>,
+) {
+    let step = last(command);
+    if names.is_empty() {
+        let Some(Finding::Broken(fault)) = step.known else {
+            panic!("{step:?}")
+        };
+        assert_eq!(fault.cause.code, CauseCode::GuideReferenceMissing);
+        return;
+    }
+    let Action::Apply {
+        objects,
+        namespace: given,
+    } = step.action
+    else {
+        panic!("{command}")
+    };
+    assert_eq!(objects.iter().map(Object::name).collect::<Vec<_>>(), names);
+    assert_eq!(given.as_deref(), namespace);
+}
+
+#[test]
+fn a_secret_that_is_made_dry_and_then_applied_is_a_secret() {
+    let step = last(
+        "kubectl create secret generic s --from-literal=\"K=$M\" -n here --dry-run=client -o yaml | kubectl apply -f -",
+    );
+    let Action::Secret {
+        name,
+        namespace,
+        literals,
+    } = step.action
+    else {
+        panic!("{step:?}")
+    };
+    assert_eq!(
+        (name.as_str(), namespace.as_deref(), literals[0].0.as_str()),
+        ("s", Some("here"), "K")
+    );
+}
+
+#[test]
+fn files_of_values_keep_their_order_and_one_that_is_missing_is_known_before_anything_runs() {
+    let step =
+        last("helm install r oci://a.example/charts/other -f a/one.yaml --values a/two.yml,a/one.yaml --set x=y");
+    let Action::Helm { values, set, .. } = step.action else {
+        panic!("{step:?}")
+    };
+    let names: Vec<String> = values.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        (names, set),
+        (
+            vec!["a/one.yaml".into(), "a/two.yml".into(), "a/one.yaml".into()],
+            vec!["x=y".to_owned()]
+        )
+    );
+    let step = last("helm install r oci://a.example/charts/other -f a/none.yaml");
+    let Some(Finding::Broken(fault)) = step.known else {
+        panic!("{step:?}")
+    };
+    assert_eq!(fault.cause.code, CauseCode::GuideReferenceMissing);
+}
+
+#[rstest]
+#[case::of_a_shell(
+    "kubectl run c --rm -i --restart=Never --image=i --env=\"IP=$IP\" --env=M=$M -- /bin/sh -c 'curl -sS -X POST \"http://${IP}/x\" -d \"{\\\"m\\\": \\\"${M}\\\"}\" | jq'"
+)]
+#[case::of_curl_itself("kubectl run c --rm -i --image=i -- curl -X POST http://$IP/x -d \"{\\\"m\\\": \\\"$M\\\"}\"")]
+fn a_pod_that_only_asks_is_a_request(#[case] command: &str) {
+    let request = request(command);
+    assert_eq!(
+        (request.method.as_str(), text(&request.url).as_str()),
+        ("POST", "http://192.0.2.1/x")
+    );
+    assert_eq!(request.body.as_ref().map(text).as_deref(), Some("{\"m\": \"model\"}"));
+    assert!(request.unexpanded.is_empty());
+}
+
+#[test]
+fn a_pod_knows_no_variable_but_those_that_it_is_given() {
+    let step = last("kubectl run c --rm -i --image=i --env=M=$M -- sh -c 'curl http://${IP}/x'");
+    let Some(Finding::Broken(fault)) = step.known else {
+        panic!("{step:?}")
+    };
+    assert_eq!(fault.cause.code, CauseCode::ShellVariableUnset);
+}
+
+#[test]
+fn a_shell_that_is_only_opened_in_a_pod_is_left_out() {
+    let step = last("kubectl run c --rm -it --image=i --env=\"IP=$IP\" -- /bin/bash");
+    assert!(matches!(step.action, Action::LeftOut { .. }), "{step:?}");
+}
+
+#[rstest]
+#[case("kubectl wait --for=condition=Ready pod -l a=b -n here --timeout=60s", true)]
+#[case("kubectl wait --for=condition=Ready pod -l 'a in (b)'", false)]
+#[case("kubectl delete pods -l a=b", false)]
+fn a_wait_may_be_for_all_that_bear_some_labels(#[case] command: &str, #[case] is_read: bool) {
+    let step = last(command);
+    match &step.action {
+        Action::Await { target, .. } if is_read => assert_eq!(target.to_string(), "each pod with a=b"),
+        Action::Unsupported { .. } if !is_read => {}
+        action => panic!("{action:?}"),
+    }
+}
+
+#[rstest]
 #[case("kubectl get nodes", "nodes", None, None)]
 #[case("kubectl get gateway/g -o yaml", "gateway", Some("g"), None)]
 #[case("kubectl get gateway g -n x -owide", "gateway", Some("g"), None)]
@@ -296,12 +408,12 @@ fn what_only_shows_something_is_left_out_and_keeps_no_guide_from_passing(#[case]
 #[case::apart("kubectl kustomize a | kubectl apply -f - -n b")]
 #[case::joined("kubectl kustomize a | kubectl apply -n b --filename -")]
 fn what_kustomize_renders_into_apply_is_applied_as_by_one_command(#[case] command: &str) {
-    // A kustomization other than the CRDs' is none that is understood; what matters is that it is read as one.
+    // The directory is none; what matters is that it is read as one.
     let step = last(command);
-    assert!(
-        matches!(&step.action, Action::Unsupported { why } if why.contains("`a` is a kustomization")),
-        "{step:?}"
-    );
+    let Some(Finding::Broken(fault)) = step.known else {
+        panic!("{step:?}")
+    };
+    assert_eq!(fault.cause.code, CauseCode::GuideReferenceMissing);
 }
 
 #[rstest]
@@ -313,7 +425,6 @@ fn what_kustomize_renders_into_apply_is_applied_as_by_one_command(#[case] comman
 #[case("X=$(date)")]
 #[case("X=$(kubectl get pods -o jsonpath={.x})")]
 #[case("export X=a Y=$(kubectl get gateway g -o jsonpath={.x})")]
-#[case("helm install r c -f values.yaml")]
 #[case("curl -d @file $IP")]
 #[case("curl -o out $IP")]
 #[case("curl $IP $IP")]

@@ -18,6 +18,7 @@ mod hostile;
 mod lanes;
 mod lies;
 mod lint;
+mod llm_d;
 mod load;
 mod log;
 mod matrix;

@@ -15,6 +15,7 @@ fn schema(url: Option<String>) -> Schema {
         module: "example.org/api".into(),
         version: "v1.0.0".into(),
         folder: "crds".into(),
+        files: Vec::new(),
         url,
         step: None,
     }

@@ -62,6 +62,11 @@ pub(super) async fn charts(host: &Host, release: &Release, combinations: &[Combi
             return not_tried(uses, in_words(&error));
         }
     }
+    for file in uses.iter().flat_map(|chart| &chart.values) {
+        if let Err(error) = copy(release, file, &helm.scratch.join("tree").join(file.as_str())) {
+            return not_tried(uses, in_words(error.as_ref()));
+        }
+    }
     let mut by_package: BTreeMap<(RepoPath, Option<String>), Vec<ChartUse>> = BTreeMap::new();
     for chart in uses {
         let package = (chart.directory.clone(), chart.version.clone());
@@ -76,6 +81,15 @@ pub(super) async fn charts(host: &Host, release: &Release, combinations: &[Combi
         rendered.extend(done.into_iter().flatten());
     }
     rendered
+}
+
+/// Puts one file of the tree on disk.
+fn copy(release: &Release, file: &RepoPath, to: &Path) -> anyhow::Result<()> {
+    if let Some(directory) = to.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    fs::write(to, release.tree.read(file)?)?;
+    Ok(())
 }
 
 impl Helm {
@@ -140,6 +154,10 @@ impl Helm {
         let mut call = self
             .call(&["template", "--include-crds"])
             .args([chart.release.clone(), package.display().to_string()]);
+        for file in &chart.values {
+            let file = self.scratch.join("tree").join(file.as_str());
+            call = call.arg("--values").arg(file.display().to_string());
+        }
         for value in &chart.set {
             call = call.args(["--set", value]);
         }

@@ -220,6 +220,7 @@ async fn install_chart(deployer: &Deployer) -> Result<Carried, Fault> {
                 reference: "oci://charts.invalid/epp".into(),
             },
             version: None,
+            values: Vec::new(),
             set: Vec::new(),
             namespace: None,
             makes_namespace: false,

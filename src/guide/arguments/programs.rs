@@ -20,12 +20,12 @@ static KUBECTL: Grammar = Grammar {
         config cordon cp create debug delete describe diff drain edit events exec explain expose get help kustomize \
         label logs options patch plugin port-forward proxy replace rollout run scale set taint top uncordon version wait",
     valued: "-n|--namespace -f|--filename -k|--kustomize -o|--output -l|--selector -p|--patch -c|--container \
-        --cluster --context --field-manager --field-selector --for --from-env-file --from-file \
-        --from-literal --grace-period --image --kubeconfig --port --replicas --since --sort-by --tail \
+        --cluster --context --env --field-manager --field-selector --for --from-env-file --from-file \
+        --from-literal --grace-period --image --kubeconfig --port --replicas --restart --since --sort-by --tail \
         --target-port --timeout --type --user",
-    bare: "-i|--stdin -t|--tty -w|--watch -A|--all-namespaces -R|--recursive -h|--help --all --cascade --client \
+    bare: "-i|--stdin -t|--tty -w|--watch -A|--all-namespaces -R|--recursive -h|--help --all --attach --cascade --client --command \
         --dry-run --export --force --force-conflicts --ignore-not-found --no-headers --now --overwrite \
-        --previous --prune --rm --save-config --server-side --short --show-labels --validate --wait",
+        --previous --prune -q|--quiet --rm --save-config --server-side --short --show-labels --validate --wait",
 };
 
 /// Source: `helm --help` (v3.19), `helm install --help`, `helm upgrade --help`, `helm uninstall --help`.

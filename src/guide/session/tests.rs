@@ -6,10 +6,11 @@ use super::*;
 use crate::{
     guide::read_commands,
     host::{Call, Host},
+    release::MemoryTree,
 };
 
 /// A session as after `A=one; B='two words'; E=`, with one variable read at run time.
-fn session() -> Session {
+fn session() -> Session<'static> {
     let mut session = Session::new(&["TOKEN".to_owned()]);
     session.set("A", Template::text("one"));
     session.set("B", Template::text("two words"));
@@ -18,7 +19,7 @@ fn session() -> Session {
     session
 }
 
-fn read(session: &mut Session, text: &str) -> Reading {
+fn read(session: &mut Session<'_>, text: &str) -> Reading {
     session.read(&read_commands(text)[0])
 }
 
@@ -239,4 +240,137 @@ fn an_unquoted_value_is_told_apart_as_a_program_would_see_it() {
     let arguments = programs[0].arguments().unwrap();
     assert!(arguments.last("-n").unwrap().is("mine"));
     assert_eq!(arguments.positional.len(), 3);
+}
+
+/// A checkout with a script and a few directories.
+fn checkout() -> MemoryTree {
+    let mut tree = MemoryTree::default();
+    let script = "# versions\nexport ROOT=${ROOT:-$(realpath \"$(git rev-parse --show-toplevel 2>/dev/null)\" 2>/dev/null)}\n\
+                  export VERSION=${VERSION:-v1.2.3}\nif [[ $VERSION == \"latest\" ]]; then\n  export URL=latest/download\nelse\n  \
+                  export URL=download/${VERSION}\nfi\n: ${EXTRA:=more}\n";
+    tree.insert("guides/env.sh".parse().unwrap(), script);
+    tree.insert("guides/one/x.yaml".parse().unwrap(), "a: 1\n");
+    tree.insert("charts/c/Chart.yaml".parse().unwrap(), "name: c\n");
+    tree
+}
+
+/// What is left of a session in that checkout after some commands.
+fn typed<'a>(tree: &'a MemoryTree, commands: &str) -> Session<'a> {
+    let mut session = Session::new(&[]).in_checkout(tree, "o/product");
+    for command in read_commands(commands) {
+        session.read(&command);
+    }
+    session
+}
+
+#[test]
+fn a_script_that_is_sourced_sets_what_bash_would_and_keeps_what_is_set() {
+    let tree = checkout();
+    let session = typed(&tree, "source guides/env.sh");
+    assert_eq!(session.value_of("VERSION").as_deref(), Some("v1.2.3"));
+    assert_eq!(session.value_of("URL").as_deref(), Some("download/v1.2.3"));
+    let session = typed(&tree, "export VERSION=latest\n. ./guides/env.sh");
+    assert_eq!(session.value_of("URL").as_deref(), Some("latest/download"));
+    let path = session.path("/checkout/guides/one/x.yaml").unwrap();
+    assert_eq!(path.as_str(), "guides/one/x.yaml");
+    assert_eq!(session.value_of("ROOT").as_deref(), Some("/checkout"));
+}
+
+#[test]
+fn the_commands_of_a_script_know_their_own_lines() {
+    let tree = checkout();
+    let mut session = Session::new(&[]).in_checkout(&tree, "o/product");
+    let Reading::Sequence(commands) = session.read(&read_commands("source guides/env.sh")[0]) else {
+        panic!("it is not read")
+    };
+    let places: Vec<(&str, u32)> = commands
+        .iter()
+        .map(|(one, _)| (one.at.file.as_str(), one.at.line))
+        .collect();
+    assert_eq!(places[..2], [("guides/env.sh", 2), ("guides/env.sh", 3)]);
+    let Reading::Sequence(branch) = &commands[2].1 else {
+        panic!("{:?}", commands[2])
+    };
+    assert_eq!(branch[0].0.at.line, 7);
+}
+
+#[rstest]
+#[case::the_root("", "guides/one", Ok("guides/one"))]
+#[case::a_directory("cd guides/one", "x.yaml", Ok("guides/one/x.yaml"))]
+#[case::above_it("cd guides/one", "../env.sh", Ok("guides/env.sh"))]
+#[case::back_at_the_root("cd guides/one\ncd ../..", "guides/env.sh", Ok("guides/env.sh"))]
+#[case::where_the_reader_was("cd guides\ncd one\ncd -", "env.sh", Ok("guides/env.sh"))]
+#[case::two_slashes("", "guides//one//x.yaml", Ok("guides/one/x.yaml"))]
+#[case::the_root_by_git(
+    "R=$(realpath $(git rev-parse --show-toplevel))\ncd guides/one\ncd ${R}/guides",
+    "env.sh",
+    Ok("guides/env.sh")
+)]
+#[case::a_clone(
+    "git clone https://github.com/o/product.git && cd product",
+    "guides/env.sh",
+    Ok("guides/env.sh")
+)]
+#[case::a_clone_by_another_name(
+    "git clone https://github.com/o/product mine\ncd mine/guides",
+    "env.sh",
+    Ok("guides/env.sh")
+)]
+#[case::another_project("git clone https://github.com/o/other && cd other", "guides/env.sh", Err(()))]
+#[case::out_of_another_project(
+    "git clone https://github.com/o/other && cd other\ncd -",
+    "guides/env.sh",
+    Ok("guides/env.sh")
+)]
+#[case::nowhere("cd /srv/data", "x", Err(()))]
+#[case::out_of_the_tree("", "../x", Err(()))]
+#[case::of_the_disk("", "/etc/passwd", Err(()))]
+fn a_path_is_found_where_the_reader_stands(
+    #[case] commands: &str,
+    #[case] text: &str,
+    #[case] wanted: Result<&str, ()>,
+) {
+    let tree = checkout();
+    let found = typed(&tree, commands).path(text);
+    assert_eq!(
+        found.as_ref().map(RepoPath::as_str).map_err(|_| ()),
+        wanted,
+        "{found:?}"
+    );
+}
+
+#[rstest]
+#[case::not_there("source guides/none.sh")]
+#[case::of_the_disk("source ~/.bashrc")]
+#[case::an_open_condition("X=$(date)\nif [[ $X == a ]]; then Y=1; fi")]
+#[case::a_pattern("X=abc\nif [[ $X == a* ]]; then Y=1; fi")]
+fn what_is_not_known_of_a_script_or_a_branch_is_said(#[case] commands: &str) {
+    let tree = checkout();
+    let mut session = Session::new(&[]).in_checkout(&tree, "o/product");
+    let readings: Vec<Reading> = read_commands(commands)
+        .iter()
+        .map(|command| session.read(command))
+        .collect();
+    assert!(
+        matches!(readings.last(), Some(Reading::NotUnderstood(_))),
+        "{readings:?}"
+    );
+    assert!(!session.is_set("Y"));
+}
+
+#[test]
+fn scripts_that_source_each_other_come_to_an_end() {
+    let mut tree = MemoryTree::default();
+    tree.insert("a.sh".parse().unwrap(), "source b.sh\nA=1\n");
+    tree.insert("b.sh".parse().unwrap(), "source a.sh\nsource a.sh\n");
+    let mut session = Session::new(&[]).in_checkout(&tree, "o/product");
+    session.read(&read_commands("source a.sh")[0]);
+    assert!(session.is_set("A"));
+}
+
+#[test]
+fn a_loop_that_is_not_read_still_sets_its_variable() {
+    let mut session = session();
+    session.read(&read_commands("for f in a b; do curl $f; done")[0]);
+    assert!(session.is_set("f"));
 }

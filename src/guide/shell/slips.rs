@@ -136,7 +136,7 @@ fn goes_on_with(before: Option<&Command>, above: &str, command: &Command) -> boo
             .and_then(|simple| simple.words.first())
             .is_some_and(is_tool),
         Body::Fails(_) => true,
-        Body::NotUnderstood(_) => false,
+        Body::Branches(_) | Body::NotUnderstood(_) => false,
     });
     is_flag && takes_flags && !above.trim().is_empty() && !above.trim_start().starts_with('#')
 }

@@ -25,6 +25,7 @@ fn seen(text: &str) -> Vec<(u32, String)> {
     let what = |command: &Command| match &command.body {
         Body::Pipeline(_) => command.raw.clone(),
         Body::Fails(_) => format!("! {}", command.raw),
+        Body::Branches(_) => format!("if {}", command.raw),
         Body::NotUnderstood(_) => format!("? {}", command.raw),
     };
     read(text)
@@ -46,6 +47,9 @@ fn seen(text: &str) -> Vec<(u32, String)> {
 #[case::background("a &", &[(1, "? a")])]
 #[case::a_loop("for i in 1 2; do\n  a\ndone\nb", &[(1, "? for i in 1 2; do a done"), (4, "b")])]
 #[case::to_a_file("a > b", &[(1, "? a > b")])]
+#[case::only_hidden("a > /dev/null 2>&1\nb 2>/dev/null", &[(1, "a > /dev/null 2>&1"), (2, "b 2>/dev/null")])]
+#[case::a_choice("if [[ $A == b ]]; then\n  c\nelse\n  d\nfi\ne", &[(1, "if if [[ $A == b ]]; then c else d fi"), (6, "e")])]
+#[case::another_condition("if kubectl get x; then\n  c\nfi", &[(1, "? if kubectl get x; then c fi")])]
 #[case::an_error_hides_nothing("a\nexport P=<P> # why\nb \\\n  c", &[(1, "a"), (2, "? export P=<P> # why"), (3, "b c")])]
 #[case::an_error_after_a_continued_line("a \\\n  b\nexport P=<P>", &[(1, "a b"), (3, "? export P=<P>")])]
 #[case::never_closed("a\nb 'c\nd", &[(1, "a"), (2, "? b 'c"), (3, "d")])]

@@ -88,8 +88,11 @@ impl Chunk<'_> {
                         let other = other.map(String::as_str).unwrap_or_default();
                         let word = word::parse(other, &ParserOptions::default())
                             .map(|pieces| self.pieces(&pieces, &mut Place::new(other, line), quoted));
+                        let splits = |piece: &ShellPiece| {
+                            matches!(piece, ShellPiece::Plain(text) if text.contains([' ', '\t', '\n']))
+                        };
                         // Blanks in it would make several words of it.
-                        if word.is_err() || (!quoted && other.contains([' ', '\t', '\n'])) {
+                        if !word.as_ref().is_ok_and(|word| quoted || !word.iter().any(splits)) {
                             return not_understood(part, place.raw);
                         }
                         ShellPiece::OrElse {

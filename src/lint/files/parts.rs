@@ -9,11 +9,8 @@ use serde_json::Value;
 
 use crate::{
     manifest::Object,
-    release::{Release, RepoPath},
+    release::{Release, RepoPath, kustomization},
 };
-
-/// Names of a kustomization's file.
-const KUSTOMIZATIONS: &[&str] = &["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// Fields whose text may hold `${NAME}` for a program in a container, or is free.
 const FREE_FIELDS: &[&str] = &[
@@ -49,11 +46,46 @@ fn has_variable(value: &Value) -> bool {
     }
 }
 
+/// Fields by which a kustomization changes what it is given, other than names and labels.
+const CHANGING: &[&str] = &[
+    "components",
+    "images",
+    "patches",
+    "patchesJson6902",
+    "patchesStrategicMerge",
+    "replacements",
+];
+
+/// The files that only kustomizations lead to which change them: what is applied is what comes of that.
+pub(super) fn changed(release: &Release, all: &[RepoPath]) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for path in all.iter().filter(|path| is_kustomization(path)) {
+        let changes = |document: &Value| {
+            CHANGING
+                .iter()
+                .any(|field| document[*field].as_array().is_some_and(|all| !all.is_empty()))
+        };
+        if release.document(path).is_ok_and(|document| changes(&document)) {
+            found.extend(
+                kustomization::walk(release, path)
+                    .files
+                    .into_iter()
+                    .map(|file| file.to_string()),
+            );
+        }
+    }
+    found
+}
+
+fn is_kustomization(path: &RepoPath) -> bool {
+    let name = path.as_str().rsplit('/').next().unwrap_or_default();
+    kustomization::FILES.contains(&name)
+}
+
 /// The files that kustomizations among `all` name as patches.
 pub(super) fn patches(release: &Release, all: &[RepoPath]) -> BTreeSet<String> {
-    let name = |path: &RepoPath| path.as_str().rsplit('/').next().unwrap_or_default().to_owned();
     let mut found = BTreeSet::new();
-    for path in all.iter().filter(|path| KUSTOMIZATIONS.contains(&name(path).as_str())) {
+    for path in all.iter().filter(|path| is_kustomization(path)) {
         let (Ok(document), Some(directory)) = (release.document(path), path.parent()) else {
             continue;
         };
