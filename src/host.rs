@@ -287,6 +287,11 @@ impl Host {
         .join("quickproof")
     }
 
+    /// The file of the program that runs now, also where another was put in its place meanwhile. Source: proc(5).
+    pub(crate) fn this_program() -> PathBuf {
+        PathBuf::from("/proc/self/exe")
+    }
+
     /// The full path of a program on PATH, or `None`.
     pub(crate) fn find_program(&self, name: &str) -> Option<PathBuf> {
         if name.contains('/') {

@@ -4,7 +4,7 @@
 //! packages after a recipe (`manifests/images/`) and served to the nodes under its upstream name by a local registry.
 //! What is made is not what was published, and says so. Nothing here decides whether a release is good.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use crate::{host::Host, record::Events};
 
@@ -177,6 +177,32 @@ pub(crate) async fn pull(host: &Host, wanted: &[ImageRef], events: &Events) -> R
     progress
         .during(load::carry_out(ImageSource::Pull, decided, &engine, &progress))
         .await
+}
+
+/// Makes the image of this name where it is not made yet, and writes it into a file that `docker load`, `ctr images import` and
+/// skopeo read. No engine has a part in it. Returns the image's digest.
+///
+/// # Errors
+/// No recipe makes it, making it fails, or the file cannot be written.
+pub(crate) async fn save(host: &Host, image: &ImageRef, file: &Path, events: &Events) -> Result<String, ImagesError> {
+    let (recipes, store, progress) = (recipe::read_all()?, Store::of(host), Progress::new(events));
+    let name = image.to_string();
+    let recipe = decide::recipe_for(&recipes, image).ok_or(ImagesError::NoRecipe { name: name.clone() })?;
+    let maker = Maker {
+        workshop: Workshop::open(host, &store, &progress).await?,
+        recipes: &recipes,
+    };
+    if std::env::consts::ARCH != "x86_64" && !maker.unmade(&[recipe])?.is_empty() {
+        return Err(ImagesError::OtherMachine {
+            here: std::env::consts::ARCH,
+        });
+    }
+    let _lock = store.lock().await?;
+    let made = progress.during(maker.make(&[recipe])).await?;
+    let digest = made.iter().map(|image| image.digest.clone()).collect();
+    let named: Vec<_> = made.into_iter().map(|image| (name.clone(), image)).collect();
+    oci::write_archive(&store, &named, file)?;
+    Ok(digest)
 }
 
 /// Whether the node in this container gets images from our registry and from nobody else, as its containerd is set up.

@@ -1,6 +1,9 @@
 //! `quickproof images`: what can be made, what is here, and making it ahead of a run.
 
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -14,7 +17,7 @@ use crate::{
 /// How long nothing is said of what takes long, once it was.
 const BETWEEN: Duration = Duration::from_secs(10);
 
-/// See, pull and build the images that clusters are given.
+/// See, pull, build and save the images that clusters are given.
 #[derive(Debug, Args)]
 pub(crate) struct ImagesCommand {
     #[command(subcommand)]
@@ -35,6 +38,14 @@ enum What {
         /// Full image names; without any, the names that recipes stand for, and the programs. Recipes of older releases are
         /// left out then: they are made where a run needs them, or when they are named here.
         images: Vec<ImageRef>,
+    },
+    /// Make an image from packages and write it into a file that `docker load` reads. No container engine is needed.
+    Save {
+        /// Its full name, as `quickproof images list` shows it; `quickproof.invalid/quickproof:VERSION` is quickproof itself.
+        image: ImageRef,
+        /// The file.
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
     },
     /// Put images of the container engine into the nodes of a kind cluster.
     Load {
@@ -57,6 +68,7 @@ impl ImagesCommand {
             What::List => list(&context.host, out).await,
             What::Pull { images } => pull(context, images, out).await,
             What::Build { images } => build(context, images, out).await,
+            What::Save { image, output } => save(context, &image, &output, out).await,
             What::Load { cluster, images } => load(context, &cluster, images).await,
         }
     }
@@ -78,6 +90,7 @@ async fn list(host: &Host, out: &mut Output) -> anyhow::Result<()> {
             Some(RecipeSource::DebianPackages(_)) => "Debian packages",
             Some(RecipeSource::DebianSystem(_)) => "Debian system",
             Some(RecipeSource::Wheel(_)) => "Python wheel",
+            Some(RecipeSource::ThisProgram) => "this program",
             None => "other parts",
         };
         let names: Vec<String> = recipe.names.iter().map(ToString::to_string).collect();
@@ -137,6 +150,17 @@ async fn build(context: &CliContext, wanted: Vec<ImageRef>, out: &mut Output) ->
     if let Some(name) = provided.missing.first() {
         anyhow::bail!("no recipe makes `{name}`; one file in `manifests/images/` adds one");
     }
+    Ok(())
+}
+
+/// Makes an image and writes it into a file.
+async fn save(context: &CliContext, image: &ImageRef, file: &Path, out: &mut Output) -> anyhow::Result<()> {
+    let digest = telling_progress(context, BETWEEN, async |events| {
+        images::save(&context.host, image, file, events).await
+    })
+    .await?;
+    out.say(format_args!("{image}  {digest}"));
+    out.say(format_args!("  written to {}", file.display()));
     Ok(())
 }
 

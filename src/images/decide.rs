@@ -111,7 +111,7 @@ pub(super) fn present_or_built<'a>(
 }
 
 /// The recipe that makes an image of this name, if one does.
-fn recipe_for<'a>(recipes: &'a BTreeMap<String, Recipe>, name: &ImageRef) -> Option<&'a Recipe> {
+pub(super) fn recipe_for<'a>(recipes: &'a BTreeMap<String, Recipe>, name: &ImageRef) -> Option<&'a Recipe> {
     recipes
         .values()
         .find(|recipe| recipe.makes == Makes::Image && recipe.names.contains(name))

@@ -124,6 +124,8 @@ pub(crate) enum RecipeSource {
     DebianSystem(DebianSystem),
     /// Files of a wheel of the Python package index.
     Wheel(Wheel),
+    /// The program that runs now; it is named as the recipe is.
+    ThisProgram,
 }
 
 /// A program compiled from Go modules; it is named as the recipe is.
@@ -387,10 +389,8 @@ mod tests {
                     recipe.name
                 );
             }
-            assert_eq!(
-                go.package == ".",
-                image_file(&format!("go/{}/main.go", go.lock)).is_some()
-            );
+            let has_main = image_file(&format!("go/{}/main.go", go.lock)).is_some();
+            assert!(go.package != "." || has_main, "{}", recipe.name);
             assert!(go.set.values().all(|value| !value.contains(char::is_whitespace)));
         }
     }
@@ -409,6 +409,16 @@ mod tests {
             let spoken = format!("{} {:?}", recipe.sentence_for(name), recipe.source);
             assert!(!spoken.contains("{version}") && !spoken.contains("{name}"), "{spoken}");
         }
+    }
+
+    #[test]
+    fn quickproofs_own_image_is_of_this_version_and_runs_as_nobody_in_particular() {
+        let recipes = read_all().unwrap();
+        let own = &recipes["quickproof"];
+        assert_eq!(own.source, Some(RecipeSource::ThisProgram));
+        assert_eq!(own.version, env!("CARGO_PKG_VERSION"));
+        assert_eq!(own.names[0].tag(), Some(env!("CARGO_PKG_VERSION")));
+        assert_eq!(own.run.user, "65532:65532");
     }
 
     #[test]

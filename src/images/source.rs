@@ -1,9 +1,13 @@
 //! Fetches or compiles the material of a recipe into a directory of the store.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, BufRead as _, BufReader},
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
+
+use sha2::{Digest as _, Sha256};
 
 use tokio::sync::{Mutex, Semaphore};
 
@@ -34,6 +38,8 @@ pub(super) struct Workshop<'a> {
     go_places: Semaphore,
     /// The package tools lock their own state; two calls at once would fail rather than wait.
     apt: Mutex<()>,
+    /// The digest of the program that runs now, once it was asked for: it is long, and does not change.
+    this_program: OnceLock<String>,
 }
 
 impl<'a> Workshop<'a> {
@@ -45,7 +51,17 @@ impl<'a> Workshop<'a> {
             go_version: golang::version(host).await?,
             go_places: Semaphore::new(golang::AT_ONCE),
             apt: Mutex::default(),
+            this_program: OnceLock::new(),
         })
+    }
+
+    /// The digest of the program that runs now.
+    fn digest_of_this_program(&self) -> Result<&str, ImagesError> {
+        if let Some(known) = self.this_program.get() {
+            return Ok(known);
+        }
+        let digest = sha256_of(&Host::this_program())?;
+        Ok(self.this_program.get_or_init(|| digest))
     }
 
     /// The name of the directory with a recipe's material, whether it is there or not; `None` where it has none.
@@ -54,8 +70,13 @@ impl<'a> Workshop<'a> {
     /// no Go, what another version made is as good as any.
     pub(super) fn material_name(&self, recipe: &Recipe) -> Result<Option<String>, ImagesError> {
         let Some(source) = &recipe.source else { return Ok(None) };
-        let RecipeSource::Go(go) = source else {
-            return Ok(Some(format!("{}-{}", recipe.name, key_of(&(FORM, source))?)));
+        let go = match source {
+            RecipeSource::Go(go) => go,
+            RecipeSource::ThisProgram => {
+                let key = key_of(&(FORM, source, self.digest_of_this_program()?))?;
+                return Ok(Some(format!("{}-{key}", recipe.name)));
+            }
+            _ => return Ok(Some(format!("{}-{}", recipe.name, key_of(&(FORM, source))?))),
         };
         let lock = ["go.mod", "go.sum", "main.go"].map(|file| image_file(&format!("go/{}/{file}", go.lock)));
         // What it costs says nothing about what it is.
@@ -96,6 +117,7 @@ impl<'a> Workshop<'a> {
             RecipeSource::DebianPackages(wanted) => self.unpack_packages(recipe, wanted, unfinished.path()).await?,
             RecipeSource::DebianSystem(wanted) => self.make_system(recipe, wanted, unfinished.path()).await?,
             RecipeSource::Wheel(wheel) => self.unpack_wheel(recipe, wheel, unfinished.path()).await?,
+            RecipeSource::ThisProgram => copy(&Host::this_program(), &unfinished.path().join(&recipe.name))?,
         }
         let unfinished = unfinished.keep();
         fs::rename(&unfinished, &finished).map_err(at(&finished))?;
@@ -142,6 +164,21 @@ fn copy(from: &Path, to: &Path) -> Result<(), ImagesError> {
     let mut copy = fs::File::create(to).map_err(at(to))?;
     io::copy(&mut file, &mut copy).map_err(at(to))?;
     Ok(())
+}
+
+/// The digest of a file, however long it is.
+fn sha256_of(path: &Path) -> Result<String, ImagesError> {
+    let mut file = BufReader::with_capacity(1 << 20, files::open(path).map_err(io::Error::from).map_err(at(path))?);
+    let mut digest = Sha256::new();
+    loop {
+        let read = file.fill_buf().map_err(at(path))?;
+        if read.is_empty() {
+            return Ok(format!("{:x}", digest.finalize()));
+        }
+        digest.update(read);
+        let length = read.len();
+        file.consume(length);
+    }
 }
 
 #[cfg(test)]
