@@ -1,11 +1,17 @@
 //! `quickproof reap`: removes what killed runs left behind.
 
+use std::{fmt::Display, path::PathBuf, time::Duration};
+
 use clap::Args;
 
 use crate::{
-    cli::Output,
+    cli::{Output, Usage},
     cluster::{
-        reap::{self, Left, Scope, Turn},
+        self, ExistingCluster,
+        reap::{
+            self, Left, Scope, Turn,
+            labelled::{self, Labelled},
+        },
         teardown::Fate,
     },
     host::Host,
@@ -21,6 +27,16 @@ pub(crate) struct ReapArguments {
     /// Only say what would be removed
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Look in this cluster, by the name of its context, for what runs of other machines left there; it bears their label.
+    /// Without `--run` it is only said
+    #[arg(long, visible_alias = "context", value_name = "CONTEXT", conflicts_with = "all")]
+    pub(crate) cluster: Option<String>,
+    /// The kubeconfig file that knows the cluster; without it `KUBECONFIG` and then `~/.kube/config`
+    #[arg(long, value_name = "FILE", requires = "cluster")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// The run whose things are removed from the cluster. Whether it still goes on on another machine cannot be seen here
+    #[arg(long, value_name = "RUN", requires = "cluster")]
+    pub(crate) run: Option<String>,
 }
 
 /// What becomes of files that cannot be read.
@@ -46,6 +62,9 @@ pub(crate) async fn run(
     events: &Events,
     out: &mut Output,
 ) -> anyhow::Result<Cleanness> {
+    if let Some(cluster) = &arguments.cluster {
+        return run_in(host, &ExistingCluster::from(cluster.as_str()), arguments, events, out).await;
+    }
     let scope = if arguments.all { Scope::All } else { Scope::Dead };
     let turn = if arguments.dry_run {
         None
@@ -77,12 +96,7 @@ pub(crate) async fn run(
         None => Vec::new(),
     };
     for thing in &reaped {
-        match &thing.fate {
-            Fate::Removed => out.say(format_args!("removed  {}", thing.what)),
-            Fate::PutBack => out.say(format_args!("put back {}", thing.what)),
-            Fate::Absent => out.say(format_args!("gone     {}", thing.what)),
-            Fate::Left(why) => out.say(format_args!("left     {}: {why}", thing.what)),
-        }
+        say(out, &thing.what, &thing.fate);
     }
     let stays = reaped.iter().any(|thing| matches!(thing.fate, Fate::Left(_)));
     Ok(if stays || !unreadable.is_empty() {
@@ -90,4 +104,75 @@ pub(crate) async fn run(
     } else {
         Cleanness::Clean
     })
+}
+
+/// What became of one thing.
+fn say(out: &mut Output, what: &dyn Display, fate: &Fate) {
+    match fate {
+        Fate::Removed => out.say(format_args!("removed  {what}")),
+        Fate::PutBack => out.say(format_args!("put back {what}")),
+        Fate::Absent => out.say(format_args!("gone     {what}")),
+        Fate::Left(why) => out.say(format_args!("left     {what}: {why}")),
+    }
+}
+
+/// Says what runs left in a cluster, and takes away what is of the run that is named.
+async fn run_in(
+    host: &Host,
+    which: &ExistingCluster,
+    arguments: &ReapArguments,
+    events: &Events,
+    out: &mut Output,
+) -> anyhow::Result<Cleanness> {
+    if let Some(run) = &arguments.run
+        && labelled::goes_on_here(host, run)?
+    {
+        return Err(Usage::new(anyhow::anyhow!(
+            "run {run} goes on on this machine; it takes away itself what it made"
+        ))
+        .into());
+    }
+    let turn = Turn::take(host, events).await?;
+    let cluster = cluster::open(host, which, arguments.kubeconfig.as_deref(), Duration::MAX, events).await?;
+    let Labelled { mut runs, unseen } = labelled::left_in(&cluster).await?;
+    if let Some(run) = &arguments.run {
+        runs.retain(|other, _| other == run);
+    }
+    for kind in &unseen {
+        out.say(format_args!("unseen   {kind}"));
+    }
+    if runs.is_empty() {
+        let left = match &arguments.run {
+            Some(run) => format!("run {run} left nothing"),
+            None => "no run left anything".to_owned(),
+        };
+        out.say(format_args!("{left} that bears its label in {}", cluster.name));
+    } else {
+        out.say("left behind:");
+    }
+    for (run, made) in &runs {
+        for one in made {
+            out.say(format_args!("  {one}  (run {run})"));
+        }
+    }
+    let cleanness = if unseen.is_empty() {
+        Cleanness::Clean
+    } else {
+        Cleanness::LeftBehind
+    };
+    let (Some(run), false) = (&arguments.run, arguments.dry_run) else {
+        for run in runs.keys().filter(|_| arguments.run.is_none()) {
+            out.say(format_args!(
+                "`--run {run}` removes what is of that run; see first that it does not go on elsewhere"
+            ));
+        }
+        return Ok(cleanness);
+    };
+    let made = runs.remove(run).unwrap_or_default();
+    let taken = labelled::take_away(host, run, &cluster, made, &turn, events).await?;
+    for (made, fate) in &taken {
+        say(out, made, fate);
+    }
+    let stays = taken.iter().any(|(_, fate)| matches!(fate, Fate::Left(_)));
+    Ok(if stays { Cleanness::LeftBehind } else { cleanness })
 }

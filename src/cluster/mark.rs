@@ -4,6 +4,7 @@
 //! its own metadata. Both stand in the request, so they are known before it is sent.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 /// The name under which we own fields.
@@ -18,6 +19,28 @@ pub(crate) fn label(object: &mut Value, run: &str) {
         object["metadata"]["labels"] = json!({});
     }
     object["metadata"]["labels"][RUN_LABEL] = run.into();
+}
+
+/// The patch that labels what a program has made for a run, and by whose hand.
+pub(crate) fn labels(run: &str) -> Patch<Value> {
+    Patch::Merge(json!({"metadata": {"labels": {RUN_LABEL: run}}}))
+}
+
+/// With what that patch is sent.
+pub(crate) fn labelling() -> PatchParams {
+    PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    }
+}
+
+/// The run that an object is of, by its label and by who wrote it: controllers copy labels to what they make, and people copy whole
+/// objects.
+pub(crate) fn run_of(metadata: &ObjectMeta) -> Option<&str> {
+    let run = metadata.labels.as_ref()?.get(RUN_LABEL)?;
+    let mut entries = metadata.managed_fields.iter().flatten();
+    let is_ours = |entry: &ManagedFieldsEntry| entry.manager.as_deref() == Some(FIELD_MANAGER);
+    entries.any(is_ours).then_some(run.as_str())
 }
 
 /// Whether an object bears the label of this run.
@@ -85,6 +108,15 @@ mod tests {
         serde_json::from_value(json!({"name": "x", "creationTimestamp": "2026-01-01T00:00:05Z",
             "labels": {RUN_LABEL: "ab12"}, "managedFields": entries}))
         .unwrap()
+    }
+
+    #[test]
+    fn an_object_is_of_the_run_whose_label_we_wrote_and_no_copy_of_it_is() {
+        let written = object(&json!([ours(5)]));
+        assert_eq!(run_of(&written), Some("ab12"));
+        let copied = object(&json!([entry("istiod", "Apply", 5, &json!({}))]));
+        assert_eq!(run_of(&copied), None);
+        assert_eq!(run_of(&ObjectMeta::default()), None);
     }
 
     fn ours(second: u8) -> Value {

@@ -19,6 +19,8 @@ use crate::{
     record::{Events, Stage},
 };
 
+pub(crate) mod labelled;
+
 /// The label of containers that outlive a run on purpose, such as the image registry's.
 pub(crate) const SHARED_LABEL: &str = "quickproof=1";
 

@@ -369,7 +369,7 @@ fn is_404(error: &Error) -> bool {
     matches!(error.downcast_ref(), Some(NoAnswer::Foreign { code: 404, .. }))
 }
 
-fn placement(scope: &Scope) -> Placement {
+pub(super) fn placement(scope: &Scope) -> Placement {
     match scope {
         Scope::Cluster => Placement::Cluster,
         Scope::Namespaced => Placement::Namespaced,

@@ -199,7 +199,8 @@ impl Deployer {
         }
         let record = release.record();
         let made = Made::HelmRelease(release);
-        Ok(vec![Making::told_by::<Secret>(self, made, Some(namespace), record)])
+        let record = Making::told_by::<Secret>(self, made, Some(namespace), record);
+        Ok(vec![record.marked_by(&self.site.run)])
     }
 
     /// How a release stands in the inventory before it is made.

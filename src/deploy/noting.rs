@@ -12,7 +12,10 @@ use kube::{
 
 use super::{Deployer, Ownership};
 use crate::{
-    cluster::inventory::{Inventory, Made},
+    cluster::{
+        inventory::{Inventory, Made},
+        mark,
+    },
     host::poll,
     verdict::{CauseCode, Fault},
 };
@@ -25,6 +28,8 @@ pub(super) struct Making {
     made: Made,
     objects: Api<DynamicObject>,
     name: String,
+    /// The run whose label the object is given, where nothing else gives it one.
+    marked_by: Option<String>,
 }
 
 impl Making {
@@ -42,7 +47,14 @@ impl Making {
                 None => Api::all_with(client, &resource),
             },
             name: name.into(),
+            marked_by: None,
         }
+    }
+
+    /// The same, for an object that this run labels: a program makes it, and knows nothing of labels.
+    pub(super) fn marked_by(mut self, run: &str) -> Self {
+        self.marked_by = Some(run.to_owned());
+        self
     }
 
     /// Whether the object is not there. That cannot be told where the API server does not answer.
@@ -50,11 +62,18 @@ impl Making {
         Ok(self.objects.get_metadata_opt(&self.name).await?.is_none())
     }
 
-    /// Notes the uid, once the object is there.
+    /// Notes the uid, once the object is there, and labels it.
     async fn learn(&self, inventory: &Inventory) -> Result<(), ()> {
         let found = self.objects.get_metadata_opt(&self.name).await.ok().flatten();
-        let uid = found.and_then(|found| found.metadata.uid).ok_or(())?;
-        inventory.add(self.made.clone().with_uid(Some(uid))).map_err(drop)
+        let found = found.ok_or(())?.metadata;
+        let uid = found.uid.clone().ok_or(())?;
+        inventory.add(self.made.clone().with_uid(Some(uid))).map_err(drop)?;
+        if let Some(run) = self.marked_by.as_ref().filter(|run| !mark::bears(&found, run)) {
+            // It helps who has no inventory, and nobody else needs it.
+            let (how, labels) = (mark::labelling(), mark::labels(run));
+            let _ = self.objects.patch_metadata(&self.name, &how, &labels).await;
+        }
+        Ok(())
     }
 }
 

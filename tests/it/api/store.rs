@@ -212,9 +212,11 @@ fn is_meant(asked: &Asked, (api_version, plural, namespace, name): &Key, object:
     let of_kind = *api_version == asked.api_version && *plural == asked.resource;
     let there = asked.namespace.as_ref().is_none_or(|asked| asked == namespace);
     let labelled = asked.text("labelSelector").is_none_or(|selector| {
-        selector.split(',').filter(|one| !one.is_empty()).all(|one| {
-            let (label, value) = one.split_once('=').unwrap_or((one, ""));
-            object["metadata"]["labels"][label] == value.trim_start_matches('=')
+        let labels = &object["metadata"]["labels"];
+        let mut wanted = selector.split(',').filter(|one| !one.is_empty());
+        wanted.all(|one| match one.split_once('=') {
+            Some((label, value)) => labels[label] == value.trim_start_matches('='),
+            None => !labels[one].is_null(),
         })
     });
     let named = asked.text("fieldSelector").is_none_or(|selector| {
