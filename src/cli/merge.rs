@@ -39,12 +39,16 @@ struct LanesFile {
     lanes_version: u32,
     tag: Option<String>,
     lanes: Vec<LaneOfFile>,
+    #[serde(default)]
+    unplanned: Vec<LaneOfFile>,
 }
 
 #[derive(Debug, Deserialize)]
 struct LaneOfFile {
     variant: String,
     provider: String,
+    /// Why it cannot be planned, where it cannot.
+    why: Option<String>,
 }
 
 /// Does it.
@@ -91,11 +95,12 @@ impl MergeArguments {
         if file.lanes.is_empty() {
             return Err(unreadable("it names no lane".to_owned()));
         }
-        let lanes = file.lanes.into_iter().map(|lane| WantedLane {
+        let lanes = file.lanes.into_iter().chain(file.unplanned);
+        let lanes = lanes.map(|lane| WantedLane {
             tag: file.tag.clone(),
             variant: lane.variant,
             provider: lane.provider,
-            why_not: None,
+            why_not: lane.why,
         });
         Ok(lanes.collect())
     }

@@ -12,7 +12,7 @@ mod lanes;
 
 pub(crate) use json::PlanView;
 pub(crate) use lanes::LANES_VERSION;
-use lanes::LanesView;
+use lanes::{Calls, LanesView};
 
 use crate::{
     cli::{CliContext, Output, Usage, block_on, cannot_begin, source::SourceArguments},
@@ -135,6 +135,41 @@ impl ChoiceArguments {
     }
 }
 
+impl PlanArguments {
+    /// How jobs call `verify` for what is planned here. Of files on this machine a job has none: it takes the tip of `main`.
+    fn calls(&self) -> Calls {
+        let source = &self.source;
+        let branch = source.branch.as_deref().unwrap_or("main");
+        let repository = source.repository.as_deref().unwrap_or(release::REPOSITORY);
+        let (owner, name) = repository.split_once('/').unwrap_or(("OWNER", repository));
+        let mut words = match (&source.branch, &source.commit, &source.release, &source.tree) {
+            (None, None, Some(tag), None) => vec!["--release".to_owned(), tag.clone()],
+            (None, Some(commit), ..) => vec!["--commit".to_owned(), commit.clone()],
+            _ => vec!["--branch".to_owned(), branch.to_owned()],
+        };
+        let mut options = Vec::new();
+        let add = |to: &mut Vec<String>, flag: &str, value: Option<&String>| {
+            to.extend(value.into_iter().flat_map(|value| [flag.to_owned(), value.clone()]));
+        };
+        add(&mut words, "--repository", source.repository.as_ref());
+        add(&mut options, "--layout", self.choice.layout.as_ref());
+        if self.phase == Phase::AfterPublish {
+            options.extend(["--phase", "after-publish"].map(str::to_owned));
+        }
+        add(&mut options, "--profile", self.profile.as_ref());
+        for value in &self.set {
+            add(&mut options, "--set", Some(value));
+        }
+        add(&mut options, "--namespace", self.namespace.as_ref());
+        Calls {
+            repository: (owner.to_owned(), name.to_owned()),
+            branch: branch.to_owned(),
+            source: words,
+            options,
+        }
+    }
+}
+
 /// Draws and prints the plan.
 ///
 /// # Errors
@@ -184,6 +219,7 @@ fn lanes(
     layout: &Layout,
     out: &mut Output,
 ) -> anyhow::Result<ExitCode> {
+    let calls = arguments.calls();
     let ChoiceArguments {
         variant,
         provider,
@@ -220,7 +256,7 @@ fn lanes(
         PlanForm::Text => out.say(fmt::from_fn(|words| view.print(words))),
         PlanForm::Json => out.json(&view)?,
         PlanForm::Github => out.say(view.github()),
-        PlanForm::Prow => out.say(fmt::from_fn(|words| view.prow(words))),
+        PlanForm::Prow => out.say(fmt::from_fn(|words| view.prow(&calls, words))),
     }
     Ok(ExitCode::Passed)
 }

@@ -99,6 +99,13 @@ fn a_lane_that_was_planned_and_not_run_does_not_pass() {
     assert_eq!((code, &record["outcome"]), (4, &"inconclusive".into()), "{said}");
     assert!(said.contains("no run of it is among these directories"), "{said}");
 
+    let unplanned = r#"{"lanes_version": 1, "tag": null, "lanes": [{"variant": "sim", "provider": "istio"}],
+        "unplanned": [{"name": "x", "variant": "cpu", "provider": "istio", "why": "there is no such tab"}]}"#;
+    fs::write(directory.path().join("lanes.json"), unplanned).unwrap();
+    let (code, record, said) = merged(directory.path(), &["--lanes", "lanes.json", "runs"]);
+    assert_eq!((code, &record["outcome"]), (4, &"inconclusive".into()), "{said}");
+    assert!(said.contains("it was not run: there is no such tab"), "{said}");
+
     for text in [
         "{}",
         "[]",
@@ -157,6 +164,14 @@ fn lanes_are_told_to_github_in_one_line_and_to_prow_as_jobs() {
                 .contains("quickproof verify --branch main"),
             "{job:#}"
         );
+    }
+    let prow = plan(&["--profile", "small", "--set", "a=b c", "--namespace", "n", "-o", "prow"]);
+    let prow: Value = serde_saphyr::from_str(&prow).unwrap();
+    let call = prow["periodics"][0]["spec"]["containers"][0]["args"][2]
+        .as_str()
+        .unwrap();
+    for kept in ["--profile small", "--set 'a=b c'", "--namespace n"] {
+        assert!(call.contains(kept), "{kept}: {call}");
     }
     let one = plan(&["--variant", "sim", "-o", "json"]);
     let one: Value = serde_json::from_str(&one).unwrap();
