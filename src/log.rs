@@ -203,16 +203,20 @@ fn one_line(text: &str) -> String {
 }
 
 impl Log {
-    /// Writes to a new file from now on, and what was logged until now before it.
+    /// Writes to a new file from now on, and what was logged until now before it, where that is in no file yet.
     pub(crate) fn write_to(&self, path: &Path) {
         let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        let Place::Memory { lines, bytes } = &mut *place else {
-            return;
+        let lines = match &mut *place {
+            Place::Memory { lines, bytes } => {
+                let mut lines = std::mem::take(lines);
+                if *bytes > MOST_HELD {
+                    lines.push("… what follows until the file was there is left out".to_owned());
+                }
+                lines
+            }
+            Place::File(_) => Vec::new(),
+            Place::GivenUp => return,
         };
-        let mut lines = std::mem::take(lines);
-        if *bytes > MOST_HELD {
-            lines.push("… what follows until the file was there is left out".to_owned());
-        }
         let file = fs::OpenOptions::new()
             .read(true)
             .write(true)

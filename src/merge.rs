@@ -22,8 +22,10 @@ mod read;
 /// The lanes that were run, and those that should have been.
 #[derive(Debug, Clone)]
 pub struct Lanes {
-    lanes: Vec<Lane>,
+    ran: Vec<Lane>,
     missing: Vec<WantedLane>,
+    /// What was made for all of them and stays.
+    left: Vec<String>,
 }
 
 /// A lane that must be among those that were run.
@@ -64,12 +66,23 @@ impl Lanes {
         let lanes: Vec<Lane> = found.into_par_iter().map(read::lane).collect();
         let ran = |wanted: &&WantedLane| lanes.iter().any(|lane| lane.is(wanted));
         let missing = wanted.iter().filter(|lane| !ran(lane)).cloned().collect();
-        Self { lanes, missing }
+        Self {
+            ran: lanes,
+            missing,
+            left: Vec::new(),
+        }
+    }
+
+    /// The same, where this stays of what was made for all of them.
+    #[must_use]
+    pub(crate) fn with_left_behind(mut self, left: Vec<String>) -> Self {
+        self.left = left;
+        self
     }
 
     /// What a run is about that adds them up.
     pub(crate) fn subject(&self) -> Subject {
-        let subjects = || self.lanes.iter().filter_map(|lane| lane.subject.as_ref());
+        let subjects = || self.ran.iter().filter_map(|lane| lane.subject.as_ref());
         let one = |field: fn(&Subject) -> Option<&str>| {
             let values: BTreeSet<Option<&str>> = subjects().map(field).collect();
             let only = values.iter().next().copied().flatten().filter(|_| values.len() == 1);
@@ -77,7 +90,7 @@ impl Lanes {
         };
         let repository = one(|subject| Some(&subject.repository));
         let several = || "several".to_owned();
-        let all = self.lanes.len() + self.missing.len();
+        let all = self.ran.len() + self.missing.len();
         let lanes = if all == 1 { "lane" } else { "lanes" };
         Subject {
             repository: repository.unwrap_or_else(|| "runs of several repositories".to_owned()),
@@ -93,7 +106,7 @@ impl Lanes {
     /// A decision for each lane, under a name that no other has.
     pub(crate) fn decisions(&self) -> Vec<Decision> {
         let names = self.names();
-        let ran = self.lanes.iter().zip(names).map(|(lane, name)| Decision {
+        let ran = self.ran.iter().zip(names).map(|(lane, name)| Decision {
             from: lane.from.clone(),
             took_ms: lane.took_ms,
             exchange: lane.exchange.clone(),
@@ -115,7 +128,7 @@ impl Lanes {
     /// Of each tag whose lanes are of several commits, that nothing is decided: no one release has all of these verdicts.
     fn of_several_commits(&self) -> Vec<Decision> {
         let mut commits: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        for subject in self.lanes.iter().filter_map(|lane| lane.subject.as_ref()) {
+        for subject in self.ran.iter().filter_map(|lane| lane.subject.as_ref()) {
             if let (Some(tag), Some(commit)) = (&subject.tag, &subject.commit) {
                 commits.entry(tag).or_default().insert(commit);
             }
@@ -141,15 +154,15 @@ impl Lanes {
 
     /// What is worth a line beside the verdicts.
     pub(crate) fn notes(&self) -> Vec<String> {
-        let passed = self.lanes.iter().filter(|lane| lane.finding == Finding::Holds).count();
-        let all = self.lanes.len() + self.missing.len();
+        let passed = self.ran.iter().filter(|lane| lane.finding == Finding::Holds).count();
+        let all = self.ran.len() + self.missing.len();
         vec![format!("{passed} of {all} lanes passed")]
     }
 
     /// Every deviation of any lane, each once.
     pub(crate) fn ledger(&self) -> Vec<Deviation> {
         let mut seen = BTreeSet::new();
-        let all = self.lanes.iter().flat_map(|lane| &lane.ledger);
+        let all = self.ran.iter().flat_map(|lane| &lane.ledger);
         let key = |entry: &Deviation| (entry.kind.word(), entry.subject.clone(), entry.what.clone());
         all.filter(|entry| seen.insert(key(entry))).cloned().collect()
     }
@@ -161,11 +174,11 @@ impl Lanes {
             let left = lane.left_behind.clone().into_iter();
             left.map(move |what| format!("{what} ({place})")).collect::<Vec<_>>()
         };
-        self.lanes.iter().flat_map(of).collect()
+        self.ran.iter().flat_map(of).chain(self.left.clone()).collect()
     }
 
     fn tags_differ(&self) -> Tags {
-        let ran = self.lanes.iter().filter_map(|lane| lane.subject.as_ref());
+        let ran = self.ran.iter().filter_map(|lane| lane.subject.as_ref());
         let ran = ran.map(|subject| subject.tag.as_deref());
         let missing = self.missing.iter().map(|lane| lane.tag.as_deref());
         if ran.chain(missing).collect::<BTreeSet<_>>().len() > 1 {
@@ -179,13 +192,13 @@ impl Lanes {
     /// in, without the run's own, which has another name each time, where that is enough.
     fn names(&self) -> Vec<String> {
         let tags = self.tags_differ();
-        let short: Vec<String> = self.lanes.iter().map(|lane| lane.name(tags)).collect();
-        let beside: Vec<String> = std::iter::zip(&self.lanes, &short)
+        let short: Vec<String> = self.ran.iter().map(|lane| lane.name(tags)).collect();
+        let beside: Vec<String> = std::iter::zip(&self.ran, &short)
             .map(|(lane, name)| format!("{name}@{}", lane.machine()))
             .collect();
         let (times_short, times_beside) = (counted(&short), counted(&beside));
         let mut names = Vec::with_capacity(short.len());
-        for ((lane, short), beside) in self.lanes.iter().zip(&short).zip(&beside) {
+        for ((lane, short), beside) in self.ran.iter().zip(&short).zip(&beside) {
             names.push(match (times_short[short.as_str()], times_beside[beside.as_str()]) {
                 (1, _) => short.clone(),
                 (_, 1) => beside.clone(),

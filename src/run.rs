@@ -8,6 +8,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use futures::FutureExt as _;
 
 use crate::{
+    cluster::ExistingCluster,
     host::{Host, Signals},
     merge::Lanes,
     plan::{self, Plan},
@@ -232,6 +233,23 @@ impl Run {
     /// The run's id, which names its directory.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// What is carried out, where it is a guide.
+    pub(crate) fn plan(&self) -> Option<&Plan> {
+        match &self.kind {
+            Kind::Guide(parts) => Some(&parts.2),
+            Kind::Endpoint(_) | Kind::Lanes(_) => None,
+        }
+    }
+
+    /// The same in a cluster that was made for it and for others.
+    #[must_use]
+    pub(crate) fn within(mut self, cluster: ExistingCluster) -> Self {
+        if let Kind::Guide(parts) = &mut self.kind {
+            parts.0.cluster = Some(cluster);
+        }
+        self
     }
 
     /// The same under another id, where the directory of its own is another run's.

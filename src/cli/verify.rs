@@ -3,9 +3,13 @@
 //! A command line is typed twice: [`VerifyArguments`] as written, [`Order`] as meant. What a tag, a layout or a provider
 //! is, the rooms below know; their refusals come back as [`Usage`] errors.
 
+mod lanes;
+
 use std::{collections::BTreeMap, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
+
+use lanes::LaneArgument;
 
 use crate::{
     cli::{
@@ -36,6 +40,16 @@ pub(crate) struct VerifyArguments {
     /// The gateway-provider tab of the guide
     #[arg(long, value_name = "NAME", default_value = "istio", help_heading = "What is tested")]
     provider: String,
+    /// Several lanes on one cluster, one after the other, and one report: `all` that the guide offers, or `VARIANT/PROVIDER` with
+    /// commas between; `LAYOUT:VARIANT/PROVIDER` for another page. What cannot be run here is named and does not pass
+    #[arg(
+        long,
+        value_name = "LANES",
+        value_delimiter = ',',
+        conflicts_with_all = ["variant", "provider", "keep"],
+        help_heading = "What is tested"
+    )]
+    lane: Vec<LaneArgument>,
     /// How the release lays its guide out; without it the tag says so
     #[arg(long, value_name = "NAME", help_heading = "What is tested")]
     layout: Option<String>,
@@ -115,6 +129,9 @@ Examples:
 /// # Errors
 /// Something is wrong with what was typed, or the run could not begin; nothing was made.
 pub(crate) fn run(arguments: &VerifyArguments, context: &CliContext) -> anyhow::Result<ExitCode> {
+    if !arguments.lane.is_empty() {
+        return block_on(Box::pin(lanes::run(arguments, context)))?;
+    }
     let order = arguments.order(context)?;
     block_on(async {
         let prepared = Run::prepare(context.host.clone(), order).await;
@@ -237,6 +254,9 @@ mod tests {
     #[case::a_setting_without_a_value(&["--set", "key"])]
     #[case::a_setting_without_a_key(&["--set", "=value"])]
     #[case::no_requests(&["--requests", "0"])]
+    #[case::a_lane_without_a_provider(&["--lane", "sim"])]
+    #[case::lanes_beside_one_variant(&["--lane", "all", "--variant", "sim"])]
+    #[case::lanes_that_are_kept(&["--lane", "all", "--keep"])]
     #[case::no_time(&["--timeout", "0s"])]
     #[case::negative_time(&["--timeout=-1m"])]
     #[case::a_number_is_no_duration(&["--timeout", "10"])]

@@ -105,6 +105,11 @@ impl Inventory {
         }
     }
 
+    /// The run that it is of.
+    pub(crate) fn run(&self) -> String {
+        self.lock().run.clone()
+    }
+
     /// Notes something that is about to be made; making it may begin when this returns. Noting it again replaces
     /// what was noted, such as an object now that its uid is known; a uid that is known is not forgotten.
     ///

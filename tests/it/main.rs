@@ -39,6 +39,7 @@ mod survives;
 mod tls;
 mod upstream;
 mod usage;
+mod verify_lanes;
 mod writings;
 
 /// Opens the release whose files are in a directory; without a tag they say which it is.
