@@ -37,7 +37,7 @@ mod kinds;
 pub(crate) mod metrics_access;
 mod noting;
 mod outage;
-mod provider;
+pub(crate) mod provider;
 pub(crate) mod rehearse;
 mod scale;
 mod steps;

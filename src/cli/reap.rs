@@ -163,7 +163,7 @@ async fn run_in(
     let (Some(run), false) = (&arguments.run, arguments.dry_run) else {
         for run in runs.keys().filter(|_| arguments.run.is_none()) {
             out.say(format_args!(
-                "`--run {run}` removes what is of that run; see first that it does not go on elsewhere"
+                "`--run {run}` removes what is of that run; see first that it does not go on elsewhere, and was not kept"
             ));
         }
         return Ok(cleanness);

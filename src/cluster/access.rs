@@ -3,7 +3,9 @@
 use std::fmt;
 
 use futures::StreamExt as _;
-use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
+use k8s_openapi::api::authorization::v1::{
+    NonResourceAttributes, ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+};
 use kube::{
     Api, Client,
     api::{ObjectMeta, PostParams},
@@ -12,17 +14,17 @@ use kube::{
 /// How many questions are under way at the same time.
 const AT_ONCE: usize = 8;
 
-/// A right: to do one thing with one resource.
+/// A right: to do one thing with one resource, or with one path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Right {
-    /// The API group; empty for the core group.
+    /// The API group; empty for the core group, and for paths.
     pub(crate) group: String,
-    /// The resource, such as `pods`, or one below it, such as `pods/portforward`.
+    /// The resource, such as `pods`, one below it, such as `pods/portforward`, or a path, such as `/metrics`.
     pub(crate) resource: String,
-    /// The namespace; `None` for what lives in none.
+    /// The namespace; `None` for the whole cluster, and for what lives in none.
     pub(crate) namespace: Option<String>,
     /// What is done, as roles name it.
-    pub(crate) verb: &'static str,
+    pub(crate) verb: String,
 }
 
 impl fmt::Display for Right {
@@ -30,6 +32,9 @@ impl fmt::Display for Right {
         write!(formatter, "{} {}", self.verb, self.resource)?;
         if !self.group.is_empty() {
             write!(formatter, ".{}", self.group)?;
+        }
+        if self.is_path() {
+            return Ok(());
         }
         match &self.namespace {
             Some(namespace) => write!(formatter, " in namespace {namespace}"),
@@ -39,25 +44,45 @@ impl fmt::Display for Right {
 }
 
 impl Right {
+    /// Whether it is about a path and not about a resource.
+    fn is_path(&self) -> bool {
+        self.resource.starts_with('/')
+    }
+
     fn review(&self) -> SelfSubjectAccessReview {
+        let spec = if self.is_path() {
+            SelfSubjectAccessReviewSpec {
+                non_resource_attributes: Some(NonResourceAttributes {
+                    path: Some(self.resource.clone()),
+                    verb: Some(self.verb.clone()),
+                }),
+                ..SelfSubjectAccessReviewSpec::default()
+            }
+        } else {
+            SelfSubjectAccessReviewSpec {
+                resource_attributes: Some(self.attributes()),
+                ..SelfSubjectAccessReviewSpec::default()
+            }
+        };
+        SelfSubjectAccessReview {
+            metadata: ObjectMeta::default(),
+            spec,
+            status: None,
+        }
+    }
+
+    fn attributes(&self) -> ResourceAttributes {
         let (resource, subresource) = match self.resource.split_once('/') {
             Some((resource, below)) => (resource, Some(below.to_owned())),
             None => (self.resource.as_str(), None),
         };
-        SelfSubjectAccessReview {
-            metadata: ObjectMeta::default(),
-            spec: SelfSubjectAccessReviewSpec {
-                resource_attributes: Some(ResourceAttributes {
-                    group: Some(self.group.clone()),
-                    resource: Some(resource.to_owned()),
-                    subresource,
-                    namespace: self.namespace.clone(),
-                    verb: Some(self.verb.to_owned()),
-                    ..ResourceAttributes::default()
-                }),
-                ..SelfSubjectAccessReviewSpec::default()
-            },
-            status: None,
+        ResourceAttributes {
+            group: Some(self.group.clone()),
+            resource: Some(resource.to_owned()),
+            subresource,
+            namespace: self.namespace.clone(),
+            verb: Some(self.verb.clone()),
+            ..ResourceAttributes::default()
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::{
         resources::persistently,
     },
     host::{Call, HostError},
-    manifest,
+    manifest::{self, Object},
     plan::{Action, Chart, Step},
     record::{Deviation, DeviationKind, Stage},
     verdict::{Cause, CauseCode, Fault},
@@ -105,6 +105,35 @@ impl Deployer {
         Ok(Carried {
             sentence: Some(format!("helm release {release} is installed, {count} objects")),
         })
+    }
+
+    /// The objects that a chart of the tree would make, as helm renders it, without a word to the cluster.
+    ///
+    /// # Errors
+    /// It cannot be rendered.
+    pub(crate) async fn rendered(&self, step: &Step) -> Result<Vec<Object>, Fault> {
+        let Action::Helm {
+            release,
+            chart: Chart::Tree { directory },
+            version,
+            set,
+            namespace,
+            ..
+        } = &step.action
+        else {
+            return Ok(Vec::new());
+        };
+        let expected = format!("helm renders the chart of {release}");
+        let package = self.package(directory, version.as_deref(), &expected).await?;
+        let namespace = namespace.as_deref().unwrap_or(&self.site.namespace);
+        let mut call = self.helm()?.args(["template", release, "--namespace", namespace]);
+        for value in set {
+            call = call.args(["--set", value]);
+        }
+        let ended = self.site.host.run_ok(&call.arg(package)).await;
+        let ended = ended.map_err(|error| tool_failed(&error, expected.clone()))?;
+        manifest::read("rendered chart", &ended.stdout)
+            .map_err(|error| Fault::new(expected, error.to_string(), CauseCode::HelmFailed))
     }
 
     /// Adds where a published chart is read: as the guide says, or from the mirror that the environment names.

@@ -13,7 +13,7 @@ use k8s_openapi::api::{
     batch::v1::{Job, JobCondition},
     core::v1::{Namespace, Pod},
 };
-use kube::{Api, Resource, ResourceExt as _, api::ListParams, core::PartialObjectMeta};
+use kube::{Api, Client, Resource, ResourceExt as _, api::ListParams, core::PartialObjectMeta};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
@@ -26,7 +26,7 @@ use crate::{
     cluster::{
         inventory::{Made, MadeObject, ProviderInstallation},
         ready::deployment_is_available,
-        resources::{by_pages, persistently},
+        resources::{Trouble, by_pages, persistently},
         unrecoverable::{Unrecoverable, stuck},
         watching::{Namespaces, Progress, WaitError, Watches, until_object},
     },
@@ -165,13 +165,9 @@ impl Deployer {
 
     /// Whether somebody else's cluster has the provider already: a second installation would change theirs.
     async fn is_installed(&self, witness: &Witness, expected: &str) -> Result<bool, Fault> {
-        let deployments: Api<Deployment> = Api::namespaced(self.site.client.clone(), &witness.namespace);
-        let found = persistently(self.site.away_limit(), || {
-            deployments.get_metadata_opt(&witness.deployment)
-        })
-        .await
-        .map_err(|trouble| refused(trouble, expected, &witness.deployment))?;
-        Ok(found.is_some())
+        is_installed(&self.site.client, witness, self.site.away_limit())
+            .await
+            .map_err(|trouble| refused(trouble, expected, &witness.deployment))
     }
 
     /// What a provider's program is about to make: its namespace, where there is none yet, and the provider itself.
@@ -306,6 +302,16 @@ impl ProviderPods {
             }
         }
     }
+}
+
+/// Whether a cluster has the provider already.
+///
+/// # Errors
+/// It may not be looked at, or the API server is away for `limit`.
+pub(crate) async fn is_installed(client: &Client, witness: &Witness, limit: Duration) -> Result<bool, Trouble> {
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), &witness.namespace);
+    let found = persistently(limit, || deployments.get_metadata_opt(&witness.deployment)).await?;
+    Ok(found.is_some())
 }
 
 fn job_is_done<N>(job: Option<&Job>) -> Progress<(), N> {

@@ -6,7 +6,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
 use super::{
-    Context, address, checks,
+    Context, access, address, checks,
     explaining::{Around, and_then},
     images::Images,
     lost::unless_lost,
@@ -108,6 +108,7 @@ pub(super) async fn deploy<'run>(
     let deployer = Arc::new(Deployer::new(site(context, &cluster, &images)));
     context.pending_teardown(|pending| pending.deployer = Some(Arc::clone(&deployer)));
     write_charts(context, release, plan)?;
+    access::look_again(context, plan, &deployer).await?;
     let addresses = address::assign_addresses(
         context.host.clone(),
         cluster.clone(),

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
 use futures::future;
@@ -13,13 +14,17 @@ use super::{Context, checks, stopped::Stopped};
 use crate::{
     check::{MeantImage, PublishedImage, RunningId, RunningImage},
     cluster::Cluster,
+    deploy::provider::is_installed,
     images::{
         self, ImageOrigin, ImageRef, ImageSource, ImagesError, Program, ProgramOrigin, Provided, Said, Unanswered,
     },
-    plan::{Phase, Plan, Step},
+    plan::{Action, Phase, Plan},
     record::{Deviation, DeviationKind, Stage},
     verdict::{Cause, CauseCode},
 };
+
+/// How long is looked whether a provider is there; where nobody knows, its installer is had.
+const LOOK_LIMIT: Duration = Duration::from_secs(10);
 
 /// The images of a run, and the programs that its steps call.
 pub(super) struct Images {
@@ -216,7 +221,7 @@ pub(super) async fn provide(context: &Context, plan: &Plan, existing: Option<&Cl
         Some(provide_to_own_nodes(context, plan, existing).await?)
     };
     let mut programs = BTreeMap::new();
-    for name in programs_needed(plan) {
+    for name in programs_needed(plan, existing).await {
         let program = images::program(&context.host, &name, &context.events).await;
         let program = program.map_err(|error| {
             let sentence = format!("{name} is on this machine");
@@ -320,10 +325,19 @@ fn ran(program: &Program) -> Deviation {
     }
 }
 
-/// Programs that steps call: the provider's installer, and helm where there is a chart.
-fn programs_needed(plan: &Plan) -> BTreeSet<String> {
-    let program = |step: &Step| step.action.facts().program.map(str::to_owned);
-    plan.steps.iter().filter_map(program).collect()
+/// Programs that steps call: helm where there is a chart, and the provider's installer, unless somebody's cluster has the
+/// provider already: then nothing is installed.
+async fn programs_needed(plan: &Plan, existing: Option<&Cluster>) -> BTreeSet<String> {
+    let mut needed = BTreeSet::new();
+    for action in plan.steps.iter().map(|step| &step.action) {
+        if let (Action::InstallProvider { witness, .. }, Some(cluster)) = (action, existing)
+            && let Ok(true) = is_installed(&cluster.client, witness, LOOK_LIMIT).await
+        {
+            continue;
+        }
+        needed.extend(action.facts().program.map(str::to_owned));
+    }
+    needed
 }
 
 #[cfg(test)]

@@ -98,7 +98,7 @@ fn the_account_has_what_every_run_reads_and_no_wildcard() {
     let granted = role.rules.unwrap();
     for (group, resource, verb) in [
         ("", "pods", "watch"),
-        ("", "pods/portforward", "create"),
+        ("", "pods/portforward", "get"),
         ("", "services", "watch"),
         ("", "events", "list"),
         ("apps", "deployments", "patch"),

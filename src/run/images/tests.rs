@@ -3,9 +3,37 @@ use serde_json::json;
 
 use super::*;
 use crate::{
+    api_server::{ApiServer, directory_in_memory, kubeconfig},
+    cluster::{self, ExistingCluster},
     host::Host,
     images::{ProvidedImage, Upstream},
+    plan::{Options, draw},
+    record::Events,
+    release::Release,
 };
+
+#[tokio::test(start_paused = true)]
+async fn the_installer_of_a_provider_that_somebodys_cluster_has_is_not_fetched() {
+    let (server, desk) = (ApiServer::new(), directory_in_memory());
+    let config = desk.path().join("config");
+    std::fs::write(&config, kubeconfig("http://in-memory.test")).unwrap();
+    let host = Host::with_variables([]).on_network(server.dialled());
+    let (events, which) = (Events::unheard(), ExistingCluster::Named("theirs".into()));
+    let opened = cluster::open(&host, &which, Some(&config), LOOK_LIMIT, &events);
+    let cluster = opened.await.unwrap();
+    let options = Options {
+        variant: "sim".into(),
+        provider: "istio".into(),
+        ..Options::default()
+    };
+    let plan = draw(&Release::embedded(), &options).unwrap();
+    let needed = async |cluster| programs_needed(&plan, cluster).await.contains("istioctl");
+    assert!(needed(Some(&cluster)).await);
+    server.put(json!({"apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "istiod", "namespace": "istio-system"}}));
+    assert!(!needed(Some(&cluster)).await);
+    assert!(needed(None).await, "a cluster of our own has none");
+}
 
 /// Images that are to be had, each with the digest `sha256:9`; those of them that are put into nodes; and those that nobody
 /// has.
