@@ -21,6 +21,7 @@ use crate::{
     manifest::{self, Object},
     plan::{Action, Chart, Step},
     record::{Deviation, DeviationKind, Stage},
+    release::RepoPath,
     verdict::{Cause, CauseCode, Fault},
 };
 
@@ -50,16 +51,10 @@ impl Deployer {
         if *makes_namespace {
             self.ensure_namespace_named(namespace).await?;
         }
-        let mut call = self
+        let call = self
             .helm()?
             .args(["install", release, "--namespace", namespace, "--output", "json"]);
-        for file in values {
-            let file = self.site.scratch.join("tree").join(file.as_str());
-            call = call.arg("--values").arg(file.display().to_string());
-        }
-        for value in set {
-            call = call.args(["--set", value]);
-        }
+        let mut call = self.with_values(call, values, set);
         call = match chart {
             Chart::Tree { directory } => call.arg(self.package(directory, version.as_deref(), &expected).await?),
             Chart::Published { reference } => {
@@ -116,6 +111,7 @@ impl Deployer {
             release,
             chart: Chart::Tree { directory },
             version,
+            values,
             set,
             namespace,
             ..
@@ -126,14 +122,22 @@ impl Deployer {
         let expected = format!("helm renders the chart of {release}");
         let package = self.package(directory, version.as_deref(), &expected).await?;
         let namespace = namespace.as_deref().unwrap_or(&self.site.namespace);
-        let mut call = self.helm()?.args(["template", release, "--namespace", namespace]);
-        for value in set {
-            call = call.args(["--set", value]);
-        }
+        let call = self.helm()?.args(["template", release, "--namespace", namespace]);
+        let call = self.with_values(call, values, set);
         let ended = self.site.host.run_ok(&call.arg(package)).await;
         let ended = ended.map_err(|error| tool_failed(&error, expected.clone()))?;
         manifest::read("rendered chart", &ended.stdout)
             .map_err(|error| Fault::new(expected, error.to_string(), CauseCode::HelmFailed))
+    }
+
+    /// Adds the values of a step: files of the tree, and those that stand on its command line.
+    fn with_values(&self, call: Call, values: &[RepoPath], set: &[String]) -> Call {
+        let files = values.iter().map(|file| {
+            let file = self.site.scratch.join("tree").join(file.as_str());
+            ["--values".to_owned(), file.display().to_string()]
+        });
+        let set = set.iter().map(|value| ["--set".to_owned(), value.clone()]);
+        call.args(files.chain(set).flatten())
     }
 
     /// Adds where a published chart is read: as the guide says, or from the mirror that the environment names.
