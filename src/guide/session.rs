@@ -307,6 +307,7 @@ impl<'a> Session<'a> {
             assignments: simple.assignments.iter().map(|(name, _)| name.clone()).collect(),
             inside: found.inside,
             unset: found.unset,
+            split: found.split,
             single_quoted: simple
                 .words
                 .iter()
@@ -351,7 +352,15 @@ impl<'a> Session<'a> {
                     let splits = splitting == Splitting::AsBash;
                     field.exists |= !splits;
                     match self.look_up(name, splitting) {
-                        Ok(Some(value)) => field.put(&value, splits.then_some(&mut *fields)),
+                        Ok(Some(value)) => {
+                            if splits && program::holds_flags(&value) {
+                                found.split.push(Named {
+                                    name: name.clone(),
+                                    line,
+                                });
+                            }
+                            field.put(&value, splits.then_some(&mut *fields));
+                        }
                         Ok(None) => {
                             field.argument.push_unset(name);
                             found.unset.push(Named {
@@ -447,6 +456,7 @@ impl<'a> Session<'a> {
 struct Found {
     inside: Vec<Program>,
     unset: Vec<Named>,
+    split: Vec<Named>,
 }
 
 /// Whether a value outside quotes is split at its blanks.

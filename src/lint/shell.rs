@@ -6,7 +6,7 @@ use super::{
     reader::{Reader, ReaderCommand, Use},
 };
 use crate::{
-    guide::{Argument, Body, Role, Slip, SlipKind},
+    guide::{Argument, Body, Named, Program, Role, Slip, SlipKind},
     plan,
     verdict::Fault,
 };
@@ -15,8 +15,8 @@ mod arguments;
 mod rules;
 
 use rules::{
-    COMMAND_UNKNOWN, CONTINUATION_BROKEN, DOCUMENT_OPEN, FILE_NOT_DOWNLOADED, FLAG_REMOVED, PLACEHOLDER,
-    VARIABLE_PROTECTED, VARIABLE_SET_LATER, VARIABLE_UNSET,
+    COMMAND_UNKNOWN, CONTINUATION_BROKEN, DOCUMENT_OPEN, FILE_NOT_DOWNLOADED, FLAG_REMOVED, FLAGS_IN_VARIABLE,
+    PLACEHOLDER, VARIABLE_PROTECTED, VARIABLE_SET_LATER, VARIABLE_UNSET,
 };
 
 /// The family.
@@ -33,10 +33,28 @@ fn look(examined: &Examined<'_>, findings: &mut Findings) {
             flags(examined, findings, reader, command);
             unknown(examined, findings, reader, command);
             unpacked(examined, findings, reader, command);
+            if let Some(found) = split(examined, findings, &command.program) {
+                found.only_for(&reader.offer);
+            }
         }
         lines(examined, findings, reader);
     }
+    for command in examined.pages.iter().flat_map(|page| &page.commands) {
+        split(examined, findings, &command.program);
+    }
     arguments::look(examined, findings);
+}
+
+/// A variable outside quotes that holds a flag with its value; `None` where a program has none.
+fn split<'f>(examined: &Examined<'_>, findings: &'f mut Findings, program: &Program) -> Option<&'f mut Diagnostic> {
+    let Named { name, line } = program.split.first()?;
+    let place = caret(examined, &program.at.file, *line, &format!("${{{name}}}"));
+    let message = format!("`{name}` holds a flag with its value, and stands here without quotes");
+    let found = findings.add(&FLAGS_IN_VARIABLE, place, message);
+    found
+        .because("bash makes several arguments of it, and zsh gives it to the program as one")
+        .way_out("let the variable hold the value alone, and write the flag before it");
+    Some(found)
 }
 
 /// How bad a finding in a section is at most.

@@ -27,6 +27,9 @@ pub struct Program {
     pub(crate) inside: Vec<Self>,
     /// Variables that it uses and that nothing sets: bash puts nothing in their place.
     pub(crate) unset: Vec<Named>,
+    /// Variables outside quotes whose values are several arguments that begin with a flag; a shell that does not split them, such
+    /// as zsh, gives all of it as one.
+    pub(crate) split: Vec<Named>,
     /// Names that stand as variables in single quotes, where bash puts nothing in their place.
     pub(crate) single_quoted: Vec<Named>,
 }
@@ -97,6 +100,12 @@ fn is_of_kubernetes(name: &str) -> bool {
         && name
             .bytes()
             .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+/// Whether a value is several arguments that begin with a flag.
+pub(super) fn holds_flags(value: &Argument) -> bool {
+    let shown = value.shown();
+    shown.starts_with('-') && shown.trim().contains([' ', '\t', '\n'])
 }
 
 /// The variables that a word names in single quotes, each with its line.

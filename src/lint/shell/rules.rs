@@ -22,6 +22,10 @@ rules! {
     /// A command holds a text in angle brackets that a reader must replace by hand; as it is, bash reads a redirection.
     Degraded PLACEHOLDER = "placeholder-in-command";
 
+    /// A variable holds a flag with its value, and a command uses it without quotes: bash makes several arguments of it, and
+    /// zsh, which many readers type into, gives it to the program as one.
+    Degraded FLAGS_IN_VARIABLE = "variable-holds-flags";
+
     /// A line of a command that is meant to go on ends without a backslash, or with blanks behind it: the command ends
     /// there, and its next line is taken for another.
     Break CONTINUATION_BROKEN = "continuation-broken";
