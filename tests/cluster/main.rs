@@ -16,6 +16,7 @@ mod foreign;
 #[path = "../it/sources/server.rs"]
 mod github;
 mod healthy;
+mod in_cluster;
 mod internet;
 mod killed;
 mod moments;
