@@ -171,10 +171,12 @@ pub(crate) struct Mood {
     pub(crate) says: Says,
 }
 
-/// What an API server says of everything it is asked. All but silence also cuts the answers that are under way, such as watches.
+/// What an API server says of everything it is asked. What is an error also cuts the answers that are under way, such as watches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Says {
+    /// What it should: what is asked of it is counted.
+    AsItShould,
     /// 500.
     Error,
     /// 429.

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
-    Base, Class, Expected, Grace, Mood, Row, Seed, changed, interfering::interfere, judge, proxy::Proxy,
+    Base, Class, Expected, Grace, Mood, Row, Says, Seed, changed, interfering::interfere, judge, proxy::Proxy,
     signs::Watching,
 };
 use crate::{
@@ -47,6 +47,10 @@ pub(crate) struct Driver {
     executable: String,
     /// The cluster, by the name that `verify --cluster` takes.
     name: String,
+    /// Its context.
+    context: String,
+    /// Whether it is a kind cluster of ours, which a run treats as such.
+    is_ours: bool,
     kubeconfig: Option<PathBuf>,
     client: kube::Client,
     resources: Resources,
@@ -103,6 +107,8 @@ impl Driver {
             host,
             executable,
             name: cluster.name.clone(),
+            context: cluster.context.clone(),
+            is_ours: cluster.node_container().is_some(),
             kubeconfig,
             client: cluster.client.clone(),
             resources: Resources::new(cluster.client.clone()),
@@ -197,7 +203,8 @@ impl Driver {
             }
         };
         let went = self.run(seed, &directory, proxy.as_ref()).await;
-        row.requests = proxy.as_ref().map(Proxy::asked);
+        let is_away = seed.api_server.iter().any(|mood| mood.says != Says::AsItShould);
+        row.requests = proxy.as_ref().filter(|_| !is_away).map(Proxy::asked);
         row.took_ms = milliseconds(began.elapsed());
         let report = files::read(&directory.join("record.json"), MOST_BYTES).ok();
         let report: Value = report
@@ -205,7 +212,7 @@ impl Driver {
             .unwrap_or_default();
         row.got = judge::got(&report);
         row.misses = went.misses;
-        if !seed.api_server.is_empty() && proxy.is_some_and(|proxy| proxy.refused() == 0) {
+        if is_away && proxy.is_some_and(|proxy| proxy.refused() == 0) {
             row.misses
                 .push("nothing was asked of the API server while it was away".to_owned());
         }
@@ -264,14 +271,24 @@ impl Driver {
         )))
     }
 
-    /// A proxy before the API server, for a run that meets its moods or whose requests are counted: the first, which others follow.
+    /// A proxy before the API server, for a run that meets its moods or whose requests are counted.
     async fn proxy(&self, seed: &Seed, directory: &Path) -> io::Result<Option<Proxy>> {
-        if seed.name != HEALTHY && seed.api_server.is_empty() {
+        if seed.api_server.is_empty() {
             return Ok(None);
         }
         let proxy = Proxy::start(self.client.clone()).await?;
-        proxy.write_kubeconfig(&directory.join("kubeconfig"), &self.name)?;
+        let path = self.way_through(directory);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        proxy.write_kubeconfig(&path, &self.context)?;
         Ok(Some(proxy))
+    }
+
+    /// Where the kubeconfig is that leads through a proxy.
+    fn way_through(&self, directory: &Path) -> PathBuf {
+        let place = directory.join("state/quickproof/clusters");
+        place.join(format!("{}.kubeconfig", self.name))
     }
 
     async fn run(&self, seed: &Seed, directory: &Path, proxy: Option<&Proxy>) -> Went {
@@ -282,8 +299,11 @@ impl Driver {
             .args(["--json-file", &path("record.json")])
             .args(seed.arguments.clone())
             .time_limit(RUN_LIMIT);
-        let through = proxy.map(|_| directory.join("kubeconfig"));
-        if let Some(kubeconfig) = through.as_ref().or(self.kubeconfig.as_ref()) {
+        let through = proxy.map(|_| self.way_through(directory));
+        if self.is_ours && through.is_some() {
+            // Known as one of ours, as without a proxy: by its place.
+            call = call.variable("XDG_STATE_HOME", path("state"));
+        } else if let Some(kubeconfig) = through.as_ref().or(self.kubeconfig.as_ref()) {
             call = call.args(["--kubeconfig".into(), kubeconfig.to_string_lossy()]);
         }
         let mut went = Went {

@@ -134,8 +134,11 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
 async fn answer(state: Arc<State>, request: Request<Incoming>) -> io::Result<Answered> {
     state.asked.fetch_add(1, Ordering::Relaxed);
     if let Some(mood) = state.mood() {
-        state.refused.fetch_add(1, Ordering::Relaxed);
+        if mood.says != Says::AsItShould {
+            state.refused.fetch_add(1, Ordering::Relaxed);
+        }
         match mood.says {
+            Says::AsItShould => {}
             Says::Error => return Ok(status(StatusCode::INTERNAL_SERVER_ERROR, SAID)),
             Says::Busy => return Ok(status(StatusCode::TOO_MANY_REQUESTS, SAID)),
             Says::Expired => return Ok(status(StatusCode::GONE, SAID)),
@@ -148,6 +151,8 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> io::Result<Ans
         Err(error) => Ok(status(StatusCode::BAD_GATEWAY, &in_words(&*error))),
     }
 }
+
+const JSON: header::HeaderValue = header::HeaderValue::from_static("application/json");
 
 /// Why nothing else is said.
 const SAID: &str = "the selftest says so";
@@ -164,8 +169,7 @@ fn status(code: StatusCode, message: &str) -> Answered {
     let body = Full::new(Bytes::from(body.to_string())).map_err(|never: Infallible| match never {});
     let mut answered = Response::new(body.boxed_unsync());
     *answered.status_mut() = code;
-    let json = header::HeaderValue::from_static("application/json");
-    answered.headers_mut().insert(header::CONTENT_TYPE, json);
+    answered.headers_mut().insert(header::CONTENT_TYPE, JSON);
     answered
 }
 
@@ -176,6 +180,12 @@ async fn forward(state: &State, mut request: Request<Incoming>) -> anyhow::Resul
     // Where it goes and who asks is the client's to say.
     parts.headers.remove(header::HOST);
     parts.headers.remove(header::AUTHORIZATION);
+    parts.headers.remove(header::ACCEPT_ENCODING);
+    // The client knows answers of an API server by their JSON; programs of others ask for another form where there is one.
+    let asks = parts.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    if asks.is_some_and(|asks| asks.contains("protobuf")) {
+        parts.headers.insert(header::ACCEPT, JSON);
+    }
     let body = body.collect().await?.to_bytes();
     let asked = Request::from_parts(parts, kube::client::Body::from(body.to_vec()));
     let mut answered = state.client.send(asked).await?;
@@ -215,15 +225,56 @@ fn unless_cut(
                 Some(None) => return None,
                 None => {}
             }
-            let now = *mood.borrow_and_update();
+            // One that is over is nothing to an answer that began after it.
+            let now = mood.borrow_and_update().filter(|mood| Instant::now() < mood.until);
             match now {
                 Some(Now {
                     says: Says::Silence,
                     until,
                 }) => tokio::time::sleep_until(until).await,
-                Some(_) => return Some((Err(io::Error::other(SAID)), None)),
-                None => {}
+                Some(Now {
+                    says: Says::Error | Says::Busy | Says::Expired | Says::Closed,
+                    ..
+                }) => return Some((Err(io::Error::other(SAID)), None)),
+                Some(Now {
+                    says: Says::AsItShould, ..
+                })
+                | None => {}
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers that begin before, while and after an API server closes connections for a second.
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_cut_while_the_mood_stands_and_not_after_it() {
+        let (mood, heard) = watch::channel(None);
+        let pieces = || stream::iter([Ok(Bytes::from_static(b"a"))]).chain(stream::pending());
+        let mut before = Box::pin(unless_cut(pieces(), heard.clone()));
+        assert!(before.next().await.unwrap().is_ok());
+        let until = Instant::now() + Duration::from_secs(1);
+        let says = Says::Closed;
+        mood.send(Some(Now { says, until })).unwrap();
+        assert!(before.next().await.unwrap().is_err());
+        assert!(before.next().await.is_none());
+        tokio::time::sleep_until(until).await;
+        let mut after = Box::pin(unless_cut(pieces(), heard));
+        assert!(after.next().await.unwrap().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_says_nothing_while_the_api_server_is_silent_and_goes_on_after_it() {
+        let (mood, heard) = watch::channel(None);
+        let until = Instant::now() + Duration::from_secs(20);
+        let says = Says::Silence;
+        mood.send(Some(Now { says, until })).unwrap();
+        let mut silent = Box::pin(unless_cut(stream::iter([Ok(Bytes::from_static(b"a"))]), heard));
+        assert!(silent.next().await.unwrap().is_ok());
+        assert!(Instant::now() >= until);
+        assert!(silent.next().await.is_none());
+    }
 }
