@@ -6,11 +6,10 @@
 #![cfg(test)]
 
 mod answers;
+mod api_server;
 mod bench;
-mod blames;
 mod changes;
 mod existing;
-mod faults;
 mod foreign;
 #[expect(dead_code, reason = "offline tests use all of it")]
 #[path = "../it/sources/server.rs"]
@@ -19,6 +18,7 @@ mod healthy;
 mod in_cluster;
 mod internet;
 mod killed;
+mod light;
 mod moments;
 mod published;
 mod pulled;

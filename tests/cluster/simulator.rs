@@ -85,7 +85,7 @@ async fn the_simulator_answers_as_the_checks_expect() {
     )
     .await;
     assert_eq!(good.status(), Some(200), "{}", good.brief());
-    assert_eq!(good.serving_pod(), Some("pod-of-the-test"));
+    assert_eq!(good.serving_pod().as_deref(), Some("pod-of-the-test"));
     assert!(!good.passed_endpoint_picker(), "nobody but the endpoint picker says so");
     let body = good.json().unwrap();
     assert_eq!(
