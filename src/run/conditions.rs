@@ -1,6 +1,6 @@
 //! Waiting until the conditions of Gateway, HTTPRoute and InferencePool settle.
 
-use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::DynamicObject;
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     deployment::Quickstart,
-    explaining::{explain, explain_unready},
+    explaining::{Around, explain, explain_unready},
     observation::Objects,
     pool, workloads,
 };
@@ -21,6 +21,7 @@ use crate::{
     cluster::{
         ready::is_ready,
         resources::Trouble,
+        unrecoverable::Unrecoverable,
         watching::{Progress, WaitError, Watched, Watches},
     },
     deploy::Deployer,
@@ -35,7 +36,7 @@ const CONDITIONS_LIMIT: Duration = Duration::from_mins(1);
 /// How long a controller's "no" at the current generation is borne: routes are applied before what they refer to.
 const NO_IS_BORNE: Duration = Duration::from_secs(5);
 /// The same for a certificate that is missing: it may be issued by a controller of its own, after the Gateway was made.
-const NO_CERTIFICATE_IS_BORNE: Duration = Duration::from_secs(10);
+const NO_CERTIFICATE_IS_BORNE: Duration = Duration::from_secs(7);
 
 /// The same for a class that no controller has said anything of while other controllers are at work: its own may be new.
 const UNCLAIMED_IS_BORNE: Duration = Duration::from_secs(15);
@@ -152,31 +153,65 @@ impl No {
     }
 }
 
+/// A pod that the provider made for a Gateway of the steps and that has no image to run, where none of its pods is ready.
+pub(super) fn proxy_without_image(around: &Around<'_>) -> Option<Unrecoverable> {
+    let deployer = around.deployer;
+    let gateways: Vec<Object> = deployer.deployed(|deployed| deployed.of_kind("Gateway").cloned().collect());
+    let proxies = pods_of_gateways(&deployer.site.watches, &around.plan.gateway_label, &gateways);
+    if proxies.iter().any(|pod| is_ready(pod)) {
+        return None;
+    }
+    let lost = deployer
+        .site
+        .watches
+        .first_unrecoverable(proxies.iter().map(AsRef::as_ref));
+    let has_none = |lost: &Unrecoverable| {
+        let code = lost.cause.code;
+        matches!(code, CauseCode::PodImageNotFound | CauseCode::PodImageInvalid)
+    };
+    lost.filter(has_none)
+}
+
+/// What is seen while a proxy of the Gateways is lost, of whose pods none was waited for.
+pub(super) async fn without_proxy(around: &Around<'_>, lost: Unrecoverable) -> Objects {
+    let looked = Looked::at(around.deployer).await;
+    Objects {
+        gateway_pods: Some(explain(around, lost).await),
+        pods_may_come: true,
+        places: looked.places(),
+        ..looked.now()
+    }
+}
+
 /// Waits until a controller has refused something for good, and returns what was seen then. Pods may come up meanwhile, of which
 /// it waits for none. It never ends where nothing is refused, and judges nothing.
 pub(super) async fn refused(quickstart: &Quickstart<'_>) -> Objects {
     let looked = Looked::at(&quickstart.deployer).await;
     let controllers = controllers(quickstart.plan);
-    let (mut seen, mut no) = (Objects::default(), No::default());
+    let (mut seen, mut no, around) = (Objects::default(), No::default(), quickstart.around());
     let question = |_: &Watches| {
+        if let Some(lost) = proxy_without_image(&around) {
+            return Progress::Never(lost);
+        }
         seen = looked.now();
         let unmet = unmet(&seen, controllers).into_iter().find(Unmet::is_for_good);
         if no.counts(unmet.as_ref()) {
-            Progress::<(), Infallible>::Ready(())
+            Progress::Ready(())
         } else {
             Progress::NotYet(String::new())
         }
     };
     let watches = &quickstart.deployer.site.watches;
-    let waited = watches.until(Duration::MAX, question, |_| {}).await;
-    // Of an API server that tells nothing any more it is not known whether it still says so. Whoever waits for the pods says that.
-    if waited.is_err() || watches.healthy().await.is_err() {
-        return std::future::pending().await;
-    }
-    Objects {
-        pods_may_come: true,
-        places: looked.places(),
-        ..seen
+    match watches.until(Duration::MAX, question, |_| {}).await {
+        Err(WaitError::Never(lost)) => without_proxy(&around, lost).await,
+        Ok(()) if watches.healthy().await.is_ok() => Objects {
+            pods_may_come: true,
+            places: looked.places(),
+            ..seen
+        },
+        // Of an API server that tells nothing any more it is not known whether it still says so. Whoever waits for the pods says
+        // that.
+        Ok(()) | Err(_) => std::future::pending().await,
     }
 }
 

@@ -8,7 +8,10 @@ use k8s_openapi::api::apps::v1::Deployment;
 
 use super::{
     Context,
+    conditions::{proxy_without_image, without_proxy},
     explaining::{Around, explain},
+    judging::judge,
+    observation,
     stopped::Stopped,
     workloads::{all_lost, never_ready},
 };
@@ -18,7 +21,8 @@ use crate::{
         watching::{Progress, WaitError, Watches},
     },
     manifest::Object,
-    plan::{Action, Makes, Step, Target, Until},
+    plan::{Action, Chart, Makes, Step, Target, Until},
+    record::Stage,
     verdict::CauseCode,
 };
 
@@ -39,23 +43,65 @@ pub(super) async fn unless_lost(
     }
 }
 
+/// What is lost.
+enum Lost {
+    /// A Deployment of the steps, by a pod of it.
+    Workload(Object, Unrecoverable),
+    /// A pod that the provider has made for a Gateway of the steps.
+    Proxy(Unrecoverable),
+}
+
 /// Waits until a workload is lost, and says so.
 async fn first_lost(context: &Context, around: &Around<'_>, to_come: &[Step]) -> Stopped {
     let deployer = around.deployer;
     let question = |_: &Watches| {
         let mut lost = all_lost(deployer).into_iter();
-        match lost.find(|(object, deployment, failed)| !may_be_mended(object, deployment, failed, to_come)) {
-            Some((object, _, failed)) => Progress::<Infallible, _>::Never((object, failed)),
-            None => Progress::NotYet(String::new()),
-        }
+        let lost = lost.find(|(object, deployment, failed)| !may_be_mended(object, deployment, failed, to_come));
+        let workload = lost.map(|(object, _, failed)| Lost::Workload(object, failed));
+        let proxy = || {
+            let changes_gateways = to_come.iter().any(|step| changes_a_gateway(&step.action));
+            proxy_without_image(around)
+                .filter(|_| !changes_gateways)
+                .map(Lost::Proxy)
+        };
+        workload
+            .or_else(proxy)
+            .map_or_else(|| Progress::NotYet(String::new()), Progress::<Infallible, _>::Never)
     };
     let waited = deployer.site.watches.until(Duration::MAX, question, |_| {}).await;
-    let Err(WaitError::Never((object, failed))) = waited else {
-        // Nothing else ends it; the step has its own limit.
-        return std::future::pending().await;
+    let judged = match waited {
+        Err(WaitError::Never(Lost::Workload(object, failed))) => {
+            let cause = explain(around, failed).await;
+            Err(Stopped::at(&context.events, never_ready(&object, cause)))
+        }
+        Err(WaitError::Never(Lost::Proxy(failed))) => {
+            let seen = observation::of_objects(around.plan, without_proxy(around, failed).await);
+            judge(&context.events, Stage::Conditions, &seen, None)
+        }
+        _ => Ok(()),
     };
-    let cause = explain(around, failed).await;
-    Stopped::at(&context.events, never_ready(&object, cause))
+    match judged {
+        Err(stopped) => stopped,
+        // Nothing else ends it; the step has its own limit.
+        Ok(()) => std::future::pending().await,
+    }
+}
+
+/// Whether an action may give a Gateway other pods.
+fn changes_a_gateway(action: &Action) -> bool {
+    let is_one = |kind: &str| kind.eq_ignore_ascii_case("gateway") || kind.eq_ignore_ascii_case("gateways");
+    match action {
+        Action::Apply { objects, .. } => objects.iter().any(|object| is_one(object.kind())),
+        Action::Patch { target, .. } | Action::Label { target, .. } => is_one(&target.resource),
+        Action::Delete { targets, .. } => targets.iter().any(|target| is_one(&target.resource)),
+        // The charts of the tree are the release's own; others may be the provider's.
+        Action::Helm { chart, .. } => matches!(chart, Chart::Published { .. }),
+        Action::HelmUninstall { .. }
+        | Action::InstallProvider { .. }
+        | Action::UninstallProvider { .. }
+        | Action::InstallManifests { .. } => true,
+        _ => false,
+    }
 }
 
 /// Whether one of the steps to come, of which the first is under way, may yet mend it.
