@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::{
     probe::{Answer, metrics::Metrics},
     record::{Decision, Provenance, Stage},
+    release::Servers,
     verdict::{Cause, CauseCode, Fault, Finding},
 };
 
@@ -18,6 +19,7 @@ mod completion;
 pub(crate) mod conditions;
 mod counter;
 pub mod diagnosis;
+mod echo;
 mod image_id;
 pub(crate) mod listeners;
 mod pick;
@@ -40,6 +42,8 @@ pub(crate) struct PoolPod {
     pub(crate) namespace: String,
     /// Its name.
     pub(crate) name: String,
+    /// Its address; `None` while it has none.
+    pub(crate) address: Option<String>,
     /// Whether it was Ready when looked at.
     pub(crate) ready: bool,
     /// What of the plan it belongs to, such as `Deployment vllm-qwen3-32b`; `None` where nothing that the plan made is its
@@ -156,6 +160,10 @@ pub(crate) struct Observation {
     pub(crate) pool_pods: Vec<PoolPod>,
     /// Whether more of them may come: what was deployed was not waited for.
     pub(crate) pods_may_come: bool,
+    /// What the gateway's log says of the endpoint picker's answers, where the gateway ended the guide's request by itself.
+    pub(crate) gateway_says: Option<String>,
+    /// What the servers answer.
+    pub(crate) servers: Servers,
     /// Ports of the nodes that lead to a Gateway.
     pub(crate) node_ports: Vec<u16>,
     /// The answer to the guide's own request, and to how many tries of it that was the last.
@@ -170,6 +178,8 @@ pub(crate) struct Observation {
     pub(crate) proof: Proof,
     /// The least number of pods that must have served them.
     pub(crate) pods_wanted: usize,
+    /// The header by which a request names the pod that must serve it; `None` where the endpoint picker reads none.
+    pub(crate) steered_by: Option<String>,
     /// The metrics that the release's endpoint picker has, by name; `None` where no layout says.
     pub(crate) picker_metrics: Option<Vec<String>>,
     /// The tag that the running endpoint picker must have been built from; `None`: the tag of its image.

@@ -12,7 +12,7 @@ use crate::{
     guide::{GuideError, Program},
     manifest::{ManifestError, Object},
     record::{Deviation, Provenance, Subject},
-    release::{Address, ErrorBody, FlagDialect, Published, ReleaseError, RepoPath, schemas::Schema},
+    release::{Address, ErrorBody, FlagDialect, Published, ReleaseError, RepoPath, Servers, schemas::Schema},
     verdict::{Finding, Weight},
 };
 
@@ -134,6 +134,8 @@ pub struct Plan {
     /// The value of the tag's `build_ref` that the endpoint picker must report, or `None` where no release is tested or
     /// its endpoint picker reports none.
     pub build_ref: Option<String>,
+    /// What the servers that it deploys answer.
+    pub(crate) servers: Servers,
     /// What the endpoint picker of this release is like; `None` where the layout does not say.
     pub(crate) picker: Option<PickerFacts>,
     /// What [`Plan::with_built_images`] adds.
@@ -164,6 +166,8 @@ pub(crate) struct PickerFacts {
     pub(crate) metrics: Vec<String>,
     /// The headers by which it is judged.
     pub(crate) headers: Vec<String>,
+    /// The header of a request by which a client says which pod must serve it.
+    pub(crate) steered_by: Option<String>,
     /// What stands in the body of its errors.
     pub(crate) error_body: ErrorBody,
 }

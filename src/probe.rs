@@ -3,7 +3,7 @@
 //! A refused connection is something seen, not an error: [`Probe::send`] never fails. Nothing here judges an answer;
 //! that is `check`'s work.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -16,6 +16,7 @@ use crate::{
 
 mod clock;
 mod connection;
+mod echo;
 mod engine;
 mod failure;
 mod head;
@@ -28,6 +29,9 @@ mod patience;
 pub mod sse;
 mod trust;
 
+pub(crate) use echo::Echo;
+#[cfg(test)]
+pub(crate) use echo::tests::echoed;
 pub use engine::{BYTES_BOUND, Bounds, Probe, Protocol};
 pub(crate) use head::Spoken;
 use latency::Latencies;
@@ -281,9 +285,11 @@ impl Answer {
         self.header("x-went-into-resp-headers") == Some("true")
     }
 
-    /// The pod that served it (`x-inference-pod`, set by the simulator on generated answers).
-    pub fn serving_pod(&self) -> Option<&str> {
-        self.header("x-inference-pod")
+    /// The pod that served it, as it says itself: `x-inference-pod`, which the simulator sets on generated answers, or in the
+    /// body of an [`Echo`].
+    pub fn serving_pod(&self) -> Option<Cow<'_, str>> {
+        let named = self.header("x-inference-pod").map(Cow::Borrowed);
+        named.or_else(|| Echo::of(self).map(|echo| Cow::Owned(echo.pod)))
     }
 
     /// Status and the beginning of the body, or why there is no answer, in one line.

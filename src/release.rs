@@ -32,7 +32,7 @@ pub(crate) use artifacts::artifacts;
 pub(crate) use crds::BundleError;
 pub use git::{CompanionTag, GitFacts, GitTag, OnBranch, Signature, TagKind, TagObject};
 pub use github::{PacketError, RemoteError};
-pub use layout::{ErrorBody, FlagDialect, Layout, Picker, Placeholder, Since, TabPattern};
+pub use layout::{ErrorBody, FlagDialect, Layout, Picker, Placeholder, Servers, Since, TabPattern};
 pub(crate) use layout::{FurtherPage, Skip, VariantsAre};
 pub(crate) use path::{PathError, RepoPath};
 pub use published::{Address, Fetcher, Found, Published};

@@ -1,17 +1,21 @@
 //! Answers are what the OpenAI API promises for the guide's request: every wire check that applies holds.
 
 use super::{
-    Check, JudgeFn, Observation, guide_answer_where_wrong, rewrite,
+    Check, JudgeFn, Observation, echo, guide_answer_where_wrong, rewrite,
     wire::{self, Expected, ParsedAnswer, Violation, Way},
 };
 use crate::{
     probe::Answer,
+    release::Servers,
     verdict::{Cause, CauseCode, Finding},
 };
 
 /// What is wrong with an answer that must be a good one for its request: every wire check, with the names that rewrites
 /// of the plan may give the model.
 pub(crate) fn faults(answer: &Answer, seen: &Observation) -> Vec<Violation> {
+    if seen.servers == Servers::Echo {
+        return echo::faults(answer);
+    }
     wire::faults(&expected(answer, seen), answer)
 }
 
@@ -41,6 +45,9 @@ fn told(faults: &[Violation]) -> String {
 pub(super) const GUIDE_ANSWER_IS_A_COMPLETION: Check = Check {
     name: "request-completion",
     sentence: |seen| {
+        if seen.servers == Servers::Echo {
+            return "the answer is the echo of the request".to_owned();
+        }
         let model = seen.guide_answer.as_ref().and_then(|answer| answer.request.model());
         format!(
             "the answer is a completion of {} with choices and usage",
@@ -62,7 +69,10 @@ pub(super) const GUIDE_ANSWER_IS_A_COMPLETION: Check = Check {
             .iter()
             .fold(Cause::new(first.cause), |cause, fault| cause.because(&fault.what));
         Finding::broken(
-            "an answer as the OpenAI API promises it for this request",
+            match seen.servers {
+                Servers::Models => "an answer as the OpenAI API promises it for this request",
+                Servers::Echo => "an echo of this request",
+            },
             told(&faults),
             cause,
         )
@@ -77,8 +87,12 @@ pub(super) const PROOF_ANSWERS_ARE_COMPLETIONS: Check = Check {
         if seen.proof.answers.is_empty() {
             return "further requests are answered with completions, through the endpoint picker".into();
         }
+        let with = match seen.servers {
+            Servers::Models => "a completion",
+            Servers::Echo => "their echo",
+        };
         format!(
-            "{} of {} requests are answered with a completion, through the endpoint picker",
+            "{} of {} requests are answered with {with}, through the endpoint picker",
             seen.proof
                 .answers
                 .iter()
@@ -96,7 +110,7 @@ pub(super) const PROOF_ANSWERS_ARE_COMPLETIONS: Check = Check {
         {
             None => Finding::Holds,
             Some((answer, (code, what))) => Finding::broken(
-                format!("{} completions through the endpoint picker", seen.proof.answers.len()),
+                format!("{} good answers through the endpoint picker", seen.proof.answers.len()),
                 what,
                 match code {
                     Some(code) => Cause::new(code).because(answer.brief()),

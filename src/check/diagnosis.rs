@@ -178,11 +178,17 @@ pub(crate) fn diagnose(answer: &Answer, seen: &Observation) -> Cause {
         (Answerer::EndpointPicker, Some(503)) => CauseCode::PodNotReady,
         (Answerer::EndpointPicker, _) => CauseCode::GuideCommandFailed,
         (Answerer::Gateway, Some(503)) if answer.passed_endpoint_picker() => CauseCode::PoolPortRefused,
+        (Answerer::Gateway, Some(500..=504)) if seen.gateway_says.is_some() => CauseCode::EndpointPickerBreaksProtocol,
         // The route resolves (checked before), yet requests with a body fail: the gateway cannot ask the picker.
         (Answerer::Gateway, Some(500..=504)) => CauseCode::EndpointPickerUnreachable,
         (Answerer::Gateway, _) => CauseCode::GatewayAnsweredError,
     };
     let mut cause = Cause::new(code).because(evidence);
+    if code == CauseCode::EndpointPickerBreaksProtocol
+        && let Some(line) = &seen.gateway_says
+    {
+        cause = cause.because(format!("the gateway's log: {line}"));
+    }
     if code == CauseCode::ShellVariableInSingleQuotes {
         let asked = answer.request.model().unwrap_or_default();
         cause = cause.because(format!(
@@ -384,5 +390,22 @@ pub(crate) mod tests {
             ..Observation::default()
         };
         assert_eq!(diagnose(&answer, &seen).code, CauseCode::ShellVariableInSingleQuotes);
+    }
+
+    #[test]
+    fn what_the_gateways_log_says_of_the_picker_is_the_cause_of_its_error() {
+        let seen = Observation {
+            gateway_says: Some("Spurious response message 4".into()),
+            ..Observation::default()
+        };
+        let cause = diagnose(&answer(500, false, ""), &seen);
+        assert_eq!(cause.code, CauseCode::EndpointPickerBreaksProtocol);
+        assert!(
+            cause.evidence[1].contains("Spurious response message 4"),
+            "{:?}",
+            cause.evidence
+        );
+        let without = diagnose(&answer(500, false, ""), &Observation::default());
+        assert_eq!(without.code, CauseCode::EndpointPickerUnreachable);
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Check, JudgeFn, counter::both};
+use super::{Check, JudgeFn, Observation, counter::both};
 use crate::{
     probe::{Answer, metrics::Metrics, resent},
     verdict::{Cause, CauseCode, Finding},
@@ -42,7 +42,7 @@ pub(super) fn picks(before: &Metrics, after: &Metrics) -> Option<BTreeMap<String
 pub(super) fn served(answers: &[Answer]) -> BTreeMap<String, f64> {
     let mut sums = BTreeMap::<String, f64>::new();
     for pod in answers.iter().filter_map(Answer::serving_pod) {
-        *sums.entry(pod.to_owned()).or_default() += 1.0;
+        *sums.entry(pod.into_owned()).or_default() += 1.0;
     }
     sums
 }
@@ -66,6 +66,54 @@ fn is_explained(picked: &BTreeMap<String, f64>, served: &BTreeMap<String, f64>, 
     #[expect(clippy::cast_precision_loss, reason = "a run sends far fewer than 2^52 requests")]
     let allowed = resent as f64;
     all_picked && beyond <= allowed
+}
+
+/// The header in which an endpoint picker hands on what the gateway told it: the address that served. Source: `ConformanceTestResultHeader`
+/// of the light endpoint picker at v1.6.0.
+const SERVED: &str = "x-conformance-test-served-endpoint";
+
+/// Whether the gateway told the endpoint picker of each answer that the pod served it that says so itself; `None` where no
+/// answer has the header.
+fn by_report(seen: &Observation) -> Option<Finding> {
+    let mut reported = seen
+        .proof
+        .answers
+        .iter()
+        .filter_map(|answer| Some((answer, answer.header(SERVED)?)))
+        .peekable();
+    reported.peek()?;
+    for (answer, told) in reported {
+        if let Some(why) = told.strip_prefix("fail: ") {
+            return Some(Finding::Skipped {
+                why: format!(
+                    "this gateway does not tell the endpoint picker who served ({why}): the proof is weaker, and rests on steering"
+                ),
+            });
+        }
+        let served = answer.serving_pod().unwrap_or_default();
+        let pod = seen.pool_pods.iter().find(|pod| pod.name == served);
+        let address = pod.and_then(|pod| pod.address.as_deref());
+        let is_told = |address: &str| {
+            told.strip_prefix(address)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+        };
+        let Some(address) = address else {
+            return Some(Finding::Undecided {
+                why: format!("the address of pod {served}, which served, is not known"),
+            });
+        };
+        if !is_told(address) {
+            let cause = Cause::new(CauseCode::PickNotHonoured)
+                .because(format!("the gateway says that {told} served"))
+                .because(format!("pod {served} answered, at {address}"));
+            return Some(Finding::broken(
+                format!("{told} served"),
+                format!("{served} at {address} served"),
+                cause,
+            ));
+        }
+    }
+    Some(Finding::Holds)
 }
 
 /// Picks per pod equal answers per pod.
@@ -93,6 +141,9 @@ pub(super) const PICKED_IS_SERVED: Check = Check {
             };
         }
         let Some(picked) = picks(before, after) else {
+            if let Some(finding) = by_report(seen) {
+                return finding;
+            }
             return Finding::Skipped {
                 why: format!(
                     "this endpoint picker does not say which pod it picked ({ATTEMPTS} has no `pod_name`): \
@@ -116,7 +167,10 @@ pub(super) const PICKED_IS_SERVED: Check = Check {
 mod tests {
     use rstest::rstest;
 
-    use super::{super::counter::tests::seen, *};
+    use super::{
+        super::{PoolPod, counter::tests::seen},
+        *,
+    };
 
     const TWO_OF_A: &str =
         "inference_extension_scheduler_attempts_total{status=\"success\",pod_name=\"pod-a\",port=\"8000\"} 2\n";
@@ -172,5 +226,43 @@ mod tests {
     fn no_picks_at_all_are_not_taken_for_an_older_endpoint_picker() {
         let finding = PICKED_IS_SERVED.judge(&seen(TWO_OF_A, TWO_OF_A));
         assert!(matches!(finding, Finding::Broken(_)), "{finding:?}");
+    }
+
+    /// Answers that are served by pod-a at 10.0.0.7, of which the gateway has told this.
+    fn reported(told: &str) -> Observation {
+        let mut seen = seen("", "");
+        seen.pool_pods = vec![PoolPod {
+            namespace: "default".into(),
+            name: "pod-a".into(),
+            address: Some("10.0.0.7".into()),
+            ready: true,
+            workload: None,
+        }];
+        for answer in &mut seen.proof.answers {
+            let Ok(received) = &mut answer.outcome else { panic!() };
+            received.headers.push((SERVED.to_owned(), told.to_owned()));
+        }
+        seen
+    }
+
+    #[test]
+    fn what_the_gateway_told_of_who_served_is_compared_with_who_says_so() {
+        assert_eq!(PICKED_IS_SERVED.judge(&reported("10.0.0.7:3000")), Finding::Holds);
+        for other in ["10.0.0.8:3000", "10.0.0.77:3000", ""] {
+            let finding = PICKED_IS_SERVED.judge(&reported(other));
+            assert!(
+                matches!(&finding, Finding::Broken(fault) if fault.cause.code == CauseCode::PickNotHonoured),
+                "{other}: {finding:?}"
+            );
+        }
+        let untold = PICKED_IS_SERVED.judge(&reported("fail: missing envoy lb metadata"));
+        assert!(matches!(untold, Finding::Skipped { why } if why.contains("missing envoy lb metadata")));
+    }
+
+    #[test]
+    fn who_served_is_not_decided_by_an_address_that_nobody_knows() {
+        let mut seen = reported("10.0.0.7:3000");
+        seen.pool_pods[0].address = None;
+        assert!(matches!(PICKED_IS_SERVED.judge(&seen), Finding::Undecided { .. }));
     }
 }

@@ -1,6 +1,6 @@
 //! The pool selects pods, and the pods that serve are Ready endpoints of the pool.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use super::{Check, JudgeFn, Observation, guide_answer_where_wrong};
 use crate::{
@@ -100,7 +100,7 @@ fn served_by_pool(answers: &[Answer], seen: &Observation) -> Finding {
                 why: "an answer does not name the pod that served it (x-inference-pod)".into(),
             };
         };
-        if !ready.contains(pod) {
+        if !ready.contains(&*pod) {
             let known: Vec<&str> = ready.iter().copied().collect();
             let cause = Cause::new(CauseCode::AnswerFromOutsidePool)
                 .because(format!("Ready pods of the pool: {}", known.join(", ")));
@@ -155,7 +155,7 @@ pub(super) const PROOF_ANSWERS_FROM_POOL: Check = Check {
 };
 
 /// Names of the pods that served these answers.
-pub(super) fn serving_pods(answers: &[Answer]) -> BTreeSet<&str> {
+pub(super) fn serving_pods(answers: &[Answer]) -> BTreeSet<Cow<'_, str>> {
     answers.iter().filter_map(Answer::serving_pod).collect()
 }
 
@@ -174,6 +174,7 @@ mod tests {
                 .map(|(name, ready)| PoolPod {
                     namespace: "default".into(),
                     name: (*name).into(),
+                    address: None,
                     ready: *ready,
                     workload: Some("Deployment model".into()),
                 })
@@ -225,6 +226,6 @@ mod tests {
         );
         seen.pool_pods.clear();
         let shown = PROOF_ANSWERS_FROM_POOL.shown_by(&seen, &PROOF_ANSWERS_FROM_POOL.judge(&seen));
-        assert_eq!(shown.and_then(Answer::serving_pod), Some("pod-a"));
+        assert_eq!(shown.and_then(Answer::serving_pod).as_deref(), Some("pod-a"));
     }
 }

@@ -64,6 +64,7 @@ mod tests {
             pool_pods: vec![PoolPod {
                 namespace: "default".into(),
                 name: "pod-a".into(),
+                address: None,
                 ready: true,
                 workload: None,
             }],
@@ -91,12 +92,14 @@ mod tests {
                 PoolPod {
                     namespace: "default".into(),
                     name: "pod-a".into(),
+                    address: None,
                     ready: true,
                     workload: None,
                 },
                 PoolPod {
                     namespace: "default".into(),
                     name: "pod-b".into(),
+                    address: None,
                     ready: false,
                     workload: None,
                 },

@@ -19,7 +19,7 @@ pub(super) const SEVERAL_PODS_SERVED: Check = Check {
         if serving.len() >= wanted && wanted > 0 {
             return Finding::Holds;
         }
-        let names: Vec<&str> = serving.iter().copied().collect();
+        let names: Vec<&str> = serving.iter().map(AsRef::as_ref).collect();
         let cause = Cause::new(CauseCode::TooFewPodsServed).because(format!(
             "{} requests with different prompts were all served by {}",
             seen.proof.answers.len(),
@@ -55,6 +55,7 @@ mod tests {
             .map(|name| PoolPod {
                 namespace: "default".into(),
                 name: name.into(),
+                address: None,
                 ready: true,
                 workload: None,
             })

@@ -4,8 +4,9 @@
 //! gateway that chooses for itself spreads them.
 
 use super::{
-    Check, JudgeFn,
+    Check, JudgeFn, Observation,
     pick::{picks, served},
+    pool_pods::serving_pods,
     readable,
 };
 use crate::{
@@ -22,10 +23,63 @@ fn prefixes_asked(before: &Metrics, after: &Metrics) -> f64 {
     after.sum(PREFIXES_ASKED, &[]).unwrap_or(0.0) - before.sum(PREFIXES_ASKED, &[]).unwrap_or(0.0)
 }
 
+/// The header by which the requests named the pod that must serve each; `None` where they named none.
+fn asked_for(seen: &Observation) -> Option<&str> {
+    let header = seen.steered_by.as_deref()?;
+    let first = seen.proof.steered.first()?;
+    named(first, header).map(|_| header)
+}
+
+/// The address that a request named in this header.
+fn named<'a>(answer: &'a Answer, header: &str) -> Option<&'a str> {
+    let mut headers = answer.request.headers.iter();
+    headers.find_map(|(name, value)| name.eq_ignore_ascii_case(header).then_some(value.as_str()))
+}
+
+/// The pod that a request named by its address.
+fn asked_pod<'a>(seen: &'a Observation, header: &str, answer: &Answer) -> Option<&'a str> {
+    let address = named(answer, header)?;
+    let mut pods = seen.pool_pods.iter();
+    let pod = pods.find(|pod| pod.address.as_deref() == Some(address))?;
+    Some(&pod.name)
+}
+
+fn is_where_asked(seen: &Observation, header: &str, answer: &Answer) -> bool {
+    let asked = asked_pod(seen, header, answer);
+    answer.status() == Some(200) && asked.is_some() && answer.serving_pod().as_deref() == asked
+}
+
+/// Whether each request arrived at the pod that it named.
+fn by_header(seen: &Observation, header: &str) -> Finding {
+    let elsewhere = |answer: &&Answer| !is_where_asked(seen, header, answer);
+    let Some(answer) = seen.proof.steered.iter().find(elsewhere) else {
+        return Finding::Holds;
+    };
+    if answer.status() != Some(200) {
+        return Finding::broken("status 200", answer.brief(), super::diagnosis::diagnose(answer, seen));
+    }
+    let asked = asked_pod(seen, header, answer);
+    let (Some(asked), Some(served)) = (asked, answer.serving_pod()) else {
+        return Finding::Undecided {
+            why: "a pod that a request named is gone, or the answer does not say who served it".to_owned(),
+        };
+    };
+    let cause = Cause::new(CauseCode::PickNotHonoured).because(format!(
+        "a request with `{header}: {}` was served by {served}",
+        named(answer, header).unwrap_or_default()
+    ));
+    Finding::broken(format!("at {asked}, which it named"), format!("at {served}"), cause)
+}
+
 /// All of them arrive at one pod.
 pub(super) const STEERED_TO_ONE_POD: Check = Check {
     name: "proof-steered",
     sentence: |seen| match seen.proof.steered.first().and_then(Answer::serving_pod) {
+        Some(_) if asked_for(seen).is_some() => format!(
+            "{} requests that each name a pod arrive there, at {} pods in turn",
+            seen.proof.steered.len(),
+            serving_pods(&seen.proof.steered).len()
+        ),
         Some(pod) => format!(
             "{} requests with one long prompt all arrive where it is cached, at {pod}",
             seen.proof.steered.len()
@@ -36,6 +90,9 @@ pub(super) const STEERED_TO_ONE_POD: Check = Check {
         let skipped = |why: &str| Finding::Skipped { why: why.to_owned() };
         if seen.ready_pods().len() < 2 {
             return skipped("the pool has one Ready pod, and nothing to choose from");
+        }
+        if let Some(header) = asked_for(seen) {
+            return by_header(seen, header);
         }
         let Some((first, rest)) = seen.proof.steered.split_first() else {
             return skipped("the requests were not sent: those before them were not all answered");
@@ -58,7 +115,7 @@ pub(super) const STEERED_TO_ONE_POD: Check = Check {
         let Some(pod) = first.serving_pod() else {
             return skipped("the model server does not say which pod served (x-inference-pod)");
         };
-        if rest.iter().all(|answer| answer.serving_pod() == Some(pod)) {
+        if rest.iter().all(|answer| answer.serving_pod().as_ref() == Some(&pod)) {
             return Finding::Holds;
         }
         let served = served(&seen.proof.steered);
@@ -76,6 +133,13 @@ pub(super) const STEERED_TO_ONE_POD: Check = Check {
         Finding::broken(format!("all at {pod}"), spread.join(", "), cause)
     }),
     shown_by: |seen, _| {
+        if let Some(header) = asked_for(seen) {
+            return seen
+                .proof
+                .steered
+                .iter()
+                .find(|answer| !is_where_asked(seen, header, answer));
+        }
         let first = seen.proof.steered.first()?;
         let is_other = |answer: &&Answer| answer.status() != Some(200) || answer.serving_pod() != first.serving_pod();
         seen.proof.steered.iter().find(is_other).or(Some(first))
@@ -86,8 +150,10 @@ pub(super) const STEERED_TO_ONE_POD: Check = Check {
 mod tests {
     use rstest::rstest;
 
+    use std::borrow::Cow;
+
     use super::{
-        super::{EndpointPickerSeen, Observation, PoolPod, Proof, diagnosis::tests::answer},
+        super::{EndpointPickerSeen, PoolPod, Proof, diagnosis::tests::answer},
         *,
     };
     fn metrics(text: &str) -> Metrics {
@@ -118,6 +184,7 @@ mod tests {
                 .map(|name| PoolPod {
                     namespace: "default".into(),
                     name: name.into(),
+                    address: None,
                     ready: true,
                     workload: None,
                 })
@@ -185,9 +252,51 @@ mod tests {
         let shown = |seen: &Observation| {
             let finding = STEERED_TO_ONE_POD.judge(seen);
             let answer = STEERED_TO_ONE_POD.shown_by(seen, &finding).unwrap();
-            answer.serving_pod().map(str::to_owned)
+            answer.serving_pod().map(Cow::into_owned)
         };
         assert_eq!(shown(&seen(&["pod-a", "pod-b", "pod-a"])).as_deref(), Some("pod-b"));
         assert_eq!(shown(&seen(&["pod-a", "pod-a"])).as_deref(), Some("pod-a"));
+    }
+
+    /// Requests that each named pod-a's or pod-b's address, as they were served.
+    fn named_and_served(pairs: &[(&str, &str)]) -> Observation {
+        let mut seen = seen(&[]);
+        seen.steered_by = Some("x-go-to".into());
+        for (pod, address) in seen.pool_pods.iter_mut().zip(["10.0.0.1", "10.0.0.2"]) {
+            pod.address = Some(address.to_owned());
+        }
+        let steered = pairs.iter().map(|(address, pod)| {
+            let mut answer = served_by(pod);
+            answer
+                .request
+                .headers
+                .push(("X-Go-To".to_owned(), (*address).to_owned()));
+            answer
+        });
+        seen.proof.steered = steered.collect();
+        seen
+    }
+
+    #[test]
+    fn requests_that_name_their_pod_must_arrive_there_whatever_the_metrics_say() {
+        let mut seen = named_and_served(&[("10.0.0.1", "pod-a"), ("10.0.0.2", "pod-b")]);
+        seen.proof.endpoint_picker = EndpointPickerSeen::default();
+        assert_eq!(STEERED_TO_ONE_POD.judge(&seen), Finding::Holds);
+        assert!(STEERED_TO_ONE_POD.sentence(&seen).contains("at 2 pods in turn"));
+        let seen = named_and_served(&[("10.0.0.1", "pod-a"), ("10.0.0.2", "pod-a")]);
+        let finding = STEERED_TO_ONE_POD.judge(&seen);
+        assert!(
+            matches!(&finding, Finding::Broken(fault) if fault.cause.code == CauseCode::PickNotHonoured
+                && fault.cause.evidence[0].contains("x-go-to: 10.0.0.2")),
+            "{finding:?}"
+        );
+        let shown = STEERED_TO_ONE_POD.shown_by(&seen, &finding).unwrap();
+        assert_eq!(named(shown, "x-go-to"), Some("10.0.0.2"));
+    }
+
+    #[test]
+    fn a_pod_that_was_named_and_is_gone_decides_nothing() {
+        let seen = named_and_served(&[("10.0.0.9", "pod-a")]);
+        assert!(matches!(STEERED_TO_ONE_POD.judge(&seen), Finding::Undecided { .. }));
     }
 }

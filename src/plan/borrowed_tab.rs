@@ -57,14 +57,24 @@ impl Planner<'_> {
     /// The command that installs the other provider: our manifests stand in for it.
     pub(super) fn install_by_manifests(&mut self, command: &Command) -> Result<Option<Planned>, NotPlanned> {
         let (provider, at) = (self.provider, &command.at);
-        let (Some(borrowed), Some(manifests), Body::Pipeline(pipeline)) =
-            (&provider.borrowed_tab, &provider.manifests, &command.body)
-        else {
+        let (Some(manifests), Body::Pipeline(pipeline)) = (&provider.manifests, &command.body) else {
             return Ok(None);
         };
-        let names = |simple: &Simple| simple.words.iter().any(|word| word.raw.contains(&borrowed.install));
-        if !pipeline.0.iter().any(names) {
+        let is_in = |simple: &Simple, part: &String| simple.words.iter().any(|word| word.raw.contains(part));
+        let mut parts = manifests.in_place_of.iter();
+        let Some(install) = parts.find(|part| pipeline.0.iter().any(|simple| is_in(simple, part))) else {
             return Ok(None);
+        };
+        if self.steps.iter().any(installs) {
+            let why = format!("{} stand already", manifests.version);
+            self.deviate(
+                DeviationKind::LeftOut,
+                install.clone(),
+                "it is left out",
+                why.clone(),
+                Some(at),
+            );
+            return Ok(Some(Planned::new("it is left out", Action::LeftOut { why })));
         }
         // A test rules it out; were it so all the same, nothing would be installed, and that is no pass.
         let objects = provider
@@ -72,7 +82,7 @@ impl Planner<'_> {
             .map_err(|error| NotPlanned::Unsupported(error.to_string()))?;
         self.deviate(
             DeviationKind::Substituted,
-            borrowed.install.clone(),
+            install.clone(),
             format!(
                 "{} are installed by {} objects of quickproof's own manifests in its place",
                 manifests.version,
@@ -95,11 +105,10 @@ impl Planner<'_> {
     /// # Errors
     /// It has manifests, and no command was there whose place they could take.
     pub(super) fn installs_manifests(&self) -> Result<(), PlanError> {
-        let installed = |step: &Step| matches!(step.action, Action::InstallManifests { .. });
-        match &self.provider.borrowed_tab {
-            Some(borrowed) if !self.steps.iter().any(installed) => Err(PlanError::NothingToReplace {
+        match &self.provider.manifests {
+            Some(manifests) if !self.steps.iter().any(installs) => Err(PlanError::NothingToReplace {
                 provider: self.provider.name.clone(),
-                install: borrowed.install.clone(),
+                install: manifests.in_place_of.join("` or `"),
             }),
             _ => Ok(()),
         }
@@ -118,4 +127,8 @@ impl Planner<'_> {
         );
         Some(other)
     }
+}
+
+fn installs(step: &Step) -> bool {
+    matches!(step.action, Action::InstallManifests { .. })
 }

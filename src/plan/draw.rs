@@ -56,7 +56,7 @@ fn draw_from(book: &GuideBook, release: &Release, layout: &Layout, options: &Opt
     let provider = match &layout.only_provider {
         Some(only) => Provider::named(only)?,
         None if layout.choices.is_some() => Provider::named(&options.provider)?,
-        None => Provider::with_tab(&options.provider)?,
+        None => Provider::with_tab(&options.provider)?.in_guide(book),
     };
     let profile = options.profile.as_deref().map(Profile::named).transpose()?;
     let choice = Choice {
@@ -117,6 +117,7 @@ fn draw_from(book: &GuideBook, release: &Release, layout: &Layout, options: &Opt
         requirements: Vec::new(),
         schemas: planner.schemas,
         build_ref: tag.map(ToString::to_string).filter(|_| has_build_info),
+        servers: layout.servers,
         picker: layout.picker.as_ref().zip(tag).map(|(picker, tag)| facts(picker, tag)),
         gateway_label: provider.gateway_label.clone(),
         is_managed: provider.managed,
@@ -138,6 +139,7 @@ fn facts(picker: &Picker, tag: &Tag) -> PickerFacts {
         kinds: named(&picker.kinds),
         metrics: named(&picker.metrics),
         headers: named(&picker.headers),
+        steered_by: picker.steered_by.clone(),
         error_body: picker.error_body(tag),
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use super::PlanError;
 use crate::{
+    guide::GuideBook,
     manifest::{self, Object},
     redact::cut,
     release::{RepoPath, TabPattern},
@@ -57,8 +58,6 @@ fn common_gateway_label() -> String {
 pub struct BorrowedTab {
     /// The titles of those tabs.
     pub(crate) tab: TabPattern,
-    /// A part of the command that installs the other provider; our manifests are applied in its place.
-    pub(crate) install: String,
     /// Files of the release's tree that are of the other provider, and those that take their place.
     pub(crate) files: BTreeMap<RepoPath, RepoPath>,
     /// The reason, for the ledger.
@@ -71,6 +70,8 @@ pub struct BorrowedTab {
 pub struct Manifests {
     /// What they install, with its version.
     pub(crate) version: String,
+    /// Parts of the commands of guides in whose place they are applied: the first of a guide's, and the rest are left out.
+    pub(crate) in_place_of: Vec<String>,
     /// The files, in the order in which they are applied.
     pub(crate) files: Vec<String>,
     /// The Deployment that says that it is installed already.
@@ -223,6 +224,18 @@ impl Provider {
             read().insert(name.to_owned(), found.clone());
         }
         Ok(found)
+    }
+
+    /// The provider as a reader of this guide finds it: its own tab where there is one, else those that it borrows.
+    #[must_use]
+    pub(crate) fn in_guide(mut self, book: &GuideBook) -> Self {
+        let is_there = |tab: &TabPattern| book.titles().any(|title| tab.matches(title));
+        if self.tab.as_ref().is_some_and(is_there) {
+            self.borrowed_tab = None;
+        } else if self.borrowed_tab.is_some() {
+            self.tab = None;
+        }
+        self
     }
 
     /// The tabs that are followed for it: its own, or those that it borrows.

@@ -105,6 +105,9 @@ pub struct Layout {
     /// Values that publication puts into a chart and that the tree's chart lacks; `{tag}` stands for the tag.
     #[serde(default)]
     pub(crate) at_publication: Vec<PublishedValue>,
+    /// What its servers answer.
+    #[serde(default)]
+    pub(crate) servers: Servers,
     /// What the endpoint picker of these releases is like; `None` where the guide brings none of a release.
     #[serde(default)]
     pub(crate) picker: Option<Picker>,
@@ -119,6 +122,17 @@ pub(crate) enum VariantsAre {
     Tabs,
     /// In sections one after another, each with a heading.
     Sections,
+}
+
+/// What the servers that a guide deploys answer requests with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Servers {
+    /// What a model generates.
+    #[default]
+    Models,
+    /// What they were asked: they echo it, and know no model.
+    Echo,
 }
 
 /// A value that publication puts into a chart.
@@ -158,6 +172,10 @@ pub struct Picker {
     /// The metric whose label `build_ref` names the tag its image was built from.
     #[serde(default)]
     pub(crate) build_info: Option<Since>,
+    /// The header of a request by which a client says, by address, which pod must serve it; `None` where only a plugin that
+    /// guides do not use reads one.
+    #[serde(default)]
+    pub(crate) steered_by: Option<String>,
     /// The first tag whose endpoint picker says in the body of an error what is wrong; those before it leave the body
     /// empty. `None` where all of the layout say it. Source: `BuildErrResponse` in `pkg/epp/handlers/server.go`, which sets
     /// no body at v0.2.0 and v0.3.0 and does at v0.4.0.

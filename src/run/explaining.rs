@@ -17,7 +17,10 @@ use kube::{
 };
 use tokio::{io::AsyncReadExt as _, net::TcpStream};
 
+mod gateway_log;
 mod last_words;
+
+pub(super) use gateway_log::said_of_the_picker;
 
 use super::{advancing::getting_on, images::Images};
 use crate::{

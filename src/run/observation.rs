@@ -43,7 +43,9 @@ pub(super) fn of_objects(plan: &Plan, objects: Objects) -> Observation {
         pool_pods: objects.pool_pods,
         pods_may_come: objects.pods_may_come,
         gateway_pods: objects.gateway_pods,
+        servers: plan.servers,
         build_ref: plan.build_ref.clone(),
+        steered_by: plan.picker.as_ref().and_then(|picker| picker.steered_by.clone()),
         picker_metrics: plan.picker.as_ref().map(|picker| picker.metrics.clone()),
         pods_wanted: PODS_WANTED,
         ..Observation::default()
@@ -69,6 +71,11 @@ pub(super) fn with_request(
 /// With the names that stand for one model.
 pub(super) fn with_served(seen: Observation, served: ServedNames) -> Observation {
     Observation { served, ..seen }
+}
+
+/// With what the gateway's log says of the endpoint picker.
+pub(super) fn with_gateways_word(seen: Observation, gateway_says: Option<String>) -> Observation {
+    Observation { gateway_says, ..seen }
 }
 
 /// With the answer to the guide's request, and the pool's pods after it.
@@ -97,6 +104,7 @@ pub(super) fn without_answers(seen: &Observation) -> Observation {
         inference_pools: seen.inference_pools.clone(),
         rewrites: seen.rewrites.clone(),
         served: seen.served.clone(),
+        servers: seen.servers,
         ..Observation::default()
     }
 }

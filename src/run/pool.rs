@@ -51,6 +51,7 @@ pub(super) fn pods(deployer: &Deployer, pools: &[Value]) -> Vec<PoolPod> {
                 .map(|pod| PoolPod {
                     namespace: pod.metadata.namespace.clone().unwrap_or_default(),
                     name: pod.metadata.name.clone().unwrap_or_default(),
+                    address: pod.status.as_ref().and_then(|status| status.pod_ip.clone()),
                     ready: is_ready(&pod),
                     workload: workload(&pod, &made),
                 }),
@@ -167,6 +168,7 @@ mod tests {
         let known = PoolPod {
             namespace: "n".into(),
             name: "p".into(),
+            address: None,
             ready: true,
             workload: None,
         };

@@ -80,7 +80,7 @@ async fn proof(
     let all_are_good = answers.iter().all(|answer| answer.status() == Some(200));
     let (mut steered, mut after_steered) = (Vec::new(), None);
     if all_are_good {
-        steered = steer(quickstart, &probe, outgoing).await;
+        steered = steer(quickstart, &probe, outgoing, seen).await;
         after_steered = Some(picker::look(&scraper).await);
     }
     if let Some(noted) = resent_note(resent(answers.iter().chain(&steered))) {
@@ -135,19 +135,38 @@ async fn send(quickstart: &Quickstart<'_>, probe: &Probe, outgoing: &Outgoing) -
     collected
 }
 
-/// The requests that the endpoint picker must send to one pod: all with the same long prompt.
-async fn steer(quickstart: &Quickstart<'_>, probe: &Probe, outgoing: &Outgoing) -> Vec<Answer> {
+/// The requests of which it is known beforehand where the endpoint picker must send them: each names its pod, the Ready ones in
+/// turn, where the endpoint picker reads that; else all have the same long prompt, and must go to one pod.
+async fn steer(quickstart: &Quickstart<'_>, probe: &Probe, outgoing: &Outgoing, seen: &Observation) -> Vec<Answer> {
     let context = quickstart.context;
+    let (requests, on) = if let Some(header) = &seen.steered_by {
+        let pods = pool::pods_now(&quickstart.deployer, seen);
+        (naming(outgoing, header, &pods), "requests that name their pod")
+    } else {
+        let request = with_prompt(outgoing, |_| long_prompt(&context.id));
+        (vec![request; STEERED], "requests with one long prompt")
+    };
     let mut answers = Vec::new();
-    let request = with_prompt(outgoing, |_| long_prompt(&context.id));
-    for number in 1..=STEERED {
-        let seen = format!("{number} of {STEERED}");
-        context
-            .events
-            .waiting(Stage::Proof, "requests with one long prompt", seen);
-        answers.push(probe.send(request.clone()).await);
+    for request in requests {
+        let so_far = format!("{} of {STEERED}", answers.len() + 1);
+        context.events.waiting(Stage::Proof, on, so_far);
+        answers.push(probe.send(request).await);
     }
     answers
+}
+
+/// Requests that each name a Ready pod by its address, in turn; none where no pod has one.
+fn naming(outgoing: &Outgoing, header: &str, pods: &[PoolPod]) -> Vec<Outgoing> {
+    let addresses = pods
+        .iter()
+        .filter(|pod| pod.ready)
+        .filter_map(|pod| pod.address.as_ref());
+    let requests = addresses.cycle().take(STEERED).map(|address| {
+        let mut request = outgoing.clone();
+        request.headers.push((header.to_owned(), address.clone()));
+        request
+    });
+    requests.collect()
 }
 
 /// Whether the endpoint picker of this release has the gauge of ready pods; taken for so where no layout says.

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{
     checks, conditions,
     deployment::Quickstart,
+    explaining::said_of_the_picker,
     judging::judge,
     models::{self, Models},
     observation, pool,
@@ -66,6 +67,12 @@ pub(super) async fn ask(quickstart: &Quickstart<'_>, seen: Observation) -> Resul
     if answer.status() != Some(200) {
         blame_outage_on_the_cluster(quickstart).await;
     }
+    let is_the_gateways = diagnosis::answerer(&answer) == diagnosis::Answerer::Gateway;
+    let gateway_says = match answer.status() {
+        Some(500..) if is_the_gateways => said_of_the_picker(quickstart).await,
+        _ => None,
+    };
+    let seen = observation::with_gateways_word(seen, gateway_says);
     let seen = with_served_names(&probe, &reached.outgoing, &answer, seen).await;
     if let Some(noted) = resent_note(resent([&answer])) {
         context.events.note(Stage::Request, noted);

@@ -20,7 +20,7 @@ use crate::{
     plan::Plan,
     probe::Probe,
     record::{Event, Events, Stage},
-    release::ErrorBody,
+    release::{ErrorBody, Servers},
     scenario::{self, Capability, ChangeExecutor, Deployed, Role, Scenario, Selection, Target},
 };
 
@@ -111,6 +111,9 @@ fn error_form(plan: &Plan) -> ErrorForm {
 /// In words, why they cannot be.
 async fn target(quickstart: &Quickstart<'_>, probe: &Probe, asked: &Asked) -> Result<Target, String> {
     let (plan, outgoing, seen) = (quickstart.plan, &asked.reached.outgoing, &asked.seen);
+    if seen.servers == Servers::Echo {
+        return Err("the servers of this release echo what they are asked, and scenarios ask models".to_owned());
+    }
     let base = models::base(&outgoing.url)?;
     let model = outgoing
         .model()

@@ -252,6 +252,9 @@ causes! {
     EndpointPickerUnreachable "endpoint-picker-unreachable" EndpointPicker
         "The gateway cannot talk to the endpoint picker, so requests with a body fail."
         "Check the endpoint picker's Service, port and TLS settings (with Istio: the DestinationRule).";
+    EndpointPickerBreaksProtocol "endpoint-picker-breaks-protocol" EndpointPicker
+        "The endpoint picker answers the gateway in a way that their protocol does not have, so that the gateway ends the request."
+        "Read the gateway's log beside the endpoint picker's, and see whether a later release of the endpoint picker mends it.";
     FailureModeNotKept "failure-mode-not-kept" Gateway
         "While the endpoint picker is away, the gateway does otherwise than the pool's failure mode says."
         "See whether the gateway's version honours `failureMode` of the InferencePool, and what it made of it in its own configuration.";

@@ -54,7 +54,13 @@ const TREES: &[(&str, &str, &[&str], &[&str])] = &[
         GIE,
         "v1.6.0",
         &["echo"],
-        &["agentgateway", "gke", "istio", "nginx-gateway-fabric"],
+        &[
+            "agentgateway",
+            "envoy-ai-gateway",
+            "gke",
+            "istio",
+            "nginx-gateway-fabric",
+        ],
     ),
     (
         "llm-d-router",

@@ -112,7 +112,7 @@ impl Figures {
             self.exhausted += u64::from(matches!(why, HostExhausted(_)));
         }
         if let Some(pod) = answer.serving_pod() {
-            count(&mut self.pods, pod);
+            count(&mut self.pods, &pod);
         }
         let JudgedAnswer { wrong, latencies } = judged;
         if let Some(check) = wrong {
