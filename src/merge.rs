@@ -64,7 +64,8 @@ impl Lanes {
     pub(crate) fn read(directories: &[PathBuf], wanted: &[WantedLane]) -> Self {
         let found = find::runs(directories);
         let lanes: Vec<Lane> = found.into_par_iter().map(read::lane).collect();
-        let ran = |wanted: &&WantedLane| lanes.iter().any(|lane| lane.is(wanted));
+        // One that is said not to have been run was not, whatever else ran for its variant on its provider.
+        let ran = |wanted: &&WantedLane| wanted.why_not.is_none() && lanes.iter().any(|lane| lane.is(wanted));
         let missing = wanted.iter().filter(|lane| !ran(lane)).cloned().collect();
         Self {
             ran: lanes,
@@ -106,6 +107,7 @@ impl Lanes {
     /// A decision for each lane, under a name that no other has.
     pub(crate) fn decisions(&self) -> Vec<Decision> {
         let names = self.names();
+        let taken: BTreeSet<String> = names.iter().cloned().collect();
         let ran = self.ran.iter().zip(names).map(|(lane, name)| Decision {
             from: lane.from.clone(),
             took_ms: lane.took_ms,
@@ -119,6 +121,11 @@ impl Lanes {
                 None => "no run of it is among these directories".to_owned(),
             };
             let name = lane.name(tags);
+            let name = if taken.contains(&name) {
+                format!("{name}@not-run")
+            } else {
+                name
+            };
             let sentence = format!("{} has no verdict", lane.sentence());
             Decision::new(Stage::Lanes, name, sentence, Finding::Undecided { why })
         });

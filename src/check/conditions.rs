@@ -26,17 +26,13 @@ pub(crate) struct Unmet {
     pub(crate) reason: String,
 }
 
-/// Reasons with which a controller says no for what references, names and values are, so that no pod that comes up changes it.
-/// Source: the comments of Gateway API v1.6's condition reasons. Some controllers have others, such as for a backend without
-/// ready endpoints.
+/// Reasons with which a controller says no for what names and values are, so that no pod that comes up changes it: an object that
+/// is missing (a backend, a certificate, parameters) may be made by one. Source: the comments of Gateway API v1.6's condition
+/// reasons.
 const OF_NO_POD: &[&str] = &[
-    "BackendNotFound",
     "HostnameConflict",
     "InvalidCACertificateKind",
-    "InvalidCACertificateRef",
-    "InvalidCertificateRef",
     "InvalidKind",
-    "InvalidParameters",
     "InvalidRouteKinds",
     "NoMatchingListenerHostname",
     "NoMatchingParent",
@@ -298,7 +294,9 @@ fn judge(
         return Finding::Holds;
     };
     let what = format!("{kind} {}: {}", name(object), unmet.what);
-    if !unmet.said_no
+    // What a controller has just said of an object while its Gateway has no proxy was borne by nobody.
+    let is_new = seen.pods_may_come && seen.gateway_pods.is_some();
+    if (!unmet.said_no || is_new)
         && let Some(before) = in_the_way(seen, kind)
     {
         return Finding::Undecided {
@@ -314,6 +312,10 @@ fn in_the_way(seen: &Observation, kind: &str) -> Option<String> {
     let in_order = |object: &Value| seen.gateway_pods.is_none() && gateway(object).is_ok();
     if kind != "Gateway" && !seen.gateways.iter().all(in_order) {
         return Some("the Gateway is not in order".to_owned());
+    }
+    // Where it had its time, it is what a route is refused for, and not the other way round.
+    if kind == "Gateway" && !seen.pods_may_come {
+        return None;
     }
     let refused = |of: &str, objects: &[Value], met: fn(&Value) -> Result<(), Unmet>| {
         let is_refused = |object: &&Value| of != kind && met(object).is_err_and(|unmet| unmet.said_no);
@@ -351,7 +353,7 @@ pub(crate) fn not_so<'a>(check: &str, seen: &'a Observation) -> Option<(&'static
 }
 
 /// Gateway: Accepted and Programmed, with an address.
-pub(super) const GATEWAY_PROGRAMMED: Check = Check {
+pub(crate) const GATEWAY_PROGRAMMED: Check = Check {
     name: "gateway-programmed",
     sentence: |seen| {
         format!(
@@ -593,6 +595,7 @@ mod tests {
         let mut seen = Observation {
             gateways: vec![gateway_that("Programmed", "False", "Pending")],
             http_routes: vec![route("g", "g", &both("False", 6))],
+            pods_may_come: true,
             ..Observation::default()
         };
         let Finding::Undecided { why } = GATEWAY_PROGRAMMED.judge(&seen) else {
@@ -600,7 +603,7 @@ mod tests {
         };
         assert!(why.contains("since HTTPRoute r is refused"), "{why}");
         assert!(matches!(HTTP_ROUTE_RESOLVED.judge(&seen), Finding::Broken(_)));
-        seen.http_routes = vec![route("g", "g", &both("True", 6))];
+        seen.pods_may_come = false;
         assert!(matches!(GATEWAY_PROGRAMMED.judge(&seen), Finding::Broken(_)));
     }
 
@@ -620,7 +623,8 @@ mod tests {
     }
 
     #[rstest]
-    #[case::a_name("BackendNotFound", true)]
+    #[case::a_name("InvalidKind", true)]
+    #[case::what_a_pod_may_make("BackendNotFound", false)]
     #[case::no_endpoint_is_ready("EndpointsNotFound", false)]
     #[case::nothing_yet("Pending", false)]
     fn only_what_no_pod_changes_is_for_good(#[case] reason: &str, #[case] is_for_good: bool) {

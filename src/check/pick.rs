@@ -68,52 +68,79 @@ fn is_explained(picked: &BTreeMap<String, f64>, served: &BTreeMap<String, f64>, 
     all_picked && beyond <= allowed
 }
 
-/// The header in which an endpoint picker hands on what the gateway told it: the address that served. Source: `ConformanceTestResultHeader`
-/// of the light endpoint picker at v1.6.0.
+/// The header in which an endpoint picker says which address served. Source: `ConformanceTestResultHeader` of the light endpoint
+/// picker at v1.6.0, which takes it from what the gateway told it.
 const SERVED: &str = "x-conformance-test-served-endpoint";
 
-/// Whether the gateway told the endpoint picker of each answer that the pod served it that says so itself; `None` where no
-/// answer has the header.
+/// Whether the address that the endpoint picker names for each answer is that of the pod that says so itself; `None` where no answer
+/// names one.
 fn by_report(seen: &Observation) -> Option<Finding> {
-    let mut reported = seen
-        .proof
-        .answers
-        .iter()
-        .filter_map(|answer| Some((answer, answer.header(SERVED)?)))
-        .peekable();
-    reported.peek()?;
-    for (answer, told) in reported {
-        if let Some(why) = told.strip_prefix("fail: ") {
-            return Some(Finding::Skipped {
-                why: format!(
-                    "this gateway does not tell the endpoint picker who served ({why}): the proof is weaker, and rests on steering"
-                ),
-            });
-        }
+    let answers = &seen.proof.answers;
+    let told: Vec<(&Answer, Vec<&str>)> = answers.iter().map(|answer| (answer, told(answer))).collect();
+    if told.iter().all(|(_, told)| told.is_empty()) {
+        return None;
+    }
+    let mut undecided = None;
+    for (answer, told) in &told {
         let served = answer.serving_pod().unwrap_or_default();
         let pod = seen.pool_pods.iter().find(|pod| pod.name == served);
-        let address = pod.and_then(|pod| pod.address.as_deref());
-        let is_told = |address: &str| {
-            told.strip_prefix(address)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+        let Some(address) = pod.and_then(|pod| pod.address.as_deref()) else {
+            undecided.get_or_insert_with(|| format!("the address of pod {served}, which served, is not known"));
+            continue;
         };
-        let Some(address) = address else {
-            return Some(Finding::Undecided {
-                why: format!("the address of pod {served}, which served, is not known"),
-            });
-        };
-        if !is_told(address) {
-            let cause = Cause::new(CauseCode::PickNotHonoured)
-                .because(format!("the gateway says that {told} served"))
-                .because(format!("pod {served} answered, at {address}"));
-            return Some(Finding::broken(
-                format!("{told} served"),
-                format!("{served} at {address} served"),
-                cause,
-            ));
+        for endpoint in told.iter().filter(|told| !told.starts_with(UNTOLD)) {
+            if !is_at(endpoint, address) {
+                let cause = Cause::new(CauseCode::PickNotHonoured)
+                    .because(format!("the endpoint picker says that `{endpoint}` served"))
+                    .because(format!("pod {served} answered, at {address}"));
+                return Some(Finding::broken(
+                    format!("{endpoint} served"),
+                    format!("{served} at {address} served"),
+                    cause,
+                ));
+            }
         }
     }
-    Some(Finding::Holds)
+    if let Some(why) = undecided {
+        return Some(Finding::Undecided { why });
+    }
+    let names_none = |told: &[&str]| told.iter().all(|told| told.starts_with(UNTOLD));
+    let unnamed = told.iter().filter(|(_, told)| names_none(told)).count();
+    Some(match unnamed {
+        0 => Finding::Holds,
+        all if all == told.len() => Finding::Skipped {
+            why: format!(
+                "this gateway does not tell the endpoint picker who served ({}): the proof is weaker, and rests on steering",
+                told[0].1.first().unwrap_or(&"nothing is said")
+            ),
+        },
+        some => Finding::Undecided {
+            why: format!(
+                "of {some} of {} answers the endpoint picker does not say who served",
+                told.len()
+            ),
+        },
+    })
+}
+
+/// How the endpoint picker begins where the gateway did not tell it.
+const UNTOLD: &str = "fail:";
+
+/// What the endpoint picker says of who served an answer; every value of the header.
+fn told(answer: &Answer) -> Vec<&str> {
+    let headers = answer.outcome.iter().flat_map(|received| &received.headers);
+    let values = headers.filter(|(name, _)| name.eq_ignore_ascii_case(SERVED));
+    values.flat_map(|(_, value)| value.split(',')).map(str::trim).collect()
+}
+
+/// Whether an endpoint, `ADDRESS:PORT` or `[ADDRESS]:PORT`, is at an address.
+fn is_at(endpoint: &str, address: &str) -> bool {
+    let bare = endpoint.strip_prefix(address);
+    let bracketed = endpoint
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_prefix(address)?.strip_prefix(']'));
+    let rest = if address.contains(':') { bracketed } else { bare };
+    endpoint == address || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
 }
 
 /// Picks per pod equal answers per pod.
@@ -248,13 +275,26 @@ mod tests {
     #[test]
     fn what_the_gateway_told_of_who_served_is_compared_with_who_says_so() {
         assert_eq!(PICKED_IS_SERVED.judge(&reported("10.0.0.7:3000")), Finding::Holds);
-        for other in ["10.0.0.8:3000", "10.0.0.77:3000", ""] {
+        for other in ["10.0.0.8:3000", "10.0.0.77:3000", "fail: x, 10.0.0.8:3000", ""] {
             let finding = PICKED_IS_SERVED.judge(&reported(other));
             assert!(
                 matches!(&finding, Finding::Broken(fault) if fault.cause.code == CauseCode::PickNotHonoured),
                 "{other}: {finding:?}"
             );
         }
+        let mut first_untold = reported("10.0.0.8:3000");
+        let Ok(received) = &mut first_untold.proof.answers[0].outcome else {
+            panic!()
+        };
+        received.headers.retain(|(name, _)| name != SERVED);
+        assert!(matches!(PICKED_IS_SERVED.judge(&first_untold), Finding::Broken(_)));
+        let mut some = reported("10.0.0.7:3000");
+        let Ok(received) = &mut some.proof.answers[0].outcome else {
+            panic!()
+        };
+        received.headers.retain(|(name, _)| name != SERVED);
+        assert!(matches!(PICKED_IS_SERVED.judge(&some), Finding::Undecided { .. }));
+        assert!(is_at("[fd00::5]:3000", "fd00::5") && !is_at("[fd00::55]:3000", "fd00::5"));
         let untold = PICKED_IS_SERVED.judge(&reported("fail: missing envoy lb metadata"));
         assert!(matches!(untold, Finding::Skipped { why } if why.contains("missing envoy lb metadata")));
     }

@@ -51,24 +51,31 @@ fn is_where_asked(seen: &Observation, header: &str, answer: &Answer) -> bool {
 
 /// Whether each request arrived at the pod that it named.
 fn by_header(seen: &Observation, header: &str) -> Finding {
-    let elsewhere = |answer: &&Answer| !is_where_asked(seen, header, answer);
-    let Some(answer) = seen.proof.steered.iter().find(elsewhere) else {
-        return Finding::Holds;
-    };
-    if answer.status() != Some(200) {
-        return Finding::broken("status 200", answer.brief(), super::diagnosis::diagnose(answer, seen));
+    let steered = &seen.proof.steered;
+    if let Some(failed) = steered.iter().find(|answer| answer.status() != Some(200)) {
+        return Finding::broken("status 200", failed.brief(), super::diagnosis::diagnose(failed, seen));
     }
-    let asked = asked_pod(seen, header, answer);
-    let (Some(asked), Some(served)) = (asked, answer.serving_pod()) else {
-        return Finding::Undecided {
-            why: "a pod that a request named is gone, or the answer does not say who served it".to_owned(),
-        };
+    let both = |answer: &Answer| {
+        Some((
+            asked_pod(seen, header, answer)?.to_owned(),
+            answer.serving_pod()?.into_owned(),
+        ))
     };
-    let cause = Cause::new(CauseCode::PickNotHonoured).because(format!(
-        "a request with `{header}: {}` was served by {served}",
-        named(answer, header).unwrap_or_default()
-    ));
-    Finding::broken(format!("at {asked}, which it named"), format!("at {served}"), cause)
+    let mut elsewhere = steered.iter().filter_map(|answer| Some((answer, both(answer)?)));
+    let elsewhere = elsewhere.find(|(_, (asked, served))| asked != served);
+    if let Some((answer, (asked, served))) = elsewhere {
+        let cause = Cause::new(CauseCode::PickNotAsAsked).because(format!(
+            "a request with `{header}: {}` was served by {served}",
+            named(answer, header).unwrap_or_default()
+        ));
+        return Finding::broken(format!("at {asked}, which it named"), format!("at {served}"), cause);
+    }
+    if steered.iter().all(|answer| both(answer).is_some()) {
+        return Finding::Holds;
+    }
+    Finding::Undecided {
+        why: "a pod that a request named is gone, or the answer does not say who served it".to_owned(),
+    }
 }
 
 /// All of them arrive at one pod.
@@ -286,7 +293,7 @@ mod tests {
         let seen = named_and_served(&[("10.0.0.1", "pod-a"), ("10.0.0.2", "pod-a")]);
         let finding = STEERED_TO_ONE_POD.judge(&seen);
         assert!(
-            matches!(&finding, Finding::Broken(fault) if fault.cause.code == CauseCode::PickNotHonoured
+            matches!(&finding, Finding::Broken(fault) if fault.cause.code == CauseCode::PickNotAsAsked
                 && fault.cause.evidence[0].contains("x-go-to: 10.0.0.2")),
             "{finding:?}"
         );

@@ -122,7 +122,9 @@ impl Deployer {
         let expected = format!("helm renders the chart of {release}");
         let package = self.package(directory, version.as_deref(), &expected).await?;
         let namespace = namespace.as_deref().unwrap_or(&self.site.namespace);
-        let call = self.helm()?.args(["template", release, "--namespace", namespace]);
+        let call = self
+            .helm()?
+            .args(["template", release, "--skip-tests", "--namespace", namespace]);
         let call = self.with_values(call, values, set);
         let ended = self.site.host.run_ok(&call.arg(package)).await;
         let ended = ended.map_err(|error| tool_failed(&error, expected.clone()))?;

@@ -281,3 +281,24 @@ fn what_any_run_left_behind_and_deviated_in_is_told_once() {
     assert_eq!(lanes.ledger().len(), 1);
     assert_eq!(lanes.left_behind().len(), 2);
 }
+
+/// Another layout has the same variant on the same provider, and it ran: the one that could not be planned did not.
+#[test]
+fn a_lane_that_was_not_run_is_missed_though_one_of_its_name_ran() {
+    let base = tempfile::tempdir().unwrap();
+    write(base.path(), &run_of(Finding::Holds));
+    let ran = Lanes::read(&[base.path().to_owned()], &[]);
+    let subject = ran.ran[0].subject.clone().unwrap();
+    let wanted = |why_not: Option<&str>| WantedLane {
+        tag: subject.tag.clone(),
+        variant: subject.variant.clone(),
+        provider: subject.provider.clone(),
+        why_not: why_not.map(str::to_owned),
+    };
+    let read = |wanted| Lanes::read(&[base.path().to_owned()], &[wanted]).decisions();
+    assert_eq!(read(wanted(None)).len(), 1);
+    let decided = read(wanted(Some("it offers no such tab")));
+    assert_eq!(decided.len(), 2);
+    assert_ne!(decided[0].check, decided[1].check);
+    assert!(matches!(&decided[1].finding, Finding::Undecided { why } if why.contains("no such tab")));
+}

@@ -311,7 +311,13 @@ impl Named {
 ///
 /// Source: `api/internal/git/repospec.go` of kustomize v5.
 pub(crate) fn is_remote(name: &str) -> bool {
-    name.contains("://") || name.starts_with("github.com/") || name.starts_with("git@") || name.starts_with("git::")
+    let name = name.to_ascii_lowercase();
+    let begins = ["github.com/", "github.com:", "git::"];
+    let at_a_host = name.split_once('@').is_some_and(|(user, rest)| {
+        let is_user = !user.is_empty() && user.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        is_user && rest.contains(':')
+    });
+    name.contains("://") || at_a_host || begins.iter().any(|begin| name.starts_with(begin))
 }
 
 fn first_line(error: &ReleaseError) -> String {

@@ -75,6 +75,13 @@ async fn build(host: &Host, directory: &RepoPath, scratch: &Path) -> Result<Arc<
         .await
         .map_err(|error: HostError| NotBuilt::NotTried(in_words(&error)))?;
     let root = format!("{}/", scratch.display());
+    // Killed, or without a word: that is this machine's, and says nothing of the files.
+    if !ended.status.success() && (ended.status.code().is_none() || ended.last_words().trim().is_empty()) {
+        return Err(NotBuilt::NotTried(format!(
+            "`kubectl kustomize` ended with {}",
+            ended.status
+        )));
+    }
     if !ended.status.success() {
         return Err(NotBuilt::Fails(ended.last_words().replace(&root, "")));
     }

@@ -36,7 +36,7 @@ const CONDITIONS_LIMIT: Duration = Duration::from_mins(1);
 /// How long a controller's "no" at the current generation is borne: routes are applied before what they refer to.
 const NO_IS_BORNE: Duration = Duration::from_secs(5);
 /// The same for a certificate that is missing: it may be issued by a controller of its own, after the Gateway was made.
-const NO_CERTIFICATE_IS_BORNE: Duration = Duration::from_secs(7);
+const NO_CERTIFICATE_IS_BORNE: Duration = Duration::from_secs(10);
 
 /// The same for a class that no controller has said anything of while other controllers are at work: its own may be new.
 const UNCLAIMED_IS_BORNE: Duration = Duration::from_secs(15);
@@ -203,7 +203,7 @@ pub(super) async fn refused(quickstart: &Quickstart<'_>) -> Objects {
     };
     let watches = &quickstart.deployer.site.watches;
     match watches.until(Duration::MAX, question, |_| {}).await {
-        Err(WaitError::Never(lost)) => without_proxy(&around, lost).await,
+        Err(WaitError::Never(lost)) if watches.healthy().await.is_ok() => without_proxy(&around, lost).await,
         Ok(()) if watches.healthy().await.is_ok() => Objects {
             pods_may_come: true,
             places: looked.places(),

@@ -248,7 +248,7 @@ async fn await_dns(
 async fn carry_out_all(context: &Context, around: &Around<'_>, steps: &[Step]) -> Result<(), Stopped> {
     for (position, step) in steps.iter().enumerate() {
         let carried = Box::pin(carry_out(context, around, step));
-        unless_lost(context, around, &steps[position..], carried).await?;
+        unless_lost(context, around, steps, position, carried).await?;
     }
     Ok(())
 }

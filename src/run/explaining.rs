@@ -88,7 +88,10 @@ pub(super) async fn explain(around: &Around<'_>, failed: Unrecoverable) -> Cause
         cause = and_then(killed, cause);
     }
     if let Some(line) = last_line(&site.client, &failed.namespace, &failed.pod, &container).await {
-        cause.code = last_words::told(&line).unwrap_or(cause.code);
+        // Memory and probes are known from Kubernetes, whatever a log says.
+        if cause.code == CauseCode::PodCrash {
+            cause.code = last_words::told(&line).unwrap_or(cause.code);
+        }
         cause = cause.because(format!("its last words: {line}"));
         if let Some(unknown) = around.deployer.unmatched_kind(&line).await {
             return and_then(unknown, cause);

@@ -270,6 +270,9 @@ causes! {
     EndpointPickerGaugeWrong "endpoint-picker-gauge-wrong" EndpointPicker
         "The endpoint picker counts another number of ready pods than Kubernetes does, so it picks among others than those of the pool."
         "Compare its log with the pool's selector and port; its account must be allowed to watch pods.";
+    PickNotAsAsked "pick-not-as-asked" EndpointPicker
+        "A request that names the pod that must serve it was served by another."
+        "See whether the endpoint picker reads the header that names it, and which pod it says that it picked.";
     PickNotHonoured "pick-not-honoured" Gateway
         "Requests were served by other pods than those that the endpoint picker picked."
         "See whether the gateway's version supports the destination that the endpoint picker names, and its configuration overrides the endpoint.";

@@ -6,7 +6,6 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
-    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -29,7 +28,6 @@ pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
     pub(crate) stderr: String,
     pub(crate) report: Value,
-    pub(crate) took: Duration,
 }
 
 static TURNS: RwLock<()> = RwLock::new(());
@@ -89,24 +87,21 @@ pub(crate) fn verify_with(arguments: &[&str], variables: &[(String, String)]) ->
 /// The same by a command that is made of the usual one.
 pub(crate) fn verify_as(arguments: &[&str], changed: impl FnOnce(Command) -> Command) -> Ran {
     let directory = tempfile::tempdir().unwrap();
-    let began = Instant::now();
     let mut command = quickproof(directory.path());
     command.arg("verify").args(arguments);
     command.args(["--json-file", "record.json", "--junit-file", "junit.xml"]);
     let output = changed(command).output().unwrap();
-    let took = began.elapsed();
-    let ran = ran(&output, directory.path(), took);
+    let ran = ran(&output, directory.path());
     eprintln!("--- quickproof verify {}\n{}", arguments.join(" "), ran.stderr);
     ran
 }
 
-fn ran(output: &Output, directory: &Path, took: Duration) -> Ran {
+fn ran(output: &Output, directory: &Path) -> Ran {
     let text = fs::read_to_string(directory.join("record.json")).unwrap_or_default();
     Ran {
         code: output.status.code(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         report: serde_json::from_str(&text).unwrap_or(Value::Null),
-        took,
     }
 }
 

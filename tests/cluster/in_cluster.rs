@@ -14,8 +14,9 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    bench::{alone, ended, output, quickproof, repository},
+    bench::{alone, copied, ended, output, quickproof, repository},
     existing::{Existing, cluster},
+    release::{mend_request, tree_of},
 };
 
 const NAMESPACE: &str = "quickproof";
@@ -210,12 +211,66 @@ fn used(events: &[Value]) -> (BTreeSet<String>, Vec<String>) {
     (used, refused)
 }
 
-/// The shipped Job with the image, and with the quickstart that comes with quickproof in place of the release that it would fetch.
-fn job() -> Value {
+/// The rights that were asked after.
+fn asked(events: &[Value]) -> BTreeSet<String> {
+    let reviews = events
+        .iter()
+        .filter(|event| event["objectRef"]["resource"] == "selfsubjectaccessreviews");
+    reviews
+        .map(|event| {
+            let spec = &event["requestObject"]["spec"];
+            let path = &spec["nonResourceAttributes"];
+            if !path.is_null() {
+                return right(text(&path["verb"]), "", text(&path["path"]), None);
+            }
+            let of = &spec["resourceAttributes"];
+            let resource = match text(&of["subresource"]) {
+                "" => text(&of["resource"]).to_owned(),
+                below => format!("{}/{below}", text(&of["resource"])),
+            };
+            let namespace = of["namespace"].as_str().filter(|name| !name.is_empty());
+            right(text(&of["verb"]), text(&of["group"]), &resource, namespace)
+        })
+        .collect()
+}
+
+/// The rights that `access.yaml` gives.
+fn granted() -> BTreeSet<String> {
+    let texts = |value: &Value| -> Vec<String> {
+        let all = value.as_array().into_iter().flatten();
+        all.map(|one| text(one).to_owned()).collect()
+    };
+    let mut granted = BTreeSet::new();
+    for role in documents("access.yaml") {
+        let namespace = match text(&role["kind"]) {
+            "Role" => role["metadata"]["namespace"].as_str(),
+            "ClusterRole" => None,
+            _ => continue,
+        };
+        for rule in role["rules"].as_array().unwrap() {
+            for verb in texts(&rule["verbs"]) {
+                for path in texts(&rule["nonResourceURLs"]) {
+                    granted.insert(right(&verb, "", &path, None));
+                }
+                for group in texts(&rule["apiGroups"]) {
+                    for resource in texts(&rule["resources"]) {
+                        granted.insert(right(&verb, &group, &resource, namespace));
+                    }
+                }
+            }
+        }
+    }
+    granted
+}
+
+/// The shipped Job with the image, and with a tree of the node in place of the release that it would fetch; the quickstart that
+/// comes with quickproof where there is none.
+fn job(tree: Option<&str>) -> Value {
     let mut job = documents("job.yaml").remove(0);
     let pod = &mut job["spec"]["template"]["spec"];
     let volumes = pod["volumes"].as_array_mut().unwrap();
     volumes.push(json!({"name": "go", "hostPath": {"path": GO}}));
+    volumes.push(json!({"name": "tree", "hostPath": {"path": tree.unwrap_or(GO)}}));
     let container = &mut pod["containers"][0];
     container["image"] = IMAGE.into();
     let variables = [
@@ -230,9 +285,13 @@ fn job() -> Value {
     environment.extend(variables.map(|(name, value)| json!({"name": name, "value": value})));
     let mounts = container["volumeMounts"].as_array_mut().unwrap();
     mounts.push(json!({"name": "go", "mountPath": "/go"}));
+    mounts.push(json!({"name": "tree", "mountPath": "/tree", "readOnly": true}));
     let shipped = container["args"].as_array().unwrap().clone();
     let at = shipped.iter().position(|word| word == "--release").unwrap();
-    let words: Vec<Value> = [&shipped[..at], &shipped[at + 2..]].concat();
+    let mut words: Vec<Value> = [&shipped[..at], &shipped[at + 2..]].concat();
+    if tree.is_some() {
+        words.extend(["--tree", "/tree", "--release", "v1.5.0", "--profile", "small"].map(Value::from));
+    }
     container["args"] = words.into();
     job
 }
@@ -351,10 +410,68 @@ fn passes_and_leaves_nothing(cluster: &Existing, job: &Value) {
     comes_to_have(cluster, &before, &said);
 }
 
+/// The tree of v1.5.0 on the node, its request mended; `None` where it is not beside the repository.
+fn tree_on_node() -> Option<&'static str> {
+    let mended = copied(&tree_of("v1.5.0")?);
+    mend_request(mended.path());
+    let place = "/var/lib/quickproof-tree";
+    on_node(&format!("rm -rf {place}"));
+    output(
+        "docker",
+        &[
+            "cp",
+            "--quiet",
+            mended.path().to_str().unwrap(),
+            &format!("{}:{place}", node()),
+        ],
+    );
+    on_node(&format!("chmod -R a+rX {place}"));
+    Some(place)
+}
+
+/// What is asked after and never used: what the endpoint picker's role holds, since nobody may give away more than he has, and
+/// what is read only where something goes wrong.
+const NOT_USED: &[&str] = &[
+    // That an API server wants it for a GET is nowhere written down.
+    "create pods/portforward in quickproof",
+    "create subjectaccessreviews.authorization.k8s.io",
+    "create tokenreviews.authentication.k8s.io",
+    "get /metrics",
+    "get inferencemodelrewrites.inference.networking.x-k8s.io in quickproof",
+    "get persistentvolumeclaims in quickproof",
+    "get storageclasses.storage.k8s.io",
+    "list inferencemodelrewrites.inference.networking.x-k8s.io in quickproof",
+    "list inferenceobjectives.inference.networking.x-k8s.io in quickproof",
+    "watch inferencemodelrewrites.inference.networking.x-k8s.io in quickproof",
+    "watch inferenceobjectives.inference.networking.x-k8s.io in quickproof",
+];
+
 #[test]
-fn the_shipped_job_passes_with_the_shipped_rights_and_leaves_nothing() {
+fn the_shipped_job_passes_with_the_shipped_rights_which_are_those_that_it_asks_for_and_uses() {
     let _turn = alone();
-    passes_and_leaves_nothing(prepared(), &job());
+    let cluster = prepared();
+    passes_and_leaves_nothing(cluster, &job(None));
+    let tree = tree_on_node();
+    if let Some(tree) = tree {
+        passes_and_leaves_nothing(cluster, &job(Some(tree)));
+    }
+    let events = audited();
+    let (used, refused) = used(&events);
+    let (asked, granted) = (asked(&events), granted());
+    eprintln!("used {used:#?}\nasked {asked:#?}\ngranted {granted:#?}");
+    assert_eq!(refused, [""; 0]);
+    let unasked: Vec<_> = used.difference(&asked).collect();
+    assert_eq!(unasked, [""; 0], "used and not asked after");
+    let lacking: Vec<_> = asked.difference(&granted).collect();
+    assert_eq!(lacking, [""; 0], "asked after and not shipped");
+    if tree.is_some() {
+        let idle: Vec<_> = granted.difference(&asked).collect();
+        assert_eq!(idle, [""; 0], "shipped and not asked after");
+        let unused = granted
+            .difference(&used)
+            .filter(|right| !NOT_USED.contains(&right.as_str()));
+        assert_eq!(unused.collect::<Vec<_>>(), [""; 0], "shipped and not used");
+    }
 }
 
 #[test]
@@ -405,7 +522,7 @@ fn where_one_right_is_missing_the_job_ends_before_it_makes_anything_and_names_it
         assert_eq!(taken, 1, "{resource}");
         start(cluster, &role);
         let before = audited().len();
-        let (said, code) = carried_out(cluster, &job());
+        let (said, code) = carried_out(cluster, &job(None));
         delete_job(cluster);
         cluster.kubectl(&["apply", "-f", lanes("access.yaml").to_str().unwrap()]);
         assert_eq!(code, "3", "{said}");
@@ -428,7 +545,7 @@ fn what_a_killed_job_left_is_found_and_taken_away_from_outside() {
     let before = everything(cluster);
     {
         let _addresses = Addresses::given(cluster);
-        start(cluster, &job());
+        start(cluster, &job(None));
         let made = "--for=create";
         let waiting = [
             "wait",

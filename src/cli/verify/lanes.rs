@@ -18,7 +18,7 @@ use crate::{
     plan::{self, Options, Phase, Plan, Resources},
     record::Events,
     release::Release,
-    run::{Order, OrderError, Run},
+    run::{Order, Run},
     verdict::ExitCode,
 };
 
@@ -249,7 +249,8 @@ impl Planned {
         };
         let run = match Run::prepare(context.host.clone(), order).await {
             Ok(run) => Some(run),
-            Err(error @ OrderError::Host { .. }) => return Err(cannot_begin(error)),
+            // What is this machine's or the network's says nothing of the lane.
+            Err(error) if error.exit_code() == ExitCode::Errored => return Err(cannot_begin(error)),
             Err(error) => {
                 wanted.why_not = Some(error.to_string());
                 None

@@ -118,6 +118,8 @@ fn one(object: PartialObjectMeta<DynamicObject>, kind: &Resource, reach: &Reach)
             name: release,
             uid: Some(uid.clone()),
         }),
+        // Somebody made it at the moment at which the run applied to it: it is theirs, whatever label it bears.
+        None if mark::was_there_before(&metadata) => return None,
         None => Made::Object(MadeObject {
             cluster: reach.clone(),
             api_version: kind.api.api_version.clone(),

@@ -20,15 +20,19 @@ pub(in crate::run) async fn said_of_the_picker(quickstart: &Quickstart<'_>) -> O
     let client = &quickstart.deployer.site.client;
     for proxy in conditions::proxies(quickstart) {
         let pods: Api<Pod> = Api::namespaced(client.clone(), &proxy.namespace().unwrap_or_default());
-        let parameters = LogParams {
-            tail_lines: Some(200),
-            limit_bytes: Some(256 << 10),
-            ..LogParams::default()
-        };
-        // What cannot be read says nothing.
-        let log = pods.logs(&proxy.name_any(), &parameters).await.unwrap_or_default();
-        if let Some(line) = out_of_protocol(&log) {
-            return Some(line);
+        // Beside the proxy there may be others, such as Envoy Gateway's `shutdown-manager`.
+        for container in proxy.spec.iter().flat_map(|spec| &spec.containers) {
+            let parameters = LogParams {
+                container: Some(container.name.clone()),
+                tail_lines: Some(200),
+                limit_bytes: Some(256 << 10),
+                ..LogParams::default()
+            };
+            // What cannot be read says nothing.
+            let log = pods.logs(&proxy.name_any(), &parameters).await.unwrap_or_default();
+            if let Some(line) = out_of_protocol(&log) {
+                return Some(line);
+            }
         }
     }
     None

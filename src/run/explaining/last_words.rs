@@ -34,10 +34,15 @@ pub(super) fn of(log: &str) -> Option<String> {
     };
     // A kind without its CRD is what others are lost for.
     last(&|line| line.contains("no matches for kind"))
-        .or_else(|| last(&|line| told(line).is_some()))
+        .or_else(|| last(&|line| told(line).is_some() || breaks_down(line)))
         .or_else(|| last(&speaks_of_an_error))
         .or(lines.last())
         .map(|line| cut(line, 400))
+}
+
+/// Whether a line is how a program breaks down by itself: then what it said before of what it was given was borne.
+fn breaks_down(line: &str) -> bool {
+    line.starts_with("panic:") || line.starts_with("fatal error:") || line.starts_with("Traceback")
 }
 
 #[cfg(test)]
@@ -59,6 +64,13 @@ mod tests {
     fn what_tells_a_cause_goes_before_the_errors_that_follow_from_it() {
         let log = "Failed to parse configuration: plugin type 'x' is not registered\nerror: exiting\n";
         assert!(of(log).unwrap().contains("plugin type 'x'"));
+    }
+
+    #[test]
+    fn a_program_that_broke_down_later_had_borne_what_it_was_given() {
+        let log =
+            "warn: failed to load config, using defaults\npanic: runtime error: index out of range\ngoroutine 1\n";
+        assert!(of(log).unwrap().starts_with("panic:"));
     }
 
     #[rstest]
