@@ -25,6 +25,16 @@ pub(crate) struct Unrecoverable {
     pub(crate) cause: Cause,
 }
 
+impl Unrecoverable {
+    /// Whether it is for an image that does not exist, under a name that may be none.
+    pub(crate) fn has_no_image(&self) -> bool {
+        matches!(
+            self.cause.code,
+            CauseCode::PodImageInvalid | CauseCode::PodImageNotFound
+        )
+    }
+}
+
 /// How long a state that may pass by itself is borne, from when it was first seen.
 const GRACE: Duration = Duration::from_secs(5);
 /// The same for image pulls that fail for another reason than "not found": registries hiccup.

@@ -155,21 +155,13 @@ impl No {
 
 /// A pod that the provider made for a Gateway of the steps and that has no image to run, where none of its pods is ready.
 pub(super) fn proxy_without_image(around: &Around<'_>) -> Option<Unrecoverable> {
-    let deployer = around.deployer;
-    let gateways: Vec<Object> = deployer.deployed(|deployed| deployed.of_kind("Gateway").cloned().collect());
-    let proxies = pods_of_gateways(&deployer.site.watches, &around.plan.gateway_label, &gateways);
+    let proxies = proxies(around);
     if proxies.iter().any(|pod| is_ready(pod)) {
         return None;
     }
-    let lost = deployer
-        .site
-        .watches
-        .first_unrecoverable(proxies.iter().map(AsRef::as_ref));
-    let has_none = |lost: &Unrecoverable| {
-        let code = lost.cause.code;
-        matches!(code, CauseCode::PodImageNotFound | CauseCode::PodImageInvalid)
-    };
-    lost.filter(has_none)
+    let watches = &around.deployer.site.watches;
+    let lost = watches.first_unrecoverable(proxies.iter().map(AsRef::as_ref));
+    lost.filter(Unrecoverable::has_no_image)
 }
 
 /// What is seen while a proxy of the Gateways is lost, of whose pods none was waited for.
@@ -278,10 +270,10 @@ pub(super) async fn await_settled(quickstart: &Quickstart<'_>) -> Result<Objects
 }
 
 /// The pods that the provider made for the Gateways of the steps, where they can be seen.
-pub(super) fn proxies(quickstart: &Quickstart<'_>) -> Vec<Arc<Pod>> {
-    let deployer = &quickstart.deployer;
+pub(super) fn proxies(around: &Around<'_>) -> Vec<Arc<Pod>> {
+    let deployer = around.deployer;
     let gateways: Vec<Object> = deployer.deployed(|deployed| deployed.of_kind("Gateway").cloned().collect());
-    pods_of_gateways(&deployer.site.watches, &quickstart.plan.gateway_label, &gateways)
+    pods_of_gateways(&deployer.site.watches, &around.plan.gateway_label, &gateways)
 }
 
 /// The pods that the provider made for these Gateways, where they can be seen. `label` bears the name of its Gateway on each.

@@ -25,7 +25,6 @@ use crate::{
     },
     manifest::Object,
     plan::{Action, Chart, Makes, Step, Target, Until},
-    verdict::CauseCode,
 };
 
 /// How long a wait of the guide bears what may still heal, from when it began: the kubelet tries a container that lacked something, or
@@ -70,7 +69,11 @@ async fn first_lost(context: &Context, around: &Around<'_>, before: &[Step], to_
         let workload = all_lost(deployer).into_iter().find(is_final);
         let workload = workload.map(|(object, _, failed)| Lost::Workload(object, failed));
         let proxy = || {
-            let lost = proxy_without_image(around).filter(|_| !may_give_proxies);
+            let lost = if may_give_proxies {
+                None
+            } else {
+                proxy_without_image(around)
+            };
             lost.map(Lost::Proxy)
         };
         workload
@@ -141,13 +144,9 @@ fn is_final(
     if changing(before) > 1 || changing(to_come) > 0 {
         return false;
     }
-    let has_no_image = matches!(
-        failed.cause.code,
-        CauseCode::PodImageInvalid | CauseCode::PodImageNotFound
-    );
     let may_give_access = to_come.iter().any(|step| gives_access(&step.action));
     let is_awaited = to_come.first().is_some_and(|step| awaits(&step.action, object));
-    (has_no_image && !may_give_access) || (is_awaited && waited >= HEALS_WITHIN)
+    (failed.has_no_image() && !may_give_access) || (is_awaited && waited >= HEALS_WITHIN)
 }
 
 /// Whether an action may give pods access to an image.

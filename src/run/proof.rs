@@ -97,7 +97,7 @@ async fn proof(
     if quickstart.images.are_pulled() {
         events.waiting(Stage::Proof, "registries", "asking what images' names lead to now");
     }
-    let proxies = conditions::proxies(quickstart);
+    let proxies = conditions::proxies(&quickstart.around());
     let mut images = quickstart.images.running(pickers.iter().chain(&pool)).await;
     let of_provider = quickstart.images.running(&proxies).await;
     images.extend(of_provider.into_iter().map(RunningImage::of_provider));

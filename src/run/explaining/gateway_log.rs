@@ -18,7 +18,7 @@ const OUT_OF_PROTOCOL: &str = "Spurious response message";
 /// The last line in which a proxy of the Gateways says that its endpoint picker breaks their protocol; `None` where none does.
 pub(in crate::run) async fn said_of_the_picker(quickstart: &Quickstart<'_>) -> Option<String> {
     let client = &quickstart.deployer.site.client;
-    for proxy in conditions::proxies(quickstart) {
+    for proxy in conditions::proxies(&quickstart.around()) {
         let pods: Api<Pod> = Api::namespaced(client.clone(), &proxy.namespace().unwrap_or_default());
         // Beside the proxy there may be others, such as Envoy Gateway's `shutdown-manager`.
         for container in proxy.spec.iter().flat_map(|spec| &spec.containers) {
